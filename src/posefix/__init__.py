@@ -1,0 +1,75 @@
+"""Better 2D human poses from any estimator: photos and coordinates in, better coordinates out.
+
+```python
+import posefix
+
+results = posefix.read_results("poses.json", posefix.load_skeleton("coco17"))
+refinement = posefix.Refiner.from_pretrained("small").refine(results.poses, "photos/")
+posefix.write_results("refined.json", results.replace(refinement.poses))
+```
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from posefix.errors import InputError
+    from posefix.evaluation.bootstrap import compare_coco
+    from posefix.evaluation.coco import CocoMetrics, evaluate_coco
+    from posefix.formats.coco import read_annotations, read_results, write_results
+    from posefix.poses import Poses
+    from posefix.refine.refiner import Refiner
+    from posefix.refine.results import RefinedPoses, Refinement
+    from posefix.skeletons import Skeleton, load_skeleton, match_keypoints, skeleton_names
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CocoMetrics",
+    "InputError",
+    "Poses",
+    "RefinedPoses",
+    "Refinement",
+    "Refiner",
+    "Skeleton",
+    "__version__",
+    "compare_coco",
+    "evaluate_coco",
+    "load_skeleton",
+    "match_keypoints",
+    "read_annotations",
+    "read_results",
+    "skeleton_names",
+    "write_results",
+]
+
+# Loaded when first used: importing posefix loads neither OpenCV nor ONNX Runtime nor PyTorch.
+_HOMES = {
+    "CocoMetrics": "posefix.evaluation.coco",
+    "InputError": "posefix.errors",
+    "Poses": "posefix.poses",
+    "RefinedPoses": "posefix.refine.results",
+    "Refinement": "posefix.refine.results",
+    "Refiner": "posefix.refine.refiner",
+    "Skeleton": "posefix.skeletons",
+    "compare_coco": "posefix.evaluation.bootstrap",
+    "evaluate_coco": "posefix.evaluation.coco",
+    "load_skeleton": "posefix.skeletons",
+    "match_keypoints": "posefix.skeletons",
+    "read_annotations": "posefix.formats.coco",
+    "read_results": "posefix.formats.coco",
+    "skeleton_names": "posefix.skeletons",
+    "write_results": "posefix.formats.coco",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'posefix' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,1 @@
+"""The command line: arguments in, one call, what it returned on the screen."""

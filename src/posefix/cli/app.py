@@ -1,0 +1,54 @@
+"""The command `posefix`: its table of commands, and faults of the user told in one sentence."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from posefix import __version__
+from posefix.cli.demo import demo
+from posefix.cli.evaluate import evaluate
+from posefix.cli.refine import refine
+from posefix.cli.skeleton import skeleton
+from posefix.cli.training import export, synthesize, train
+from posefix.errors import InputError
+
+EXIT_INPUT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+app = App(
+    name="posefix",
+    help="Better 2D human poses from any estimator: photos and coordinates in, better coordinates out.",
+    version=__version__,
+    help_format="plaintext",
+    suppress_keyboard_interrupt=False,
+)
+for command in (demo, refine, evaluate, skeleton, synthesize, train, export):
+    app.command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: Of the command line; those of the process when None.
+
+    Returns:
+        The exit code: 0, 2 for a fault in the input, 3 where photos could not be read and `--on-error keep` was given.
+    """
+    tokens = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except (CycloptsError, InputError) as error:
+        print(f"posefix: {_one_line(error)}", file=sys.stderr)
+        return EXIT_INPUT_ERROR
+    except KeyboardInterrupt:
+        print("posefix: interrupted; no output was written", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).removesuffix(".")

@@ -1,0 +1,42 @@
+"""`posefix demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from posefix.errors import InputError
+
+
+def demo(
+    *,
+    image: Path | None = None,
+    poses: Path | None = None,
+    layout: str | None = None,
+    output: Annotated[Path, Parameter(alias="-o")] = Path("posefix-demo.png"),
+    model: str = "small",
+) -> None:
+    """Refine the poses of one photo, write a before / after picture, and print what changed.
+
+    Args:
+        image: A photo; a packaged one, with its pose, when left out.
+        poses: Poses of the photo: a COCO results file.
+        layout: Skeleton of the poses: a name of `posefix skeleton`, or a skeleton file.
+        output: The picture to write, .png or .jpg.
+        model: A packaged model's name, or a model folder.
+    """
+    from posefix.demo import packaged_scene, read_scene, refine_scene
+    from posefix.drawing import check_picture_path
+    from posefix.refine.refiner import Refiner
+    from posefix.skeletons import load_skeleton
+
+    if (image is None) != (poses is None):
+        raise InputError("--image and --poses: expected both or neither, got one; give a photo and its poses")
+    check_picture_path(output)
+    skeleton = load_skeleton(layout) if layout else None
+    scene = read_scene(image, poses, skeleton) if image and poses else packaged_scene()
+    shown = refine_scene(scene, Refiner.from_pretrained(model))
+    shown.write(output)
+    print(f"{shown.summary()}\npicture: {output}")

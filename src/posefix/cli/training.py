@@ -1,0 +1,111 @@
+"""`posefix synthesize`, `posefix train`, `posefix export`: thin doors to the rooms that need PyTorch."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from posefix.errors import InputError
+
+
+def train(
+    recipe: str,
+    /,
+    *,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    resume: Annotated[bool, Parameter(negative=())] = False,
+    device: str = "auto",
+    settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+) -> None:
+    """Train a refiner. Several GPUs: `torchrun --nproc-per-node 4 -m posefix train RECIPE`.
+
+    Args:
+        recipe: A packaged recipe's name, or a recipe file (TOML).
+        output: Folder for checkpoints, log and model; runs/NAME by default.
+        resume: Continue from the newest checkpoint in the output folder.
+        device: auto, cpu or cuda.
+        settings: A change to the recipe, such as optimiser.epochs=20; may be given several times.
+    """
+    _require_pytorch("train")
+    from posefix.cli.progress import ProgressBar
+    from posefix.training.config import load_recipe
+    from posefix.training.run import train as run
+
+    config = load_recipe(recipe, dict(_pair(setting) for setting in settings or ()))
+    folder = output or Path("runs") / config.name
+    with ProgressBar("training") as progress:
+
+        def on_step(epoch: int, done: int, total: int, loss: float) -> None:
+            progress(done, total, f"epoch {epoch}/{config.optimiser.epochs}, loss {loss:.3f}")
+
+        run(config, folder, resume=resume, device=device, on_step=on_step, on_epoch=_print_epoch)
+    print(f"model: {folder}")
+
+
+def export(
+    model: Path,
+    /,
+    *,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+) -> None:
+    """Write a trained model as an ONNX graph, and compare the two.
+
+    Args:
+        model: Folder of a trained model, with model.json and model.safetensors.
+        output: Folder to write, a complete model for `posefix refine --model`; by default the graph goes into MODEL.
+    """
+    _require_pytorch("export")
+    from posefix.nn.export import export_model
+
+    difference = export_model(model, output or model)
+    print(f"model: {output or model}\nlargest difference to PyTorch: {difference:.4f} px of the crop")
+
+
+def synthesize(
+    annotations: Path,
+    /,
+    *,
+    images: Path,
+    output: Annotated[Path, Parameter(alias="-o")] = Path("posefix-synthesis.png"),
+    profile: str = "paper",
+    people: int = 6,
+    seed: int = 0,
+) -> None:
+    """Draw true poses beside wrong poses made from them, each wrong keypoint marked with its error.
+
+    Args:
+        annotations: A COCO keypoint annotation file.
+        images: Folder of its photos.
+        output: The picture to write, .png or .jpg.
+        profile: How often each error is made: a packaged profile's name, or a profile file.
+        people: How many people to show.
+        seed: Another number draws other people and errors.
+    """
+    from posefix.drawing import check_picture_path, write_picture
+    from posefix.examples import draw_examples
+
+    check_picture_path(output)
+    write_picture(output, draw_examples(annotations, images, profile, people=people, seed=seed))
+    print(f"picture: {output}")
+
+
+def _print_epoch(numbers: dict[str, float]) -> None:
+    print(", ".join(f"{name} {value:g}" for name, value in numbers.items()), flush=True)
+
+
+def _pair(setting: str) -> tuple[str, str]:
+    key, equals, value = setting.partition("=")
+    if not equals:
+        raise InputError(f"--set: expected key=value such as optimiser.epochs=20, got {setting!r}")
+    return key, value
+
+
+def _require_pytorch(command: str) -> None:
+    missing = [name for name in ("torch", "timm", "safetensors") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"posefix {command} needs {', '.join(missing)}, not installed here; run: pip install 'posefix[train]'"
+        )

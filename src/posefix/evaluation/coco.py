@@ -1,0 +1,228 @@
+"""COCO's keypoint AP and AR, on the keypoints that results and annotations both name.
+
+The numbers are hotcoco's, which equal pycocotools' bit for bit; nothing is measured here. This module only
+cuts both sides down to their shared keypoints, in one order, and hands them over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import hotcoco
+import numpy as np
+import numpy.typing as npt
+
+from posefix.errors import InputError
+from posefix.formats.coco import Annotations
+from posefix.poses import Poses
+from posefix.skeletons import Keypoint, match_keypoints
+
+METRIC_NAMES = ("AP", "AP50", "AP75", "AP-M", "AP-L", "AR", "AR50", "AR75", "AR-M", "AR-L")
+"""What the ten numbers are called in tables, in COCO's order."""
+CATEGORY_ID = 1
+
+
+@dataclass(frozen=True)
+class CocoMetrics:
+    """COCO's ten keypoint numbers, 0 to 1; -1, as in pycocotools, where no annotated person has that size.
+
+    AP and AR are means over the OKS thresholds .50, .55, ..., .95; 50 and 75 name one threshold. Medium people
+    have an area of 32^2 to 96^2 px, large ones above; at most 20 poses of an image count.
+
+    Attributes:
+        keypoint_names: the keypoints that were compared, as the annotations name them.
+        area_is_estimated: the annotations have no areas, so that .53 x box area stood in for them.
+    """
+
+    ap: float
+    ap50: float
+    ap75: float
+    ap_medium: float
+    ap_large: float
+    ar: float
+    ar50: float
+    ar75: float
+    ar_medium: float
+    ar_large: float
+    keypoint_names: tuple[str, ...]
+    area_is_estimated: bool = False
+
+    def as_dict(self) -> dict[str, float]:
+        """The ten numbers by their names in `METRIC_NAMES`."""
+        values = (self.ap, self.ap50, self.ap75, self.ap_medium, self.ap_large)
+        recalls = (self.ar, self.ar50, self.ar75, self.ar_medium, self.ar_large)
+        return dict(zip(METRIC_NAMES, values + recalls, strict=True))
+
+    def table(self) -> str:
+        """Two lines, names above percentages, and a third one that says what was compared."""
+        values = [percent(value) for value in self.as_dict().values()]
+        lines = ["".join(f"{cell:>7}" for cell in cells) for cells in (METRIC_NAMES, values)]
+        return "\n".join([*lines, describe_comparison(self)])
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {percent(value)}" for name, value in self.as_dict().items())
+
+
+def percent(value: float) -> str:
+    """A number of `CocoMetrics` as people quote it: 0.4213 is 42.1."""
+    return "-" if value < 0 else f"{100 * value:.1f}"
+
+
+def describe_comparison(metrics: CocoMetrics) -> str:
+    """One line on the keypoints that were compared and where the areas come from."""
+    area = "; areas estimated as .53 x box area" if metrics.area_is_estimated else ""
+    return f"keypoints compared ({len(metrics.keypoint_names)}): {', '.join(metrics.keypoint_names)}{area}"
+
+
+def evaluate_coco(results: Poses, annotations: Annotations) -> CocoMetrics:
+    """Measure AP and AR of poses against annotated people, exactly as pycocotools does.
+
+    Keypoints are matched by name; those that only one side names, or that the annotations' skeleton lists as
+    unscored, do not count. Sigmas are the annotations'; where their skeleton has none, the results'. A person
+    without a label on any shared keypoint is ignored: finding that person is neither rewarded nor punished. A
+    missing keypoint is compared as it stands in the file, at (0, 0) as a rule, hence counts as wrong. Images
+    without results count, with all their people missed.
+
+    Args:
+        results: poses in pixels of the original images; `pose_scores` rank them.
+        annotations: people with keypoints; without `area`, theirs is .53 x box area, a person's usual share.
+
+    Raises:
+        InputError: if no keypoint is shared, a sigma is unknown on both sides, the annotations hold no people, or a
+            pose's image is not in the annotations.
+    """
+    evaluator, names = run_evaluator(results, annotations)
+    return read_metrics(evaluator, names, annotations)
+
+
+def read_metrics(
+    evaluator: hotcoco.COCOeval, names: tuple[str, ...], annotations: Annotations
+) -> CocoMetrics:
+    """The ten numbers of an evaluator that has run."""
+    ap, ap50, ap75, ap_medium, ap_large, ar, ar50, ar75, ar_medium, ar_large = map(float, evaluator.stats)
+    return CocoMetrics(
+        ap=ap,
+        ap50=ap50,
+        ap75=ap75,
+        ap_medium=ap_medium,
+        ap_large=ap_large,
+        ar=ar,
+        ar50=ar50,
+        ar75=ar75,
+        ar_medium=ar_medium,
+        ar_large=ar_large,
+        keypoint_names=names,
+        area_is_estimated=annotations.people.area_is_estimated,
+    )
+
+
+def run_evaluator(results: Poses, annotations: Annotations) -> tuple[hotcoco.COCOeval, tuple[str, ...]]:
+    """Match poses with people and summarise; returns the evaluator and the names of the shared keypoints.
+
+    Raises:
+        InputError: see `evaluate_coco`.
+    """
+    result_index, annotation_index, keypoints = _shared_keypoints(results, annotations)
+    names = tuple(item.name for item in keypoints)
+    image_numbers = _image_numbers(results, annotations)
+    truth = hotcoco.COCO(
+        {
+            "images": [{"id": number} for number in image_numbers.values()],
+            "annotations": _truth_rows(annotations, annotation_index, image_numbers),
+            "categories": [{"id": CATEGORY_ID, "name": "person", "keypoints": list(names)}],
+        }
+    )
+    detections = truth.load_res(_result_rows(results, result_index, image_numbers))
+    evaluator = hotcoco.COCOeval(truth, detections, "keypoints")
+    evaluator.params.kpt_oks_sigmas = [float(item.sigma) for item in keypoints if item.sigma is not None]
+    # The library prints its table, and warns that sigmas other than COCO's seventeen are not its benchmark.
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="hotcoco: kpt_oks_sigmas")
+        evaluator.run()
+    return evaluator, names
+
+
+def _shared_keypoints(
+    results: Poses, annotations: Annotations
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[Keypoint]]:
+    """Columns of the shared, scored keypoints on both sides, and these keypoints, each with its sigma."""
+    mapping = match_keypoints(results.skeleton, annotations.skeleton)
+    pairs = [
+        (source, target)
+        for target, source in sorted(zip(mapping.target_index, mapping.source_index, strict=True))
+        if annotations.skeleton.keypoints[target].name not in annotations.skeleton.unscored
+    ]
+    if not pairs:
+        raise InputError(
+            f"Results of layout {results.skeleton.name!r} and {annotations.path} share no keypoint that is "
+            "scored; name the results' own layout."
+        )
+    keypoints = []
+    for source, target in pairs:
+        truth = annotations.skeleton.keypoints[target]
+        sigma = truth.sigma if truth.sigma is not None else results.skeleton.keypoints[source].sigma
+        if sigma is None:
+            raise InputError(
+                f"{annotations.path}: no sigma is known for keypoint {truth.name!r}, and OKS needs one; give it "
+                "in a skeleton file."
+            )
+        keypoints.append(Keypoint(truth.name, sigma, truth.definition))
+    result_index, annotation_index = np.array(pairs, dtype=np.int64).T
+    return result_index, annotation_index, keypoints
+
+
+def _image_numbers(results: Poses, annotations: Annotations) -> dict[int | str, int]:
+    """A number for each annotated image: the evaluator takes integers only, and orders equal scores by them."""
+    if not annotations.people.ids:
+        raise InputError(f"{annotations.path}: expected annotated people to measure against, got none.")
+    for row, image_id in enumerate(results.image_ids):
+        if image_id not in annotations.images:
+            raise InputError(
+                f"Results, row {row}, field 'image_id': {image_id!r} is not among the images of "
+                f"{annotations.path}; give the annotations of the same images, or leave such rows out."
+            )
+    ids = sorted(annotations.images, key=lambda image_id: (isinstance(image_id, str), image_id))
+    return {image_id: number for number, image_id in enumerate(ids, start=1)}
+
+
+def _truth_rows(
+    annotations: Annotations, index: npt.NDArray[np.int64], image_numbers: dict[int | str, int]
+) -> list[dict[str, Any]]:
+    """COCO annotations reduced to the shared keypoints."""
+    people = annotations.people
+    visibility = people.visibility[:, index]
+    triples = np.concatenate([people.keypoints[:, index], visibility[..., None]], axis=-1, dtype=np.float64)
+    labelled = (visibility > 0).sum(axis=1)
+    return [
+        {
+            "id": row + 1,  # never 0, which the reference evaluator takes for "not matched"
+            "image_id": image_numbers[image_id],
+            "category_id": CATEGORY_ID,
+            "keypoints": triples[row].ravel().tolist(),
+            "num_keypoints": int(labelled[row]),
+            "bbox": people.bbox_xywh[row].tolist(),
+            "area": float(people.area[row]),
+            "iscrowd": int(people.is_crowd[row]),
+        }
+        for row, image_id in enumerate(people.image_ids)
+    ]
+
+
+def _result_rows(
+    results: Poses, index: npt.NDArray[np.int64], image_numbers: dict[int | str, int]
+) -> list[dict[str, Any]]:
+    """COCO results reduced to the shared keypoints."""
+    triples = np.concatenate([results.keypoints[:, index], results.scores[:, index, None]], axis=-1)
+    return [
+        {
+            "image_id": image_numbers[image_id],
+            "category_id": CATEGORY_ID,
+            "keypoints": triples[row].ravel().tolist(),
+            "score": float(results.pose_scores[row]),
+        }
+        for row, image_id in enumerate(results.image_ids)
+    ]

@@ -1,0 +1,79 @@
+"""Files that are read whole and written whole: JSON in, complete files or none out."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from posefix.errors import InputError
+
+
+def read_json(path: str | Path) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        InputError: The file cannot be read or is not JSON; names file, line and column.
+    """
+    try:
+        # utf-8-sig: editors on Windows put a byte order mark in front, which JSON forbids.
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: expected JSON, got bytes that are not UTF-8 text.") from error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise InputError(f"{path}: expected JSON, got an error at {place}: {error.msg}.") from error
+    except (RecursionError, ValueError) as error:  # Python's limits of nesting and of digits
+        raise InputError(f"{path}: expected JSON, got brackets or numbers without end.") from error
+
+
+def ensure_writable(path: str | Path) -> None:
+    """Find out before the work whether its result can be written; leaves nothing behind.
+
+    Raises:
+        InputError: The folder is missing or read-only, or what has this name cannot be replaced by a file.
+    """
+    path = Path(path).resolve()
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: cannot be written, there is no folder {path.parent}; create it first.")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: cannot be written, something that is not a file has this name.")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise InputError(f"{path}: cannot be written, the file is read-only.")
+    probe = _temporary_name(path)
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
+
+
+def write_text_atomic(path: str | Path, text: str) -> None:
+    """Write UTF-8 text, newlines unchanged; the file appears whole or not at all."""
+    write_bytes_atomic(path, text.encode("utf-8"))
+
+
+def write_bytes_atomic(path: str | Path, content: bytes) -> None:
+    """Write under a temporary name in the same folder, then rename: the file appears whole or not at all.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    ensure_writable(path)
+    path = Path(path).resolve()  # a link stays a link; the file it points to is replaced
+    temporary = _temporary_name(path)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _temporary_name(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")

@@ -1,0 +1,166 @@
+"""COCO annotation files: photos, annotated people, and the layout that the file's categories name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from posefix.errors import InputError, quoted
+from posefix.files import read_json
+from posefix.formats.coco_records import Records
+from posefix.poses import FloatArray, ImageId
+from posefix.skeletons import Skeleton, keypoint_category, skeleton_from_coco
+
+AREA_OF_BOX = 0.53
+"""A person's area as a share of the box, where a file has no areas: that of COCO's people on average."""
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What a file says about a photo; width and height in pixels, None where it does not say them."""
+
+    id: ImageId
+    file_name: str
+    width: int | None
+    height: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class PersonAnnotations:
+    """Annotated people, one row each, in the file's order.
+
+    Attributes:
+        keypoints: (N, K, 2) float64, x and y in pixels of the original photo.
+        visibility: (N, K) int8: 0 not labelled, 1 labelled but hidden, 2 visible.
+        area: (N,) float64, square pixels of the person.
+        bbox_xywh: (N, 4) float64, pixels of the original photo.
+        image_ids: Photo of each person.
+        ids: Id of each annotation.
+        is_crowd: (N,) bool, True for a region with many people.
+        area_is_estimated: Whether an area was missing and `AREA_OF_BOX` of the box is used instead.
+    """
+
+    keypoints: FloatArray
+    visibility: npt.NDArray[np.int8]
+    area: FloatArray
+    bbox_xywh: FloatArray
+    image_ids: tuple[ImageId, ...]
+    ids: tuple[ImageId, ...]
+    is_crowd: npt.NDArray[np.bool_]
+    area_is_estimated: bool
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """An annotation file.
+
+    Attributes:
+        path: The file.
+        images: Photos by id.
+        people: Annotated people.
+        skeleton: Layout of the people's keypoints.
+    """
+
+    path: Path
+    images: dict[ImageId, ImageInfo]
+    people: PersonAnnotations
+    skeleton: Skeleton
+
+    def __repr__(self) -> str:
+        return f"Annotations({len(self.people)} people of {self.skeleton.name} in {len(self.images)} photos)"
+
+
+def read_annotations(path: str | Path) -> Annotations:
+    """Read a COCO keypoint annotation file.
+
+    The layout is the one that the category with ``keypoints`` names (see `skeleton_from_coco`); annotations
+    of other categories are left out.
+
+    Raises:
+        InputError: The file is faulty or annotates nobody; names file, record (from 0) and field.
+    """
+    path = Path(path)
+    content = _read_object(path)
+    category = keypoint_category(content, str(path))
+    skeleton = skeleton_from_coco(category, path.name)
+    images = _images(content, path)
+    records = _records(content, path, "annotations", "annotation")
+    person = category.get("id")
+    records = records.choose([row.get("category_id", person) == person for row in records.rows])
+    if not records.rows:
+        raise InputError(f"{path}, field 'annotations': expected annotated people, got none.")
+    return Annotations(path, images, _people(records, images, skeleton), skeleton)
+
+
+def read_image_infos(path: str | Path) -> dict[ImageId, ImageInfo]:
+    """The photos that a COCO file lists, by id; the file needs no annotations.
+
+    Raises:
+        InputError: The file is faulty; names file, record (from 0) and field.
+    """
+    path = Path(path)
+    return _images(_read_object(path), path)
+
+
+def _read_object(path: Path) -> Mapping[str, Any]:
+    content = read_json(path)
+    if not isinstance(content, dict):
+        got = "a list; are these results?" if isinstance(content, list) else f"{quoted(content)}."
+        raise InputError(f"{path}: expected an object with 'images' and 'annotations', got {got}")
+    return content
+
+
+def _records(content: Mapping[str, Any], path: Path, field: str, noun: str) -> Records:
+    rows = content.get(field)
+    if not isinstance(rows, list):
+        raise InputError(f"{path}, field {field!r}: expected a list, got {quoted(rows)}.")
+    return Records(path, noun, rows)
+
+
+def _images(content: Mapping[str, Any], path: Path) -> dict[ImageId, ImageInfo]:
+    records = _records(content, path, "images", "image")
+    infos = {}
+    for number, (image_id, row) in enumerate(zip(records.unique_ids(), records.rows, strict=True)):
+        if not isinstance(row.get("file_name"), str):
+            raise records.fault(number, "file_name", "a text")
+        for field in ("width", "height"):
+            if not isinstance(row.get(field), int | None):
+                raise records.fault(number, field, "a whole number")
+        infos[image_id] = ImageInfo(image_id, row["file_name"], row.get("width"), row.get("height"))
+    return infos
+
+
+def _people(records: Records, images: Mapping[ImageId, ImageInfo], skeleton: Skeleton) -> PersonAnnotations:
+    names = [f"{what} of {name}" for name in skeleton.keypoint_names for what in ("x", "y", "visibility")]
+    triples = records.number_lists("keypoints", names).reshape(-1, len(skeleton), 3)
+    visibility = triples[..., 2]
+    if (bad := np.argwhere(~np.isin(visibility, (0, 1, 2)))).size:
+        row, keypoint = bad[0]
+        what = f"visibility of {skeleton.keypoint_names[keypoint]}"
+        got = visibility[row, keypoint]
+        raise InputError(f"{records.where(row, 'keypoints')}, {what}: expected 0, 1 or 2, got {got:g}.")
+    image_ids = records.ids("image_id")
+    if unknown := [number for number, image_id in enumerate(image_ids) if image_id not in images]:
+        raise records.fault(unknown[0], "image_id", "the id of an image of this file")
+    bbox_xywh = records.number_lists("bbox", ("left", "top", "width", "height"))
+    lacks_area = np.array([row.get("area") is None for row in records.rows])
+    area = AREA_OF_BOX * bbox_xywh[:, 2] * bbox_xywh[:, 3]
+    area[~lacks_area] = records.choose(~lacks_area).numbers("area")
+    return PersonAnnotations(
+        keypoints=np.ascontiguousarray(triples[..., :2]),
+        visibility=visibility.astype(np.int8),
+        area=area,
+        bbox_xywh=bbox_xywh,
+        image_ids=image_ids,
+        ids=records.unique_ids(),
+        is_crowd=np.array([bool(row.get("iscrowd")) for row in records.rows]),
+        area_is_estimated=bool(lacks_area.any()),
+    )

@@ -1,0 +1,165 @@
+"""Boxes, crops and flips: the one place that knows where pixels are.
+
+Convention: coordinates are ``(x, y)`` in pixels and (0, 0) is the *centre* of the top-left pixel. Hence an image of
+width W spans [-0.5, W - 0.5], mirroring is ``W - 1 - x``, and going to a grid of stride s is ``(x + 0.5) / s - 0.5``.
+A crop is one affine matrix per person, applied to image and keypoints alike and inverted the same way.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+KEYPOINT_BOX_FACTOR = 1.2
+"""A box drawn tightly around keypoints misses hair, hands and feet: it grows by this factor (PoseFix code)."""
+CROP_FACTOR = 1.25
+"""Every box grows by this factor before it is cropped, so that context is seen (PoseFix code, paper section 6)."""
+FAR_OFF_RATIO = 4.0
+"""A keypoint this many times the median distance away from the pose's median point does not shape the box."""
+MINIMAL_BOX_SIDE = 16.0
+"""Boxes of collapsed poses grow to this side, in pixels: below it there is nothing to see."""
+
+
+def box_from_keypoints(keypoints: FloatArray, valid: BoolArray) -> FloatArray:
+    """Tight box around each pose's valid keypoints, leaving out keypoints that are far off.
+
+    A single wild miss would otherwise blow the box up until the person is a few pixels tall in the crop. A keypoint
+    is far off when its distance to the pose's median point is above `FAR_OFF_RATIO` times the median of these
+    distances; in real poses of people that ratio stays below three.
+
+    Args:
+        keypoints: (N, K, 2), any frame.
+        valid: (N, K); missing keypoints are ignored.
+
+    Returns:
+        bbox_xywh (N, 4) in the same frame; zeros for a pose without any valid keypoint.
+    """
+    if keypoints.shape[1] == 0:
+        return np.zeros((len(keypoints), 4))
+    counts = valid.sum(axis=1)
+    points = np.where(valid[..., None], keypoints, np.nan)
+    points[counts == 0] = 0.0
+    median = np.nanmedian(points, axis=1, keepdims=True)
+    distance = np.linalg.norm(points - median, axis=-1)
+    limit = FAR_OFF_RATIO * np.nanmedian(distance, axis=1, keepdims=True)
+    # With four keypoints or fewer the median says nothing about which of them is the odd one out.
+    keep = (distance <= limit) | ((counts <= 4)[:, None] & ~np.isnan(distance))
+    points = np.where(keep[..., None], points, np.nan)
+    low, high = np.nanmin(points, axis=1), np.nanmax(points, axis=1)
+    return np.concatenate([low, high - low], axis=1)
+
+
+def enlarge(bbox_xywh: FloatArray, factor: float | FloatArray) -> FloatArray:
+    """Grow boxes (N, 4) about their centres by one factor, or by one for each box (N, 1)."""
+    centre = bbox_xywh[:, :2] + bbox_xywh[:, 2:] / 2
+    size = bbox_xywh[:, 2:] * factor
+    return np.concatenate([centre - size / 2, size], axis=1)
+
+
+def crop_matrices(
+    bbox_xywh: FloatArray,
+    size_wh: tuple[int, int],
+    *,
+    rotation_degrees: FloatArray | float = 0.0,
+    flip: BoolArray | bool = False,
+) -> FloatArray:
+    """Affine matrices that take original-image pixels to crop pixels.
+
+    Each box is first grown, never shrunk, to the crop's aspect ratio (paper section 6), so nothing is distorted.
+
+    Convention: pixel centres; positive rotation turns the picture clockwise on the screen; a flip mirrors the crop
+    (the caller exchanges left and right keypoints).
+
+    Args:
+        bbox_xywh: (N, 4) in original-image pixels.
+        size_wh: Crop width and height in pixels.
+        rotation_degrees: () or (N,).
+        flip: () or (N,).
+
+    Returns:
+        (N, 2, 3): ``crop = matrix[:, :2] @ original + matrix[:, 2]``.
+    """
+    width, height = size_wh
+    centre = bbox_xywh[:, :2] + bbox_xywh[:, 2:] / 2
+    sides = np.maximum(bbox_xywh[:, 2:], MINIMAL_BOX_SIDE)
+    scale = np.minimum(width / sides[:, 0], height / sides[:, 1])
+    angle = np.deg2rad(np.broadcast_to(np.asarray(rotation_degrees, dtype=np.float64), scale.shape))
+    mirror = np.where(np.broadcast_to(np.asarray(flip), scale.shape), -1.0, 1.0)
+    linear = np.empty((len(scale), 2, 2))
+    linear[:, 0, 0], linear[:, 0, 1] = mirror * scale * np.cos(angle), -mirror * scale * np.sin(angle)
+    linear[:, 1, 0], linear[:, 1, 1] = scale * np.sin(angle), scale * np.cos(angle)
+    crop_centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    offset = crop_centre - np.einsum("nij,nj->ni", linear, centre)
+    return np.concatenate([linear, offset[..., None]], axis=2)
+
+
+def transform(matrices: FloatArray, keypoints: FloatArray) -> FloatArray:
+    """Apply matrices (N, 2, 3) to keypoints (N, ..., 2)."""
+    points = keypoints.reshape(len(keypoints), math.prod(keypoints.shape[1:-1]), 2)
+    moved = points @ np.swapaxes(matrices[:, :, :2], 1, 2) + matrices[:, None, :, 2]
+    return np.asarray(moved.reshape(keypoints.shape), dtype=np.float64)
+
+
+def invert(matrices: FloatArray) -> FloatArray:
+    """Inverse of affine matrices (N, 2, 3)."""
+    linear = np.linalg.inv(matrices[:, :, :2])
+    return np.concatenate([linear, -linear @ matrices[:, :, 2:]], axis=2)
+
+
+def warp(image: npt.NDArray[np.uint8], matrix: FloatArray, size_wh: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Cut one crop out of an image by bilinear interpolation; outside the image it is black.
+
+    A person much larger than the crop is first shrunk by a whole factor with area averaging, since bilinear
+    interpolation alone would skip pixels.
+
+    Args:
+        image: (H, W, 3) uint8.
+        matrix: (2, 3), original -> crop.
+        size_wh: Crop width and height.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
+    shrink = int(1.0 / np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    if shrink >= 2:
+        image, matrix = _shrink(image, matrix, size_wh, shrink)
+    if image.size == 0:
+        return np.zeros((size_wh[1], size_wh[0], 3), dtype=np.uint8)
+    return np.asarray(cv2.warpAffine(image, matrix, size_wh, flags=cv2.INTER_LINEAR), dtype=np.uint8)
+
+
+def _shrink(
+    image: npt.NDArray[np.uint8], matrix: FloatArray, size_wh: tuple[int, int], factor: int
+) -> tuple[npt.NDArray[np.uint8], FloatArray]:
+    """The part of the image that a crop shows, `factor` times smaller, and the matrix from there to the crop."""
+    width, height = size_wh
+    corners = np.array([[[-1, -1], [width, -1], [-1, height], [width, height]]], dtype=np.float64)
+    footprint = transform(invert(matrix[None]), corners)[0]
+    limits = np.array([image.shape[1], image.shape[0]])
+    low = np.clip(np.floor(footprint.min(axis=0)).astype(int) - factor, 0, limits)
+    high = np.clip(np.ceil(footprint.max(axis=0)).astype(int) + factor, 0, limits)
+    # Whole multiples of the factor, so that small pixels are averages of whole large ones.
+    size = (high - low) // factor
+    part = image[low[1] : low[1] + size[1] * factor, low[0] : low[0] + size[0] * factor]
+    if part.size == 0:
+        return part, matrix
+    small = cv2.resize(part, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
+    # A small pixel i has its centre at low + (i + 0.5) * factor - 0.5 of the original.
+    offset = low + (factor - 1) / 2
+    linear = matrix[:, :2] * factor
+    return np.asarray(small, dtype=np.uint8), np.column_stack([linear, matrix[:, :2] @ offset + matrix[:, 2]])
+
+
+def flip_keypoints(
+    keypoints: FloatArray, width: int, flip_index: npt.NDArray[np.int64]
+) -> FloatArray:
+    """Mirror keypoints (..., K, 2) in an image of this width and exchange left and right ones."""
+    flipped = keypoints[..., flip_index, :].copy()
+    flipped[..., 0] = width - 1 - flipped[..., 0]
+    return flipped

@@ -1,0 +1,1 @@
+"""The refinement network; the rooms that import torch begin here."""

@@ -1,0 +1,95 @@
+"""A trained network on disk: half-precision weights in safetensors, and a description in JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from posefix.errors import InputError
+from posefix.files import read_json, write_bytes_atomic, write_text_atomic
+from posefix.nn.model import ModelConfig, RefinementNetwork
+from posefix.skeletons import Skeleton, load_skeleton
+
+FORMAT = 1
+DESCRIPTION_FILE = "model.json"
+WEIGHTS_FILE = "model.safetensors"
+
+
+def save_network(
+    network: RefinementNetwork, skeleton: Skeleton, folder: Path, name: str, training: dict[str, Any]
+) -> None:
+    """Write a model folder: weights in half precision and the description that the refiner reads.
+
+    Args:
+        network: The trained network.
+        skeleton: Names its keypoints.
+        folder: Existing folder.
+        name: Of the model.
+        training: How it was trained; kept in the description.
+    """
+    weights = {
+        key: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        for key, value in network.state_dict().items()
+    }
+    write_bytes_atomic(folder / WEIGHTS_FILE, save(weights))
+    description = {
+        "format": FORMAT,
+        "name": name,
+        "skeleton": skeleton.name,
+        "input_size_wh": list(network.config.input_size_wh),
+        "network": dataclasses.asdict(network.config),
+        "training": training,
+    }
+    write_text_atomic(folder / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")
+
+
+def load_network(weights: Path) -> RefinementNetwork:
+    """Read the network of a model folder, in single precision and evaluation mode.
+
+    Args:
+        weights: The folder's safetensors file; the description lies beside it.
+
+    Raises:
+        InputError: The description or the weights do not fit this version or each other.
+    """
+    path = weights.with_name(DESCRIPTION_FILE)
+    description = read_json(path)
+    if "network" not in description:
+        raise InputError(
+            f"{path}: expected an object 'network' with the network's shape; export the model again"
+        )
+    shape: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in description["network"].items()
+    }
+    try:
+        config = ModelConfig(**shape)
+    except TypeError as error:
+        raise InputError(f"{path}: network: {error}; the model needs another version of posefix") from error
+    beside = path.parent / str(description["skeleton"])
+    network = RefinementNetwork(
+        config, len(load_skeleton(beside if beside.is_file() else description["skeleton"]))
+    )
+    load_weights(network, weights)
+    return network.eval()
+
+
+def load_weights(network: RefinementNetwork, path: Path) -> None:
+    """Fill a network with a safetensors file's weights; every weight must be there and fit.
+
+    Raises:
+        InputError: The file is no safetensors file, or of another network or skeleton.
+    """
+    try:
+        weights = load_file(path)
+        network.load_state_dict({key: value.float() for key, value in weights.items()})
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as safetensors ({error})") from error
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise InputError(f"{path}: the weights are of another network or skeleton: {reason}") from error

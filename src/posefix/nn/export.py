@@ -1,0 +1,148 @@
+"""ONNX export: the same network for machines without PyTorch, compared with it before it is kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from posefix.errors import InputError
+from posefix.files import ensure_writable, write_bytes_atomic
+from posefix.nn.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, load_network
+from posefix.nn.model import RefinementNetwork
+
+ONNX_FILE = "model.onnx"
+INPUTS = ("image", "keypoints", "weights")
+OUTPUT = "refined"
+TOLERANCE_PIXELS = 0.02
+"""Largest difference in crop pixels between PyTorch and the exported graph that counts as equal."""
+HALF_PRECISION_FROM = 1024
+"""Smaller weight arrays stay in single precision: they weigh nothing."""
+
+
+def export_model(folder: Path, output: Path) -> float:
+    """Export a model folder's network to `output`/model.onnx; `output` becomes a complete model folder.
+
+    Returns:
+        The largest difference to PyTorch, in crop pixels.
+
+    Raises:
+        InputError: `folder` holds no trained model, or `output` cannot be written.
+        ArithmeticError: The graph differs from PyTorch by more than `TOLERANCE_PIXELS`; nothing is written.
+    """
+    for name in (DESCRIPTION_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise InputError(
+                f"{folder}: expected a trained model with a file {name}; train one with `posefix train`"
+            )
+    output.mkdir(parents=True, exist_ok=True)
+    ensure_writable(output / ONNX_FILE)
+    network = load_network(folder / WEIGHTS_FILE)
+    graph = halve_weights(to_onnx(network)).SerializeToString()
+    difference = largest_difference(network, graph)
+    if difference > TOLERANCE_PIXELS:
+        raise ArithmeticError(
+            f"the exported graph differs from PyTorch by {difference:.3f} px; it was not kept"
+        )
+    write_bytes_atomic(output / ONNX_FILE, graph)
+    if output.resolve() != folder.resolve():
+        _copy_description(folder, output)
+    return difference
+
+
+def _copy_description(folder: Path, output: Path) -> None:
+    """The other files of a model folder, with its own skeleton file if it has one."""
+    skeleton = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))["skeleton"]
+    for name in (WEIGHTS_FILE, skeleton, DESCRIPTION_FILE):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, output / name)
+
+
+class _Coordinates(nn.Module):
+    """The network as a function of coordinates."""
+
+    def __init__(self, network: RefinementNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> Tensor:
+        refined: Tensor = self.network(image, keypoints, weights).keypoints
+        return refined
+
+
+def to_onnx(network: RefinementNetwork) -> onnx.ModelProto:
+    """The network as an ONNX graph with a dynamic batch.
+
+    Inputs: ``image`` (B, H, W, 3) uint8 RGB, ``keypoints`` (B, K, 2) float32 crop pixels, ``weights`` (B, K) float32.
+    Output: ``refined`` (B, K, 2) float32 crop pixels.
+    """
+    batch = torch.export.Dim("batch", min=1)
+    with warnings.catch_warnings():
+        # The exporter warns of its own deprecated calls and of the batch dimension the inputs share on purpose.
+        warnings.simplefilter("ignore")
+        program: Any = torch.onnx.export(
+            _Coordinates(network).eval(),
+            example_inputs(network, batch=2),
+            input_names=INPUTS,
+            output_names=(OUTPUT,),
+            dynamic_shapes=({0: batch}, {0: batch}, {0: batch}),
+            dynamo=True,
+            verbose=False,
+        )
+    model: onnx.ModelProto = program.model_proto
+    return model
+
+
+def example_inputs(network: RefinementNetwork, batch: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Random image, keypoints and weights of the right shapes.
+
+    Some keypoints lie outside the crop, some are absent.
+    """
+    width, height = network.config.input_size_wh
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.randint(0, 256, (batch, height, width, 3), generator=generator, dtype=torch.uint8)
+    unit = torch.rand((batch, network.num_keypoints, 2), generator=generator)
+    weights = (torch.rand((batch, network.num_keypoints), generator=generator) > 0.2).float()
+    return image, (unit * 1.2 - 0.1) * torch.tensor([width, height]), weights
+
+
+def largest_difference(network: RefinementNetwork, graph: bytes) -> float:
+    """Largest coordinate difference in crop pixels between PyTorch and a graph, on batches of one and three."""
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for batch in (1, 3):
+        inputs = example_inputs(network, batch, seed=batch)
+        with torch.no_grad():
+            expected = network(*inputs).keypoints.numpy()
+        feeds = {name: value.numpy() for name, value in zip(INPUTS, inputs, strict=True)}
+        worst = max(worst, float(np.abs(session.run([OUTPUT], feeds)[0] - expected).max()))
+    return worst
+
+
+def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store large weights in half precision, each cast to single before its use (once, when the graph is loaded)."""
+    halved = onnx.ModelProto()
+    halved.CopyFrom(model)
+    graph = halved.graph
+    casts = []
+    for weight in graph.initializer:
+        if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < HALF_PRECISION_FROM:
+            continue
+        name = weight.name
+        values = numpy_helper.to_array(weight).astype(np.float16)
+        weight.CopyFrom(numpy_helper.from_array(values, name + ".half"))
+        casts.append(helper.make_node("Cast", [name + ".half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    del graph.value_info[:]
+    return halved

@@ -1,0 +1,164 @@
+"""The refinement network (paper section 5): photo and input pose in, heatmap logits and coordinates out.
+
+The input pose is rendered inside the network and the coordinates are decoded inside it, so an exported graph takes and
+returns coordinates. A convolution over a concatenation is the sum of two convolutions; hence the paper's concatenation
+of photo and heatmaps is a first convolution widened by K input channels, and entering at a later stride is the same
+sum taken there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from posefix.errors import InputError
+from posefix.nn.backbones import Backbone
+from posefix.nn.heatmaps import render_gaussians, soft_argmax
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+OUTPUT_LAYER_STD = 0.01
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that decides the network's shape; the defaults are the paper's ResNet-50 at 256x192.
+
+    Attributes:
+        backbone: A timm model's name.
+        backbone_stride: Stride of the deepest feature map used; 32 is the whole network, 16 leaves out its last stage.
+        input_size_wh: Crop width and height in pixels.
+        sigma: Standard deviation of the input Gaussians in crop pixels.
+        pose_stride: Where the input heatmaps enter: 1 joins them to the photo as in the paper, 2 or 4 adds them to the
+            backbone's first features of that stride, which costs less.
+        deconvolution_channels: Channels of each upsampling layer.
+        lateral: Add backbone features of the same stride to the upsampled ones.
+    """
+
+    backbone: str = "resnet50"
+    backbone_stride: int = 32
+    input_size_wh: tuple[int, int] = (192, 256)
+    sigma: float = 7.0
+    pose_stride: int = 1
+    deconvolution_channels: tuple[int, ...] = (256, 256, 256)
+    lateral: bool = False
+
+    def __post_init__(self) -> None:
+        if any(side % self.backbone_stride for side in self.input_size_wh):
+            raise InputError(
+                f"input_size_wh must be multiples of the backbone's stride {self.backbone_stride}, "
+                f"got {self.input_size_wh}"
+            )
+        if self.pose_stride not in (1, 2, 4):
+            raise InputError(f"pose_stride must be 1, 2 or 4, got {self.pose_stride}")
+
+    @property
+    def heatmap_stride(self) -> int:
+        """Input pixels per cell of the output heatmaps."""
+        return self.backbone_stride >> len(self.deconvolution_channels)
+
+
+class NetworkOutput(NamedTuple):
+    """What the network returns: `logits` (B, K, h, w) and `keypoints` (B, K, 2) in crop pixels."""
+
+    logits: Tensor
+    keypoints: Tensor
+
+
+class RefinementNetwork(nn.Module):
+    """Backbone, deconvolutions (Xiao et al. 2018), heatmap logits, soft-argmax.
+
+    Args:
+        config: Shape of the network.
+        num_keypoints: K.
+        pretrained: Load timm's ImageNet weights for the backbone.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: ModelConfig, num_keypoints: int, *, pretrained: bool = False) -> None:
+        super().__init__()
+        self.config = config
+        self.num_keypoints = num_keypoints
+        self.register_buffer("mean", 255 * torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        self.backbone = Backbone(
+            config.backbone,
+            stride=config.backbone_stride,
+            pose_channels=num_keypoints,
+            pose_stride=config.pose_stride,
+            pretrained=pretrained,
+        )
+        self.head = DeconvolutionHead(
+            self.backbone.channels,
+            config.backbone_stride,
+            config.deconvolution_channels,
+            lateral=config.lateral,
+        )
+        self.output = nn.Conv2d(config.deconvolution_channels[-1], num_keypoints, 1)
+        nn.init.kaiming_normal_(self.output.weight)
+        assert self.output.bias is not None
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> NetworkOutput:
+        """Refine a batch of poses.
+
+        Args:
+            image: (B, H, W, 3) RGB in 0..255, uint8 or float.
+            keypoints: (B, K, 2) input pose in crop pixels.
+            weights: (B, K) heights of the input Gaussians, 0 for an absent keypoint.
+        """
+        # (B, H, W, 3) permuted is a channels-last tensor already: no copy.
+        pixels = (image.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        width, height = self.config.input_size_wh
+        stride = self.config.pose_stride
+        pose = render_gaussians(
+            keypoints, weights, (width // stride, height // stride), stride, self.config.sigma
+        )
+        features = self.backbone(pixels, pose)
+        logits = self.output(self.head(features))
+        return NetworkOutput(logits, soft_argmax(logits, self.config.heatmap_stride))
+
+
+class DeconvolutionHead(nn.Module):
+    """Upsampling layers of Xiao et al. 2018: 4x4 deconvolutions of stride 2 with batch norm and ReLU.
+
+    Args:
+        channels: Stride -> channels of the backbone's feature maps.
+        stride: Stride of the feature map that enters.
+        widths: Channels of each layer.
+        lateral: Add 1x1-projected backbone features of the same stride before the ReLU.
+    """
+
+    def __init__(
+        self, channels: dict[int, int], stride: int, widths: tuple[int, ...], *, lateral: bool
+    ) -> None:
+        super().__init__()
+        self.stride = stride
+        self.upsample = nn.ModuleList()
+        self.project = nn.ModuleList()
+        before = channels[stride]
+        for width in widths:
+            stride //= 2
+            layer = nn.ConvTranspose2d(before, width, 4, stride=2, padding=1, bias=False)
+            nn.init.normal_(layer.weight, std=OUTPUT_LAYER_STD)
+            self.upsample.append(nn.Sequential(layer, nn.BatchNorm2d(width)))
+            if lateral:
+                self.project.append(nn.Conv2d(channels[stride], width, 1))
+            before = width
+
+    def forward(self, features: dict[int, Tensor]) -> Tensor:
+        """Feature maps by stride -> (B, widths[-1], h, w) of the finest stride."""
+        stride = self.stride
+        out = features[stride]
+        for level, upsample in enumerate(self.upsample):
+            stride //= 2
+            out = upsample(out)
+            if self.project:
+                out = out + self.project[level](features[stride])
+            out = torch.relu(out)
+        return out

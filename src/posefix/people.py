@@ -1,0 +1,141 @@
+"""Person records: the labelled people of annotation files with their neighbours, in one skeleton's order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from posefix.errors import InputError
+from posefix.formats.coco_annotations import Annotations
+from posefix.poses import ImageId
+from posefix.skeletons import Skeleton, match_keypoints
+from posefix.taxonomy import LabelledPeople
+
+OVERLAP_IOU = 0.1
+"""People whose boxes overlap by more than this count as overlapping (Ronchi and Perona 2017, section 3)."""
+
+
+@dataclass(frozen=True)
+class PersonRecords:
+    """Labelled people of one or several sets, one row a person.
+
+    Attributes:
+        keypoints: (N, K, 2) in original-image pixels.
+        labelled: (N, K) bool.
+        area: (N,) square pixels.
+        overlap: (N,) number of people in the photo whose boxes overlap this one's.
+        neighbours: (N, M) rows of the other labelled people in the same photo, -1 where there are fewer.
+        images: Photo of each person.
+    """
+
+    keypoints: npt.NDArray[np.float32]
+    labelled: npt.NDArray[np.bool_]
+    area: npt.NDArray[np.float32]
+    overlap: npt.NDArray[np.int64]
+    neighbours: npt.NDArray[np.int64]
+    images: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def people(self, rows: npt.NDArray[np.int64]) -> LabelledPeople:
+        """True poses of some rows with their neighbours, padded to the largest number of neighbours among them."""
+        index = self.neighbours[rows]
+        index = index[:, : int((index >= 0).sum(axis=1).max(initial=0))]
+        return LabelledPeople(
+            keypoints=self.keypoints[rows],
+            labelled=self.labelled[rows],
+            area=self.area[rows],
+            neighbour_keypoints=self.keypoints[index],
+            neighbour_labelled=self.labelled[index] & (index >= 0)[..., None],
+            neighbour_area=self.area[index],
+            overlap=self.overlap[rows],
+        )
+
+
+def build_records(
+    annotations: Annotations, photos: Mapping[ImageId, Path], skeleton: Skeleton
+) -> PersonRecords:
+    """Usable people of an annotation file: not a crowd, at least one labelled keypoint of the skeleton.
+
+    Args:
+        annotations: Ground truth in its own layout; keypoints are matched by name.
+        photos: File of each image id.
+        skeleton: Vocabulary of the model.
+
+    Raises:
+        InputError: No usable person, or nothing shared with the skeleton.
+    """
+    people = annotations.people
+    mapping = match_keypoints(annotations.skeleton, skeleton)
+    keypoints = np.zeros((len(people.ids), len(skeleton), 2), dtype=np.float32)
+    labelled = np.zeros(keypoints.shape[:2], dtype=bool)
+    keypoints[:, mapping.target_index] = people.keypoints[:, mapping.source_index]
+    labelled[:, mapping.target_index] = people.visibility[:, mapping.source_index] > 0
+    usable = np.flatnonzero(labelled.any(axis=1) & ~people.is_crowd & (people.area > 0))
+    if len(usable) == 0:
+        raise InputError(
+            f"{annotations.path}: no person has a labelled keypoint of skeleton {skeleton.name!r}"
+        )
+    image_ids = [people.image_ids[row] for row in usable]
+    neighbours, overlap = _neighbours(image_ids, people.bbox_xywh[usable])
+    return PersonRecords(
+        keypoints[usable],
+        labelled[usable],
+        people.area[usable].astype(np.float32),
+        overlap,
+        neighbours,
+        tuple(photos[image_id] for image_id in image_ids),
+    )
+
+
+def join_records(parts: Sequence[PersonRecords]) -> PersonRecords:
+    """Several sets as one."""
+    width = max(part.neighbours.shape[1] for part in parts)
+    neighbours, start = [], 0
+    for part in parts:
+        shifted = np.where(part.neighbours >= 0, part.neighbours + start, -1)
+        neighbours.append(np.pad(shifted, ((0, 0), (0, width - shifted.shape[1])), constant_values=-1))
+        start += len(part)
+    return PersonRecords(
+        np.concatenate([part.keypoints for part in parts]),
+        np.concatenate([part.labelled for part in parts]),
+        np.concatenate([part.area for part in parts]),
+        np.concatenate([part.overlap for part in parts]),
+        np.concatenate(neighbours),
+        tuple(path for part in parts for path in part.images),
+    )
+
+
+def _neighbours(
+    image_ids: Sequence[int | str], bbox_xywh: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows of the others in the same photo, padded with -1, and how many of them overlap."""
+    by_image: dict[int | str, list[int]] = {}
+    for row, image_id in enumerate(image_ids):
+        by_image.setdefault(image_id, []).append(row)
+    width = max(len(rows) for rows in by_image.values()) - 1
+    neighbours = np.full((len(image_ids), width), -1, dtype=np.int64)
+    overlap = np.zeros(len(image_ids), dtype=np.int64)
+    for rows in by_image.values():
+        iou = _box_iou(bbox_xywh[rows])
+        overlap[rows] = (iou > OVERLAP_IOU).sum(axis=1) - 1
+        for position, row in enumerate(rows):
+            others = rows[:position] + rows[position + 1 :]
+            neighbours[row, : len(others)] = others
+    return neighbours, overlap
+
+
+def _box_iou(bbox_xywh: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Intersection over union of every pair of boxes; 1 on the diagonal."""
+    low, high = bbox_xywh[:, :2], bbox_xywh[:, :2] + bbox_xywh[:, 2:]
+    shared = np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None])
+    intersection = np.prod(np.maximum(shared, 0), axis=-1)
+    size = np.prod(bbox_xywh[:, 2:], axis=-1)
+    iou = intersection / np.maximum(size[:, None] + size[None] - intersection, 1e-9)
+    np.fill_diagonal(iou, 1.0)
+    return np.asarray(iou, dtype=np.float64)

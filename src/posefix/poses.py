@@ -1,0 +1,109 @@
+"""Poses: the people of one results file as arrays, one row per pose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from posefix.errors import InputError
+from posefix.skeletons import Skeleton
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+ImageId = int | str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Poses:
+    """People found in photos, one row per pose, in the order of their file.
+
+    The arrays are converted to the types below and locked.
+
+    Example:
+        >>> from posefix.skeletons import load_skeleton
+        >>> poses = Poses(
+        ...     keypoints=np.zeros((2, 17, 2)),
+        ...     scores=np.ones((2, 17)),
+        ...     valid=np.ones((2, 17), dtype=bool),
+        ...     image_ids=("a", "b"),
+        ...     pose_scores=np.array([0.9, 0.8]),
+        ...     skeleton=load_skeleton("coco17"),
+        ... )
+        >>> poses, poses[poses.pose_scores > 0.85].image_ids
+        (Poses(2 of coco17 in 2 photos), ('a',))
+
+    Attributes:
+        keypoints: (N, K, 2) float64, x and y in pixels of the original photo; finite, but without meaning,
+            where not valid.
+        scores: (N, K) float64, the estimator's confidence in any unit.
+        valid: (N, K) bool, False where the estimator gave no keypoint.
+        image_ids: Photo of each pose.
+        pose_scores: (N,) float64, confidence in the whole pose.
+        skeleton: Names the K keypoints.
+
+    Raises:
+        InputError: An array has another shape or holds values that are not finite.
+    """
+
+    keypoints: FloatArray
+    scores: FloatArray
+    valid: BoolArray
+    image_ids: tuple[ImageId, ...]
+    pose_scores: FloatArray
+    skeleton: Skeleton
+
+    def __post_init__(self) -> None:
+        shape = (len(self.image_ids), len(self.skeleton))
+        self._lock("keypoints", np.float64, (*shape, 2))
+        self._lock("scores", np.float64, shape)
+        self._lock("valid", np.bool_, shape)
+        self._lock("pose_scores", np.float64, shape[:1])
+
+    def _lock(self, name: str, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+        """Convert and check one array, and replace it by a view that cannot be written to."""
+        array: npt.NDArray[Any] = np.asarray(getattr(self, name), dtype=dtype).view()
+        if array.shape != shape:
+            raise InputError(
+                f"{name}: expected shape {shape} for {len(self.image_ids)} poses of skeleton "
+                f"{self.skeleton.name!r}, got {array.shape}."
+            )
+        if not np.isfinite(array).all():
+            row = int(np.argwhere(~np.isfinite(array))[0, 0])
+            raise InputError(
+                f"{name}: expected finite numbers, got another in row {row}; mark missing keypoints in valid."
+            )
+        array.flags.writeable = False
+        object.__setattr__(self, name, array)
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def __getitem__(self, rows: slice | Sequence[int] | npt.NDArray[np.integer[Any]] | BoolArray) -> Poses:
+        """Some of the poses, chosen by a slice, row numbers, or a mask (N,)."""
+        chosen = np.arange(len(self))[rows]
+        return Poses(
+            self.keypoints[chosen],
+            self.scores[chosen],
+            self.valid[chosen],
+            tuple(self.image_ids[row] for row in chosen),
+            self.pose_scores[chosen],
+            self.skeleton,
+        )
+
+    def __repr__(self) -> str:
+        return f"Poses({len(self)} of {self.skeleton.name} in {len(set(self.image_ids))} photos)"
+
+    def with_keypoints(
+        self, keypoints: FloatArray, valid: BoolArray | None = None, scores: FloatArray | None = None
+    ) -> Poses:
+        """The same poses with other coordinates (N, K, 2), and other `valid` and `scores` (N, K) if given."""
+        return replace(
+            self,
+            keypoints=keypoints,
+            valid=self.valid if valid is None else valid,
+            scores=self.scores if scores is None else scores,
+        )

@@ -1,0 +1,1 @@
+"""Refinement: photos and poses in, better poses out."""

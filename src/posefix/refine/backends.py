@@ -1,0 +1,205 @@
+"""What runs the network: a plain callable, crops and poses in, poses out."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
+
+from posefix.errors import InputError
+from posefix.geometry import flip_keypoints
+from posefix.refine.models import ONNX_FILE, WEIGHTS_FILE, Model
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Float32Array = npt.NDArray[np.float32]
+Backend = Callable[[npt.NDArray[np.uint8], Float32Array, Float32Array], Float32Array]
+"""Called with crops (B, H, W, 3) uint8 RGB, keypoints (B, K, 2) in crop pixels and their weights (B, K) from
+0, absent, to 1; returns the refined keypoints (B, K, 2) in crop pixels. B varies between calls."""
+
+INPUTS = ("image", "keypoints", "weights")
+OUTPUT = "refined"
+
+# What ONNX Runtime raises on a damaged or foreign graph; its errors share no base class of their own.
+_LOADING_ERRORS = (
+    onnxruntime_errors.Fail,
+    onnxruntime_errors.InvalidArgument,
+    onnxruntime_errors.InvalidGraph,
+    onnxruntime_errors.InvalidProtobuf,
+    onnxruntime_errors.NotImplemented,
+    onnxruntime_errors.RuntimeException,
+)
+
+
+def identity_backend(
+    images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
+) -> Float32Array:
+    """Return the input pose: a refiner around it changes nothing, which tests every step but the network."""
+    return keypoints
+
+
+def flip_averaged(backend: Backend, flip_index: npt.NDArray[np.int64]) -> Backend:
+    """A backend that averages each pose with that of the mirrored crop, in one batch of twice the size.
+
+    Args:
+        backend: Called once per batch.
+        flip_index: (K,) each keypoint's partner of the other side.
+    """
+
+    def averaged(
+        images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
+    ) -> Float32Array:
+        def mirror(pose: Float32Array) -> Float32Array:
+            return flip_keypoints(pose.astype(np.float64), images.shape[2], flip_index).astype(np.float32)
+
+        both = backend(
+            np.concatenate([images, images[:, :, ::-1]]),
+            np.concatenate([keypoints, mirror(keypoints)]),
+            np.concatenate([weights, weights[:, flip_index]]),
+        )
+        plain, mirrored = both[: len(images)], mirror(both[len(images) :])
+        return np.asarray((plain + mirrored) / 2, dtype=np.float32)
+
+    return averaged
+
+
+class OnnxBackend:
+    """A network in an ONNX graph, run by ONNX Runtime.
+
+    Args:
+        path: Graph with the inputs "image", "keypoints", "weights" and the output "refined".
+        threads: Of the network; None leaves the choice to ONNX Runtime (one per core).
+        device: "cpu", or "cuda" if the GPU build of ONNX Runtime is installed.
+
+    Raises:
+        InputError: Not such a graph, or no such device.
+    """
+
+    def __init__(self, path: str | Path, *, threads: int | None = None, device: str = "cpu") -> None:
+        provider = "CPUExecutionProvider" if device == "cpu" else "CUDAExecutionProvider"
+        if provider not in onnxruntime.get_available_providers():
+            raise InputError(
+                f"device: {device!r} needs PyTorch with CUDA, or onnxruntime-gpu; use device 'cpu'"
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+        except _LOADING_ERRORS as error:
+            raise InputError(
+                f"{path}: cannot be loaded as an ONNX graph ({error}); export the model again"
+            ) from error
+        if provider not in self._session.get_providers():
+            raise InputError(f"device: ONNX Runtime found no usable {device!r}; use device 'cpu'")
+        self._check_names(path)
+
+    def __call__(
+        self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
+    ) -> Float32Array:
+        """Refine a batch, see `Backend`."""
+        feed = dict(zip(INPUTS, (images, keypoints, weights), strict=True))
+        return np.asarray(self._session.run([OUTPUT], feed)[0])
+
+    def num_keypoints(self) -> int | None:
+        """K of the graph; None if the graph leaves it open."""
+        shape = self._session.get_inputs()[INPUTS.index("keypoints")].shape
+        return shape[1] if isinstance(shape[1], int) else None
+
+    def _check_names(self, path: str | Path) -> None:
+        inputs = tuple(node.name for node in self._session.get_inputs())
+        outputs = [node.name for node in self._session.get_outputs()]
+        if inputs != INPUTS or OUTPUT not in outputs:
+            raise InputError(
+                f"{path}: expected a graph with inputs {INPUTS} and output {OUTPUT!r}, got inputs {inputs} "
+                f"and outputs {tuple(outputs)}; export it with `posefix export`"
+            )
+
+
+class TorchBackend:
+    """A network run by PyTorch.
+
+    Args:
+        network: Called with image (B, H, W, 3) uint8, keypoints (B, K, 2) and weights (B, K); what it returns
+            has the refined keypoints (B, K, 2) as attribute `keypoints`.
+        device: A device of PyTorch, such as "cpu", "cuda", "cuda:1", "mps".
+
+    Raises:
+        InputError: No such device.
+    """
+
+    def __init__(self, network: nn.Module, *, device: str = "cpu") -> None:
+        import torch
+
+        try:
+            self._device = torch.device(device)
+            self._network = network.to(self._device).eval()
+        except (RuntimeError, AssertionError) as error:  # PyTorch built without CUDA asserts
+            raise InputError(f"device: {device!r} is not usable here ({error}); use device 'cpu'") from error
+
+    def __call__(
+        self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
+    ) -> Float32Array:
+        """Refine a batch, see `Backend`."""
+        import torch
+
+        with torch.inference_mode():
+            feed = (torch.from_numpy(np.ascontiguousarray(array)) for array in (images, keypoints, weights))
+            output = self._network(*(tensor.to(self._device, non_blocking=True) for tensor in feed))
+            return np.asarray(output.keypoints.float().cpu().numpy())
+
+
+def open_backend(model: Model, *, device: str = "auto", threads: int | None = None) -> Backend:
+    """Load a model's weights for a device.
+
+    Args:
+        model: A trained model.
+        device: "auto" takes PyTorch on a CUDA GPU if both are there, else ONNX Runtime on the CPU. "cpu"
+            takes ONNX Runtime, or PyTorch for a model without a graph. Any other device is PyTorch's, or
+            "cuda" of onnxruntime-gpu.
+        threads: Of ONNX Runtime on the CPU.
+
+    Raises:
+        InputError: No such device, or weights that do not fit the model's skeleton.
+    """
+    if device == "auto":
+        device = "cuda" if (model.folder / WEIGHTS_FILE).is_file() and _cuda_is_there() else "cpu"
+    has_graph = (model.folder / ONNX_FILE).is_file()
+    has_torch = importlib.util.find_spec("torch") is not None
+    if (device == "cpu" and has_graph) or not has_torch:
+        return _open_onnx(model, device=device, threads=threads)
+    return TorchBackend(_load_network(model), device=device)
+
+
+def _open_onnx(model: Model, *, device: str, threads: int | None) -> OnnxBackend:
+    path = model.file(ONNX_FILE)
+    backend = OnnxBackend(path, threads=threads, device=device)
+    expected, found = len(model.skeleton), backend.num_keypoints()
+    if found not in (None, expected):
+        raise InputError(
+            f"{path}: expected {expected} keypoints for skeleton {model.skeleton.name!r}, got a graph for "
+            f"{found}; export the model again"
+        )
+    return backend
+
+
+def _load_network(model: Model) -> nn.Module:
+    from posefix.nn.checkpoint import load_network
+
+    return load_network(model.file(WEIGHTS_FILE))
+
+
+def _cuda_is_there() -> bool:
+    # Importing PyTorch takes seconds, so a machine without NVIDIA's driver is not asked.
+    if importlib.util.find_spec("torch") is None or shutil.which("nvidia-smi") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()

@@ -1,0 +1,113 @@
+"""Trained models on disk: a folder with a description and the weights, as ONNX graph or safetensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from posefix.errors import InputError
+from posefix.files import read_json
+from posefix.skeletons import Skeleton, load_skeleton
+
+FORMAT = 1
+DESCRIPTION_FILE = "model.json"
+ONNX_FILE = "model.onnx"
+WEIGHTS_FILE = "model.safetensors"
+PACKAGED_MODELS = Path(__file__).parent.parent / "data" / "models"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the folder of a trained model says about it.
+
+    Attributes:
+        folder: Holds `model.json` and `model.onnx`, `model.safetensors`, or both.
+        name: For people.
+        skeleton: The keypoints that the model knows, in the order of its channels.
+        input_size_wh: Width and height of the crops it takes, pixels.
+    """
+
+    folder: Path
+    name: str
+    skeleton: Skeleton
+    input_size_wh: tuple[int, int]
+
+    def file(self, name: str) -> Path:
+        """A file of the folder, `ONNX_FILE` or `WEIGHTS_FILE`.
+
+        Raises:
+            InputError: The model came without it.
+        """
+        path = self.folder / name
+        if not path.is_file():
+            present = ", ".join(sorted(entry.name for entry in self.folder.iterdir()))
+            raise InputError(
+                f"{self.folder}: expected a file {name}, got only {present}; export the model again"
+            )
+        return path
+
+
+def model_names() -> tuple[str, ...]:
+    """Names of the models that come with the package."""
+    return tuple(sorted(path.parent.name for path in PACKAGED_MODELS.glob(f"*/{DESCRIPTION_FILE}")))
+
+
+def load_model(name_or_folder: str | Path) -> Model:
+    """Read the description of a model; its weights stay on disk.
+
+    Args:
+        name_or_folder: One of `model_names`, or the folder of a model of your own.
+
+    Raises:
+        InputError: No such model, or a description that this version does not understand.
+    """
+    folder = (
+        PACKAGED_MODELS / name_or_folder if str(name_or_folder) in model_names() else Path(name_or_folder)
+    )
+    path = folder / DESCRIPTION_FILE
+    if not path.is_file():
+        known = ", ".join(model_names()) or "none"
+        raise InputError(
+            f"model: expected a packaged model ({known}) or a folder with a {DESCRIPTION_FILE}, "
+            f"got {name_or_folder}"
+        )
+    description = read_json(path)
+    if not isinstance(description, dict):
+        raise InputError(
+            f"{path}: expected a JSON object, got {type(description).__name__}; export the model again"
+        )
+    _check_format(description, path)
+    return Model(
+        folder=folder,
+        name=str(description.get("name", folder.name)),
+        skeleton=_skeleton(description, path),
+        input_size_wh=_input_size(description, path),
+    )
+
+
+def _check_format(description: Mapping[str, Any], path: Path) -> None:
+    if description.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: format: expected {FORMAT}, got {description.get('format')!r}; "
+            "the model needs another version of posefix"
+        )
+
+
+def _skeleton(description: Mapping[str, Any], path: Path) -> Skeleton:
+    """A packaged skeleton by its name, or a file that lies beside the description."""
+    name = description.get("skeleton")
+    if not isinstance(name, str):
+        raise InputError(f"{path}: skeleton: expected the name or the file of a skeleton, got {name!r}")
+    beside = path.parent / name
+    return load_skeleton(beside if beside.is_file() else name)
+
+
+def _input_size(description: Mapping[str, Any], path: Path) -> tuple[int, int]:
+    size = description.get("input_size_wh")
+    sides = size if isinstance(size, list) else []
+    if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
+        raise InputError(f"{path}: input_size_wh: expected [width, height] in whole pixels, got {size!r}")
+    width, height = sides
+    return width, height

@@ -1,0 +1,120 @@
+"""Crops of many photos in batches: threads decode and cut ahead while the network works on the batch before.
+
+Only crops are kept, of no more than a stated number of people, so memory does not grow with the photos.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from posefix.errors import InputError
+from posefix.geometry import warp
+from posefix.images import Exif, decode_image
+
+Image = npt.NDArray[np.uint8]
+Crops = tuple[npt.NDArray[np.int64], Image]
+"""Rows (B,) of people, and their crops (B, H, W, 3)."""
+
+MOST_THREADS = 8
+
+
+@dataclass(frozen=True)
+class FailedPhoto:
+    """A photo that could not be read.
+
+    Attributes:
+        path: The file.
+        reason: One sentence.
+        people: How many poses in it stay as they were.
+    """
+
+    path: Path
+    reason: str
+    people: int
+
+
+@dataclass(frozen=True)
+class PhotoTask:
+    """A photo and the rows of the people in it."""
+
+    path: Path
+    rows: npt.NDArray[np.int64]
+
+
+@dataclass
+class CropStream:
+    """Iterates over the crops of all people, photo by photo; each photo is decoded once.
+
+    Attributes:
+        tasks: The photos, in the order of the crops.
+        matrices: (N, 2, 3), original-image pixels -> crop pixels, of the rows that the tasks name.
+        size_wh: Crop width and height, pixels.
+        people_ahead: So many people are cut out ahead, or a photo for each thread if that is more.
+        exif: As in `decode_image`.
+        stop_on_error: Raise at the first unreadable photo, rather than leave it out and go on.
+        failed: The unreadable photos left out so far.
+    """
+
+    tasks: list[PhotoTask]
+    matrices: npt.NDArray[np.float64]
+    size_wh: tuple[int, int]
+    people_ahead: int
+    exif: Exif = "apply"
+    stop_on_error: bool = True
+    failed: list[FailedPhoto] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[tuple[int, Image]]:
+        with closing(self._decoded()) as photos:
+            for task, crops in photos:
+                try:
+                    cut = crops.result()
+                except InputError as error:
+                    if self.stop_on_error:
+                        raise
+                    self.failed.append(FailedPhoto(task.path, str(error), len(task.rows)))
+                else:
+                    yield from zip(task.rows.tolist(), cut, strict=True)
+
+    def _decoded(self) -> Generator[tuple[PhotoTask, Future[list[Image]]], None, None]:
+        threads = min(MOST_THREADS, os.cpu_count() or 1)
+        waiting: deque[tuple[PhotoTask, Future[list[Image]]]] = deque()
+        people = 0
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="posefix-decode")
+        try:
+            for task in self.tasks:
+                waiting.append((task, pool.submit(self._cut, task)))
+                people += len(task.rows)
+                while len(waiting) > threads and people > self.people_ahead:
+                    people -= len(waiting[0][0].rows)
+                    yield waiting.popleft()
+            while waiting:
+                yield waiting.popleft()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _cut(self, task: PhotoTask) -> list[Image]:
+        image = decode_image(task.path, exif=self.exif)
+        return [warp(image, self.matrices[row], self.size_wh) for row in task.rows]
+
+
+def batches(crops: Iterable[tuple[int, Image]], size: int) -> Iterator[Crops]:
+    """Collect crops into batches of `size`; the last one may be smaller."""
+    rows: list[int] = []
+    images: list[Image] = []
+    for row, image in crops:
+        rows.append(row)
+        images.append(image)
+        if len(rows) == size:
+            yield np.array(rows), np.stack(images)
+            rows, images = [], []
+    if rows:
+        yield np.array(rows), np.stack(images)

@@ -1,0 +1,48 @@
+"""Non-maximum suppression of poses by object keypoint similarity (OKS)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import numpy.typing as npt
+
+from posefix.geometry import box_from_keypoints
+from posefix.poses import Poses
+from posefix.similarity import oks
+
+
+def oks_nms(poses: Poses, threshold: float = 0.9) -> npt.NDArray[np.int64]:
+    """Find the poses to keep where several describe one person.
+
+    In each photo, best pose score first, a pose drops all weaker ones whose OKS to it is above the threshold.
+    Its area is that of its keypoints' box.
+
+    Args:
+        poses: Of any number of photos.
+        threshold: OKS above which two poses are one; PoseFix uses .9.
+
+    Returns:
+        Rows to keep, ascending.
+
+    Raises:
+        InputError: A keypoint of the skeleton has no sigma.
+    """
+    sigmas = poses.skeleton.sigmas
+    area = box_from_keypoints(poses.keypoints, poses.valid)[:, 2:].prod(axis=1)
+    by_photo: dict[int | str, list[int]] = defaultdict(list)
+    for row, image_id in enumerate(poses.image_ids):
+        by_photo[image_id].append(row)
+    kept: list[int] = []
+    for members in by_photo.values():
+        rows = np.array(members)
+        # Stable, so that the first of two equal scores wins on every machine.
+        rows = rows[np.argsort(-poses.pose_scores[rows], kind="stable")]
+        while rows.size:
+            best, rest = rows[0], rows[1:]
+            kept.append(int(best))
+            similarity = oks(
+                poses.keypoints[rest], poses.keypoints[[best]], poses.valid[[best]], area[[best]], sigmas
+            )
+            rows = rest[similarity[:, 0] <= threshold]
+    return np.array(sorted(kept), dtype=np.int64)

@@ -1,0 +1,153 @@
+"""From poses in any layout to the vocabulary of the model, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from posefix import geometry
+from posefix.errors import InputError
+from posefix.poses import Poses
+from posefix.skeletons import KeypointMapping, Skeleton, match_keypoints
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+Missing = Literal["fill", "keep"]
+
+VISIBLE_MOVE = 5e-4
+"""A shorter move, in pixels, is rounding: results files keep three decimals."""
+
+
+@dataclass(frozen=True)
+class People:
+    """People in the model's vocabulary, one row per pose.
+
+    Attributes:
+        mapping: Which keypoints of the poses are which of the model.
+        keypoints: (N, K, 2) in original-image pixels, K of the model; 0 where not valid.
+        valid: (N, K).
+        matrices: (N, 2, 3), original-image pixels -> crop pixels.
+        rows: Rows of the people who can be refined, ascending.
+    """
+
+    mapping: KeypointMapping
+    keypoints: FloatArray
+    valid: BoolArray
+    matrices: FloatArray
+    rows: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class MergedPoses:
+    """Poses after refinement, and whether each keypoint (N, K) of their layout moved or was filled in."""
+
+    poses: Poses
+    moved: BoolArray
+    filled: BoolArray
+
+
+def poses_from_arrays(keypoints: npt.ArrayLike, scores: npt.ArrayLike | None, skeleton: Skeleton) -> Poses:
+    """Poses of one photo from an estimator's arrays.
+
+    Args:
+        keypoints: (N, K, 2), or (N, K, 3) with scores. A keypoint at exactly (0, 0), at NaN, or with score 0
+            is missing.
+        scores: (N, K); all 1 when neither given here nor with the keypoints.
+        skeleton: The layout of the keypoints.
+
+    Raises:
+        InputError: Arrays of other shapes.
+    """
+    array = np.asarray(keypoints, dtype=np.float64)
+    if array.ndim != 3 or array.shape[1] != len(skeleton) or array.shape[2] not in (2, 3):
+        raise InputError(
+            f"keypoints: expected shape (N, {len(skeleton)}, 2 or 3) for skeleton {skeleton.name!r}, "
+            f"got {array.shape}; pass the skeleton of these keypoints"
+        )
+    places = array[..., :2]
+    if scores is None:
+        scores = array[..., 2] if array.shape[2] == 3 else np.ones(array.shape[:2])
+    confidence = np.asarray(scores, dtype=np.float64)
+    if confidence.shape != array.shape[:2]:
+        raise InputError(
+            f"scores: expected shape {array.shape[:2]}, one per keypoint, got {confidence.shape}"
+        )
+    valid = np.isfinite(places).all(axis=-1) & places.any(axis=-1) & (confidence != 0)
+    return Poses(
+        keypoints=np.where(valid[..., None], places, 0.0),
+        scores=np.where(valid, confidence, 0.0),
+        valid=valid,
+        image_ids=(0,) * len(array),
+        pose_scores=np.ones(len(array)),
+        skeleton=skeleton,
+    )
+
+
+def prepare(
+    poses: Poses, skeleton: Skeleton, size_wh: tuple[int, int], boxes: FloatArray | None = None
+) -> People:
+    """Map poses to a model's keypoints and choose each person's crop.
+
+    The box of a person is that of the keypoints which the model knows, so it is the same in every layout.
+    Without two of them in different places nothing tells the person's size; such people are not in `rows`.
+
+    Args:
+        poses: In original-image pixels.
+        skeleton: Of the model.
+        size_wh: Crop width and height, pixels.
+        boxes: bbox_xywh (N, 4) of the people, instead of boxes made from the keypoints.
+
+    Raises:
+        InputError: The layouts share no keypoint.
+    """
+    mapping = match_keypoints(poses.skeleton, skeleton)
+    shape = (len(poses), len(skeleton))
+    valid = np.zeros(shape, dtype=bool)
+    valid[:, mapping.target_index] = poses.valid[:, mapping.source_index]
+    keypoints = np.zeros((*shape, 2))
+    keypoints[:, mapping.target_index] = poses.keypoints[:, mapping.source_index]
+    keypoints[~valid] = 0.0
+    usable = valid.any(axis=1)
+    if boxes is None:
+        tight = geometry.box_from_keypoints(keypoints, valid)
+        usable &= tight[:, 2:].max(axis=1) > 0
+        boxes = geometry.enlarge(tight, geometry.KEYPOINT_BOX_FACTOR)
+    matrices = geometry.crop_matrices(geometry.enlarge(boxes, geometry.CROP_FACTOR), size_wh)
+    return People(mapping, keypoints, valid, matrices, np.flatnonzero(usable))
+
+
+def merge(
+    poses: Poses, people: People, refined: FloatArray, done: BoolArray, missing: Missing
+) -> MergedPoses:
+    """Put refined keypoints back into the layout of the poses.
+
+    With "fill", a keypoint that was missing gets the network's place and the smallest score of the person's
+    valid keypoints; with "keep" it stays missing. Keypoints that the model does not know, and people who are
+    not `done`, stay as they were.
+
+    Args:
+        poses: As given to `prepare`.
+        people: What `prepare` made of them.
+        refined: (N, K, 2) in original-image pixels, K of the model.
+        done: (N,) whether the network saw the person.
+        missing: What to do with missing keypoints.
+    """
+    source, target = people.mapping.source_index, people.mapping.target_index
+    written = np.zeros_like(poses.valid)
+    written[:, source] = done[:, None] & (poses.valid[:, source] | (missing == "fill"))
+    places = poses.keypoints.copy()
+    places[:, source] = refined[:, target]
+    filled = written & ~poses.valid
+    keypoints = np.where(written[..., None], places, poses.keypoints)
+    distance = np.linalg.norm(keypoints - poses.keypoints, axis=-1)
+    weakest = np.where(poses.valid, poses.scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    return MergedPoses(
+        poses=poses.with_keypoints(
+            keypoints, valid=poses.valid | filled, scores=np.where(filled, weakest, poses.scores)
+        ),
+        moved=written & poses.valid & (distance > VISIBLE_MOVE),
+        filled=filled,
+    )

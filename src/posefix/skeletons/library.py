@@ -1,0 +1,227 @@
+"""Where skeletons come from: the packaged layouts, a user's skeleton file, the categories of a COCO file.
+
+The packaged layouts share one vocabulary, ``data/skeletons/keypoints.json``; a layout is a list of its
+names, in the form of a user's file (docs/formats.md).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from posefix.errors import InputError, quoted
+from posefix.files import read_json
+from posefix.skeletons.skeleton import Keypoint, Pair, Skeleton, normalise, spellings
+
+FOLDER = Path(__file__).parent.parent / "data" / "skeletons"
+PACKAGED = (
+    "coco17",
+    "lsp14",
+    "mpii16",
+    "aic14",
+    "hourglass14",
+    "efficientpose16",
+    "crowdpose14",
+    "posetrack18",
+    "openpose18",
+    "body25",
+    "blazepose33",
+    "halpe26",
+    "posefix19",
+)
+SKELETON_FIELDS = ("name", "description", "source", "keypoints", "limbs", "flip_pairs", "unscored")
+KEYPOINT_FIELDS = ("name", "definition", "aliases", "sigma", "sigma_source")
+MIRROR = {"left": "right", "right": "left", "l": "r", "r": "l"}
+
+
+def skeleton_names() -> tuple[str, ...]:
+    """Names of the packaged skeletons."""
+    return PACKAGED
+
+
+def load_skeleton(name_or_path: str | Path) -> Skeleton:
+    """A packaged skeleton by its name, or a user's own from a JSON file.
+
+    The file is a skeleton file (docs/formats.md), or a COCO annotation file whose category names the
+    keypoints.
+
+    Raises:
+        InputError: There is neither such a name nor such a file, or the file is faulty.
+    """
+    if str(name_or_path) in PACKAGED:
+        return _packaged(str(name_or_path))
+    path = Path(name_or_path)
+    if path.suffix != ".json" and not path.is_file():
+        close = difflib.get_close_matches(str(name_or_path), PACKAGED, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "a skeleton file of your own ends in .json."
+        raise InputError(f"no skeleton {str(name_or_path)!r}; expected one of {', '.join(PACKAGED)}; {hint}")
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(
+            f"{path}: expected an object with 'keypoints' or 'categories', got {quoted(content)}."
+        )
+    if "categories" in content:
+        return skeleton_from_coco(keypoint_category(content, str(path)), path.name)
+    return _from_description(content, path.name)
+
+
+def keypoint_category(content: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """The one category of a COCO file that names keypoints.
+
+    Args:
+        content: The parsed file.
+        where: The file's name, for messages.
+
+    Raises:
+        InputError: There is none, or more than one.
+    """
+    categories = content.get("categories")
+    entries = categories if isinstance(categories, list) else []
+    found = [entry for entry in entries if isinstance(entry, Mapping) and entry.get("keypoints")]
+    if len(found) != 1:
+        raise InputError(
+            f"{where}, field 'categories': expected one category with a list of names 'keypoints', "
+            f"got {len(found)}."
+        )
+    return found[0]
+
+
+def skeleton_from_coco(category: Mapping[str, Any], name: str) -> Skeleton:
+    """The skeleton that a category of a COCO file describes.
+
+    When the names are those of a packaged skeleton, aliases included and in its order, that one is
+    returned, with its sigmas and flip pairs. Otherwise each name is looked up in the packaged vocabulary,
+    and flip pairs follow from left and right in the names unless a field ``flip_pairs`` gives them.
+
+    Args:
+        category: Has ``keypoints``, a list of names, and maybe ``skeleton``, pairs of numbers from 1.
+        name: Of the file, for messages; also the name of a skeleton that is not a packaged one.
+
+    Raises:
+        InputError: A field is faulty.
+    """
+    names = category.get("keypoints")
+    where = f"{name}, categories"
+    if not isinstance(names, list) or not all(isinstance(entry, str) for entry in names):
+        raise InputError(f"{where}, field 'keypoints': expected a list of names, got {quoted(names)}.")
+    for packaged in map(_packaged, PACKAGED):
+        if [packaged.find(entry) for entry in names] == list(range(len(packaged))):
+            return packaged
+    limbs = category.get("skeleton") or []
+    numbers = [number for limb in limbs for number in limb] if _are_pairs(limbs) else [None]
+    if not all(isinstance(number, int) and 1 <= number <= len(names) for number in numbers):
+        raise InputError(
+            f"{where}, field 'skeleton': expected pairs of numbers from 1 to {len(names)}, got {limbs}."
+        )
+    content = {"keypoints": names, "limbs": [[names[end - 1] for end in limb] for limb in limbs]}
+    if "flip_pairs" in category:
+        content["flip_pairs"] = category["flip_pairs"]
+    return _from_description(content, name)
+
+
+@cache
+def _packaged(name: str) -> Skeleton:
+    return _from_description(read_json(FOLDER / f"{name}.json"), name)
+
+
+@cache
+def _vocabulary() -> dict[str, Keypoint]:
+    """Normalised name or alias -> packaged keypoint."""
+    keypoints = [
+        Keypoint(name, **{**fields, "aliases": tuple(fields["aliases"])})
+        for name, fields in read_json(FOLDER / "keypoints.json").items()
+    ]
+    positions = spellings(keypoints, "keypoints.json")
+    return {spelling: keypoints[index] for spelling, index in positions.items()}
+
+
+def _from_description(content: Mapping[str, Any], where: str) -> Skeleton:
+    """The skeleton that a skeleton file describes; `where` is the file's name."""
+    _check_fields(content, SKELETON_FIELDS, where)
+    entries = content.get("keypoints")
+    if not isinstance(entries, list) or not entries:
+        raise InputError(f"{where}, field 'keypoints': expected a list of keypoints, got {quoted(entries)}.")
+    keypoints = tuple(_keypoint(entry, f"{where}, keypoint {number}") for number, entry in enumerate(entries))
+    unscored = content.get("unscored", [])
+    if not _are_names(unscored):
+        raise InputError(f"{where}, field 'unscored': expected a list of names, got {quoted(unscored)}.")
+    canonical = {spelling: keypoints[index].name for spelling, index in spellings(keypoints, where).items()}
+    explicit = "flip_pairs" in content
+    try:
+        return Skeleton(
+            name=str(content.get("name", where)),
+            keypoints=keypoints,
+            flip_pairs=_pairs(content, "flip_pairs", canonical) if explicit else _pairs_by_name(keypoints),
+            limbs=_pairs(content, "limbs", canonical),
+            unscored=tuple(canonical.get(normalise(name), name) for name in unscored),
+            description=str(content.get("description", "")),
+        )
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _keypoint(entry: Any, where: str) -> Keypoint:
+    """A keypoint as a skeleton file writes it; what is left out comes from the packaged vocabulary."""
+    fields = {"name": entry} if isinstance(entry, str) else entry
+    if not isinstance(fields, Mapping) or not isinstance(fields.get("name"), str):
+        raise InputError(f"{where}: expected a name, or an object with a 'name', got {quoted(entry)}.")
+    _check_fields(fields, KEYPOINT_FIELDS, where)
+    aliases = fields.get("aliases", [])
+    if not _are_names(aliases):
+        raise InputError(f"{where}, field 'aliases': expected a list of names, got {quoted(aliases)}.")
+    known = _vocabulary().get(normalise(fields["name"]), Keypoint(fields["name"], None, ""))
+    definition = str(fields.get("definition", known.definition))
+    keypoint = replace(known, definition=definition, aliases=(*known.aliases, *aliases))
+    if "sigma" not in fields:
+        return keypoint
+    sigma = fields["sigma"]
+    if isinstance(sigma, bool) or not isinstance(sigma, int | float | None):
+        raise InputError(f"{where}, field 'sigma': expected a number or null, got {quoted(sigma)}.")
+    return replace(keypoint, sigma=sigma, sigma_source=str(fields.get("sigma_source", "")))
+
+
+def _pairs(content: Mapping[str, Any], key: str, canonical: Mapping[str, str]) -> tuple[Pair, ...]:
+    pairs = content.get(key, [])
+    if not _are_pairs(pairs) or not all(map(_are_names, pairs)):
+        raise InputError(f"field {key!r}: expected a list of pairs of keypoint names, got {quoted(pairs)}.")
+    return tuple((canonical.get(normalise(a), a), canonical.get(normalise(b), b)) for a, b in pairs)
+
+
+def _pairs_by_name(keypoints: Sequence[Keypoint]) -> tuple[Pair, ...]:
+    """Flip pairs that follow from left and right, or l and r, in the names."""
+    by_words = {_words(keypoint.name): keypoint.name for keypoint in keypoints}
+    pairs = []
+    for words, name in by_words.items():
+        mirrored = tuple(MIRROR.get(word, word) for word in words)
+        partner = by_words.get(mirrored)
+        if partner is None and not {"left", "right"}.isdisjoint(words):
+            raise InputError(
+                f"keypoint {name!r} has no mirror partner {'_'.join(mirrored)!r}; "
+                "add that keypoint, or a field 'flip_pairs' with all pairs."
+            )
+        if partner is not None and not {"left", "l"}.isdisjoint(words):
+            pairs.append((name, partner))
+    return tuple(pairs)
+
+
+def _words(name: str) -> tuple[str, ...]:
+    """``LPaw``, ``left_paw1`` -> ``l paw``, ``left paw 1``."""
+    return tuple(word.lower() for word in re.findall(r"[A-Z](?![a-z])|[A-Z]?[a-z]+|[^\W_a-zA-Z]+", name))
+
+
+def _check_fields(content: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    if unknown := sorted(set(content) - set(known)):
+        raise InputError(f"{where}: unknown field {unknown[0]!r}; expected some of {', '.join(known)}.")
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _are_pairs(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value)

@@ -1,0 +1,86 @@
+"""Which keypoints of two skeletons are the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from posefix.errors import InputError
+from posefix.skeletons.skeleton import Skeleton, read_only
+
+
+@dataclass(frozen=True, eq=False)
+class KeypointMapping:
+    """Which keypoints of two skeletons are the same.
+
+    Attributes:
+        source: The layout that is given.
+        target: The layout that is wanted.
+        source_index: (S,) positions of the shared keypoints in the source, in its order.
+        target_index: (S,) positions of the same keypoints in the target.
+    """
+
+    source: Skeleton
+    target: Skeleton
+    source_index: npt.NDArray[np.int64]
+    target_index: npt.NDArray[np.int64]
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Names that both skeletons have, in the source's order."""
+        names = self.source.keypoint_names
+        return tuple(names[index] for index in self.source_index)
+
+    @property
+    def passes_through(self) -> tuple[str, ...]:
+        """Names that only the source has."""
+        return tuple(name for name in self.source.keypoint_names if name not in self.shared)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Names that only the target has."""
+        return tuple(name for name in self.target.keypoint_names if name not in self.shared)
+
+    def report(self) -> str:
+        """Four lines for people.
+
+        Example:
+            >>> from posefix.skeletons import load_skeleton
+            >>> arm = load_skeleton("openpose18").subset(["neck", "right_shoulder", "right_elbow"])
+            >>> print(match_keypoints(arm, load_skeleton("lsp14").subset(["right_elbow", "neck"])).report())
+            openpose18 (3 of 18 keypoints) -> lsp14 (2 of 14 keypoints)
+              shared (1): right_elbow
+              pass through, not in the target (2): shoulder_midpoint, right_shoulder
+              missing in the source (1): neck
+        """
+        lines = (
+            ("shared", self.shared),
+            ("pass through, not in the target", self.passes_through),
+            ("missing in the source", self.missing),
+        )
+        listed = (f"  {what} ({len(names)}): {', '.join(names) or 'none'}" for what, names in lines)
+        return "\n".join((f"{self.source.name} -> {self.target.name}", *listed))
+
+
+def match_keypoints(source: Skeleton, target: Skeleton) -> KeypointMapping:
+    """Match two skeletons by canonical keypoint name.
+
+    Aliases play no part here: they are resolved when a skeleton is made, each in its own layout's sense
+    (OpenPose's neck is the middle of the shoulders, LSP's is not).
+
+    Raises:
+        InputError: They share no keypoint.
+    """
+    positions = {name: index for index, name in enumerate(target.keypoint_names)}
+    pairs = [
+        (index, positions[name]) for index, name in enumerate(source.keypoint_names) if name in positions
+    ]
+    if not pairs:
+        raise InputError(
+            f"skeletons {source.name!r} ({', '.join(source.keypoint_names)}) and {target.name!r} "
+            f"({', '.join(target.keypoint_names)}) share no keypoint name; rename them in a skeleton file."
+        )
+    source_index, target_index = read_only(np.array(pairs, dtype=np.int64).T)
+    return KeypointMapping(source, target, source_index, target_index)

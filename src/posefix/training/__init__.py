@@ -1,0 +1,1 @@
+"""Training: person records, batches of wrong poses, the loop, recipes."""

@@ -1,0 +1,207 @@
+"""A training run as one TOML file."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from posefix.errors import InputError
+from posefix.nn.model import ModelConfig
+from posefix.synthesis import SynthesisOptions
+from posefix.training.datasets import AugmentationConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Precision = Literal["float32", "bfloat16"]
+Schedule = Literal["step", "cosine"]
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """Adam and its schedule; the defaults are the paper's (section 6, weight decay from its code).
+
+    Attributes:
+        learning_rate: At the start, or at the end of the warm-up.
+        weight_decay: L2 penalty.
+        batch_size: People a step, over all processes.
+        epochs: Passes over the people.
+        schedule: "step" divides the rate by ten after each epoch of `drops`; "cosine" lets it fall to zero.
+        drops: Epochs of the drops.
+        warmup_steps: Steps over which the rate rises linearly.
+        average: Decay of the moving average of the weights; 0 keeps the last weights.
+    """
+
+    learning_rate: float = 5e-4
+    weight_decay: float = 1e-5
+    batch_size: int = 128
+    epochs: int = 140
+    schedule: Schedule = "step"
+    drops: tuple[int, ...] = (90, 120)
+    warmup_steps: int = 0
+    average: float = 0.0
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the people are.
+
+    Attributes:
+        root: Folder that the paths below, and `backbone_weights`, are relative to.
+        annotations: COCO keypoint files.
+        images: Folder of each file's photos.
+        repeats: How often an epoch shows each file's people; empty for once each.
+        error_profile: Name of a packaged profile or a file.
+        validation_annotations: Ground truth of the validation photos; empty for none.
+        validation_images: Folder of the validation photos.
+        validation_results: Real estimators' results files, refined and evaluated as a user would.
+        validation_layouts: Layout of each of them.
+        validate_every: Epochs between validations.
+    """
+
+    root: str = "."
+    annotations: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    repeats: tuple[int, ...] = ()
+    error_profile: str = "paper"
+    validation_annotations: str = ""
+    validation_images: str = ""
+    validation_results: tuple[str, ...] = ()
+    validation_layouts: tuple[str, ...] = ()
+    validate_every: int = 5
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides a training run.
+
+    Attributes:
+        name: Of the recipe and of the model it makes.
+        skeleton: Vocabulary: a packaged skeleton or a file.
+        backbone_weights: safetensors file of ImageNet weights; empty for timm's own download, "none" for random.
+        initial_weights: Model folder or safetensors file to start from; empty for a new network.
+        precision: "bfloat16" runs the network under autocast.
+        seed: Of all randomness.
+        workers: Data loading processes; 0 loads in the training process.
+    """
+
+    name: str
+    skeleton: str = "coco17"
+    backbone_weights: str = ""
+    initial_weights: str = ""
+    precision: Precision = "float32"
+    seed: int = 0
+    workers: int = 2
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    synthesis: SynthesisOptions = field(default_factory=SynthesisOptions)
+
+    def __post_init__(self) -> None:
+        for value, allowed, name in (
+            (self.precision, get_args(Precision), "precision"),
+            (self.optimiser.schedule, get_args(Schedule), "optimiser.schedule"),
+        ):
+            if value not in allowed:
+                raise InputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+        data = self.data
+        for first, second in (
+            ("annotations", "images"),
+            ("annotations", "repeats"),
+            ("validation_results", "validation_layouts"),
+        ):
+            lengths = len(getattr(data, first)), len(getattr(data, second))
+            if lengths[0] != lengths[1] and not (second == "repeats" and not data.repeats):
+                raise InputError(
+                    f"data.{first} and data.{second} must be of one length, got {lengths[0]} and {lengths[1]}"
+                )
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Names of the packaged recipes."""
+    folder = resources.files("posefix") / "data" / "recipes"
+    return tuple(
+        sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    )
+
+
+def load_recipe(name_or_path: str | Path, overrides: Mapping[str, str] | None = None) -> TrainConfig:
+    """Read a recipe by packaged name or path, with dotted overrides such as ``{"optimiser.epochs": "20"}``.
+
+    Raises:
+        InputError: The recipe does not exist, is not TOML, or has a key or value that is wrong.
+    """
+    name = str(name_or_path)
+    if name in recipe_names():
+        text = (resources.files("posefix") / "data" / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
+    elif Path(name).is_file():
+        text = Path(name).read_text(encoding="utf-8")
+    else:
+        raise InputError(f"recipe {name!r} is neither a file nor one of {', '.join(recipe_names())}")
+    document = _parse_toml(text, name)
+    for key, value in (overrides or {}).items():
+        *path, last = key.split(".")
+        table = document
+        for part in path:
+            table = table.setdefault(part, {})
+        table[last] = _parse_value(value)
+    config = _build(TrainConfig, document, name)
+    assert isinstance(config, TrainConfig)
+    return config
+
+
+def _parse_toml(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{name}: not a TOML file: {error}") from error
+
+
+def _parse_value(text: str) -> Any:
+    """A TOML value, or the text itself when it is none."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _build(kind: type[Any], values: Mapping[str, Any], where: str) -> Any:
+    """Make a config dataclass from nested tables; unknown keys name the nearest known one."""
+    fields = {item.name: item for item in dataclasses.fields(kind)}
+    arguments: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; it must be one of {', '.join(fields)}"
+            raise InputError(f"{where}: unknown key {key!r}{hint}")
+        arguments[key] = _convert(fields[key], value, f"{where}: {key}")
+    try:
+        return kind(**arguments)
+    except TypeError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _convert(item: dataclasses.Field[Any], value: Any, where: str) -> Any:
+    default = item.default_factory() if item.default_factory is not dataclasses.MISSING else item.default
+    if dataclasses.is_dataclass(default):
+        if not isinstance(value, Mapping):
+            raise InputError(f"{where} must be a table, got {value!r}")
+        return _build(type(default), value, where)
+    if default is dataclasses.MISSING or value is None:
+        return value
+    if isinstance(default, tuple) and isinstance(value, list):
+        return tuple(value)
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(default):
+        raise InputError(f"{where} must be of type {type(default).__name__}, got {value!r}")
+    return value

@@ -1,0 +1,210 @@
+"""Batches of wrong poses with their crops: annotation -> wrong pose -> box -> augmented crop, as in a test.
+
+The crop comes from the *wrong* pose, exactly as the refiner will cut it, so the network meets the boxes that bad poses
+make. A batch is a function of (seed, epoch, its indices), whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from posefix import geometry
+from posefix.error_profile import ErrorProfile
+from posefix.images import decode_image
+from posefix.people import PersonRecords
+from posefix.skeletons import Skeleton
+from posefix.synthesis import SynthesisOptions, synthesize
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """Random changes of the crop; the defaults are the paper's (section 6) in the form of its code.
+
+    Attributes:
+        scale: The box is scaled by a normal number around one with this standard deviation, clipped there.
+        rotation_degrees: Standard deviation of the rotation, clipped at twice that.
+        rotation_rate: Probability of a rotation.
+        flip_rate: Probability of a mirror image.
+        shift: The box moves by up to this share of its sides.
+        colour: Gain and offset of each colour channel vary by up to this share.
+    """
+
+    scale: float = 0.3
+    rotation_degrees: float = 40.0
+    rotation_rate: float = 0.6
+    flip_rate: float = 0.5
+    shift: float = 0.0
+    colour: float = 0.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B training samples; coordinates in crop pixels.
+
+    Attributes:
+        images: (B, H, W, 3) uint8 RGB.
+        keypoints: (B, K, 2) wrong input pose.
+        weights: (B, K) float32, 0 for an absent input keypoint.
+        targets: (B, K, 2) true places.
+        labelled: (B, K) bool.
+    """
+
+    images: Tensor
+    keypoints: Tensor
+    weights: Tensor
+    targets: Tensor
+    labelled: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        parts = (self.images, self.keypoints, self.weights, self.targets, self.labelled)
+        return Batch(*(part.to(device, non_blocking=True) for part in parts))
+
+    def pin_memory(self) -> Batch:
+        """The same in page-locked memory (called by the data loader)."""
+        parts = (self.images, self.keypoints, self.weights, self.targets, self.labelled)
+        return Batch(*(part.pin_memory() for part in parts))
+
+
+class WrongPoseDataset(Dataset[Batch]):
+    """Person records with freshly synthesised wrong poses; indexed by whole batches.
+
+    Args:
+        records: Labelled people.
+        skeleton: Names the keypoints.
+        profile: Error frequencies.
+        options: What is synthesised beyond the paper.
+        augmentation: Random changes of the crop.
+        input_size_wh: Crop size in pixels.
+        seed: Of all randomness, with the epoch in the batch's key.
+    """
+
+    def __init__(
+        self,
+        records: PersonRecords,
+        skeleton: Skeleton,
+        profile: ErrorProfile,
+        options: SynthesisOptions,
+        augmentation: AugmentationConfig,
+        *,
+        input_size_wh: tuple[int, int],
+        seed: int,
+    ) -> None:
+        self.records = records
+        self.skeleton = skeleton
+        self.profile = profile
+        self.options = options
+        self.augmentation = augmentation
+        self.input_size_wh = input_size_wh
+        self.seed = seed
+
+    def __getitem__(self, key: tuple[int, ...]) -> Batch:
+        """One batch; `key` is (epoch, number of the batch, row, row, ...)."""
+        epoch, number, *indices = key
+        rows = np.asarray(indices, dtype=np.int64)
+        generator = np.random.default_rng([self.seed, epoch, number])
+        people = self.records.people(rows)
+        wrong = synthesize(people, self.skeleton, self.profile, generator, self.options)
+        flip, matrices = self._crops(
+            wrong.keypoints, wrong.present, people.keypoints, people.labelled, generator
+        )
+        order = np.where(flip[:, None], self.skeleton.flip_index[None], np.arange(len(self.skeleton))[None])
+        row = np.arange(len(rows))[:, None]
+        images = np.stack(
+            [
+                geometry.warp(decode_image(self.records.images[index]), matrix, self.input_size_wh)
+                for index, matrix in zip(indices, matrices, strict=True)
+            ]
+        )
+        keypoints = geometry.transform(matrices, wrong.keypoints)[row, order]
+        targets = geometry.transform(matrices, people.keypoints)[row, order]
+        return Batch(
+            torch.from_numpy(images),
+            torch.from_numpy(keypoints.astype(np.float32)),
+            torch.from_numpy(wrong.present[row, order].astype(np.float32)),
+            torch.from_numpy(targets.astype(np.float32)),
+            torch.from_numpy(people.labelled[row, order]),
+        )
+
+    def _crops(
+        self,
+        keypoints: npt.NDArray[np.float32],
+        present: npt.NDArray[np.bool_],
+        truth: npt.NDArray[np.float32],
+        labelled: npt.NDArray[np.bool_],
+        generator: np.random.Generator,
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+        """Augmented crop of each wrong pose (of the true one where no keypoint is present): flips, matrices."""
+        augmentation, count = self.augmentation, len(keypoints)
+        empty = present.sum(axis=1, keepdims=True) == 0
+        points = np.where(empty[..., None], truth, keypoints).astype(np.float64)
+        boxes = geometry.box_from_keypoints(points, np.where(empty, labelled, present))
+        factor = np.clip(
+            1 + augmentation.scale * generator.standard_normal(count), *_around_one(augmentation.scale)
+        )
+        boxes[:, :2] += boxes[:, 2:] * generator.uniform(-augmentation.shift, augmentation.shift, (count, 2))
+        boxes = geometry.enlarge(boxes, geometry.KEYPOINT_BOX_FACTOR * geometry.CROP_FACTOR * factor[:, None])
+        limit = 2 * augmentation.rotation_degrees
+        rotation = np.clip(augmentation.rotation_degrees * generator.standard_normal(count), -limit, limit)
+        rotation *= generator.random(count) < augmentation.rotation_rate
+        flip = generator.random(count) < augmentation.flip_rate
+        return flip, geometry.crop_matrices(boxes, self.input_size_wh, rotation_degrees=rotation, flip=flip)
+
+
+def _around_one(spread: float) -> tuple[float, float]:
+    return 1 - spread, 1 + spread
+
+
+class BatchSampler(Sampler[tuple[int, ...]]):
+    """Keys of an epoch's batches in a random order that depends on (seed, epoch) alone.
+
+    Args:
+        count: Number of people.
+        batch_size: People in each process's batch; the last, smaller batch of an epoch is left out.
+        seed: Of the shuffling.
+        rank: Which of `world_size` processes this is; the processes share each epoch out between them.
+        world_size: Number of processes.
+    """
+
+    def __init__(self, count: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+        self.count = count
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.count // (self.batch_size * self.world_size)
+
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.count)
+        for step in range(len(self)):
+            number = step * self.world_size + self.rank
+            rows = order[number * self.batch_size : (number + 1) * self.batch_size]
+            yield (self.epoch, number, *(int(row) for row in rows))
+
+
+def change_colours(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Random gain and offset for each colour channel: (B, H, W, 3) -> float of the same shape in 0..255.
+
+    Half of the change is common to the three channels (brightness and contrast), half is each channel's own.
+    """
+    shape = (images.shape[0], 1, 1, 1)
+    channels = (images.shape[0], 1, 1, 3)
+
+    def spread() -> Tensor:
+        common = torch.rand(shape, generator=generator, device=images.device) * 2 - 1
+        own = torch.rand(channels, generator=generator, device=images.device) * 2 - 1
+        return strength * (common + own) / 2
+
+    pixels = images.float()
+    mean = pixels.mean(dim=(1, 2), keepdim=True)
+    return ((pixels - mean) * (1 + spread()) + mean * (1 + spread())).clamp(0, 255)

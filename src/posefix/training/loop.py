@@ -1,0 +1,246 @@
+"""The training loop: plain torch, one process a device (`torchrun` starts several)."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, distributed, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from posefix.errors import InputError
+from posefix.nn.losses import integral_loss
+from posefix.nn.model import RefinementNetwork
+from posefix.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from posefix.training.config import OptimiserConfig, TrainConfig
+from posefix.training.datasets import Batch, BatchSampler, WrongPoseDataset, change_colours
+
+LOG_FILE = "log.jsonl"
+CHECKPOINT_FILE = "last.safetensors"
+
+Validate = Callable[[RefinementNetwork], dict[str, float]]
+"""Called with the network in evaluation mode; returns numbers for the log."""
+OnStep = Callable[[int, int, int, float], None]
+"""Called with the epoch (from 1), steps done and steps in all of the epoch, and the loss."""
+OnEpoch = Callable[[dict[str, float]], None]
+"""Called with an epoch's log line."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """Which of how many training processes this is, and its device."""
+
+    device: torch.device
+    rank: int = 0
+    world_size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes files and shows progress."""
+        return self.rank == 0
+
+
+def start_process(device: str = "auto") -> Process:
+    """Join the group that `torchrun` started, or be alone.
+
+    Args:
+        device: "auto" takes a GPU if there is one, else "cpu", "cuda", "cuda:1" ...
+
+    Raises:
+        InputError: A GPU is asked for and absent.
+    """
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"device {device!r} was asked for, but PyTorch sees no GPU; use --device cpu")
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if world_size == 1:
+        return Process(torch.device(name))
+    local_rank = int(os.environ["LOCAL_RANK"])
+    if name.startswith("cuda"):
+        torch.cuda.set_device(local_rank)
+        name = f"cuda:{local_rank}"
+    distributed.init_process_group("nccl" if name.startswith("cuda") else "gloo")
+    return Process(torch.device(name), distributed.get_rank(), world_size)
+
+
+def learning_rate(config: OptimiserConfig, step: int, steps_per_epoch: int) -> float:
+    """Rate at a step (from 0): linear warm-up, then the schedule."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    if config.schedule == "step":
+        return config.learning_rate * 0.1 ** sum(step // steps_per_epoch >= drop for drop in config.drops)
+    done = (step - config.warmup_steps) / max(config.epochs * steps_per_epoch - config.warmup_steps, 1)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+@dataclass
+class Trainer:
+    """One run: network, optimiser, data and where they stand.
+
+    Attributes:
+        config: Settings of the run.
+        network: The network being trained, on the process's device.
+        dataset: Source of batches.
+        output: Folder of checkpoints and log.
+        process: Rank and device.
+        validate: Called with the (averaged) network every `config.data.validate_every` epochs; its numbers are logged.
+        on_step: Called after each step of the first process.
+        on_epoch: Called after each epoch of the first process.
+    """
+
+    config: TrainConfig
+    network: RefinementNetwork
+    dataset: WrongPoseDataset
+    output: Path
+    process: Process
+    validate: Validate | None = None
+    on_step: OnStep | None = None
+    on_epoch: OnEpoch | None = None
+    progress: Progress = field(default_factory=lambda: Progress(0, 0))
+
+    def __post_init__(self) -> None:
+        settings, process = self.config.optimiser, self.process
+        if settings.batch_size % process.world_size:
+            raise InputError(
+                f"batch_size {settings.batch_size} must be a multiple of the {process.world_size} processes"
+            )
+        self.sampler = BatchSampler(
+            len(self.dataset.records),
+            settings.batch_size // process.world_size,
+            self.config.seed,
+            process.rank,
+            process.world_size,
+        )
+        if len(self.sampler) == 0:
+            raise InputError(
+                f"batch_size {settings.batch_size} is above the {len(self.dataset.records)} people to train on"
+            )
+        self.network.to(process.device).to(memory_format=torch.channels_last)
+        self.model: nn.Module = self.network
+        if process.world_size > 1:
+            self.model = nn.parallel.DistributedDataParallel(self.network)
+        self.average: AveragedModel | None = None
+        if settings.average > 0:
+            # Batch statistics are averaged too: they belong to the averaged weights.
+            self.average = AveragedModel(
+                self.network, multi_avg_fn=get_ema_multi_avg_fn(settings.average), use_buffers=True
+            )
+        self.optimiser = torch.optim.Adam(
+            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """The newest checkpoint."""
+        return self.output / CHECKPOINT_FILE
+
+    def resume(self) -> None:
+        """Continue from the newest checkpoint of the output folder."""
+        self.progress = load_checkpoint(
+            self.checkpoint_path, self.network, self.average, self.optimiser, self.config
+        )
+
+    def best_network(self) -> RefinementNetwork:
+        """The network to use: of averaged weights if they are kept."""
+        if self.average is None:
+            return self.network
+        network = self.average.module
+        assert isinstance(network, RefinementNetwork)
+        return network
+
+    def run(self) -> None:
+        """Train to the last epoch; a checkpoint and a log line after each."""
+        self.output.mkdir(parents=True, exist_ok=True)
+        loader = DataLoader(
+            self.dataset,
+            batch_size=None,
+            sampler=self.sampler,
+            num_workers=self.config.workers,
+            pin_memory=self.process.device.type == "cuda",
+        )
+        writer = _tensorboard(self.output) if self.process.is_first else None
+        for epoch in range(self.progress.epoch, self.config.optimiser.epochs):
+            self.sampler.epoch = epoch
+            started = time.perf_counter()
+            numbers = self._epoch(loader, epoch)
+            people = len(self.sampler) * self.config.optimiser.batch_size
+            numbers["people_per_second"] = people / (time.perf_counter() - started)
+            self.progress = Progress(epoch + 1, self.progress.step)
+            if self.process.is_first:
+                self._finish_epoch(epoch, numbers, writer)
+
+    def _finish_epoch(self, epoch: int, numbers: dict[str, float], writer: Any) -> None:
+        last = epoch + 1 == self.config.optimiser.epochs
+        if self.validate is not None and (last or (epoch + 1) % self.config.data.validate_every == 0):
+            numbers |= self.validate(self.best_network().eval())
+        save_checkpoint(
+            self.checkpoint_path, self.network, self.average, self.optimiser, self.progress, self.config
+        )
+        line = {"epoch": epoch + 1, **{key: round(value, 6) for key, value in numbers.items()}}
+        with (self.output / LOG_FILE).open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        if writer is not None:
+            for key, value in numbers.items():
+                writer.add_scalar(key, value, epoch + 1)
+            writer.flush()
+        if self.on_epoch is not None:
+            self.on_epoch(line)
+
+    def _epoch(self, loader: DataLoader[Batch], epoch: int) -> dict[str, float]:
+        """One pass; the mean of each loss."""
+        self.model.train()
+        sums: dict[str, Tensor] = {}
+        steps = len(self.sampler)
+        for number, batch in enumerate(loader, start=1):
+            losses = self._step(batch.to(self.process.device))
+            for key, value in losses.items():
+                sums[key] = sums[key] + value.detach() if key in sums else value.detach()
+            if self.on_step is not None and self.process.is_first:
+                self.on_step(epoch + 1, number, steps, float(losses["total"]))
+        return {f"loss_{key}": float(value) / steps for key, value in sums.items()}
+
+    def _step(self, batch: Batch) -> dict[str, Tensor]:
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.config.optimiser, self.progress.step, len(self.sampler))
+        images = self._augmented(batch.images)
+        half = self.config.precision == "bfloat16"
+        with torch.autocast(self.process.device.type, torch.bfloat16, enabled=half):
+            logits, _ = self.model(images, batch.keypoints, batch.weights)
+        losses = integral_loss(logits, batch.targets, batch.labelled, self.network.config.heatmap_stride)
+        if not torch.isfinite(losses["total"]):
+            values = ", ".join(f"{key} {float(value)}" for key, value in losses.items())
+            raise FloatingPointError(f"the loss is not finite at step {self.progress.step}: {values}")
+        self.optimiser.zero_grad(set_to_none=True)
+        losses["total"].backward()
+        self.optimiser.step()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        self.progress = Progress(self.progress.epoch, self.progress.step + 1)
+        return losses
+
+    def _augmented(self, images: Tensor) -> Tensor:
+        """Colour changes that depend on (seed, rank, step) alone, so that a resumed run repeats them."""
+        strength = self.config.augmentation.colour
+        if strength == 0:
+            return images
+        seed = np.random.SeedSequence([self.config.seed, self.process.rank, self.progress.step])
+        generator = torch.Generator(self.process.device).manual_seed(int(seed.generate_state(1)[0]))
+        return change_colours(images, strength, generator)
+
+
+def _tensorboard(folder: Path) -> Any:
+    """A TensorBoard writer if TensorBoard is installed, else None."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder))

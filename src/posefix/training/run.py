@@ -1,0 +1,105 @@
+"""From a recipe to a trained model folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from posefix.error_profile import load_error_profile
+from posefix.errors import InputError
+from posefix.formats.coco_annotations import read_annotations
+from posefix.images import find_images
+from posefix.nn.backbones import load_backbone_weights
+from posefix.nn.checkpoint import WEIGHTS_FILE, load_weights, save_network
+from posefix.nn.model import RefinementNetwork
+from posefix.people import PersonRecords, build_records, join_records
+from posefix.skeletons import Skeleton, load_skeleton
+from posefix.training.config import TrainConfig
+from posefix.training.datasets import WrongPoseDataset
+from posefix.training.loop import CHECKPOINT_FILE, OnEpoch, OnStep, Trainer, start_process
+from posefix.training.validation import load_validation
+
+
+def train(
+    config: TrainConfig,
+    output: Path,
+    *,
+    resume: bool = False,
+    device: str = "auto",
+    on_step: OnStep | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> None:
+    """Train as a recipe says; `output` becomes a model folder for `posefix export` and `posefix refine --model`.
+
+    Args:
+        config: The recipe.
+        output: Folder for checkpoints, log and the trained model.
+        resume: Continue from the newest checkpoint there.
+        device: "auto", "cpu" or "cuda".
+        on_step: Called after each step.
+        on_epoch: Called after each epoch with its log line.
+
+    Raises:
+        InputError: Data, weights or device are missing or do not fit; raised before training starts.
+    """
+    if not resume and (output / CHECKPOINT_FILE).exists():
+        raise InputError(
+            f"{output} holds a run already: continue it with --resume, or choose another output folder"
+        )
+    process = start_process(device)
+    skeleton = load_skeleton(config.skeleton)
+    records = load_records(config, skeleton)
+    torch.manual_seed(config.seed)
+    dataset = WrongPoseDataset(
+        records,
+        skeleton,
+        load_error_profile(config.data.error_profile),
+        config.synthesis,
+        config.augmentation,
+        input_size_wh=config.model.input_size_wh,
+        seed=config.seed,
+    )
+    network, validate = build_network(config, skeleton), load_validation(config, skeleton)
+    trainer = Trainer(config, network, dataset, output, process, validate, on_step, on_epoch)
+    if resume:
+        trainer.resume()
+    trainer.run()
+    if process.is_first:
+        save_network(trainer.best_network(), skeleton, output, config.name, dataclasses.asdict(config))
+
+
+def load_records(config: TrainConfig, skeleton: Skeleton) -> PersonRecords:
+    """People of all of a recipe's annotation files."""
+    data, root = config.data, Path(config.data.root)
+    if not data.annotations:
+        raise InputError(f"{config.name}: data.annotations is empty; name COCO keypoint files to train on")
+    parts: list[PersonRecords] = []
+    for number, (file, images) in enumerate(zip(data.annotations, data.images, strict=True)):
+        truth = read_annotations(root / file)
+        names = {image_id: truth.images[image_id].file_name for image_id in set(truth.people.image_ids)}
+        records = build_records(truth, find_images(names, root / images, names), skeleton)
+        parts += [records] * (data.repeats[number] if data.repeats else 1)
+    return join_records(parts)
+
+
+def build_network(config: TrainConfig, skeleton: Skeleton) -> RefinementNetwork:
+    """The network with the recipe's initial weights."""
+    network = RefinementNetwork(
+        config.model,
+        len(skeleton),
+        pretrained=not config.backbone_weights and not config.initial_weights,
+    )
+    if config.backbone_weights not in ("", "none"):
+        load_backbone_weights(network.backbone, _existing(Path(config.data.root) / config.backbone_weights))
+    if config.initial_weights:
+        path = _existing(Path(config.initial_weights))
+        load_weights(network, path / WEIGHTS_FILE if path.is_dir() else path)
+    return network
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise InputError(f"{path}: no such file of weights")
+    return path

@@ -1,0 +1,47 @@
+"""Validation as a user would see it: a real estimator's file refined by the real path and evaluated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from posefix.evaluation.coco import evaluate_coco
+from posefix.formats.coco_annotations import read_annotations
+from posefix.formats.coco_results import read_results
+from posefix.images import find_images
+from posefix.nn.model import RefinementNetwork
+from posefix.refine.backends import TorchBackend
+from posefix.refine.refiner import Refiner
+from posefix.skeletons import Skeleton, load_skeleton
+from posefix.training.config import TrainConfig
+from posefix.training.loop import Validate
+
+
+def load_validation(config: TrainConfig, skeleton: Skeleton) -> Validate | None:
+    """Read the validation files of a recipe; None if it names no results to refine.
+
+    Raises:
+        InputError: A file is missing or faulty, so that a run fails before its first epoch and not after it.
+    """
+    data, root = config.data, Path(config.data.root)
+    if not data.validation_results:
+        return None
+    annotations = read_annotations(root / data.validation_annotations)
+    inputs = {
+        Path(results).name.split(".")[0]: read_results(root / results, load_skeleton(layout)).poses
+        for results, layout in zip(data.validation_results, data.validation_layouts, strict=True)
+    }
+    names = {image_id: info.file_name for image_id, info in annotations.images.items()}
+    used = {image_id for poses in inputs.values() for image_id in poses.image_ids}
+    photos = find_images(used, root / data.validation_images, names)
+    before = {name: evaluate_coco(poses, annotations).ap for name, poses in inputs.items()}
+
+    def validate(network: RefinementNetwork) -> dict[str, float]:
+        backend = TorchBackend(network, device=str(next(network.parameters()).device))
+        refiner = Refiner(backend, skeleton, config.model.input_size_wh)
+        numbers: dict[str, float] = {}
+        for name, poses in inputs.items():
+            after = evaluate_coco(refiner.refine(poses, photos).poses, annotations).ap
+            numbers |= {f"ap_{name}": after, f"ap_gain_{name}": after - before[name]}
+        return numbers
+
+    return validate

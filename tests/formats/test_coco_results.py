@@ -1,0 +1,276 @@
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from posefix.errors import InputError
+from posefix.formats.coco import ResultsFile, read_results, result_rows, write_results
+from posefix.poses import Poses
+from posefix.skeletons import load_skeleton
+
+PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])
+GOOD: dict[str, Any] = {
+    "image_id": 7,
+    "category_id": 1,
+    "keypoints": [10, 20.25, 1, 30.0, 40, 0.5],
+    "score": 0.75,
+}
+
+
+def write(folder: Path, content: Any) -> Path:
+    path = folder / "results.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> ResultsFile:
+    """Three rows of two keypoints: whole, half missing, wholly missing."""
+    rows = [
+        {**GOOD, "bbox": [1, 2, 3, 4], "track": "a"},
+        {**GOOD, "image_id": "b", "keypoints": [10, 20, 1, 0, 0, 0.3]},
+        {**GOOD, "keypoints": [10, 20, 0, 0, 0, 0.0]},
+    ]
+    return read_results(write(tmp_path, rows), PAIR)
+
+
+def test_rows_become_arrays(pair: ResultsFile) -> None:
+    poses = pair.poses
+    assert poses.keypoints[0].tolist() == [[10, 20.25], [30, 40]]
+    assert poses.scores[0].tolist() == [1, 0.5]
+    assert poses.valid.tolist() == [[True, True], [True, False], [False, False]]
+    assert poses.image_ids == (7, "b", 7)
+    assert poses.pose_scores.tolist() == [0.75] * 3
+
+
+def test_an_empty_list_is_no_poses(tmp_path: Path) -> None:
+    empty = read_results(write(tmp_path, []), PAIR)
+    assert len(empty.poses) == 0
+    assert empty.replace(empty.poses) == []
+    write_results(tmp_path / "out.json", [])
+    assert len(read_results(tmp_path / "out.json", PAIR).poses) == 0
+
+
+def test_poses_without_scores_count_one(tmp_path: Path) -> None:
+    row = {"image_id": 1, "keypoints": GOOD["keypoints"]}
+    results = read_results(write(tmp_path, [row, row]), PAIR)
+    assert results.poses.pose_scores.tolist() == [1, 1]
+    assert results.replace(results.poses) == [row, row]
+
+
+FAULTS: list[tuple[Any, str]] = [
+    ("[{", "results.json: expected JSON, got an error at line 1, column 3: Expecting property name"),
+    ({"a": 1}, "results.json: expected a list of poses, got {'a': 1}."),
+    ({"annotations": []}, "results.json: expected a list of poses, got an annotation file."),
+    ([GOOD, 3], "results.json, row 1: expected an object, got 3."),
+    ([GOOD, {}], "row 1, field 'keypoints': expected a list of 6 numbers, got no such field."),
+    ([{**GOOD, "keypoints": None}], "row 0, field 'keypoints': expected a list of 6 numbers, got None."),
+    (
+        [GOOD, {**GOOD, "keypoints": [0] * 51}],
+        "row 1, field 'keypoints': expected 6 numbers, got 51 (--layout); with 17 keypoints it may be coco17 or "
+        "posetrack18.",
+    ),
+    (
+        [{**GOOD, "keypoints": [0] * 7}],
+        "row 0, field 'keypoints': expected 6 numbers, got 7 (--layout); no packaged layout has 2.33333 keypoints, "
+        "give a skeleton file of your own.",
+    ),
+    (
+        [{**GOOD, "keypoints": [[1, 2, 3], [4, 5, 6]]}],
+        "row 0, field 'keypoints': expected 6 numbers, got 2 (--layout); no packaged layout has 0.666667 keypoints, "
+        "give a skeleton file of your own.",
+    ),
+    (
+        [GOOD, GOOD, {**GOOD, "keypoints": [1, 2, 3, 4, float("nan"), 1]}],
+        "row 2, field 'keypoints', y of right_eye: expected a finite number, got nan.",
+    ),
+    (
+        [{**GOOD, "keypoints": [1, 2, 3, float("-inf"), 5, 6]}],
+        "row 0, field 'keypoints', x of right_eye: expected a finite number, got -inf.",
+    ),
+    (
+        [{**GOOD, "keypoints": [1, 2, 10**400, 4, 5, 6]}],
+        "row 0, field 'keypoints', score of left_eye: expected a finite number, got 1000000000",
+    ),
+    (
+        [GOOD, {**GOOD, "keypoints": ["1", 2, 3, 4, 5, 6]}],
+        "row 1, field 'keypoints', x of left_eye: expected a finite number, got '1'.",
+    ),
+    (
+        [{**GOOD, "keypoints": [None] * 6}],
+        "row 0, field 'keypoints', x of left_eye: expected a finite number, got None.",
+    ),
+    (
+        [GOOD, {"keypoints": GOOD["keypoints"], "score": 1}],
+        "row 1, field 'image_id': expected an integer or a text, got no such field.",
+    ),
+    ([{**GOOD, "image_id": 1.5}], "row 0, field 'image_id': expected an integer or a text, got 1.5."),
+    ([{**GOOD, "image_id": True}], "row 0, field 'image_id': expected an integer or a text, got True."),
+    ([GOOD, {**GOOD, "score": "high"}], "row 1, field 'score': expected a finite number, got 'high'."),
+    (
+        [GOOD, {"image_id": 1, "keypoints": GOOD["keypoints"]}],
+        "row 1, field 'score': expected a finite number, got no such field.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), FAULTS, ids=[message for _, message in FAULTS])
+def test_faults_are_named_with_file_row_and_field(tmp_path: Path, content: Any, message: str) -> None:
+    path = write(tmp_path, content)
+    with pytest.raises(InputError) as caught:
+        read_results(path, PAIR)
+    assert str(caught.value).startswith(f"{path}")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("count", "hint"),
+    [
+        (17, "; with 17 keypoints it may be coco17 or posetrack18."),
+        (33, "; with 33 keypoints it may be blazepose33."),
+        (20, "; no packaged layout has 20 keypoints, give a skeleton file of your own."),
+    ],
+)
+def test_the_layout_is_asked_for_and_never_guessed(tmp_path: Path, count: int, hint: str) -> None:
+    path = write(tmp_path, [{**GOOD, "keypoints": [1] * (3 * count)}])
+    with pytest.raises(InputError) as caught:
+        read_results(path, None)
+    assert (
+        str(caught.value)
+        == f"{path}: expected the name of its layout (--layout), which is never guessed{hint}"
+    )
+
+
+def test_an_empty_list_needs_a_layout_too(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"\(--layout\), which is never guessed\.$"):
+        read_results(write(tmp_path, []), None)
+
+
+# Writing back
+
+
+def moved(poses: Poses, *changes: tuple[int, int, int, float], **arguments: Any) -> Poses:
+    """Poses with some coordinates set: (row, keypoint, axis, value)."""
+    keypoints = poses.keypoints.copy()
+    for row, keypoint, axis, value in changes:
+        keypoints[row, keypoint, axis] = value
+    return poses.with_keypoints(keypoints, **arguments)
+
+
+def test_what_did_not_move_stays_as_it_was_written(pair: ResultsFile) -> None:
+    before = copy.deepcopy(pair.rows)
+    rows = pair.replace(moved(pair.poses, (0, 0, 1, 21.123456), (0, 0, 0, 10.0004)))
+    assert rows[0] == {**before[0], "keypoints": [10, 21.123, 1, 30.0, 40, 0.5]}
+    assert json.dumps(rows[0]["keypoints"]) == "[10, 21.123, 1, 30.0, 40, 0.5]"
+    assert rows[1:] == before[1:]
+    assert pair.rows == before
+
+
+def test_a_filled_keypoint_is_written_with_its_score(pair: ResultsFile) -> None:
+    valid, scores = pair.poses.valid.copy(), pair.poses.scores.copy()
+    valid[1, 1], scores[1, 1] = True, 0.25
+    rows = pair.replace(moved(pair.poses, (1, 1, 0, 5), (1, 1, 1, 6), valid=valid, scores=scores))
+    assert rows[1]["keypoints"] == [10, 20, 1, 5.0, 6.0, 0.25]
+
+
+def test_a_valid_keypoint_is_never_written_as_missing(tmp_path: Path, pair: ResultsFile) -> None:
+    valid = np.ones_like(pair.poses.valid)
+    rows = pair.replace(moved(pair.poses, (0, 0, 0, 0), (0, 0, 1, 0.0001), valid=valid))
+    write_results(tmp_path / "out.json", rows)
+    assert read_results(tmp_path / "out.json", PAIR).poses.valid.all()
+    assert rows[0]["keypoints"][:2] == [0.001, 0]
+
+
+def test_a_keypoint_that_is_no_longer_valid_is_written_as_missing(pair: ResultsFile) -> None:
+    rows = pair.replace(pair.poses.with_keypoints(pair.poses.keypoints, np.zeros_like(pair.poses.valid)))
+    assert rows[0]["keypoints"] == [0, 0, 0, 0, 0, 0]
+    assert rows[2] == pair.rows[2]
+
+
+def test_a_changed_pose_score_is_written(pair: ResultsFile) -> None:
+    poses = pair.poses
+    scores = np.array([0.75, 0.123456789, 0.75])
+    other = Poses(poses.keypoints, poses.scores, poses.valid, poses.image_ids, scores, poses.skeleton)
+    rows = pair.replace(other)
+    assert rows[1] == {**pair.rows[1], "score": 0.123456789}
+    assert rows[::2] == pair.rows[::2]
+
+
+def test_boxes_of_changed_rows_follow_on_request(pair: ResultsFile) -> None:
+    poses = moved(pair.poses, (0, 0, 0, 20), (0, 0, 1, 20))
+    assert pair.replace(poses)[0]["bbox"] == [1, 2, 3, 4]
+    rows = pair.replace(poses, update_boxes=True)
+    assert rows[0]["bbox"] == [19, 18, 12, 24]  # around (20, 20) and (30, 40), 1.2 times as large
+    assert "bbox" not in rows[1]
+    assert pair.replace(pair.poses, update_boxes=True) == pair.rows
+
+
+def test_poses_of_another_file_are_refused(pair: ResultsFile) -> None:
+    with pytest.raises(
+        InputError, match=r"expected its own Poses\(3 of .* in the same order, got Poses\(2 of"
+    ):
+        pair.replace(pair.poses[:2])
+
+
+number = st.floats(-1e4, 1e4)
+
+
+@given(
+    keypoints=arrays(np.float64, (4, 2, 2), elements=number),
+    scores=arrays(np.float64, (4, 2), elements=st.floats(0, 9)),
+    valid=arrays(np.bool_, (4, 2)),
+    pose_scores=arrays(np.float64, 4, elements=number),
+    image_ids=st.tuples(*[st.integers() | st.text()] * 4),
+)
+def test_reading_gives_what_was_written(
+    tmp_path_factory: pytest.TempPathFactory,
+    keypoints: Any,
+    scores: Any,
+    valid: Any,
+    pose_scores: Any,
+    image_ids: Any,
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "property.json"
+    poses = Poses(keypoints, scores, valid, image_ids, pose_scores, PAIR)
+    write_results(path, result_rows(poses))
+    results = read_results(path, PAIR)
+    assert results.poses.image_ids == image_ids
+    assert (results.poses.valid == valid).all()
+    assert (results.poses.pose_scores == pose_scores).all()
+    assert np.abs(results.poses.keypoints - keypoints)[valid].max(initial=0) <= 0.0015
+    assert np.abs(results.poses.scores - scores)[valid].max(initial=0) <= 0.0015
+    assert results.replace(results.poses) == results.rows
+
+
+anything: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=7) | st.dictionaries(st.sampled_from(list(GOOD)), inner),
+    max_leaves=10,
+)
+
+
+@given(field=st.sampled_from(list(GOOD)), value=anything, content=anything, whole=st.booleans())
+def test_any_json_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, field: str, value: Any, content: Any, whole: bool
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    path = write(folder, json.dumps(content if whole else [GOOD, {**GOOD, field: value}]))
+    try:
+        read_results(path, PAIR)
+    except InputError as error:
+        assert str(error).startswith(str(path))
+
+
+def test_real_files_survive_reading_and_writing(shared_data: Path, tmp_path: Path) -> None:
+    paths = [*shared_data.glob("predictions/*/*.json"), *shared_data.glob("mpii/predictions/*.json")]
+    assert len(paths) == 22
+    for path in paths:
+        results = read_results(path, load_skeleton(path.name.split(".")[-2]))
+        write_results(tmp_path / path.name, results.replace(results.poses))
+        assert json.loads((tmp_path / path.name).read_text(encoding="utf-8")) == results.rows

@@ -1,0 +1,74 @@
+"""Decoding and cutting ahead of the network."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from posefix import images
+from posefix.errors import InputError
+from posefix.refine import pipeline
+from posefix.refine.pipeline import CropStream, PhotoTask, batches
+
+MATRIX = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+
+
+def stream(folder: Path, people: list[int], **options: Any) -> CropStream:
+    """One photo for each number of people; photo i is uniformly grey of level i."""
+    tasks, row = [], 0
+    for level, count in enumerate(people):
+        path = folder / f"{level}.png"
+        Image.fromarray(np.full((8, 8, 3), level, np.uint8)).save(path)
+        tasks.append(PhotoTask(path, np.arange(row, row + count)))
+        row += count
+    return CropStream(tasks, np.tile(MATRIX, (row, 1, 1)), (8, 8), **{"people_ahead": 4, **options})
+
+
+def test_crops_come_in_the_order_of_the_photos(tmp_path: Path) -> None:
+    crops = [(row, int(image[4, 4, 0])) for row, image in stream(tmp_path, [2, 1, 3, 1])]
+    assert crops == [(0, 0), (1, 0), (2, 1), (3, 2), (4, 2), (5, 2), (6, 3)]
+
+
+def test_batches_are_full_but_for_the_last(tmp_path: Path) -> None:
+    sizes = [(rows.tolist(), images.shape) for rows, images in batches(stream(tmp_path, [2, 1, 2]), 3)]
+    assert sizes == [([0, 1, 2], (3, 8, 8, 3)), ([3, 4], (2, 8, 8, 3))]
+
+
+def test_photos_are_decoded_once_and_not_far_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[str] = []
+    decode = images.decode_image
+
+    def counting(path: Path, **options: Any) -> Any:
+        decoded.append(path.name)
+        return decode(path, **options)
+
+    monkeypatch.setattr(pipeline, "decode_image", counting)
+    monkeypatch.setattr(pipeline, "MOST_THREADS", 2)
+    crops = iter(stream(tmp_path, [1] * 40))
+    for taken in range(1, 41):
+        next(crops)
+        # Those waiting (people_ahead and the one that exceeds it), and the one just taken.
+        assert len(decoded) <= taken + 5
+    assert sorted(decoded) == sorted(f"{number}.png" for number in range(40))
+
+
+def test_leaving_early_ends_the_threads(tmp_path: Path) -> None:
+    crops = iter(stream(tmp_path, [1] * 20))
+    next(crops)
+    crops.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("posefix")]
+
+
+def test_an_unreadable_photo_stops_or_is_left_out(tmp_path: Path) -> None:
+    for stop in (True, False):
+        crops = stream(tmp_path, [1, 2, 1], stop_on_error=stop)
+        (tmp_path / "1.png").write_bytes(b"")
+        if stop:
+            with pytest.raises(InputError, match=r"1\.png"):
+                list(crops)
+        else:
+            assert [row for row, _ in crops] == [0, 3]
+            assert [(photo.path.name, photo.people) for photo in crops.failed] == [("1.png", 2)]

@@ -1,0 +1,150 @@
+"""The design as a table: which room may import which, where torch may be, how long a file may be."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "src" / "posefix"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# Room -> the rooms it may import. A room imports only from rooms above its own; that is checked too.
+ARROWS: dict[str, set[str]] = {
+    "errors": set(),
+    "files": {"errors"},
+    "skeletons": {"errors", "files"},
+    "geometry": set(),
+    "similarity": set(),
+    "poses": {"errors", "skeletons"},
+    "taxonomy": {"similarity", "skeletons"},
+    "error_profile": {"errors", "files", "similarity", "skeletons", "taxonomy"},
+    "synthesis": {"error_profile", "errors", "similarity", "skeletons", "taxonomy"},
+    "images": {"errors"},
+    "formats": {"errors", "files", "geometry", "poses", "skeletons"},
+    "people": {"errors", "formats", "poses", "skeletons", "taxonomy"},
+    "nn": {"errors", "files", "skeletons"},
+    "refine": {"errors", "files", "geometry", "images", "nn", "poses", "similarity", "skeletons"},
+    "evaluation": {"errors", "formats", "poses", "skeletons"},
+    "training": {
+        "error_profile", "errors", "evaluation", "files", "formats", "geometry", "images", "nn", "people", "refine",
+        "skeletons", "synthesis",
+    },
+    "drawing": {"errors", "files", "geometry", "skeletons"},
+    "examples": {
+        "drawing", "error_profile", "errors", "formats", "geometry", "images", "people", "skeletons", "synthesis",
+        "taxonomy",
+    },
+    "demo": {"drawing", "errors", "formats", "images", "poses", "refine", "skeletons"},
+    "cli": {
+        "demo", "drawing", "errors", "evaluation", "examples", "files", "formats", "images", "nn", "poses", "refine",
+        "skeletons", "training",
+    },
+}  # fmt: skip
+
+TORCH_HOMES = ("nn/", "training/", "refine/backends.py")
+TRAINING_LIBRARIES = {
+    "onnx",
+    "onnxscript",
+    "safetensors",
+    "tensorboard",
+    "timm",
+    "tomli",
+    "tomllib",
+    "torch",
+}
+LIGHT_LIBRARIES = {"PIL", "array_api_compat", "cv2", "cyclopts", "hotcoco", "numpy", "onnxruntime", "rich"}
+BANNED_NAMES = {"base", "common", "core", "helper", "helpers", "misc", "util", "utils"}
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names of all imports in a file, those inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{relative(path)}:{node.lineno}: imports are absolute"
+            assert all(alias.name != "*" for alias in node.names), (
+                f"{relative(path)}:{node.lineno}: star import"
+            )
+            # `from posefix import x` names the room in x.
+            names = [alias.name for alias in node.names] if node.module == "posefix" else [None]
+            yield from (f"{node.module}.{name}" if name else str(node.module) for name in names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_imports_follow_the_table(path: Path) -> None:
+    if room(path) in {"__init__", "__main__"}:
+        pytest.skip("the front door may import everything")
+    assert room(path) in ARROWS, f"new room {room(path)!r}: give it a place in the table"
+    for name in imports(path):
+        top, *rest = name.split(".")
+        if top == "posefix" and rest and rest[0] != room(path) and rest[0] != "__version__":
+            assert rest[0] in ARROWS[room(path)], (
+                f"{relative(path)} imports {name}: not an arrow of the table"
+            )
+
+
+def test_arrows_point_upwards() -> None:
+    order = list(ARROWS)
+    for name, targets in ARROWS.items():
+        assert targets <= set(order[: order.index(name)]), f"{name} may import only rooms above it"
+
+
+def test_rooms_of_the_table_exist() -> None:
+    assert set(ARROWS) <= {room(path) for path in MODULES}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room(path) == "formats"], ids=relative)
+def test_formats_do_not_import_each_other(path: Path) -> None:
+    family = path.stem.split("_")[0]
+    others = [name for name in imports(path) if name.startswith("posefix.formats.")]
+    assert all(name.split(".")[2].split("_")[0] == family for name in others)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_training_libraries_stay_in_their_rooms(path: Path) -> None:
+    allowed = relative(path).startswith(TORCH_HOMES)
+    for name in imports(path):
+        assert allowed or name.split(".")[0] not in TRAINING_LIBRARIES, f"{relative(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_a_plain_install_has_what_is_imported(path: Path) -> None:
+    known = LIGHT_LIBRARIES | TRAINING_LIBRARIES | {"posefix"} | set(sys.stdlib_module_names)
+    assert {name.split(".")[0] for name in imports(path)} <= known
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_files_are_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_no_module_is_named_after_nothing() -> None:
+    parts = {part for path in MODULES for part in path.relative_to(PACKAGE).with_suffix("").parts}
+    assert not parts & BANNED_NAMES
+
+
+def test_importing_a_module_calls_nothing() -> None:
+    """Modules define; only the command line's table of commands is made of calls."""
+    for path in MODULES:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        calls = [node for node in body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
+        assert not calls or relative(path) == "cli/app.py", f"{relative(path)} calls something when imported"
+
+
+def test_the_table_has_no_arrow_that_nobody_uses() -> None:
+    used: dict[str, set[str]] = {name: set() for name in ARROWS}
+    for path in MODULES:
+        parts = [name.split(".") for name in imports(path) if name.startswith("posefix.")]
+        used.setdefault(room(path), set()).update(part[1] for part in parts)
+    assert {name: arrows - used[name] for name, arrows in ARROWS.items() if arrows - used[name]} == {}

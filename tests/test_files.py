@@ -1,0 +1,83 @@
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from posefix.errors import InputError
+from posefix.files import ensure_writable, read_json, write_bytes_atomic, write_text_atomic
+
+
+def test_text_is_written_as_utf8_with_its_newlines(tmp_path: Path) -> None:
+    write_text_atomic(tmp_path / "a.txt", "ä\nb\n")
+    assert (tmp_path / "a.txt").read_bytes() == "ä\nb\n".encode()
+
+
+def test_json_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"\xef\xbb\xbf[1]")
+    assert read_json(tmp_path / "a.json") == [1]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'[1,\n {"a": }]', "expected JSON, got an error at line 2, column 8: Expecting value."),
+        (b"", "expected JSON, got an error at line 1, column 1: Expecting value."),
+        (b"\xff\xd8\xff", "expected JSON, got bytes that are not UTF-8 text."),
+        (b"[" * 100_000, "expected JSON, got brackets or numbers without end."),
+        (b"9" * 5000, "expected JSON, got brackets or numbers without end."),
+        (None, "cannot be read (No such file or directory)."),
+    ],
+)
+def test_what_cannot_be_parsed_is_named(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "a.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_json(path)
+    assert str(caught.value) == f"{path}: {message}"
+
+
+def test_writable_paths_are_found_out_without_a_trace(tmp_path: Path) -> None:
+    ensure_writable(tmp_path / "new.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_is_found_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no folder .*no; create it first"):
+        ensure_writable(tmp_path / "no" / "a.json")
+
+
+def test_a_folder_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="something that is not a file has this name"):
+        write_bytes_atomic(tmp_path, b"")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="only POSIX has named pipes")
+def test_devices_and_pipes_are_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="something that is not a file has this name"):
+        write_bytes_atomic(tmp_path / "pipe", b"")
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("old", encoding="utf-8")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"):
+        write_text_atomic(path, "new")
+    assert [(entry.name, entry.read_text(encoding="utf-8")) for entry in tmp_path.iterdir()] == [
+        ("a.json", "old")
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    write_text_atomic(tmp_path / "link", "a")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "a"

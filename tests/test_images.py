@@ -1,0 +1,182 @@
+"""Finding and decoding photos."""
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from posefix.errors import InputError
+from posefix.images import decode_image, find_images, image_ids_of
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@pytest.fixture
+def pixels() -> Pixels:
+    """A smooth colourful photo, 32 rows and 48 columns."""
+    y, x = np.mgrid[0:32, 0:48]
+    return np.stack([x * 5, y * 7, 255 - x * 2 - y * 3], axis=-1).astype(np.uint8)
+
+
+def encoded(photo: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    photo.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).touch()
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [("PNG", 0), ("BMP", 0), ("TIFF", 0), ("JPEG", 12)])
+def test_a_photo_decodes_to_rgb(pixels: Pixels, kind: str, tolerance: int, tmp_path: Path) -> None:
+    path = tmp_path / "photo"
+    path.write_bytes(encoded(Image.fromarray(pixels), kind, quality=95))
+    decoded = decode_image(path)
+    assert decoded.dtype == np.uint8
+    assert np.abs(decoded.astype(int) - pixels).max() <= tolerance
+    assert decoded.flags.writeable
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "1", "P"])
+def test_grey_and_palette_photos_become_rgb(pixels: Pixels, mode: str) -> None:
+    photo = Image.fromarray(pixels).convert(mode)
+    assert np.array_equal(decode_image(encoded(photo, "PNG")), np.asarray(photo.convert("RGB")))
+
+
+def test_palettes_may_be_transparent(pixels: Pixels) -> None:
+    photo = Image.fromarray(pixels).convert("P")
+    content = encoded(photo, "PNG", transparency=bytes(range(256)))
+    assert np.array_equal(decode_image(content), np.asarray(photo.convert("RGB")))
+
+
+def test_alpha_is_dropped(pixels: Pixels) -> None:
+    transparent = np.dstack([pixels, np.zeros(pixels.shape[:2], np.uint8)])
+    assert np.array_equal(decode_image(encoded(Image.fromarray(transparent), "PNG")), pixels)
+
+
+def test_cmyk_photos_become_rgb(pixels: Pixels) -> None:
+    photo = Image.fromarray(pixels).convert("CMYK")
+    assert np.abs(decode_image(encoded(photo, "JPEG", quality=95)).astype(int) - pixels).max() <= 12
+
+
+def test_sixteen_bits_keep_the_upper_eight() -> None:
+    grey = np.linspace(0, 65535, 32 * 48).reshape(32, 48).astype(np.uint16)
+    for kind in ("PNG", "TIFF"):
+        decoded = decode_image(encoded(Image.fromarray(grey), kind))
+        assert np.array_equal(decoded, np.repeat((grey >> 8).astype(np.uint8)[..., None], 3, axis=2))
+
+
+def test_sixteen_bit_colour_keeps_the_upper_eight(pixels: Pixels) -> None:
+    cv2 = pytest.importorskip("cv2")
+    _, content = cv2.imencode(".png", pixels[..., ::-1].astype(np.uint16) * 257)
+    assert np.array_equal(decode_image(content.tobytes()), pixels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied_or_ignored(pixels: Pixels, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(Image.fromarray(pixels), "PNG", exif=exif)
+    upright = {
+        1: pixels,
+        2: pixels[:, ::-1],
+        3: pixels[::-1, ::-1],
+        4: pixels[::-1],
+        5: pixels.transpose(1, 0, 2),
+        6: pixels[::-1].transpose(1, 0, 2),
+        7: pixels[::-1, ::-1].transpose(1, 0, 2),
+        8: pixels.transpose(1, 0, 2)[::-1],
+    }
+    assert np.array_equal(decode_image(content), upright[orientation])
+    assert np.array_equal(decode_image(content, exif="ignore"), pixels)
+
+
+def test_a_damaged_exif_block_does_not_matter(pixels: Pixels) -> None:
+    content = encoded(Image.fromarray(pixels), "JPEG", exif=b"Exif\0\0nonsense" + bytes(20))
+    assert decode_image(content).shape == pixels.shape
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("kept", [0.0, 0.02, 0.5, 0.95])
+def test_truncated_photos_are_errors(kind: str, kept: float, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    content = encoded(Image.fromarray(noise), kind)
+    path = tmp_path / "im7.jpg"
+    path.write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(InputError, match=r"im7\.jpg: cannot be read as a photo"):
+        decode_image(path)
+
+
+def test_text_and_missing_files_are_errors(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_text("not a photo", encoding="utf-8")
+    for name in ("a.jpg", "b.jpg"):
+        with pytest.raises(InputError, match=f"{re.escape(name)}: cannot be read as a photo"):
+            decode_image(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("photo", "message"),
+    [(np.zeros((4, 4), np.float32), "floating-point"), (np.full((4, 4), 70_000, np.int32), "32 bits")],
+)
+def test_pixels_of_other_types_are_errors(photo: npt.NDArray[Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        decode_image(encoded(Image.fromarray(photo), "TIFF"))
+
+
+@pytest.mark.parametrize(
+    ("image_id", "name"),
+    [
+        (36, "36.jpg"),
+        (36, "000000000036.jpg"),
+        (36, "im00036.PNG"),
+        (0, "frame_000.jpg"),
+        ("im00036", "im00036.jpg"),
+        ("im00036.jpg", "im00036.jpg"),
+        ("36", "im00036.jpg"),
+        ("left hand", "left hand.webp"),
+        (12345678901234567890123, "12345678901234567890123.jpg"),
+    ],
+)
+def test_an_id_finds_its_photo(image_id: int | str, name: str, tmp_path: Path) -> None:
+    touch(tmp_path, name, "im00136.jpg", "36.json", "36.txt", "im36b.jpg")
+    assert find_images([image_id, image_id], tmp_path) == {image_id: tmp_path / name}
+
+
+@pytest.mark.parametrize("names", [("36.jpg", "36.png"), ("a36.jpg", "b036.jpg")])
+def test_two_photos_of_one_id_are_an_error_that_names_both(names: tuple[str, str], tmp_path: Path) -> None:
+    touch(tmp_path, *names)
+    with pytest.raises(InputError, match=f"image id 36 fits two photos, {names[0]} and {names[1]}"):
+        find_images([36], tmp_path)
+
+
+def test_ids_without_a_photo_are_listed_and_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "1.jpg")
+    with pytest.raises(InputError, match="no photo for 7 image ids: 2, 3, 4, 5, 6 and 2 more"):
+        find_images(range(1, 9), tmp_path)
+    with pytest.raises(InputError, match="no photo for image id 'a'"):
+        find_images(["a"], tmp_path)
+
+
+def test_the_folder_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere, which is not a folder"):
+        find_images([1], tmp_path / "nowhere")
+
+
+def test_a_list_of_names_replaces_matching(tmp_path: Path) -> None:
+    (tmp_path / "day 1").mkdir()
+    touch(tmp_path, "36.jpg", "day 1/beach.jpg")
+    assert find_images([36], tmp_path, {36: "day 1/beach.jpg"}) == {36: tmp_path / "day 1" / "beach.jpg"}
+    with pytest.raises(InputError, match="no photo for 2 image ids: 37, 38"):
+        find_images([36, 37, 38], tmp_path, {36: "36.jpg", 37: "gone.jpg"})
+
+
+def test_the_ids_of_a_photo_follow_the_same_rule() -> None:
+    ids: list[int | str] = [36, 37, "im00036", "im00036.jpg", "36", "im36"]
+    assert image_ids_of("photos/im00036.jpg", ids) == {36, "36", "im00036", "im00036.jpg"}

@@ -1,0 +1,103 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from posefix.errors import InputError
+from posefix.poses import Poses
+from posefix.skeletons import load_skeleton
+
+
+def make_poses(**changes: Any) -> Poses:
+    """Three poses in two photos; keypoint k of pose n lies at (n, k)."""
+    places = np.stack(np.meshgrid(np.arange(3.0), np.arange(17.0), indexing="ij"), axis=-1)
+    fields: dict[str, Any] = {
+        "keypoints": places,
+        "scores": np.full((3, 17), 0.5),
+        "valid": np.ones((3, 17), dtype=bool),
+        "image_ids": (1, 1, "two"),
+        "pose_scores": np.array([0.3, 0.2, 0.1]),
+        "skeleton": load_skeleton("coco17"),
+    }
+    return Poses(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"keypoints": np.zeros((3, 18, 2))},
+            "keypoints: expected shape (3, 17, 2) for 3 poses of skeleton 'coco17', ",
+        ),
+        (
+            {"scores": np.zeros((3, 17, 1))},
+            "scores: expected shape (3, 17) for 3 poses of skeleton 'coco17', got (3, 17,",
+        ),
+        (
+            {"valid": np.zeros((2, 17))},
+            "valid: expected shape (3, 17) for 3 poses of skeleton 'coco17', got (2, 17).",
+        ),
+        (
+            {"pose_scores": np.zeros(2)},
+            "pose_scores: expected shape (3,) for 3 poses of skeleton 'coco17', got (2,).",
+        ),
+        (
+            {"pose_scores": [0, np.nan, 0]},
+            "pose_scores: expected finite numbers, got another in row 1; mark missing",
+        ),
+        (
+            {"keypoints": np.full((3, 17, 2), np.inf)},
+            "keypoints: expected finite numbers, got another in row 0; mark",
+        ),
+    ],
+)
+def test_faulty_arrays_are_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        make_poses(**changes)
+    assert str(caught.value).startswith(message)
+
+
+def test_arrays_are_converted_and_locked_but_the_callers_stay_open() -> None:
+    given = np.zeros((3, 17, 2))
+    poses = make_poses(keypoints=given, scores=np.ones((3, 17), dtype=int).tolist())
+    assert poses.scores.dtype == np.float64
+    with pytest.raises(ValueError, match="read-only"):
+        poses.keypoints[0] = 1
+    given[0] = 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (np.array([2, 0]), [2, 0]),
+        ([1], [1]),
+        (slice(1, None), [1, 2]),
+        (np.array([False, True, False]), [1]),
+        (np.array([], dtype=int), []),
+    ],
+)
+def test_rows_are_chosen_in_order(rows: Any, expected: list[int]) -> None:
+    chosen = make_poses()[rows]
+    assert chosen.keypoints[:, 0, 0].tolist() == expected
+    assert chosen.image_ids == tuple((1, 1, "two")[row] for row in expected)
+    assert len(chosen) == len(expected)
+
+
+def test_other_keypoints_leave_all_else() -> None:
+    poses = make_poses()
+    moved = poses.with_keypoints(poses.keypoints + 1)
+    assert (moved.keypoints - poses.keypoints == 1).all()
+    assert (moved.scores is poses.scores or (moved.scores == poses.scores).all()) and moved.valid.all()
+    hidden = poses.with_keypoints(
+        poses.keypoints, valid=np.zeros((3, 17), dtype=bool), scores=np.zeros((3, 17))
+    )
+    assert not hidden.valid.any()
+    assert not hidden.scores.any()
+
+
+def test_poses_say_what_they_are() -> None:
+    assert repr(make_poses()) == "Poses(3 of coco17 in 2 photos)"
+
+
+def test_there_may_be_no_poses() -> None:
+    assert len(make_poses()[:0]) == 0

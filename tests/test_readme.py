@@ -1,0 +1,116 @@
+"""The README does what it says: its commands and code run, its lists and numbers are those of the code."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from benchmarks import readme_table
+
+import posefix
+from posefix.cli.app import main
+from posefix.refine.models import model_names
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHELL = "\n".join(re.findall(r"```bash\n(.*?)```", README, re.DOTALL)).splitlines()
+PYTHON = "".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+COMMANDS = [line.split("#")[0].strip() for line in SHELL if line.startswith("posefix ")]
+# Those that train for hours or need what was trained.
+LONG = ("posefix train", "posefix export", "--model")
+needs_model = pytest.mark.skipif(
+    "small" not in model_names(), reason="the packaged model is not in this checkout"
+)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with the files that the README talks about."""
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    keypoints = generator.uniform(40, 200, (17, 2)).round(1)
+    triples = np.concatenate([keypoints, np.ones((17, 1))], axis=1)
+    row = {"image_id": 36, "category_id": 1, "keypoints": triples.ravel().tolist(), "score": 1.0}
+    person = {**row, "id": 1, "num_keypoints": 17, "bbox": [40, 40, 160, 160], "area": 14000, "iscrowd": 0}
+    truth = {
+        "images": [{"id": 36, "file_name": "000000000036.jpg", "width": 240, "height": 240}],
+        "annotations": [person],
+        "categories": [{"id": 1, "keypoints": list(posefix.load_skeleton("coco17").keypoint_names)}],
+    }
+    (tmp_path / "photos").mkdir()
+    photo = generator.integers(0, 256, (240, 240, 3), dtype=np.uint8)
+    cv2.imwrite("photos/000000000036.jpg", photo)
+    Path("poses.json").write_text(json.dumps([row]))
+    Path("person_keypoints_val.json").write_text(json.dumps(truth))
+    return tmp_path
+
+
+def test_there_are_two_set_up_commands() -> None:
+    set_up = [line for line in SHELL if line.startswith("pip ")]
+    assert set_up == ["pip install . && posefix demo", "pip install -e '.[train,dev]' && pytest"]
+
+
+def test_the_first_ten_lines_say_what_it_is() -> None:
+    first = "\n".join(README.splitlines()[:10])
+    assert all(
+        words in first
+        for words in ("Photos", "**any** estimator", "Coordinates in, coordinates out", "retraining")
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_options_of_the_commands_exist(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _, name, *arguments = shlex.split(command)
+    main([name, "--help"])
+    known = capsys.readouterr().out.split()
+    assert all(argument in known for argument in arguments if argument.startswith("-"))
+
+
+@pytest.mark.usefixtures("desk")
+@needs_model
+def test_the_commands_run_in_their_order() -> None:
+    for command in COMMANDS:
+        if not any(part in command for part in LONG):
+            assert main(shlex.split(command)[1:]) == 0, command
+
+
+@needs_model
+def test_the_python_code_runs(desk: Path) -> None:
+    photo = cv2.imread("photos/000000000036.jpg")
+    assert photo is not None
+    poses = posefix.read_results("poses.json", posefix.load_skeleton("coco17")).poses
+    names: dict[str, Any] = {"image": photo[..., ::-1], "keypoints": poses.keypoints, "scores": poses.scores}
+    exec(compile(PYTHON, "README.md", "exec"), names)  # the README's own code, as a reader would type it
+    assert names["refined"].keypoints.shape == (1, 17, 2)
+    assert (desk / "refined.json").exists()
+
+
+def test_all_skeletons_are_listed() -> None:
+    section = README.split("## Skeletons")[1].split("\n## ")[0].split("```")[0]
+    assert re.findall(r"`([a-z]+\d+)`", section) == list(posefix.skeleton_names())
+
+
+def test_options_of_the_table_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["refine", "--help"])
+    known = capsys.readouterr().out.split()
+    options = re.findall(r"--[a-z-]+", "\n".join(re.findall(r"^\| (`--.*?) \|", README, re.MULTILINE)))
+    assert len(options) >= 10
+    assert all(option in known for option in options)
+
+
+def test_the_accuracy_table_is_what_was_measured() -> None:
+    if not readme_table.SOURCE.exists():
+        pytest.skip("no benchmarks/results/accuracy.json in this checkout")
+    measured = json.loads(readme_table.SOURCE.read_text(encoding="utf-8"))
+    assert readme_table.insert(README, readme_table.table(measured)) == README
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/conventions.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    targets = [target for target in re.findall(r"\]\(([^)#]+)", text) if "://" not in target]
+    assert all(((ROOT / name).parent / target).exists() for target in targets)
