@@ -20,8 +20,8 @@ from posefix.skeletons import Skeleton, load_skeleton
 FloatArray = npt.NDArray[np.float64]
 
 PACKAGED_POSES = Path(__file__).parent / "data" / "demo" / "grace_hopper.coco17.json"
-"""A pose as an estimator might find it: the nose jitters, the shoulders are exchanged, the left ear is missed, what lies
-outside the photo is missing. ``annotated_keypoints`` are the true places, annotated by hand."""
+"""A pose as an estimator might find it: the nose jitters, the shoulders are exchanged, the left ear is missed, what
+lies outside the photo is missing. ``annotated_keypoints`` are the true places, annotated by hand."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class RefinedScene:
 
 
 def sample_photo() -> Path:
-    """matplotlib's portrait of Rear Admiral Grace Hopper (United States Navy, public domain).
+    """The portrait in matplotlib's sample data: Rear Admiral Grace Hopper (United States Navy, public domain).
 
     Raises:
         InputError: matplotlib is not installed, or without its sample data.

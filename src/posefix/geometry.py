@@ -156,9 +156,7 @@ def _shrink(
     return np.asarray(small, dtype=np.uint8), np.column_stack([linear, matrix[:, :2] @ offset + matrix[:, 2]])
 
 
-def flip_keypoints(
-    keypoints: FloatArray, width: int, flip_index: npt.NDArray[np.int64]
-) -> FloatArray:
+def flip_keypoints(keypoints: FloatArray, width: int, flip_index: npt.NDArray[np.int64]) -> FloatArray:
     """Mirror keypoints (..., K, 2) in an image of this width and exchange left and right ones."""
     flipped = keypoints[..., flip_index, :].copy()
     flipped[..., 0] = width - 1 - flipped[..., 0]

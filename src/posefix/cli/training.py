@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from posefix.cli.progress import ProgressBar
 from posefix.errors import InputError
 
 
@@ -30,18 +31,20 @@ def train(
         settings: A change to the recipe, such as optimiser.epochs=20; may be given several times.
     """
     _require_pytorch("train")
-    from posefix.cli.progress import ProgressBar
     from posefix.training.config import load_recipe
     from posefix.training.run import train as run
 
-    config = load_recipe(recipe, dict(_pair(setting) for setting in settings or ()))
+    config = load_recipe(recipe, _pairs(settings or []))
     folder = output or Path("runs") / config.name
-    with ProgressBar("training") as progress:
-
-        def on_step(epoch: int, done: int, total: int, loss: float) -> None:
-            progress(done, total, f"epoch {epoch}/{config.optimiser.epochs}, loss {loss:.3f}")
-
-        run(config, folder, resume=resume, device=device, on_step=on_step, on_epoch=_print_epoch)
+    with ProgressBar("training") as bar:
+        run(
+            config,
+            folder,
+            resume=resume,
+            device=device,
+            on_step=lambda epoch, done, steps, loss: bar(done, steps, f"epoch {epoch}, loss {loss:.3f}"),
+            on_epoch=lambda numbers: print(" ".join(f"{key} {value:g}" for key, value in numbers.items())),
+        )
     print(f"model: {folder}")
 
 
@@ -101,6 +104,14 @@ def _pair(setting: str) -> tuple[str, str]:
     if not equals:
         raise InputError(f"--set: expected key=value such as optimiser.epochs=20, got {setting!r}")
     return key, value
+
+
+def _pairs(settings: list[str]) -> dict[str, str]:
+    """KEY=VALUE texts as a dictionary."""
+    for setting in settings:
+        if "=" not in setting:
+            raise InputError(f"--set: expected KEY=VALUE such as optimiser.epochs=20, got {setting!r}")
+    return dict(setting.split("=", 1) for setting in settings)
 
 
 def _require_pytorch(command: str) -> None:

@@ -1,0 +1,47 @@
+"""The loss against closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from posefix.nn import losses  # noqa: E402
+
+EVERY = torch.ones(1, 1, dtype=torch.bool)
+
+
+def test_flat_logits_cost_the_logarithm_of_the_number_of_cells() -> None:
+    loss = losses.heatmap_cross_entropy(torch.zeros(1, 1, 6, 8), torch.tensor([[[2.5, 3.25]]]), EVERY)
+    assert float(loss) == pytest.approx(math.log(48))
+
+
+def test_sure_and_right_costs_nothing_sure_and_wrong_costs_much() -> None:
+    logits = torch.full((1, 1, 6, 8), -50.0)
+    logits[0, 0, 3, 2] = 50.0
+    right, wrong = (
+        losses.integral_loss(logits, torch.tensor([[place]]), EVERY, 4)
+        for place in ([9.5, 13.5], [21.5, 13.5])
+    )
+    assert float(right["total"]) == pytest.approx(0, abs=1e-3)
+    assert float(wrong["coordinate"]) == pytest.approx(3, abs=1e-3)  # three cells to the side
+    assert float(wrong["total"]) == pytest.approx(103, abs=0.1)
+
+
+def test_unlabelled_and_outside_keypoints_cost_nothing() -> None:
+    logits = torch.randn(1, 3, 6, 8)
+    places = torch.tensor([[[9.5, 13.5], [-40.0, 3.0], [5.0, 5.0]]])
+    labelled = torch.tensor([[True, True, False]])
+    alone = losses.integral_loss(logits[:, :1], places[:, :1], EVERY, 4)
+    for key, value in losses.integral_loss(logits, places, labelled, 4).items():
+        torch.testing.assert_close(value, alone[key])
+
+
+def test_a_batch_without_labels_gives_zero_and_a_gradient() -> None:
+    logits = torch.randn(1, 1, 6, 8, requires_grad=True)
+    total = losses.integral_loss(logits, torch.zeros(1, 1, 2), ~EVERY, 4)["total"]
+    total.backward()
+    assert float(total.detach()) == 0.0
+    assert logits.grad is not None and torch.isfinite(logits.grad).all()

@@ -1,0 +1,158 @@
+"""The network: its shape, its entry for poses, its weights, its learning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("timm")
+
+from posefix.errors import InputError  # noqa: E402
+from posefix.nn.backbones import Backbone, load_backbone_weights  # noqa: E402
+from posefix.nn.checkpoint import load_network, save_network  # noqa: E402
+from posefix.nn.export import example_inputs, export_model  # noqa: E402
+from posefix.nn.losses import integral_loss  # noqa: E402
+from posefix.nn.model import ModelConfig, RefinementNetwork  # noqa: E402
+from posefix.skeletons import load_skeleton  # noqa: E402
+
+TINY = ModelConfig(
+    backbone="resnet18",
+    backbone_stride=16,
+    input_size_wh=(48, 64),
+    sigma=2.0,
+    pose_stride=4,
+    deconvolution_channels=(32, 32),
+    lateral=True,
+)
+PAPER = ModelConfig(backbone="resnet18", input_size_wh=(64, 64))
+
+
+@pytest.mark.parametrize("config", [TINY, PAPER], ids=["tiny", "paper"])
+def test_output_shapes(config: ModelConfig) -> None:
+    network = RefinementNetwork(config, 17).eval()
+    output = network(*example_inputs(network, batch=2))
+    width, height = config.input_size_wh
+    stride = config.heatmap_stride
+    assert output.logits.shape == (2, 17, height // stride, width // stride)
+    assert output.keypoints.shape == (2, 17, 2)
+    assert stride == 4
+
+
+@pytest.mark.parametrize("pose_stride", [1, 2, 4])
+def test_an_empty_pose_leaves_the_plain_backbone_s_features(pose_stride: int) -> None:
+    backbone = Backbone("resnet18", stride=16, pose_channels=5, pose_stride=pose_stride).eval()
+    plain = Backbone("resnet18", stride=16, pose_channels=5, pose_stride=4).eval()
+    weights = backbone.body.state_dict()
+    weights["conv1.weight"] = weights["conv1.weight"][:, :3]
+    plain.body.load_state_dict(weights)
+    image = torch.rand(1, 3, 64, 64)
+    features = backbone(image, torch.zeros(1, 5, 64 // pose_stride, 64 // pose_stride))
+    expected = plain(image, torch.zeros(1, 5, 16, 16))
+    for stride, feature in expected.items():
+        torch.testing.assert_close(features[stride], feature, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("pose_stride", [1, 2, 4])
+def test_the_pose_changes_the_result(pose_stride: int) -> None:
+    backbone = Backbone("resnet18", stride=16, pose_channels=5, pose_stride=pose_stride).eval()
+    image, grid = torch.rand(1, 3, 64, 64), 64 // pose_stride
+    empty, full = (backbone(image, torch.full((1, 5, grid, grid), value))[16] for value in (0.0, 1.0))
+    assert not torch.allclose(empty, full)
+
+
+def test_every_parameter_gets_a_gradient() -> None:
+    network = RefinementNetwork(TINY, 17).train()
+    # timm starts each block's last scale at zero, which hides the block at first.
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.ones_(module.weight)
+    image, keypoints, weights = example_inputs(network, batch=2)
+    logits, _ = network(image, keypoints, weights)
+    integral_loss(logits, keypoints.clamp(1, 40), weights > 0, 4)["total"].backward()
+    without = [
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
+    ]
+    assert without == []
+
+
+def test_overfits_four_people() -> None:
+    torch.manual_seed(0)
+    network = RefinementNetwork(TINY, 17).train()
+    image, keypoints, weights = example_inputs(network, batch=4)
+    target = keypoints.clamp(min=2).minimum(torch.tensor([45.0, 61.0]))
+    optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
+    for _ in range(120):
+        logits, refined = network(image, keypoints, weights)
+        optimiser.zero_grad()
+        integral_loss(logits, target, torch.ones(4, 17, dtype=torch.bool), 4)["total"].backward()
+        optimiser.step()
+    assert float((refined.detach() - target).norm(dim=-1).mean()) < 1.0
+
+
+def test_batched_equals_single() -> None:
+    network = RefinementNetwork(TINY, 17).eval()
+    inputs = example_inputs(network, batch=3)
+    batched = network(*inputs).keypoints
+    for index in range(3):
+        single = network(*(value[index : index + 1] for value in inputs)).keypoints
+        torch.testing.assert_close(batched[index : index + 1], single, atol=1e-3, rtol=0)
+
+
+def test_saved_loaded_and_exported_networks_agree(tmp_path: Path) -> None:
+    from posefix.refine.refiner import Refiner
+
+    torch.manual_seed(0)
+    skeleton = load_skeleton("coco17")
+    network = RefinementNetwork(TINY, 17).eval()
+    save_network(network, skeleton, tmp_path, "tiny", {})
+    inputs = example_inputs(network, batch=2)
+    with torch.no_grad():
+        loaded = load_network(tmp_path / "model.safetensors")(*inputs).keypoints
+        torch.testing.assert_close(loaded, network(*inputs).keypoints, atol=0.1, rtol=0)
+    assert export_model(tmp_path, tmp_path / "exported") < 0.02
+    refiner = Refiner.from_pretrained(tmp_path / "exported", device="cpu")
+    exported = refiner.backend(*(value.numpy() for value in inputs))
+    torch.testing.assert_close(torch.from_numpy(exported), loaded, atol=0.02, rtol=0)
+
+
+def test_torchvision_weights_fill_the_backbone(shared_data: Path) -> None:
+    path = shared_data / "backbones" / "resnet18_imagenet_to_layer3.safetensors"
+    backbone = Backbone("resnet18", stride=16, pose_channels=17, pose_stride=1)
+    before = backbone.body.conv1.weight[:, 3:].clone()
+    load_backbone_weights(backbone, path)
+    torch.testing.assert_close(backbone.body.conv1.weight[:, 3:], before)  # the pose's filters stay
+    from safetensors.torch import load_file
+
+    torch.testing.assert_close(backbone.body.conv1.weight[:, :3], load_file(path)["conv1.weight"].float())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "resnet18", "stride": 64, "pose_stride": 1}, "not 64"),
+        ({"name": "no_such_net", "stride": 32, "pose_stride": 1}, "not a timm model"),
+        ({"name": "mobilenetv2_100", "stride": 32, "pose_stride": 4}, "pose_stride = 1"),
+    ],
+)
+def test_unfit_backbones_are_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Backbone(pose_channels=3, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"input_size_wh": (100, 128)}, "multiples"), ({"pose_stride": 3}, "pose_stride")],
+)
+def test_unfit_configurations_are_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ModelConfig(**arguments)  # type: ignore[arg-type]
+
+
+def test_weights_of_another_skeleton_are_refused(tmp_path: Path) -> None:
+    save_network(RefinementNetwork(TINY, 14), load_skeleton("coco17"), tmp_path, "tiny", {})
+    with pytest.raises(InputError, match="another network or skeleton"):
+        load_network(tmp_path / "model.safetensors")

@@ -1,0 +1,153 @@
+"""Training end to end on made data: it learns, resumes bit for bit, and refuses what does not fit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("timm")
+
+from safetensors.torch import load_file  # noqa: E402
+
+from posefix.error_profile import load_error_profile  # noqa: E402
+from posefix.errors import InputError  # noqa: E402
+from posefix.refine.refiner import Refiner  # noqa: E402
+from posefix.skeletons import load_skeleton  # noqa: E402
+from posefix.training.config import OptimiserConfig, load_recipe  # noqa: E402
+from posefix.training.datasets import BatchSampler, WrongPoseDataset  # noqa: E402
+from posefix.training.loop import learning_rate  # noqa: E402
+from posefix.training.run import load_records, train  # noqa: E402
+
+
+def test_training_writes_a_model_that_refines(recipe: Path, tmp_path: Path) -> None:
+    lines: list[dict[str, float]] = []
+    train(load_recipe(recipe), tmp_path / "run", device="cpu", on_epoch=lines.append)
+    assert [line["epoch"] for line in lines] == [1, 2]
+    logged = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert logged == lines
+    refiner = Refiner.from_pretrained(tmp_path / "run", device="cpu")
+    image = np.zeros((60, 80, 3), np.uint8)
+    refined = refiner(image, np.random.default_rng(0).uniform(10, 50, (1, 17, 2)), skeleton="coco17")
+    assert np.isfinite(refined.keypoints).all()
+
+
+def test_resuming_equals_never_stopping(recipe: Path, tmp_path: Path) -> None:
+    train(load_recipe(recipe), tmp_path / "whole", device="cpu")
+    config = load_recipe(recipe, {"optimiser.epochs": "1", "optimiser.schedule": "step"})
+    train(config, tmp_path / "parts", device="cpu")
+    train(load_recipe(recipe), tmp_path / "parts", device="cpu", resume=True)
+    whole, parts = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "parts"))
+    assert whole.keys() == parts.keys()
+    for key, value in whole.items():
+        assert torch.equal(value, parts[key]), key
+
+
+def test_validation_refines_a_real_file_and_logs_its_ap(recipe: Path, tmp_path: Path) -> None:
+    overrides = {
+        "data.validation_annotations": "train.json",
+        "data.validation_images": "images",
+        "data.validation_results": '["results.json"]',
+        "data.validation_layouts": '["coco17"]',
+        "optimiser.epochs": "1",
+    }
+    with pytest.raises(InputError, match=r"results\.json"):  # five numbers a row are not COCO's seventeen
+        train(load_recipe(recipe, overrides), tmp_path / "run", device="cpu")
+
+
+def test_a_batch_depends_on_seed_epoch_and_number_alone(recipe: Path) -> None:
+    config, skeleton = load_recipe(recipe), load_skeleton("coco17")
+    records = load_records(config, skeleton)
+
+    def dataset(seed: int) -> WrongPoseDataset:
+        return WrongPoseDataset(
+            records, skeleton, load_error_profile(), config.synthesis, config.augmentation,
+            input_size_wh=(48, 64), seed=seed,
+        )  # fmt: skip
+
+    first, again, other_epoch, other_seed = (
+        dataset(seed)[(epoch, 0, 3, 1, 7)] for seed, epoch in ((0, 0), (0, 0), (0, 1), (1, 0))
+    )
+    assert torch.equal(first.images, again.images)
+    assert torch.equal(first.keypoints, again.keypoints)
+    for other in (other_epoch, other_seed):
+        assert not torch.equal(first.keypoints, other.keypoints)
+
+
+def test_targets_lie_on_the_painted_squares(recipe: Path) -> None:
+    """Crop, rotation, flip and exchange of left and right keep photo and keypoints together."""
+    config, skeleton = load_recipe(recipe), load_skeleton("coco17")
+    records = load_records(config, skeleton)
+    dataset = WrongPoseDataset(
+        records,
+        skeleton,
+        load_error_profile(),
+        config.synthesis,
+        config.augmentation,
+        input_size_wh=(96, 128),
+        seed=0,
+    )
+    batch = dataset[(0, 0, *range(12))]
+    order = [skeleton.index(name) for name in ("nose", "left_eye", "right_eye", "left_hip", "right_hip")]
+    checked = 0
+    for row in range(12):
+        # A flip exchanges the two sides' names but not the painted colours: compare as sets of the pair.
+        for keypoint, name in enumerate(order):
+            x, y = (round(float(value)) for value in batch.targets[row, name])
+            if 2 <= x < 94 and 2 <= y < 126 and batch.labelled[row, name]:
+                pixel = batch.images[row, y, x].numpy().astype(int)
+                # The other person's square may cover this one, so only the brightness is certain.
+                assert pixel.max() > 120, (row, keypoint, pixel)
+                checked += 1
+    assert checked > 30
+
+
+def test_each_epoch_shows_everybody_once_whatever_the_processes() -> None:
+    alone = BatchSampler(64, 8, seed=0)
+    together = [BatchSampler(64, 4, seed=0, rank=rank, world_size=2) for rank in (0, 1)]
+    rows = [row for _, _, *batch in alone for row in batch]
+    assert sorted(rows) == list(range(64))
+    assert sorted(row for sampler in together for _, _, *batch in sampler for row in batch) == list(range(64))
+
+
+def test_the_paper_s_schedule() -> None:
+    rates = [learning_rate(OptimiserConfig(), epoch * 10, 10) for epoch in (0, 89, 90, 119, 120, 139)]
+    np.testing.assert_allclose(rates, [5e-4, 5e-4, 5e-5, 5e-5, 5e-6, 5e-6])
+
+
+def test_cosine_starts_after_the_warm_up_and_ends_at_zero() -> None:
+    config = OptimiserConfig(schedule="cosine", warmup_steps=10, epochs=10, learning_rate=1.0)
+    assert learning_rate(config, 0, 10) == pytest.approx(0.1)
+    assert learning_rate(config, 10, 10) == pytest.approx(1.0)
+    assert learning_rate(config, 99, 10) < 0.01
+
+
+def test_a_run_is_not_overwritten(recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "last.safetensors").touch()
+    with pytest.raises(InputError, match="--resume"):
+        train(load_recipe(recipe), tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"optimiser.batch_size": "64"}, "above the 12 people"),
+        ({"data.annotations": '["none.json"]'}, "none.json"),
+        ({"initial_weights": "nowhere"}, "nowhere: no such file of weights"),
+        ({"data.error_profile": "nothing"}, "nothing"),
+    ],
+)
+def test_faults_are_found_before_training(
+    recipe: Path, tmp_path: Path, overrides: dict[str, str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        train(load_recipe(recipe, overrides), tmp_path / "run", device="cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+def test_a_gpu_that_is_absent_is_named(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="sees no GPU"):
+        train(load_recipe(recipe), tmp_path / "run", device="cuda")
