@@ -127,6 +127,13 @@ def test_one_far_off_keypoint_does_not_shape_the_box() -> None:
     assert robust[2] <= plain[2]
 
 
+def test_keypoints_that_coincide_do_not_collapse_the_box() -> None:
+    keypoints = np.tile([50.0, 50.0], (11, 1))
+    keypoints[:3] = [[10, 10], [90, 20], [60, 95]]
+    box = geometry.box_from_keypoints(keypoints[None], np.ones((1, 11), bool))
+    np.testing.assert_array_equal(box, [[10, 10, 80, 85]])
+
+
 def test_missing_keypoints_do_not_shape_the_box() -> None:
     keypoints = np.stack([PERSON, PERSON])
     keypoints[1, 0] = 0

@@ -48,6 +48,8 @@ def box_from_keypoints(keypoints: FloatArray, valid: BoolArray) -> FloatArray:
     median = np.nanmedian(points, axis=1, keepdims=True)
     distance = np.linalg.norm(points - median, axis=-1)
     limit = FAR_OFF_RATIO * np.nanmedian(distance, axis=1, keepdims=True)
+    # Where more than half of the keypoints coincide, the median distance is 0 and says nothing.
+    limit = np.where(limit > 0, limit, np.inf)
     # With four keypoints or fewer the median says nothing about which of them is the odd one out.
     keep = (distance <= limit) | ((counts <= 4)[:, None] & ~np.isnan(distance))
     points = np.where(keep[..., None], points, np.nan)
