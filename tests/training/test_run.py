@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,35 @@ def test_resuming_equals_never_stopping(recipe: Path, tmp_path: Path) -> None:
     assert whole.keys() == parts.keys()
     for key, value in whole.items():
         assert torch.equal(value, parts[key]), key
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="torchrun's rendezvous is for Linux and macOS")
+def test_two_processes_train_one_model(recipe: Path, tmp_path: Path) -> None:
+    """`torchrun` shares each batch out; both processes end with the averaged gradients' weights."""
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "posefix",
+    ]
+    arguments = [
+        "train",
+        str(recipe),
+        "-o",
+        str(tmp_path / "run"),
+        "--device",
+        "cpu",
+        "--set",
+        "optimiser.epochs=1",
+    ]
+    done = subprocess.run([*command, *arguments], check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("model:") == 1
+    assert (tmp_path / "run" / "model.safetensors").is_file()
 
 
 def test_validation_refines_a_real_file_and_logs_its_ap(recipe: Path, tmp_path: Path) -> None:

@@ -34,18 +34,19 @@ def train(
     from posefix.training.config import load_recipe
     from posefix.training.run import train as run
 
-    config = load_recipe(recipe, _pairs(settings or []))
+    config = load_recipe(recipe, dict(map(_pair, settings or [])))
     folder = output or Path("runs") / config.name
     with ProgressBar("training") as bar:
-        run(
+        written = run(
             config,
             folder,
             resume=resume,
             device=device,
             on_step=lambda epoch, done, steps, loss: bar(done, steps, f"epoch {epoch}, loss {loss:.3f}"),
-            on_epoch=lambda numbers: print(" ".join(f"{key} {value:g}" for key, value in numbers.items())),
+            on_epoch=_print_epoch,
         )
-    print(f"model: {folder}")
+    if written:
+        print(f"model: {folder}")
 
 
 def export(
@@ -63,7 +64,10 @@ def export(
     _require_pytorch("export")
     from posefix.nn.export import export_model
 
-    difference = export_model(model, output or model)
+    try:
+        difference = export_model(model, output or model)
+    except ArithmeticError as error:
+        raise InputError(f"{model}: {error}") from error
     print(f"model: {output or model}\nlargest difference to PyTorch: {difference:.4f} px of the crop")
 
 
@@ -104,14 +108,6 @@ def _pair(setting: str) -> tuple[str, str]:
     if not equals:
         raise InputError(f"--set: expected key=value such as optimiser.epochs=20, got {setting!r}")
     return key, value
-
-
-def _pairs(settings: list[str]) -> dict[str, str]:
-    """KEY=VALUE texts as a dictionary."""
-    for setting in settings:
-        if "=" not in setting:
-            raise InputError(f"--set: expected KEY=VALUE such as optimiser.epochs=20, got {setting!r}")
-    return dict(setting.split("=", 1) for setting in settings)
 
 
 def _require_pytorch(command: str) -> None:

@@ -48,6 +48,12 @@ class Process:
         """Whether this process writes files and shows progress."""
         return self.rank == 0
 
+    def leave(self) -> None:
+        """Wait for the others and leave their group."""
+        if self.world_size > 1:
+            distributed.barrier()
+            distributed.destroy_process_group()
+
 
 def start_process(device: str = "auto") -> Process:
     """Join the group that `torchrun` started, or be alone.

@@ -30,7 +30,7 @@ def train(
     device: str = "auto",
     on_step: OnStep | None = None,
     on_epoch: OnEpoch | None = None,
-) -> None:
+) -> bool:
     """Train as a recipe says; `output` becomes a model folder for `posefix export` and `posefix refine --model`.
 
     Args:
@@ -40,6 +40,9 @@ def train(
         device: "auto", "cpu" or "cuda".
         on_step: Called after each step.
         on_epoch: Called after each epoch with its log line.
+
+    Returns:
+        Whether this process wrote the model; of several, only the first does.
 
     Raises:
         InputError: Data, weights or device are missing or do not fit; raised before training starts.
@@ -68,6 +71,8 @@ def train(
     trainer.run()
     if process.is_first:
         save_network(trainer.best_network(), skeleton, output, config.name, dataclasses.asdict(config))
+    process.leave()
+    return process.is_first
 
 
 def load_records(config: TrainConfig, skeleton: Skeleton) -> PersonRecords:

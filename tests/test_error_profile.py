@@ -1,0 +1,92 @@
+"""Error profiles: the paper's numbers, and faulty files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from posefix.error_profile import frequencies, load_error_profile
+from posefix.errors import InputError
+from posefix.skeletons import load_skeleton
+
+COCO = load_skeleton("coco17")
+PAPER = load_error_profile()
+
+
+def paper(name: str, labelled: int, overlap: int) -> list[float]:
+    """Good, jitter, inversion, swap, miss of one keypoint."""
+    values = frequencies(PAPER, COCO, np.array([labelled]), np.array([overlap]))
+    return [round(float(value), 4) for value in values[0, COCO.index(name)]]
+
+
+@pytest.mark.parametrize(
+    ("name", "labelled", "overlap", "expected"),
+    [
+        ("nose", 17, 0, [0.86, 0.10, 0.01, 0.01, 0.02]),
+        ("left_eye", 17, 0, [0.81, 0.15, 0.01, 0.01, 0.02]),
+        ("left_shoulder", 17, 0, [0.71, 0.15, 0.03, 0.06, 0.05]),
+        ("right_wrist", 17, 0, [0.66, 0.15, 0.03, 0.06, 0.10]),
+        ("left_hip", 17, 0, [0.61, 0.20, 0.06, 0.03, 0.10]),
+        ("right_knee", 17, 0, [0.71, 0.10, 0.06, 0.03, 0.10]),
+        ("left_ankle", 17, 0, [0.76, 0.10, 0.06, 0.03, 0.05]),
+        ("left_ankle", 10, 0, [0.63, 0.15, 0.06, 0.03, 0.13]),
+        ("left_hip", 5, 0, [0.41, 0.25, 0.06, 0.03, 0.25]),
+        ("nose", 5, 0, [0.68, 0.15, 0.01, 0.01, 0.15]),
+        ("right_wrist", 10, 1, [0.47, 0.20, 0.03, 0.15, 0.15]),
+        ("right_wrist", 15, 3, [0.57, 0.15, 0.03, 0.15, 0.10]),
+        ("right_wrist", 15, 2, [0.66, 0.15, 0.03, 0.06, 0.10]),
+        ("right_wrist", 16, 3, [0.66, 0.15, 0.03, 0.06, 0.10]),
+    ],
+)
+def test_the_paper_s_numbers(name: str, labelled: int, overlap: int, expected: list[float]) -> None:
+    assert paper(name, labelled, overlap) == expected
+
+
+def test_frequencies_sum_to_one() -> None:
+    labelled, overlap = (values.ravel() for values in np.meshgrid(np.arange(18), np.arange(5)))
+    np.testing.assert_allclose(frequencies(PAPER, COCO, labelled, overlap).sum(axis=-1), 1, atol=1e-6)
+
+
+def faulty(change: dict[str, Any]) -> dict[str, Any]:
+    case = [{"probability": {"other": 0.1}}]
+    errors = {"jitter": case, "miss": case, "inversion": case, "swap": case}
+    document: dict[str, Any] = {"format": 1, "name": "x", "errors": errors}
+    for key, value in change.items():
+        if key in errors:
+            errors[key] = value
+        else:
+            document[key] = value
+    return document
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, '"format": 1'),
+        ({"errors": {"jitter": []}}, "errors must hold exactly"),
+        ({"jitter": []}, "errors.jitter must be a list of cases"),
+        (
+            {"miss": [{"probability": {"nose": 0.1}}]},
+            r"errors.miss\[0\].probability needs an entry \"other\"",
+        ),
+        ({"swap": [{"probability": {"other": 1.2}}]}, "numbers from 0 to 1"),
+        ({"swap": [{"max_labelled": 3, "probability": {"other": 0.2}}]}, "last case must have no condition"),
+        ({"swap": [{"probability": {"other": 0.9}}]}, "leave room for good"),
+    ],
+)
+def test_faulty_profiles_say_what_is_wrong(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "profile.json"
+    path.write_text(json.dumps(faulty(change)))
+    with pytest.raises(InputError, match=message):
+        load_error_profile(path)
+
+
+def test_a_sound_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "profile.json"
+    path.write_text(json.dumps(faulty({})))
+    values = frequencies(load_error_profile(path), COCO, np.array([17]), np.array([0]))
+    np.testing.assert_allclose(values[0, 0], [0.6, 0.1, 0.1, 0.1, 0.1], atol=1e-6)
