@@ -1,4 +1,4 @@
-"""Writes the README's accuracy table from benchmarks/results/accuracy.json, so that nobody copies a number by hand.
+"""Writes the accuracy table of README and model card from benchmarks/results/accuracy.json: no number copied by hand.
 
 python -m benchmarks.readme_table
 """
@@ -11,7 +11,8 @@ from typing import Any
 
 from benchmarks.environment import RESULTS
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = (ROOT / "README.md", ROOT / "src" / "posefix" / "data" / "models" / "small" / "README.md")
 SOURCE = RESULTS / "accuracy.json"
 START, END = "<!-- accuracy -->\n", "<!-- /accuracy -->\n"
 SETS = {"lspet_val": "LSP-Extended, 1,000 photos", "coco_dev": "COCO val2017, 82 photos"}
@@ -40,7 +41,7 @@ def cell(comparison: dict[str, Any]) -> str:
 
 
 def insert(text: str, new: str) -> str:
-    """The README's text with another table between the two marks."""
+    """A document's text with another table between the two marks."""
     before, rest = text.split(START)
     after = rest.split(END)[1]
     return f"{before}{START}{new}{END}{after}"
@@ -48,7 +49,8 @@ def insert(text: str, new: str) -> str:
 
 def main() -> None:
     measured = json.loads(SOURCE.read_text(encoding="utf-8"))
-    README.write_text(insert(README.read_text(encoding="utf-8"), table(measured)), encoding="utf-8")
+    for path in DOCUMENTS:
+        path.write_text(insert(path.read_text(encoding="utf-8"), table(measured)), encoding="utf-8")
 
 
 if __name__ == "__main__":

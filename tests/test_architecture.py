@@ -24,7 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "images": {"errors"},
     "formats": {"errors", "files", "geometry", "poses", "skeletons"},
     "people": {"errors", "formats", "poses", "skeletons", "taxonomy"},
-    "nn": {"errors", "files", "skeletons"},
+    "nn": {"errors", "files", "similarity", "skeletons"},
     "refine": {"errors", "files", "geometry", "images", "nn", "poses", "similarity", "skeletons"},
     "evaluation": {"errors", "formats", "poses", "skeletons"},
     "training": {

@@ -24,7 +24,7 @@ def person(number: int, image: int, box: list[float], **changes: object) -> dict
 
 
 @pytest.fixture
-def annotations(tmp_path: Path) -> Annotations:
+def truth(tmp_path: Path) -> Annotations:
     people = [
         person(1, 7, [0, 0, 100, 200]),
         person(2, 7, [50, 0, 100, 200]),
@@ -41,8 +41,8 @@ def annotations(tmp_path: Path) -> Annotations:
 
 
 @pytest.fixture
-def records(annotations: Annotations) -> PersonRecords:
-    return build_records(annotations, {7: Path("7.jpg"), 8: Path("8.jpg")}, load_skeleton("coco17"))
+def records(truth: Annotations) -> PersonRecords:
+    return build_records(truth, {7: Path("7.jpg"), 8: Path("8.jpg")}, load_skeleton("coco17"))
 
 
 def test_crowds_and_unlabelled_people_are_left_out(records: PersonRecords) -> None:
@@ -81,6 +81,6 @@ def test_joined_sets_keep_their_neighbours(records: PersonRecords) -> None:
     assert len(joined) == 5
 
 
-def test_nobody_to_use_is_an_error(annotations: Annotations) -> None:
+def test_nobody_to_use_is_an_error(truth: Annotations) -> None:
     with pytest.raises(InputError, match="share"):
-        build_records(annotations, {}, load_skeleton("crowdpose14").subset(["head_top", "neck"]))
+        build_records(truth, {}, load_skeleton("crowdpose14").subset(["head_top", "neck"]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from posefix.nn.losses import integral_loss  # noqa: E402
 from posefix.nn.model import ModelConfig, RefinementNetwork  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
 
+COCO = load_skeleton("coco17")
 TINY = ModelConfig(
     backbone="resnet18",
     backbone_stride=16,
@@ -31,7 +34,7 @@ PAPER = ModelConfig(backbone="resnet18", input_size_wh=(64, 64))
 
 @pytest.mark.parametrize("config", [TINY, PAPER], ids=["tiny", "paper"])
 def test_output_shapes(config: ModelConfig) -> None:
-    network = RefinementNetwork(config, 17).eval()
+    network = RefinementNetwork(config, COCO).eval()
     output = network(*example_inputs(network, batch=2))
     width, height = config.input_size_wh
     stride = config.heatmap_stride
@@ -63,7 +66,7 @@ def test_the_pose_changes_the_result(pose_stride: int) -> None:
 
 
 def test_every_parameter_gets_a_gradient() -> None:
-    network = RefinementNetwork(TINY, 17).train()
+    network = RefinementNetwork(TINY, COCO).train()
     # timm starts each block's last scale at zero, which hides the block at first.
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -81,7 +84,7 @@ def test_every_parameter_gets_a_gradient() -> None:
 
 def test_overfits_four_people() -> None:
     torch.manual_seed(0)
-    network = RefinementNetwork(TINY, 17).train()
+    network = RefinementNetwork(TINY, COCO).train()
     image, keypoints, weights = example_inputs(network, batch=4)
     target = keypoints.clamp(min=2).minimum(torch.tensor([45.0, 61.0]))
     optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
@@ -94,7 +97,7 @@ def test_overfits_four_people() -> None:
 
 
 def test_batched_equals_single() -> None:
-    network = RefinementNetwork(TINY, 17).eval()
+    network = RefinementNetwork(TINY, COCO).eval()
     inputs = example_inputs(network, batch=3)
     batched = network(*inputs).keypoints
     for index in range(3):
@@ -102,13 +105,15 @@ def test_batched_equals_single() -> None:
         torch.testing.assert_close(batched[index : index + 1], single, atol=1e-3, rtol=0)
 
 
-def test_saved_loaded_and_exported_networks_agree(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "config", [TINY, replace(TINY, decoder="expected_similarity")], ids=["mean", "similarity"]
+)
+def test_saved_loaded_and_exported_networks_agree(config: ModelConfig, tmp_path: Path) -> None:
     from posefix.refine.refiner import Refiner
 
     torch.manual_seed(0)
-    skeleton = load_skeleton("coco17")
-    network = RefinementNetwork(TINY, 17).eval()
-    save_network(network, skeleton, tmp_path, "tiny", {})
+    network = RefinementNetwork(config, COCO).eval()
+    save_network(network, "coco17", tmp_path, "tiny", {})
     inputs = example_inputs(network, batch=2)
     with torch.no_grad():
         loaded = load_network(tmp_path / "model.safetensors")(*inputs).keypoints
@@ -145,14 +150,32 @@ def test_unfit_backbones_are_refused(arguments: dict[str, object], message: str)
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"input_size_wh": (100, 128)}, "multiples"), ({"pose_stride": 3}, "pose_stride")],
+    [
+        ({"input_size_wh": (100, 128)}, "multiples"),
+        ({"pose_stride": 3}, "pose_stride"),
+        ({"decoder": "mode"}, "decoder must be one of"),
+    ],
 )
 def test_unfit_configurations_are_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ModelConfig(**arguments)  # type: ignore[arg-type]
 
 
+def test_a_model_takes_its_own_skeleton_file_along(tmp_path: Path) -> None:
+    mine = {
+        "name": "ant",
+        "keypoints": [{"name": name, "sigma": 0.05} for name in ("head", "left_leg", "right_leg")],
+    }
+    path = tmp_path / "ant.json"
+    path.write_text(json.dumps({**mine, "flip_pairs": [["left_leg", "right_leg"]], "limbs": []}))
+    folder = tmp_path / "model"
+    folder.mkdir()
+    save_network(RefinementNetwork(TINY, load_skeleton(path)), str(path), folder, "ant", {})
+    path.unlink()
+    assert load_network(folder / "model.safetensors").num_keypoints == 3
+
+
 def test_weights_of_another_skeleton_are_refused(tmp_path: Path) -> None:
-    save_network(RefinementNetwork(TINY, 14), load_skeleton("coco17"), tmp_path, "tiny", {})
+    save_network(RefinementNetwork(TINY, load_skeleton("lsp14")), "coco17", tmp_path, "tiny", {})
     with pytest.raises(InputError, match="another network or skeleton"):
         load_network(tmp_path / "model.safetensors")

@@ -13,21 +13,22 @@ from safetensors.torch import load_file, save
 from posefix.errors import InputError
 from posefix.files import read_json, write_bytes_atomic, write_text_atomic
 from posefix.nn.model import ModelConfig, RefinementNetwork
-from posefix.skeletons import Skeleton, load_skeleton
+from posefix.skeletons import load_skeleton
 
 FORMAT = 1
 DESCRIPTION_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"
+SKELETON_FILE = "skeleton.json"
 
 
 def save_network(
-    network: RefinementNetwork, skeleton: Skeleton, folder: Path, name: str, training: dict[str, Any]
+    network: RefinementNetwork, skeleton: str, folder: Path, name: str, training: dict[str, Any]
 ) -> None:
     """Write a model folder: weights in half precision and the description that the refiner reads.
 
     Args:
         network: The trained network.
-        skeleton: Names its keypoints.
+        skeleton: A packaged skeleton's name, or a skeleton file, which is copied into the folder.
         folder: Existing folder.
         name: Of the model.
         training: How it was trained; kept in the description.
@@ -37,10 +38,13 @@ def save_network(
         for key, value in network.state_dict().items()
     }
     write_bytes_atomic(folder / WEIGHTS_FILE, save(weights))
+    if Path(skeleton).is_file():
+        write_bytes_atomic(folder / SKELETON_FILE, Path(skeleton).read_bytes())
+        skeleton = SKELETON_FILE
     description = {
         "format": FORMAT,
         "name": name,
-        "skeleton": skeleton.name,
+        "skeleton": skeleton,
         "input_size_wh": list(network.config.input_size_wh),
         "network": dataclasses.asdict(network.config),
         "training": training,
@@ -72,9 +76,8 @@ def load_network(weights: Path) -> RefinementNetwork:
     except TypeError as error:
         raise InputError(f"{path}: network: {error}; the model needs another version of posefix") from error
     beside = path.parent / str(description["skeleton"])
-    network = RefinementNetwork(
-        config, len(load_skeleton(beside if beside.is_file() else description["skeleton"]))
-    )
+    skeleton = load_skeleton(beside if beside.is_file() else description["skeleton"])
+    network = RefinementNetwork(config, skeleton)
     load_weights(network, weights)
     return network.eval()
 

@@ -9,14 +9,16 @@ sum taken there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
 from posefix.errors import InputError
 from posefix.nn.backbones import Backbone
-from posefix.nn.heatmaps import render_gaussians, soft_argmax
+from posefix.nn.decoders import Decoder, ExpectedSimilarity, SoftArgmax
+from posefix.nn.heatmaps import render_gaussians
+from posefix.skeletons import Skeleton
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -36,6 +38,7 @@ class ModelConfig:
             backbone's first features of that stride, which costs less.
         deconvolution_channels: Channels of each upsampling layer.
         lateral: Add backbone features of the same stride to the upsampled ones.
+        decoder: How coordinates are read off the heatmaps, see `posefix.nn.decoders`.
     """
 
     backbone: str = "resnet50"
@@ -45,6 +48,7 @@ class ModelConfig:
     pose_stride: int = 1
     deconvolution_channels: tuple[int, ...] = (256, 256, 256)
     lateral: bool = False
+    decoder: Decoder = "soft_argmax"
 
     def __post_init__(self) -> None:
         if any(side % self.backbone_stride for side in self.input_size_wh):
@@ -54,6 +58,8 @@ class ModelConfig:
             )
         if self.pose_stride not in (1, 2, 4):
             raise InputError(f"pose_stride must be 1, 2 or 4, got {self.pose_stride}")
+        if self.decoder not in get_args(Decoder):
+            raise InputError(f"decoder must be one of {', '.join(get_args(Decoder))}, got {self.decoder!r}")
 
     @property
     def heatmap_stride(self) -> int:
@@ -69,27 +75,27 @@ class NetworkOutput(NamedTuple):
 
 
 class RefinementNetwork(nn.Module):
-    """Backbone, deconvolutions (Xiao et al. 2018), heatmap logits, soft-argmax.
+    """Backbone, deconvolutions (Xiao et al. 2018), heatmap logits, coordinates.
 
     Args:
         config: Shape of the network.
-        num_keypoints: K.
+        skeleton: Names the K keypoints.
         pretrained: Load timm's ImageNet weights for the backbone.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, config: ModelConfig, num_keypoints: int, *, pretrained: bool = False) -> None:
+    def __init__(self, config: ModelConfig, skeleton: Skeleton, *, pretrained: bool = False) -> None:
         super().__init__()
         self.config = config
-        self.num_keypoints = num_keypoints
+        self.num_keypoints = len(skeleton)
         self.register_buffer("mean", 255 * torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         self.backbone = Backbone(
             config.backbone,
             stride=config.backbone_stride,
-            pose_channels=num_keypoints,
+            pose_channels=self.num_keypoints,
             pose_stride=config.pose_stride,
             pretrained=pretrained,
         )
@@ -99,10 +105,15 @@ class RefinementNetwork(nn.Module):
             config.deconvolution_channels,
             lateral=config.lateral,
         )
-        self.output = nn.Conv2d(config.deconvolution_channels[-1], num_keypoints, 1)
+        self.output = nn.Conv2d(config.deconvolution_channels[-1], self.num_keypoints, 1)
         nn.init.kaiming_normal_(self.output.weight)
         assert self.output.bias is not None
         nn.init.zeros_(self.output.bias)
+        self.decode: nn.Module = (
+            SoftArgmax(config.heatmap_stride)
+            if config.decoder == "soft_argmax"
+            else ExpectedSimilarity(skeleton, config.input_size_wh, config.heatmap_stride)
+        )
 
     def forward(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> NetworkOutput:
         """Refine a batch of poses.
@@ -121,7 +132,7 @@ class RefinementNetwork(nn.Module):
         )
         features = self.backbone(pixels, pose)
         logits = self.output(self.head(features))
-        return NetworkOutput(logits, soft_argmax(logits, self.config.heatmap_stride))
+        return NetworkOutput(logits, self.decode(logits))
 
 
 class DeconvolutionHead(nn.Module):

@@ -70,7 +70,7 @@ def train(
         trainer.resume()
     trainer.run()
     if process.is_first:
-        save_network(trainer.best_network(), skeleton, output, config.name, dataclasses.asdict(config))
+        save_network(trainer.best_network(), config.skeleton, output, config.name, dataclasses.asdict(config))
     process.leave()
     return process.is_first
 
@@ -93,7 +93,7 @@ def build_network(config: TrainConfig, skeleton: Skeleton) -> RefinementNetwork:
     """The network with the recipe's initial weights."""
     network = RefinementNetwork(
         config.model,
-        len(skeleton),
+        skeleton,
         pretrained=not config.backbone_weights and not config.initial_weights,
     )
     if config.backbone_weights not in ("", "none"):
