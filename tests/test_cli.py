@@ -235,6 +235,14 @@ def test_a_fault_is_one_sentence_and_exit_code_2(
     assert not Path("out.json").exists()
 
 
+def test_an_interruption_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("posefix.skeletons.load_skeleton", interrupt)
+    assert run("skeleton", "coco17") == (130, "", "posefix: interrupted\n")
+
+
 def test_an_unknown_command_is_a_fault(run: Run) -> None:
     assert run("refien")[0] == 2
 

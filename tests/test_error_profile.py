@@ -75,7 +75,28 @@ def faulty(change: dict[str, Any]) -> dict[str, Any]:
         ),
         ({"swap": [{"probability": {"other": 1.2}}]}, "numbers from 0 to 1"),
         ({"swap": [{"max_labelled": 3, "probability": {"other": 0.2}}]}, "last case must have no condition"),
-        ({"swap": [{"probability": {"other": 0.9}}]}, "leave room for good"),
+        (
+            {"swap": [{"probability": {"other": 0.9}}]},
+            "of group 'other' may add up to 1.20; they must leave room",
+        ),
+        ({"errors": ["jitter", "miss", "inversion", "swap"]}, "errors must hold exactly"),
+        ({"groups": ["face"]}, "groups must be an object with a list of keypoint names"),
+        ({"groups": {"face": "nose"}}, "groups must be an object with a list of keypoint names"),
+        (
+            {"miss": [5]},
+            r"errors.miss\[0\] must be an object with probability, max_labelled, min_overlap, got 5",
+        ),
+        ({"miss": [{"probability": ["other"]}]}, "needs an entry"),
+        ({"miss": [{"probability": {"other": True}}]}, "numbers from 0 to 1"),
+        (
+            {"miss": [{"probability": {"other": 0.1, "fase": 0.2}}]},
+            "names 'fase', which is not among the groups",
+        ),
+        ({"miss": [{"max_labeled": 5, "probability": {"other": 0.1}}]}, "unknown field 'max_labeled'"),
+        (
+            {"miss": [{"max_labelled": "5", "probability": {"other": 0.1}}]},
+            "max_labelled must be a whole number",
+        ),
     ],
 )
 def test_faulty_profiles_say_what_is_wrong(change: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -83,6 +104,19 @@ def test_faulty_profiles_say_what_is_wrong(change: dict[str, Any], message: str,
     path.write_text(json.dumps(faulty(change)))
     with pytest.raises(InputError, match=message):
         load_error_profile(path)
+
+
+def test_each_group_may_have_another_frequent_error(tmp_path: Path) -> None:
+    """The sum that must leave room for good is that of one group, not of the largest numbers of all."""
+    often = {
+        "groups": {"face": ["nose"], "legs": ["left_knee"]},
+        "jitter": [{"probability": {"face": 0.6, "other": 0.1}}],
+        "miss": [{"probability": {"legs": 0.6, "other": 0.1}}],
+    }
+    path = tmp_path / "profile.json"
+    path.write_text(json.dumps(faulty(often)))
+    values = frequencies(load_error_profile(path), COCO, np.array([17]), np.array([0]))
+    np.testing.assert_allclose(values[0, 0], [0.1, 0.6, 0.1, 0.1, 0.1], atol=1e-6)
 
 
 def test_a_sound_file_is_read(tmp_path: Path) -> None:

@@ -101,6 +101,23 @@ def test_a_crop_outside_the_photo_is_black_not_an_error(box: list[float]) -> Non
     assert crop.shape == (32, 32, 3)
 
 
+@pytest.mark.parametrize(
+    ("box", "shown"),
+    [
+        ([10.0, 10, 20, 20], True),
+        ([-15.0, 10, 20, 20], True),
+        ([-40.0, 10, 20, 20], False),
+        ([10.0, -40, 20, 20], False),
+        ([70.0, 10, 20, 20], False),
+        ([10.0, 70, 20, 20], False),
+        ([-500.0, -500, 2000, 2000], True),
+    ],
+)
+def test_a_crop_shows_a_photo_or_nothing_of_it(box: list[float], shown: bool) -> None:
+    matrix = geometry.crop_matrices(np.array([box]), (32, 32))[0]
+    assert geometry.shows_photo(matrix, (32, 32), (64, 64, 3)) == shown
+
+
 PERSON = np.array(
     [
         [50.0, 10],

@@ -145,7 +145,7 @@ def test_pixels_of_other_types_are_errors(photo: npt.NDArray[Any], message: str)
     ],
 )
 def test_an_id_finds_its_photo(image_id: int | str, name: str, tmp_path: Path) -> None:
-    touch(tmp_path, name, "im00136.jpg", "36.json", "36.txt", "im36b.jpg")
+    touch(tmp_path, name, f"._{name}", "im00136.jpg", "36.json", "36.txt", "im36b.jpg")
     assert find_images([image_id, image_id], tmp_path) == {image_id: tmp_path / name}
 
 

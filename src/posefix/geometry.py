@@ -31,7 +31,8 @@ def box_from_keypoints(keypoints: FloatArray, valid: BoolArray) -> FloatArray:
 
     A single wild miss would otherwise blow the box up until the person is a few pixels tall in the crop. A keypoint
     is far off when its distance to the pose's median point is above `FAR_OFF_RATIO` times the median of these
-    distances; in real poses of people that ratio stays below three.
+    distances. Some true poses reach that: 1 % of LSP-Extended's people, 6 to 8 % of COCO's; most of their far keypoints
+    still fall into the context that a crop has around its box.
 
     Args:
         keypoints: (N, K, 2), any frame.
@@ -136,13 +137,31 @@ def warp(image: npt.NDArray[np.uint8], matrix: FloatArray, size_wh: tuple[int, i
     return np.asarray(cv2.warpAffine(image, matrix, size_wh, flags=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
+def shows_photo(matrix: FloatArray, size_wh: tuple[int, int], shape_hw: tuple[int, ...]) -> bool:
+    """Whether any of a photo is in a crop.
+
+    Args:
+        matrix: (2, 3), original -> crop.
+        size_wh: Crop width and height.
+        shape_hw: Height and width of the photo; more numbers may follow.
+    """
+    footprint = _footprint(matrix, size_wh)
+    low, high = footprint.min(axis=0), footprint.max(axis=0)
+    return bool((high > -0.5).all() and low[0] < shape_hw[1] - 0.5 and low[1] < shape_hw[0] - 0.5)
+
+
+def _footprint(matrix: FloatArray, size_wh: tuple[int, int]) -> FloatArray:
+    """Corners (4, 2) of a crop, a pixel around it included, in the original image."""
+    width, height = size_wh
+    corners = np.array([[[-1, -1], [width, -1], [-1, height], [width, height]]], dtype=np.float64)
+    return np.asarray(transform(invert(matrix[None]), corners)[0], dtype=np.float64)
+
+
 def _shrink(
     image: npt.NDArray[np.uint8], matrix: FloatArray, size_wh: tuple[int, int], factor: int
 ) -> tuple[npt.NDArray[np.uint8], FloatArray]:
     """The part of the image that a crop shows, `factor` times smaller, and the matrix from there to the crop."""
-    width, height = size_wh
-    corners = np.array([[[-1, -1], [width, -1], [-1, height], [width, height]]], dtype=np.float64)
-    footprint = transform(invert(matrix[None]), corners)[0]
+    footprint = _footprint(matrix, size_wh)
     limits = np.array([image.shape[1], image.shape[0]])
     low = np.clip(np.floor(footprint.min(axis=0)).astype(int) - factor, 0, limits)
     high = np.clip(np.ceil(footprint.max(axis=0)).astype(int) + factor, 0, limits)

@@ -84,7 +84,8 @@ def find_images(
     """Find the photo of each image id.
 
     Without `file_names`, an id belongs to the photo in `folder` whose file name, its stem, or the number that
-    ends the stem equals the id: 36 finds `000000000036.jpg` or `im00036.png`. Subfolders are not searched.
+    ends the stem equals the id: 36 finds `000000000036.jpg` or `im00036.png`. Subfolders are not searched, hidden files
+    (`._36.jpg`, which macOS leaves on other systems' disks) are no photos.
 
     Args:
         image_ids: Ids to look for; repeated ones are looked up once.
@@ -163,7 +164,7 @@ def _match_by_name(image_ids: list[ImageId], folder: Path) -> dict[ImageId, list
         by_key[_id_key(image_id)].append(image_id)
     matches: dict[ImageId, list[Path]] = {image_id: [] for image_id in image_ids}
     for path in folder.iterdir():
-        if path.suffix.lower() in IMAGE_SUFFIXES:
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
             for image_id in (image_id for key in _file_keys(path) for image_id in by_key.get(key, ())):
                 matches[image_id].append(path)
     return matches

@@ -103,6 +103,11 @@ FAULTS: list[tuple[Any, str]] = [
         "row 1, field 'keypoints', x of left_eye: expected a finite number, got '1'.",
     ),
     (
+        [GOOD, {**GOOD, "keypoints": [1, 2.5, True, 4, 5, 6]}],
+        "row 1, field 'keypoints', score of left_eye: expected a finite number, got True.",
+    ),
+    ([GOOD, {**GOOD, "score": True}], "row 1, field 'score': expected a finite number, got True."),
+    (
         [{**GOOD, "keypoints": [None] * 6}],
         "row 0, field 'keypoints', x of left_eye: expected a finite number, got None.",
     ),

@@ -141,6 +141,22 @@ def test_auto_takes_pytorch_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert devices == ["cuda"]
 
 
+def test_pytorch_without_timm_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs YOLO has PyTorch and a GPU, but not what posefix's network is made of."""
+    write_graph(model_folder(tmp_path) / "model.onnx")
+    (tmp_path / "model.safetensors").touch()
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "timm" else name)
+    assert isinstance(open_backend(load_model(tmp_path)), OnnxBackend)
+    with pytest.raises(InputError, match=r"pip install 'posefix\[train\]'"):
+        open_backend(load_model(tmp_path), device="cuda")
+
+
+def test_threads_are_counted_from_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="threads: expected 1 or more, got 0"):
+        OnnxBackend(write_graph(tmp_path / "model.onnx"), threads=0)
+
+
 def test_pytorch_runs_a_network() -> None:
     torch = pytest.importorskip("torch")
 

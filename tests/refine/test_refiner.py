@@ -202,6 +202,22 @@ def test_people_without_two_keypoints_pass_through(left: int, missing: Any, phot
     assert (refinement.report.refined, refinement.report.unchanged) == (2, 1)
 
 
+def test_people_outside_their_photo_pass_through_and_are_counted(photos: Path) -> None:
+    poses = people(3)
+    keypoints = poses.keypoints.copy()
+    keypoints[1] += [0, 500]  # the photo is 80 wide and 60 high
+    keypoints[2] -= [60, 0]  # partly outside
+    poses = poses.with_keypoints(keypoints)
+    refinement = refiner(centre_backend).refine(poses, photos)
+    assert refinement.moved.any(axis=1).tolist() == [True, False, True]
+    assert np.array_equal(refinement.poses.keypoints[1], keypoints[1])
+    assert (refinement.report.refined, refinement.report.outside, refinement.report.unchanged) == (2, 1, 0)
+    assert "outside their photo: 1" in str(refinement.report)
+    image = np.asarray(Image.open(photos / "00001.png"))
+    one = refiner(centre_backend)(image, keypoints, skeleton=COCO)
+    assert one.moved.any(axis=1).tolist() == [True, False, True]
+
+
 def test_no_people_at_all(photos: Path) -> None:
     refinement = refiner().refine(people(0), photos)
     assert len(refinement.poses) == refinement.report.people == 0

@@ -58,6 +58,13 @@ def test_nobody_and_people_without_keypoints_are_no_trouble() -> None:
     assert oks_nms(poses([0, 0], [1, 1], valid=np.zeros((2, 17), bool))).tolist() == [0, 1]
 
 
+def test_people_of_a_single_keypoint_are_compared(recwarn: pytest.WarningsRecorder) -> None:
+    valid = np.zeros((3, 17), bool)
+    valid[:, 0] = True
+    assert oks_nms(poses([0, 0, 400], [1, 1, 1], valid=valid)).tolist() == [0, 2]
+    assert not recwarn.list
+
+
 def test_a_skeleton_without_sigmas_is_an_error() -> None:
     skeleton = load_skeleton("blazepose33")
     nobody = Poses(

@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Of the command line; those of the process when None.
 
     Returns:
-        The exit code: 0, 2 for a fault in the input, 3 where photos could not be read and `--on-error keep` was given.
+        The exit code: 0, 2 for a fault in the input, 3 where photos could not be read and `--on-error keep` was given,
+        130 when interrupted.
     """
     tokens = sys.argv[1:] if arguments is None else list(arguments)
     try:
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"posefix: {_one_line(error)}", file=sys.stderr)
         return EXIT_INPUT_ERROR
     except KeyboardInterrupt:
-        print("posefix: interrupted; no output was written", file=sys.stderr)
+        print("posefix: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     return code if isinstance(code, int) else 0
 

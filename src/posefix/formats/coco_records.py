@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ class Records:
             InputError: One is missing or not a finite number.
         """
         values = [row.get(field) for row in self.rows]
-        array = _as_numbers(values, (len(self.rows),))
+        array = None if bool in set(map(type, values)) else _as_numbers(values, (len(self.rows),))
         if array is None:
             bad = next(number for number, value in enumerate(values) if not _is_number(value))
             raise self.fault(bad, field, "a finite number")
@@ -110,7 +111,9 @@ class Records:
             InputError: A list is missing, has another length, or holds something that is not a finite number.
         """
         values = [row.get(field) for row in self.rows]
-        array = _as_numbers(values, (len(self.rows), len(names)))
+        # NumPy would take true among numbers for 1.
+        flat = chain.from_iterable(value for value in values if isinstance(value, list))
+        array = None if bool in set(map(type, flat)) else _as_numbers(values, (len(self.rows), len(names)))
         if array is None:  # only now look at each record: converting all at once is many times faster
             for number in range(len(self.rows)):
                 self._check_list(number, field, names, hint)

@@ -87,8 +87,11 @@ class OnnxBackend:
         provider = "CPUExecutionProvider" if device == "cpu" else "CUDAExecutionProvider"
         if provider not in onnxruntime.get_available_providers():
             raise InputError(
-                f"device: {device!r} needs PyTorch with CUDA, or onnxruntime-gpu; use device 'cpu'"
+                f"device: {device!r} needs PyTorch with CUDA, or onnxruntime-gpu; use device 'cpu', or install "
+                "PyTorch and what the network needs: pip install 'posefix[train]'"
             )
+        if threads is not None and threads < 1:
+            raise InputError(f"threads: expected 1 or more, got {threads}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         try:
@@ -172,8 +175,7 @@ def open_backend(model: Model, *, device: str = "auto", threads: int | None = No
     if device == "auto":
         device = "cuda" if (model.folder / WEIGHTS_FILE).is_file() and _cuda_is_there() else "cpu"
     has_graph = (model.folder / ONNX_FILE).is_file()
-    has_torch = importlib.util.find_spec("torch") is not None
-    if (device == "cpu" and has_graph) or not has_torch:
+    if (device == "cpu" and has_graph) or not _pytorch_is_there():
         return _open_onnx(model, device=device, threads=threads)
     return TorchBackend(_load_network(model), device=device)
 
@@ -196,9 +198,14 @@ def _load_network(model: Model) -> nn.Module:
     return load_network(model.file(WEIGHTS_FILE))
 
 
+def _pytorch_is_there() -> bool:
+    """Whether the network can be built: PyTorch alone, which many have, is not enough."""
+    return all(importlib.util.find_spec(name) is not None for name in ("torch", "timm", "safetensors"))
+
+
 def _cuda_is_there() -> bool:
     # Importing PyTorch takes seconds, so a machine without NVIDIA's driver is not asked.
-    if importlib.util.find_spec("torch") is None or shutil.which("nvidia-smi") is None:
+    if not _pytorch_is_there() or shutil.which("nvidia-smi") is None:
         return False
     import torch
 

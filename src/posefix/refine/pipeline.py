@@ -17,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError
-from posefix.geometry import warp
+from posefix.geometry import shows_photo, warp
 from posefix.images import Exif, decode_image
 
 Image = npt.NDArray[np.uint8]
+Crop = tuple[int, Image]
+"""Row of a person, and the crop (H, W, 3)."""
 Crops = tuple[npt.NDArray[np.int64], Image]
 """Rows (B,) of people, and their crops (B, H, W, 3)."""
 
@@ -54,6 +56,8 @@ class PhotoTask:
 class CropStream:
     """Iterates over the crops of all people, photo by photo; each photo is decoded once.
 
+    People whose crop shows nothing of their photo are left out.
+
     Attributes:
         tasks: The photos, in the order of the crops.
         matrices: (N, 2, 3), original-image pixels -> crop pixels, of the rows that the tasks name.
@@ -72,7 +76,7 @@ class CropStream:
     stop_on_error: bool = True
     failed: list[FailedPhoto] = field(default_factory=list)
 
-    def __iter__(self) -> Iterator[tuple[int, Image]]:
+    def __iter__(self) -> Iterator[Crop]:
         with closing(self._decoded()) as photos:
             for task, crops in photos:
                 try:
@@ -82,11 +86,11 @@ class CropStream:
                         raise
                     self.failed.append(FailedPhoto(task.path, str(error), len(task.rows)))
                 else:
-                    yield from zip(task.rows.tolist(), cut, strict=True)
+                    yield from cut
 
-    def _decoded(self) -> Generator[tuple[PhotoTask, Future[list[Image]]], None, None]:
+    def _decoded(self) -> Generator[tuple[PhotoTask, Future[list[Crop]]], None, None]:
         threads = min(MOST_THREADS, os.cpu_count() or 1)
-        waiting: deque[tuple[PhotoTask, Future[list[Image]]]] = deque()
+        waiting: deque[tuple[PhotoTask, Future[list[Crop]]]] = deque()
         people = 0
         pool = ThreadPoolExecutor(threads, thread_name_prefix="posefix-decode")
         try:
@@ -101,12 +105,28 @@ class CropStream:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _cut(self, task: PhotoTask) -> list[Image]:
+    def _cut(self, task: PhotoTask) -> list[Crop]:
         image = decode_image(task.path, exif=self.exif)
-        return [warp(image, self.matrices[row], self.size_wh) for row in task.rows]
+        return list(cut_crops(image, task.rows, self.matrices, self.size_wh))
 
 
-def batches(crops: Iterable[tuple[int, Image]], size: int) -> Iterator[Crops]:
+def cut_crops(
+    image: Image, rows: npt.NDArray[np.int64], matrices: npt.NDArray[np.float64], size_wh: tuple[int, int]
+) -> Iterator[Crop]:
+    """The crops of some people in one photo; those that would show nothing of it are left out.
+
+    Args:
+        image: (H, W, 3).
+        rows: (n,) of the people.
+        matrices: (N, 2, 3), photo pixels -> crop pixels.
+        size_wh: Crop width and height, pixels.
+    """
+    for row in rows.tolist():
+        if shows_photo(matrices[row], size_wh, image.shape):
+            yield row, warp(image, matrices[row], size_wh)
+
+
+def batches(crops: Iterable[Crop], size: int) -> Iterator[Crops]:
     """Collect crops into batches of `size`; the last one may be smaller."""
     rows: list[int] = []
     images: list[Image] = []

@@ -18,7 +18,7 @@ from posefix.poses import Poses
 from posefix.refine.backends import Backend, flip_averaged, open_backend
 from posefix.refine.boxes import check_boxes
 from posefix.refine.models import load_model
-from posefix.refine.pipeline import Crops, CropStream, FailedPhoto, PhotoTask, batches
+from posefix.refine.pipeline import Crops, CropStream, FailedPhoto, PhotoTask, batches, cut_crops
 from posefix.refine.results import RefinedPoses, Refinement, RefinementReport
 from posefix.refine.vocabulary import (
     BoolArray,
@@ -121,10 +121,7 @@ class Refiner:
         layout = load_skeleton(skeleton) if isinstance(skeleton, str) else skeleton
         poses = poses_from_arrays(keypoints, scores, layout)
         people = self._prepare(poses, boxes)
-        crops = (
-            (row, geometry.warp(photo, people.matrices[row], self.input_size_wh))
-            for row in people.rows.tolist()
-        )
+        crops = cut_crops(photo, people.rows, people.matrices, self.input_size_wh)
         refined, done = self._run(people, batches(crops, self.batch_size), None)
         merged = merge(poses, people, refined, done, missing)
         after = merged.poses
@@ -229,6 +226,7 @@ def _report(
         people=len(poses),
         refined=int(done.sum()),
         unchanged=len(poses) - len(people.rows),
+        outside=len(people.rows) - int(done.sum()) - sum(photo.people for photo in failed),
         moved_keypoints=int(merged.moved.sum()),
         filled_keypoints=int(merged.filled.sum()),
         passed_through_keypoints=int((poses.valid & unknown & done[:, None]).sum()),

@@ -17,6 +17,7 @@ class RefinementReport:
         people: Poses in the input.
         refined: People that the network saw.
         unchanged: People without two valid keypoints that the model knows; passed through.
+        outside: People so far outside their photo that there is nothing of it to see; passed through.
         moved_keypoints: Valid keypoints that got another place.
         filled_keypoints: Missing keypoints that got a place.
         passed_through_keypoints: Valid keypoints of refined people that the model does not know.
@@ -26,6 +27,7 @@ class RefinementReport:
     people: int
     refined: int
     unchanged: int
+    outside: int
     moved_keypoints: int
     filled_keypoints: int
     passed_through_keypoints: int
@@ -38,6 +40,8 @@ class RefinementReport:
         ]
         if self.unchanged:
             lines.append(f"left as they were, with too few keypoints to be found: {self.unchanged}")
+        if self.outside:
+            lines.append(f"left as they were, outside their photo: {self.outside}")
         if self.failed:
             people = sum(photo.people for photo in self.failed)
             lines.append(f"unreadable photos: {len(self.failed)}; people in them left as they were: {people}")

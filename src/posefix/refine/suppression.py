@@ -16,7 +16,7 @@ def oks_nms(poses: Poses, threshold: float = 0.9) -> npt.NDArray[np.int64]:
     """Find the poses to keep where several describe one person.
 
     In each photo, best pose score first, a pose drops all weaker ones whose OKS to it is above the threshold.
-    Its area is that of its keypoints' box.
+    Its area is that of its keypoints' box, at least a square pixel.
 
     Args:
         poses: Of any number of photos.
@@ -29,7 +29,7 @@ def oks_nms(poses: Poses, threshold: float = 0.9) -> npt.NDArray[np.int64]:
         InputError: A keypoint of the skeleton has no sigma.
     """
     sigmas = poses.skeleton.sigmas
-    area = box_from_keypoints(poses.keypoints, poses.valid)[:, 2:].prod(axis=1)
+    area = np.maximum(box_from_keypoints(poses.keypoints, poses.valid)[:, 2:].prod(axis=1), 1.0)
     by_photo: dict[int | str, list[int]] = defaultdict(list)
     for row, image_id in enumerate(poses.image_ids):
         by_photo[image_id].append(row)
