@@ -3,9 +3,9 @@
     python -m benchmarks.synthesis_speed [--data DIR] [--repeats 5]
 
 The loop is the way of the original code, written well: for each keypoint and each kind of error 500 candidates at
-once in NumPy (2,000 for misses, around each reference), rejection by distance, one survivor each, then a draw among
-the kinds that are possible. Both make the same people's poses wrong in one run, on one core; the ratio is of medians.
-Keeps benchmarks/results/synthesis_speed.json.
+once in NumPy, shared out among the places they may surround, rejection by distance, one survivor each, then a draw
+among the kinds that are possible. Both make the same people's poses wrong in one run, on one core; the ratio is of
+medians. Keeps benchmarks/results/synthesis_speed.json.
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ class KeypointLoop:
         rest = np.concatenate([inverted, swapped])
         everyone = np.concatenate([own, rest])
         survivors = [
-            self._around(own, rest, 0, near, CANDIDATES // 4),
+            self._around(own, rest, 0, near, CANDIDATES),
             self._around(own, rest, near, mid, CANDIDATES),
             self._around(inverted, np.concatenate([own, swapped]), 0, mid, CANDIDATES),
             self._around(swapped, np.concatenate([own, inverted]), 0, mid, CANDIDATES),
-            self._around(everyone, everyone, mid, far, 4 * CANDIDATES, apart=mid),
+            self._around(everyone, everyone, mid, far, CANDIDATES, apart=mid),
         ]
         chance = chance * [len(places) > 0 for places in survivors]
         if chance.sum() == 0:
@@ -95,6 +95,7 @@ class KeypointLoop:
     ) -> FloatArray:
         """Candidates around each source that are nearer to it than to the others, or `apart` from all."""
         kept = [np.empty((0, 2))]
+        count = -(-count // max(len(sources), 1))
         for source in sources:
             angle = self.generator.uniform(0, 2 * np.pi, count)
             length = self.generator.uniform(low, high, count)

@@ -24,12 +24,13 @@ ARROWS: dict[str, set[str]] = {
     "images": {"errors"},
     "formats": {"errors", "files", "geometry", "poses", "skeletons"},
     "people": {"errors", "formats", "poses", "skeletons", "taxonomy"},
-    "nn": {"errors", "files", "similarity", "skeletons"},
-    "refine": {"errors", "files", "geometry", "images", "nn", "poses", "similarity", "skeletons"},
+    "models": {"errors", "files", "skeletons"},
+    "nn": {"errors", "files", "models", "similarity", "skeletons"},
+    "refine": {"errors", "files", "geometry", "images", "models", "nn", "poses", "similarity", "skeletons"},
     "evaluation": {"errors", "formats", "poses", "skeletons"},
     "training": {
-        "error_profile", "errors", "evaluation", "files", "formats", "geometry", "images", "nn", "people", "refine",
-        "skeletons", "synthesis",
+        "error_profile", "errors", "evaluation", "files", "formats", "geometry", "images", "models", "nn", "people",
+        "refine", "skeletons", "synthesis",
     },
     "drawing": {"errors", "files", "geometry", "skeletons"},
     "examples": {

@@ -13,7 +13,7 @@ from benchmarks import readme_table
 
 import posefix
 from posefix.cli.app import main
-from posefix.refine.models import model_names
+from posefix.models import model_names
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

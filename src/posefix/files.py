@@ -52,6 +52,18 @@ def ensure_writable(path: str | Path) -> None:
         raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
 
 
+def make_folder(path: str | Path) -> None:
+    """Make a folder, and those above it, if they are not there.
+
+    Raises:
+        InputError: It cannot be made, or a file has this name.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be made a folder ({error.strerror}).") from error
+
+
 def write_text_atomic(path: str | Path, text: str) -> None:
     """Write UTF-8 text, newlines unchanged; the file appears whole or not at all."""
     write_bytes_atomic(path, text.encode("utf-8"))

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
 from posefix.errors import InputError  # noqa: E402
+from posefix.models import load_model  # noqa: E402
 from posefix.nn.backbones import Backbone, load_backbone_weights  # noqa: E402
 from posefix.nn.checkpoint import load_network, save_network  # noqa: E402
 from posefix.nn.export import example_inputs, export_model  # noqa: E402
@@ -35,11 +36,11 @@ PAPER = ModelConfig(backbone="resnet18", input_size_wh=(64, 64))
 @pytest.mark.parametrize("config", [TINY, PAPER], ids=["tiny", "paper"])
 def test_output_shapes(config: ModelConfig) -> None:
     network = RefinementNetwork(config, COCO).eval()
-    output = network(*example_inputs(network, batch=2))
+    inputs = example_inputs(network, batch=2)
     width, height = config.input_size_wh
     stride = config.heatmap_stride
-    assert output.logits.shape == (2, 17, height // stride, width // stride)
-    assert output.keypoints.shape == (2, 17, 2)
+    assert network(*inputs).shape == (2, 17, height // stride, width // stride)
+    assert network.refine(*inputs).shape == (2, 17, 2)
     assert stride == 4
 
 
@@ -65,6 +66,26 @@ def test_the_pose_changes_the_result(pose_stride: int) -> None:
     assert not torch.allclose(empty, full)
 
 
+@pytest.mark.parametrize("name", ["mobilenetv2_100", "tf_efficientnet_b0", "convnext_atto", "regnetx_002"])
+def test_other_backbones_keep_their_features_too(name: str) -> None:
+    """Networks whose first convolution pads in its own way among them."""
+    import timm
+
+    torch.manual_seed(0)
+    plain = timm.create_model(name, features_only=True).eval()
+    backbone = Backbone(name, stride=32, pose_channels=5, pose_stride=1).eval()
+    wide = backbone.state_dict()
+    weights = {f"body.{key}": value for key, value in plain.state_dict().items()}
+    for key, value in weights.items():
+        same = wide[key].shape == value.shape
+        wide[key] = value if same else torch.cat([value, wide[key][:, value.shape[1] :]], dim=1)
+    backbone.load_state_dict(wide)
+    image = torch.rand(1, 3, 96, 128)
+    features = backbone(image, torch.zeros(1, 5, 96, 128))
+    for ours, theirs in zip(features.values(), plain(image), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
+
+
 def test_every_parameter_gets_a_gradient() -> None:
     network = RefinementNetwork(TINY, COCO).train()
     # timm starts each block's last scale at zero, which hides the block at first.
@@ -72,7 +93,7 @@ def test_every_parameter_gets_a_gradient() -> None:
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.ones_(module.weight)
     image, keypoints, weights = example_inputs(network, batch=2)
-    logits, _ = network(image, keypoints, weights)
+    logits = network(image, keypoints, weights)
     integral_loss(logits, keypoints.clamp(1, 40), weights > 0, 4)["total"].backward()
     without = [
         name
@@ -89,19 +110,20 @@ def test_overfits_four_people() -> None:
     target = keypoints.clamp(min=2).minimum(torch.tensor([45.0, 61.0]))
     optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
     for _ in range(120):
-        logits, refined = network(image, keypoints, weights)
+        logits = network(image, keypoints, weights)
         optimiser.zero_grad()
         integral_loss(logits, target, torch.ones(4, 17, dtype=torch.bool), 4)["total"].backward()
         optimiser.step()
-    assert float((refined.detach() - target).norm(dim=-1).mean()) < 1.0
+    refined = network.decode(logits.detach())
+    assert float((refined - target).norm(dim=-1).mean()) < 1.0
 
 
 def test_batched_equals_single() -> None:
     network = RefinementNetwork(TINY, COCO).eval()
     inputs = example_inputs(network, batch=3)
-    batched = network(*inputs).keypoints
+    batched = network.refine(*inputs)
     for index in range(3):
-        single = network(*(value[index : index + 1] for value in inputs)).keypoints
+        single = network.refine(*(value[index : index + 1] for value in inputs))
         torch.testing.assert_close(batched[index : index + 1], single, atol=1e-3, rtol=0)
 
 
@@ -116,8 +138,8 @@ def test_saved_loaded_and_exported_networks_agree(config: ModelConfig, tmp_path:
     save_network(network, "coco17", tmp_path, "tiny", {})
     inputs = example_inputs(network, batch=2)
     with torch.no_grad():
-        loaded = load_network(tmp_path / "model.safetensors")(*inputs).keypoints
-        torch.testing.assert_close(loaded, network(*inputs).keypoints, atol=0.1, rtol=0)
+        loaded = load_network(load_model(tmp_path)).refine(*inputs)
+        torch.testing.assert_close(loaded, network.refine(*inputs), atol=0.1, rtol=0)
     assert export_model(tmp_path, tmp_path / "exported") < 0.02
     refiner = Refiner.from_pretrained(tmp_path / "exported", device="cpu")
     exported = refiner.backend(*(value.numpy() for value in inputs))
@@ -172,10 +194,10 @@ def test_a_model_takes_its_own_skeleton_file_along(tmp_path: Path) -> None:
     folder.mkdir()
     save_network(RefinementNetwork(TINY, load_skeleton(path)), str(path), folder, "ant", {})
     path.unlink()
-    assert load_network(folder / "model.safetensors").num_keypoints == 3
+    assert load_network(load_model(folder)).num_keypoints == 3
 
 
 def test_weights_of_another_skeleton_are_refused(tmp_path: Path) -> None:
     save_network(RefinementNetwork(TINY, load_skeleton("lsp14")), "coco17", tmp_path, "tiny", {})
     with pytest.raises(InputError, match="another network or skeleton"):
-        load_network(tmp_path / "model.safetensors")
+        load_network(load_model(tmp_path))

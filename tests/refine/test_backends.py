@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import onnxruntime
 import pytest
 
 from posefix.errors import InputError
+from posefix.models import load_model
 from posefix.refine import backends
 from posefix.refine.backends import (
     Backend,
@@ -19,7 +19,6 @@ from posefix.refine.backends import (
     identity_backend,
     open_backend,
 )
-from posefix.refine.models import load_model
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import load_skeleton
 
@@ -161,9 +160,9 @@ def test_pytorch_runs_a_network() -> None:
     torch = pytest.importorskip("torch")
 
     class Network(torch.nn.Module):  # type: ignore[misc,name-defined]
-        def forward(self, image: Any, keypoints: Any, weights: Any) -> Any:
+        def refine(self, image: Any, keypoints: Any, weights: Any) -> Any:
             assert image.dtype == torch.uint8
-            return SimpleNamespace(keypoints=keypoints + image.float().mean((1, 2, 3))[:, None, None] / 10)
+            return keypoints + image.float().mean((1, 2, 3))[:, None, None] / 10
 
     backend = TorchBackend(Network())
     assert np.allclose(backend(*BATCH), BATCH[1] + 1)

@@ -41,6 +41,10 @@ def made_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     annotations.append({**annotations[0], "id": 99, "iscrowd": 1})
     categories = [{"id": 1, "name": "person", "keypoints": NAMES, "skeleton": []}]
     document = {"images": images, "annotations": annotations, "categories": categories}
+    pairs = [["left_eye", "right_eye"], ["left_hip", "right_hip"]]
+    keypoints = [{"name": name, "sigma": 0.05} for name in NAMES]
+    skeleton = {"name": "made", "keypoints": keypoints, "flip_pairs": pairs, "limbs": []}
+    (folder / "skeleton.json").write_text(json.dumps(skeleton))
     (folder / "train.json").write_text(json.dumps(document))
     (folder / "results.json").write_text(json.dumps(results))
     return folder
@@ -48,7 +52,7 @@ def made_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 RECIPE = """
 name = "made"
-skeleton = "coco17"
+skeleton = "{root}/skeleton.json"
 backbone_weights = "none"
 workers = {workers}
 

@@ -50,6 +50,15 @@ def test_overrides_reach_nested_settings() -> None:
         ("name = 'x'\nmodel = 3", "model must be a table"),
         ("skeleton = 'coco17'", "name"),
         ("name = ", "not a TOML file"),
+        ("name = 'x'\n[optimiser]\nbatch_size = 0", "batch_size must be at least 1, got 0"),
+        ("name = 'x'\n[optimiser]\naverage = 2", "average must be below 1"),
+        ("name = 'x'\nworkers = -1", "workers must be at least 0"),
+        ("name = 'x'\n[data]\nvalidate_every = 0", "validate_every must be at least 1"),
+        ("name = 'x'\n[data]\nrepeats = [-1]", "repeats must be whole numbers from 1"),
+        ("name = 'x'\n[data]\nannotations = [3]", "annotations must be texts"),
+        ("name = 'x'\n[model]\nbackbone_stride = 0", "multiples of the backbone's stride 0"),
+        ("name = 'x'\n[model]\ninput_size_wh = ['a', 'b']", "input_size_wh must be multiples"),
+        ("name = 'x'\n[model]\ndeconvolution_channels = [8, 8, 8, 8, 8, 8]", "6 layers are more than"),
         ("name = 'x'\n[data]\nannotations = ['a']", "data.annotations and data.images must be of one length"),
     ],
 )
@@ -63,3 +72,8 @@ def test_faulty_recipes_say_what_is_wrong(text: str, message: str, tmp_path: Pat
 def test_an_unknown_recipe_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"neither a file nor one of .*small"):
         load_recipe("smal")
+
+
+def test_a_setting_below_another_is_refused() -> None:
+    with pytest.raises(InputError, match="'name' holds no others"):
+        load_recipe("small", {"name.x": "1"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from safetensors.torch import load_file  # noqa: E402
 
 from posefix.error_profile import load_error_profile  # noqa: E402
 from posefix.errors import InputError  # noqa: E402
+from posefix.evaluation.coco import evaluate_coco  # noqa: E402
+from posefix.formats.coco import read_annotations, read_results  # noqa: E402
 from posefix.refine.refiner import Refiner  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training.config import OptimiserConfig, load_recipe  # noqa: E402
@@ -33,7 +36,7 @@ def test_training_writes_a_model_that_refines(recipe: Path, tmp_path: Path) -> N
     assert logged == lines
     refiner = Refiner.from_pretrained(tmp_path / "run", device="cpu")
     image = np.zeros((60, 80, 3), np.uint8)
-    refined = refiner(image, np.random.default_rng(0).uniform(10, 50, (1, 17, 2)), skeleton="coco17")
+    refined = refiner(image, np.random.default_rng(0).uniform(10, 50, (1, 5, 2)), skeleton=refiner.skeleton)
     assert np.isfinite(refined.keypoints).all()
 
 
@@ -77,20 +80,34 @@ def test_two_processes_train_one_model(recipe: Path, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "model.safetensors").is_file()
 
 
-def test_validation_refines_a_real_file_and_logs_its_ap(recipe: Path, tmp_path: Path) -> None:
-    overrides = {
-        "data.validation_annotations": "train.json",
-        "data.validation_images": "images",
-        "data.validation_results": '["results.json"]',
-        "data.validation_layouts": '["coco17"]',
-        "optimiser.epochs": "1",
-    }
-    with pytest.raises(InputError, match=r"results\.json"):  # five numbers a row are not COCO's seventeen
-        train(load_recipe(recipe, overrides), tmp_path / "run", device="cpu")
+def test_validation_refines_a_results_file_and_logs_its_ap(recipe: Path, tmp_path: Path) -> None:
+    config = load_recipe(recipe, {"optimiser.epochs": "1"})
+    data = replace(
+        config.data,
+        validation_annotations="train.json",
+        validation_images="images",
+        validation_results=("results.json",),
+        validation_layouts=(config.skeleton,),
+    )
+    lines: list[dict[str, float]] = []
+    train(replace(config, data=data), tmp_path / "run", device="cpu", on_epoch=lines.append)
+    assert 0 <= lines[0]["ap_results"] <= 1
+    truth, guess = (Path(config.data.root) / name for name in ("train.json", "results.json"))
+    before = evaluate_coco(
+        read_results(guess, load_skeleton(config.skeleton)).poses, read_annotations(truth)
+    ).ap
+    assert lines[0]["ap_results"] - lines[0]["ap_gain_results"] == pytest.approx(before, abs=1e-5)
+
+
+def test_a_checkpoint_of_another_run_is_refused(recipe: Path, tmp_path: Path) -> None:
+    train(load_recipe(recipe, {"optimiser.epochs": "1"}), tmp_path / "run", device="cpu")
+    with pytest.raises(InputError, match=r"optimiser.batch_size = 4, this run has 2"):
+        train(load_recipe(recipe, {"optimiser.batch_size": "2"}), tmp_path / "run", device="cpu", resume=True)
 
 
 def test_a_batch_depends_on_seed_epoch_and_number_alone(recipe: Path) -> None:
-    config, skeleton = load_recipe(recipe), load_skeleton("coco17")
+    config = load_recipe(recipe)
+    skeleton = load_skeleton(config.skeleton)
     records = load_records(config, skeleton)
 
     def dataset(seed: int) -> WrongPoseDataset:
@@ -110,7 +127,8 @@ def test_a_batch_depends_on_seed_epoch_and_number_alone(recipe: Path) -> None:
 
 def test_targets_lie_on_the_painted_squares(recipe: Path) -> None:
     """Crop, rotation, flip and exchange of left and right keep photo and keypoints together."""
-    config, skeleton = load_recipe(recipe), load_skeleton("coco17")
+    config = load_recipe(recipe)
+    skeleton = load_skeleton(config.skeleton)
     records = load_records(config, skeleton)
     dataset = WrongPoseDataset(
         records,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from timm.models import FeatureListNet
 from torch import Tensor, nn
@@ -97,19 +99,11 @@ def _widen(body: Any, name: str, pose_channels: int) -> nn.Conv2d:
             f"backbone {name!r}: its first convolution {path!r} was not found, so no pose can enter it"
         )
     old = body.get_submodule(names[path])
-    new = nn.Conv2d(
-        old.in_channels + pose_channels,
-        old.out_channels,
-        old.kernel_size,
-        stride=old.stride,
-        padding=old.padding,
-        bias=old.bias is not None,
-    )
-    with torch.no_grad():
-        nn.init.normal_(new.weight, std=POSE_ENTRY_STD)
-        new.weight[:, : old.in_channels] = old.weight
-        if new.bias is not None:
-            new.bias.copy_(old.bias)
+    # A copy, since some networks' convolutions pad in a way of their own.
+    new: nn.Conv2d = copy.deepcopy(old)
+    new.in_channels = old.in_channels + pose_channels
+    pose = POSE_ENTRY_STD * torch.randn(old.out_channels, pose_channels, *old.kernel_size)
+    new.weight = nn.Parameter(torch.cat([old.weight.detach(), pose], dim=1))
     body.set_submodule(names[path], new)
     return new
 
@@ -139,7 +133,10 @@ def load_backbone_weights(backbone: Backbone, path: Path) -> None:
     Raises:
         InputError: The file lacks a weight or one has another shape.
     """
-    weights = load_file(path)
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as safetensors ({error})") from error
     own = backbone.body.state_dict()
     missing = [key for key in own if key not in weights and not key.endswith("num_batches_tracked")]
     if missing:

@@ -11,14 +11,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from posefix.errors import InputError
-from posefix.files import read_json, write_bytes_atomic, write_text_atomic
+from posefix.files import write_bytes_atomic, write_text_atomic
+from posefix.models import DESCRIPTION_FILE, FORMAT, SKELETON_FILE, WEIGHTS_FILE, Model
 from posefix.nn.model import ModelConfig, RefinementNetwork
-from posefix.skeletons import load_skeleton
-
-FORMAT = 1
-DESCRIPTION_FILE = "model.json"
-WEIGHTS_FILE = "model.safetensors"
-SKELETON_FILE = "skeleton.json"
 
 
 def save_network(
@@ -52,33 +47,26 @@ def save_network(
     write_text_atomic(folder / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")
 
 
-def load_network(weights: Path) -> RefinementNetwork:
-    """Read the network of a model folder, in single precision and evaluation mode.
-
-    Args:
-        weights: The folder's safetensors file; the description lies beside it.
+def load_network(model: Model) -> RefinementNetwork:
+    """Build a model's network and load its weights, in single precision and evaluation mode.
 
     Raises:
         InputError: The description or the weights do not fit this version or each other.
     """
-    path = weights.with_name(DESCRIPTION_FILE)
-    description = read_json(path)
-    if "network" not in description:
+    path = model.folder / DESCRIPTION_FILE
+    if not model.network:
         raise InputError(
             f"{path}: expected an object 'network' with the network's shape; export the model again"
         )
     shape: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in description["network"].items()
+        key: tuple(value) if isinstance(value, list) else value for key, value in model.network.items()
     }
     try:
         config = ModelConfig(**shape)
     except TypeError as error:
         raise InputError(f"{path}: network: {error}; the model needs another version of posefix") from error
-    beside = path.parent / str(description["skeleton"])
-    skeleton = load_skeleton(beside if beside.is_file() else description["skeleton"])
-    network = RefinementNetwork(config, skeleton)
-    load_weights(network, weights)
+    network = RefinementNetwork(config, model.skeleton)
+    load_weights(network, model.file(WEIGHTS_FILE))
     return network.eval()
 
 

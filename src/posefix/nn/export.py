@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import warnings
 from pathlib import Path
@@ -15,14 +14,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from posefix.errors import InputError
-from posefix.files import ensure_writable, write_bytes_atomic
-from posefix.nn.checkpoint import DESCRIPTION_FILE, WEIGHTS_FILE, load_network
+from posefix.files import ensure_writable, make_folder, read_json, write_bytes_atomic
+from posefix.models import DESCRIPTION_FILE, INPUTS, ONNX_FILE, OUTPUT, WEIGHTS_FILE, load_model
+from posefix.nn.checkpoint import load_network
 from posefix.nn.model import RefinementNetwork
 
-ONNX_FILE = "model.onnx"
-INPUTS = ("image", "keypoints", "weights")
-OUTPUT = "refined"
 TOLERANCE_PIXELS = 0.02
 """Largest difference in crop pixels between PyTorch and the exported graph that counts as equal."""
 HALF_PRECISION_FROM = 1024
@@ -36,17 +32,13 @@ def export_model(folder: Path, output: Path) -> float:
         The largest difference to PyTorch, in crop pixels.
 
     Raises:
-        InputError: `folder` holds no trained model, or `output` cannot be written.
+        InputError: `folder` holds no model with weights for PyTorch, or `output` cannot be written.
         ArithmeticError: The graph differs from PyTorch by more than `TOLERANCE_PIXELS`; nothing is written.
     """
-    for name in (DESCRIPTION_FILE, WEIGHTS_FILE):
-        if not (folder / name).is_file():
-            raise InputError(
-                f"{folder}: expected a trained model with a file {name}; train one with `posefix train`"
-            )
-    output.mkdir(parents=True, exist_ok=True)
+    model = load_model(folder)
+    make_folder(output)
     ensure_writable(output / ONNX_FILE)
-    network = load_network(folder / WEIGHTS_FILE)
+    network = load_network(model)
     graph = halve_weights(to_onnx(network)).SerializeToString()
     difference = largest_difference(network, graph)
     if difference > TOLERANCE_PIXELS:
@@ -61,7 +53,7 @@ def export_model(folder: Path, output: Path) -> float:
 
 def _copy_description(folder: Path, output: Path) -> None:
     """The other files of a model folder, with its own skeleton file if it has one."""
-    skeleton = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))["skeleton"]
+    skeleton = read_json(folder / DESCRIPTION_FILE)["skeleton"]
     for name in (WEIGHTS_FILE, skeleton, DESCRIPTION_FILE):
         if (folder / name).is_file():
             shutil.copyfile(folder / name, output / name)
@@ -75,8 +67,7 @@ class _Coordinates(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> Tensor:
-        refined: Tensor = self.network(image, keypoints, weights).keypoints
-        return refined
+        return self.network.refine(image, keypoints, weights)
 
 
 def to_onnx(network: RefinementNetwork) -> onnx.ModelProto:
@@ -122,7 +113,7 @@ def largest_difference(network: RefinementNetwork, graph: bytes) -> float:
     for batch in (1, 3):
         inputs = example_inputs(network, batch, seed=batch)
         with torch.no_grad():
-            expected = network(*inputs).keypoints.numpy()
+            expected = network.refine(*inputs).numpy()
         feeds = {name: value.numpy() for name, value in zip(INPUTS, inputs, strict=True)}
         worst = max(worst, float(np.abs(session.run([OUTPUT], feeds)[0] - expected).max()))
     return worst

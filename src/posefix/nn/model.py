@@ -9,7 +9,7 @@ sum taken there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -51,13 +51,22 @@ class ModelConfig:
     decoder: Decoder = "soft_argmax"
 
     def __post_init__(self) -> None:
-        if any(side % self.backbone_stride for side in self.input_size_wh):
+        if self.backbone_stride < 1 or any(
+            type(side) is not int or side <= 0 or side % self.backbone_stride for side in self.input_size_wh
+        ):
             raise InputError(
                 f"input_size_wh must be multiples of the backbone's stride {self.backbone_stride}, "
                 f"got {self.input_size_wh}"
             )
+        if self.heatmap_stride < 1:
+            raise InputError(
+                f"deconvolution_channels: {len(self.deconvolution_channels)} layers are more than a stride of "
+                f"{self.backbone_stride} can be undone by"
+            )
         if self.pose_stride not in (1, 2, 4):
             raise InputError(f"pose_stride must be 1, 2 or 4, got {self.pose_stride}")
+        if self.sigma <= 0:
+            raise InputError(f"sigma must be above 0, got {self.sigma}")
         if self.decoder not in get_args(Decoder):
             raise InputError(f"decoder must be one of {', '.join(get_args(Decoder))}, got {self.decoder!r}")
 
@@ -65,13 +74,6 @@ class ModelConfig:
     def heatmap_stride(self) -> int:
         """Input pixels per cell of the output heatmaps."""
         return self.backbone_stride >> len(self.deconvolution_channels)
-
-
-class NetworkOutput(NamedTuple):
-    """What the network returns: `logits` (B, K, h, w) and `keypoints` (B, K, 2) in crop pixels."""
-
-    logits: Tensor
-    keypoints: Tensor
 
 
 class RefinementNetwork(nn.Module):
@@ -115,8 +117,8 @@ class RefinementNetwork(nn.Module):
             else ExpectedSimilarity(skeleton, config.input_size_wh, config.heatmap_stride)
         )
 
-    def forward(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> NetworkOutput:
-        """Refine a batch of poses.
+    def forward(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> Tensor:
+        """Heatmap logits (B, K, h, w) of a batch of poses.
 
         Args:
             image: (B, H, W, 3) RGB in 0..255, uint8 or float.
@@ -131,8 +133,13 @@ class RefinementNetwork(nn.Module):
             keypoints, weights, (width // stride, height // stride), stride, self.config.sigma
         )
         features = self.backbone(pixels, pose)
-        logits = self.output(self.head(features))
-        return NetworkOutput(logits, self.decode(logits))
+        logits: Tensor = self.output(self.head(features))
+        return logits
+
+    def refine(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> Tensor:
+        """Refined keypoints (B, K, 2) in crop pixels; arguments as in `forward`."""
+        refined: Tensor = self.decode(self(image, keypoints, weights))
+        return refined
 
 
 class DeconvolutionHead(nn.Module):

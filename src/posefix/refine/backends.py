@@ -6,7 +6,7 @@ import importlib.util
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +15,12 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from posefix.errors import InputError
 from posefix.geometry import flip_keypoints
-from posefix.refine.models import ONNX_FILE, WEIGHTS_FILE, Model
-
-if TYPE_CHECKING:
-    from torch import nn
+from posefix.models import INPUTS, ONNX_FILE, OUTPUT, WEIGHTS_FILE, Model
 
 Float32Array = npt.NDArray[np.float32]
 Backend = Callable[[npt.NDArray[np.uint8], Float32Array, Float32Array], Float32Array]
 """Called with crops (B, H, W, 3) uint8 RGB, keypoints (B, K, 2) in crop pixels and their weights (B, K) from
 0, absent, to 1; returns the refined keypoints (B, K, 2) in crop pixels. B varies between calls."""
-
-INPUTS = ("image", "keypoints", "weights")
-OUTPUT = "refined"
 
 # What ONNX Runtime raises on a damaged or foreign graph; its errors share no base class of their own.
 _LOADING_ERRORS = (
@@ -130,15 +124,15 @@ class TorchBackend:
     """A network run by PyTorch.
 
     Args:
-        network: Called with image (B, H, W, 3) uint8, keypoints (B, K, 2) and weights (B, K); what it returns
-            has the refined keypoints (B, K, 2) as attribute `keypoints`.
+        network: Its method `refine` takes image (B, H, W, 3) uint8, keypoints (B, K, 2) and weights (B, K) and
+            returns the refined keypoints (B, K, 2).
         device: A device of PyTorch, such as "cpu", "cuda", "cuda:1", "mps".
 
     Raises:
         InputError: No such device.
     """
 
-    def __init__(self, network: nn.Module, *, device: str = "cpu") -> None:
+    def __init__(self, network: Any, *, device: str = "cpu") -> None:
         import torch
 
         try:
@@ -155,8 +149,8 @@ class TorchBackend:
 
         with torch.inference_mode():
             feed = (torch.from_numpy(np.ascontiguousarray(array)) for array in (images, keypoints, weights))
-            output = self._network(*(tensor.to(self._device, non_blocking=True) for tensor in feed))
-            return np.asarray(output.keypoints.float().cpu().numpy())
+            refined = self._network.refine(*(tensor.to(self._device, non_blocking=True) for tensor in feed))
+            return np.asarray(refined.float().cpu().numpy())
 
 
 def open_backend(model: Model, *, device: str = "auto", threads: int | None = None) -> Backend:
@@ -192,10 +186,10 @@ def _open_onnx(model: Model, *, device: str, threads: int | None) -> OnnxBackend
     return backend
 
 
-def _load_network(model: Model) -> nn.Module:
+def _load_network(model: Model) -> Any:
     from posefix.nn.checkpoint import load_network
 
-    return load_network(model.file(WEIGHTS_FILE))
+    return load_network(model)
 
 
 def _pytorch_is_there() -> bool:

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from posefix import geometry
 from posefix.errors import InputError
 from posefix.images import Exif, ImageId, find_images
+from posefix.models import load_model
 from posefix.poses import Poses
 from posefix.refine.backends import Backend, flip_averaged, open_backend
 from posefix.refine.boxes import check_boxes
-from posefix.refine.models import load_model
 from posefix.refine.pipeline import Crops, CropStream, FailedPhoto, PhotoTask, batches, cut_crops
 from posefix.refine.results import RefinedPoses, Refinement, RefinementReport
 from posefix.refine.vocabulary import (

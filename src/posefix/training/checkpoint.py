@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from posefix.errors import InputError
-from posefix.files import read_json, write_bytes_atomic, write_text_atomic
+from posefix.files import write_bytes_atomic, write_text_atomic
 from posefix.training.config import TrainConfig
 
 MODEL, AVERAGE, OPTIMISER = "model.", "average.", "optimiser."
+STATE = "posefix"
+SAME_IN_ONE_RUN = (
+    "skeleton",
+    "model",
+    "seed",
+    "precision",
+    "optimiser.batch_size",
+    "optimiser.average",
+    "data.annotations",
+    "data.repeats",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,18 +47,22 @@ def save_checkpoint(
     progress: Progress,
     config: TrainConfig,
 ) -> None:
-    """Write `path` (safetensors) and beside it the same name with .json; each appears whole or not at all."""
+    """Write `path`: tensors, and where the run stands, in one safetensors file that appears whole or not at all.
+
+    The same name with .json holds the second part once more, for people to read.
+    """
     tensors = {MODEL + key: value for key, value in model.state_dict().items()}
     if average is not None:
         tensors |= {AVERAGE + key: value for key, value in average.state_dict().items()}
     for index, entry in optimiser.state_dict()["state"].items():
         tensors |= {f"{OPTIMISER}{index}.{key}": torch.as_tensor(value) for key, value in entry.items()}
-    write_bytes_atomic(path, save({key: value.detach().contiguous().cpu() for key, value in tensors.items()}))
     document = {
         "progress": dataclasses.asdict(progress),
         "config": dataclasses.asdict(config),
         "versions": {"torch": str(torch.__version__)},
     }
+    flat = {key: value.detach().contiguous().cpu() for key, value in tensors.items()}
+    write_bytes_atomic(path, save(flat, metadata={STATE: json.dumps(document)}))
     write_text_atomic(path.with_suffix(".json"), json.dumps(document, indent=1) + "\n")
 
 
@@ -59,13 +76,12 @@ def load_checkpoint(
     """Restore what `save_checkpoint` wrote.
 
     Raises:
-        InputError: There is no checkpoint, or it belongs to another model, skeleton or batch order.
+        InputError: There is no checkpoint, or it belongs to another model, data or batch order.
     """
     if not path.is_file():
         raise InputError(f"{path}: no checkpoint to resume from; start without --resume")
-    document = read_json(path.with_suffix(".json"))
+    tensors, document = _read(path)
     _check_same_run(path, document["config"], json.loads(json.dumps(dataclasses.asdict(config))))
-    tensors = load_file(path)
     model.load_state_dict(_with_prefix(tensors, MODEL))
     if average is not None:
         average.load_state_dict(_with_prefix(tensors, AVERAGE))
@@ -78,12 +94,27 @@ def load_checkpoint(
     return Progress(**document["progress"])
 
 
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path}: cannot be read as a checkpoint ({error}); start again without it"
+        ) from error
+    if STATE not in metadata:
+        raise InputError(f"{path}: holds weights but no training state; name it as initial_weights instead")
+    return tensors, json.loads(metadata[STATE])
+
+
 def _check_same_run(path: Path, saved: dict[str, Any], current: dict[str, Any]) -> None:
-    for key in ("skeleton", "model", "seed", "precision"):
-        if saved[key] != current[key]:
-            raise InputError(
-                f"{path}: the checkpoint was trained with {key} = {saved[key]}, this run has {current[key]}"
-            )
+    for key in SAME_IN_ONE_RUN:
+        before, now = (
+            functools.reduce(dict.__getitem__, key.split("."), config) for config in (saved, current)
+        )
+        if before != now:
+            raise InputError(f"{path}: the checkpoint was trained with {key} = {before}, this run has {now}")
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -25,6 +25,12 @@ Precision = Literal["float32", "bfloat16"]
 Schedule = Literal["step", "cosine"]
 
 
+def _at_least(config: object, least: float, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < least:
+            raise InputError(f"{name} must be at least {least:g}, got {getattr(config, name)}")
+
+
 @dataclass(frozen=True)
 class OptimiserConfig:
     """Adam and its schedule; the defaults are the paper's (section 6, weight decay from its code).
@@ -48,6 +54,12 @@ class OptimiserConfig:
     drops: tuple[int, ...] = (90, 120)
     warmup_steps: int = 0
     average: float = 0.0
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "batch_size", "epochs")
+        _at_least(self, 0, "learning_rate", "weight_decay", "warmup_steps", "average")
+        if self.average >= 1:
+            raise InputError(f"average must be below 1, got {self.average}")
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,14 @@ class DataConfig:
     validation_layouts: tuple[str, ...] = ()
     validate_every: int = 5
 
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "validate_every")
+        for name in ("annotations", "images", "validation_results", "validation_layouts"):
+            if not all(isinstance(value, str) for value in getattr(self, name)):
+                raise InputError(f"{name} must be texts, got {getattr(self, name)}")
+        if not all(type(times) is int and times >= 1 for times in self.repeats):
+            raise InputError(f"repeats must be whole numbers from 1, got {self.repeats}")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -107,6 +127,7 @@ class TrainConfig:
     synthesis: SynthesisOptions = field(default_factory=SynthesisOptions)
 
     def __post_init__(self) -> None:
+        _at_least(self, 0, "workers", "seed")
         for value, allowed, name in (
             (self.precision, get_args(Precision), "precision"),
             (self.optimiser.schedule, get_args(Schedule), "optimiser.schedule"),
@@ -153,6 +174,8 @@ def load_recipe(name_or_path: str | Path, overrides: Mapping[str, str] | None = 
         table = document
         for part in path:
             table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                raise InputError(f"{name}: {key!r} is no setting: {part!r} holds no others")
         table[last] = _parse_value(value)
     config = _build(TrainConfig, document, name)
     assert isinstance(config, TrainConfig)

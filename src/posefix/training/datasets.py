@@ -141,11 +141,14 @@ class WrongPoseDataset(Dataset[Batch]):
         labelled: npt.NDArray[np.bool_],
         generator: np.random.Generator,
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
-        """Augmented crop of each wrong pose (of the true one where no keypoint is present): flips, matrices."""
+        """Augmented crop of each wrong pose: flips, matrices.
+
+        With fewer than two keypoints present nothing tells the person's size; then the true pose does.
+        """
         augmentation, count = self.augmentation, len(keypoints)
-        empty = present.sum(axis=1, keepdims=True) == 0
-        points = np.where(empty[..., None], truth, keypoints).astype(np.float64)
-        boxes = geometry.box_from_keypoints(points, np.where(empty, labelled, present))
+        few = present.sum(axis=1, keepdims=True) < 2
+        points = np.where(few[..., None], truth, keypoints).astype(np.float64)
+        boxes = geometry.box_from_keypoints(points, np.where(few, labelled, present))
         factor = np.clip(
             1 + augmentation.scale * generator.standard_normal(count), *_around_one(augmentation.scale)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 import os
@@ -26,6 +27,8 @@ from posefix.training.datasets import Batch, BatchSampler, WrongPoseDataset, cha
 
 LOG_FILE = "log.jsonl"
 CHECKPOINT_FILE = "last.safetensors"
+PATIENCE = datetime.timedelta(hours=2)
+"""How long the other processes wait while the first one validates."""
 
 Validate = Callable[[RefinementNetwork], dict[str, float]]
 """Called with the network in evaluation mode; returns numbers for the log."""
@@ -65,6 +68,10 @@ def start_process(device: str = "auto") -> Process:
         InputError: A GPU is asked for and absent.
     """
     name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    try:
+        torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"device: expected auto, cpu or cuda, got {device!r}") from error
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise InputError(f"device {device!r} was asked for, but PyTorch sees no GPU; use --device cpu")
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
@@ -74,7 +81,8 @@ def start_process(device: str = "auto") -> Process:
     if name.startswith("cuda"):
         torch.cuda.set_device(local_rank)
         name = f"cuda:{local_rank}"
-    distributed.init_process_group("nccl" if name.startswith("cuda") else "gloo")
+    backend = "nccl" if name.startswith("cuda") else "gloo"
+    distributed.init_process_group(backend, timeout=PATIENCE)
     return Process(torch.device(name), distributed.get_rank(), world_size)
 
 
@@ -165,7 +173,6 @@ class Trainer:
 
     def run(self) -> None:
         """Train to the last epoch; a checkpoint and a log line after each."""
-        self.output.mkdir(parents=True, exist_ok=True)
         loader = DataLoader(
             self.dataset,
             batch_size=None,
@@ -220,7 +227,7 @@ class Trainer:
         images = self._augmented(batch.images)
         half = self.config.precision == "bfloat16"
         with torch.autocast(self.process.device.type, torch.bfloat16, enabled=half):
-            logits, _ = self.model(images, batch.keypoints, batch.weights)
+            logits = self.model(images, batch.keypoints, batch.weights)
         losses = integral_loss(logits, batch.targets, batch.labelled, self.network.config.heatmap_stride)
         if not torch.isfinite(losses["total"]):
             values = ", ".join(f"{key} {float(value)}" for key, value in losses.items())

@@ -9,10 +9,12 @@ import torch
 
 from posefix.error_profile import load_error_profile
 from posefix.errors import InputError
+from posefix.files import ensure_writable, make_folder
 from posefix.formats.coco_annotations import read_annotations
 from posefix.images import find_images
+from posefix.models import WEIGHTS_FILE
 from posefix.nn.backbones import load_backbone_weights
-from posefix.nn.checkpoint import WEIGHTS_FILE, load_weights, save_network
+from posefix.nn.checkpoint import load_weights, save_network
 from posefix.nn.model import RefinementNetwork
 from posefix.people import PersonRecords, build_records, join_records
 from posefix.skeletons import Skeleton, load_skeleton
@@ -51,6 +53,8 @@ def train(
         raise InputError(
             f"{output} holds a run already: continue it with --resume, or choose another output folder"
         )
+    make_folder(output)
+    ensure_writable(output / CHECKPOINT_FILE)
     process = start_process(device)
     skeleton = load_skeleton(config.skeleton)
     records = load_records(config, skeleton)

@@ -15,7 +15,12 @@ FORMAT = 1
 DESCRIPTION_FILE = "model.json"
 ONNX_FILE = "model.onnx"
 WEIGHTS_FILE = "model.safetensors"
-PACKAGED_MODELS = Path(__file__).parent.parent / "data" / "models"
+SKELETON_FILE = "skeleton.json"
+PACKAGED_MODELS = Path(__file__).parent / "data" / "models"
+
+# Names in the graph of `ONNX_FILE`.
+INPUTS = ("image", "keypoints", "weights")
+OUTPUT = "refined"
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,14 @@ class Model:
         name: For people.
         skeleton: The keypoints that the model knows, in the order of its channels.
         input_size_wh: Width and height of the crops it takes, pixels.
+        network: Shape of the network, for PyTorch; empty if the description does not say it.
     """
 
     folder: Path
     name: str
     skeleton: Skeleton
     input_size_wh: tuple[int, int]
+    network: Mapping[str, Any]
 
     def file(self, name: str) -> Path:
         """A file of the folder, `ONNX_FILE` or `WEIGHTS_FILE`.
@@ -84,6 +91,7 @@ def load_model(name_or_folder: str | Path) -> Model:
         name=str(description.get("name", folder.name)),
         skeleton=_skeleton(description, path),
         input_size_wh=_input_size(description, path),
+        network=description.get("network", {}),
     )
 
 

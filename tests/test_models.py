@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from posefix.errors import InputError
-from posefix.refine.models import ONNX_FILE, load_model, model_names
+from posefix.models import ONNX_FILE, load_model, model_names
 from posefix.skeletons import load_skeleton
 
 DESCRIPTION = {"format": 1, "name": "tiny", "skeleton": "posefix19", "input_size_wh": [144, 192], "other": 1}
