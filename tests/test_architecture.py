@@ -23,14 +23,14 @@ ARROWS: dict[str, set[str]] = {
     "synthesis": {"error_profile", "errors", "similarity", "skeletons", "taxonomy"},
     "images": {"errors"},
     "formats": {"errors", "files", "geometry", "poses", "skeletons"},
-    "people": {"errors", "formats", "poses", "skeletons", "taxonomy"},
+    "people": {"errors", "formats", "poses", "similarity", "skeletons", "taxonomy"},
     "models": {"errors", "files", "skeletons"},
     "nn": {"errors", "files", "models", "similarity", "skeletons"},
     "refine": {"errors", "files", "geometry", "images", "models", "nn", "poses", "similarity", "skeletons"},
     "evaluation": {"errors", "formats", "poses", "skeletons"},
     "training": {
         "error_profile", "errors", "evaluation", "files", "formats", "geometry", "images", "models", "nn", "people",
-        "refine", "skeletons", "synthesis",
+        "refine", "skeletons", "synthesis", "taxonomy",
     },
     "drawing": {"errors", "files", "geometry", "skeletons"},
     "examples": {

@@ -11,6 +11,7 @@ import pytest
 from posefix.errors import InputError
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.people import PersonRecords, build_records, join_records
+from posefix.poses import Poses
 from posefix.skeletons import load_skeleton
 
 NAMES = ["nose", "left_hip", "right_hip"]
@@ -74,7 +75,7 @@ def test_padding_is_nobody(records: PersonRecords) -> None:
 def test_joined_sets_keep_their_neighbours(records: PersonRecords) -> None:
     single = PersonRecords(
         records.keypoints[3:], records.labelled[3:], records.area[3:], records.overlap[3:],
-        np.empty((1, 0), np.int64), records.images[3:],
+        np.empty((1, 0), np.int64), records.images[3:], records.estimates[3:], records.estimated[3:],
     )  # fmt: skip
     joined = join_records([single, records])
     np.testing.assert_array_equal(joined.neighbours, [[-1, -1], [2, 3], [1, 3], [1, 2], [-1, -1]])
@@ -84,3 +85,22 @@ def test_joined_sets_keep_their_neighbours(records: PersonRecords) -> None:
 def test_nobody_to_use_is_an_error(truth: Annotations) -> None:
     with pytest.raises(InputError, match="share"):
         build_records(truth, {}, load_skeleton("crowdpose14").subset(["head_top", "neck"]))
+
+
+def test_each_person_gets_the_estimate_nearest_to_the_truth(truth: Annotations) -> None:
+    coco = load_skeleton("coco17")
+    keypoints = np.zeros((3, 17, 2))
+    keypoints[:, coco.index("nose")] = [[52, 3], [1, 2], [0, 0]]
+    keypoints[:, coco.index("left_hip")] = [[149, 203], [101, 199], [0, 0]]
+    valid = np.zeros((3, 17), bool)
+    valid[:, [coco.index("nose"), coco.index("left_hip")]] = True
+    poses = Poses(keypoints, valid.astype(float), valid, (7, 7, 9), np.ones(3), coco)
+    photos: dict[int | str, Path] = {7: Path("7.jpg"), 8: Path("8.jpg")}
+    records = build_records(truth, photos, coco, [poses])
+    nose = coco.index("nose")
+    np.testing.assert_array_equal(records.estimates[:2, 0, nose], [[1, 2], [52, 3]])
+    np.testing.assert_array_equal(
+        records.estimated[:, 0, nose], [True, True, True, False]
+    )  # nobody was found in 8
+    joined = join_records([build_records(truth, photos, coco), records])
+    np.testing.assert_array_equal(joined.estimated[:, 0, nose], [False] * 4 + [True, True, True, False])

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import ImageId
+from posefix.poses import ImageId, Poses
+from posefix.similarity import oks
 from posefix.skeletons import Skeleton, match_keypoints
 from posefix.taxonomy import LabelledPeople
 
@@ -30,6 +32,8 @@ class PersonRecords:
         overlap: (N,) number of people in the photo whose boxes overlap this one's.
         neighbours: (N, M) rows of the other labelled people in the same photo, -1 where there are fewer.
         images: Photo of each person.
+        estimates: (N, E, K, 2) poses that E estimators found of the person, original-image pixels.
+        estimated: (N, E, K) bool, which of their keypoints are there.
     """
 
     keypoints: npt.NDArray[np.float32]
@@ -38,6 +42,8 @@ class PersonRecords:
     overlap: npt.NDArray[np.int64]
     neighbours: npt.NDArray[np.int64]
     images: tuple[Path, ...]
+    estimates: npt.NDArray[np.float32]
+    estimated: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -58,7 +64,10 @@ class PersonRecords:
 
 
 def build_records(
-    annotations: Annotations, photos: Mapping[ImageId, Path], skeleton: Skeleton
+    annotations: Annotations,
+    photos: Mapping[ImageId, Path],
+    skeleton: Skeleton,
+    estimates: Sequence[Poses] = (),
 ) -> PersonRecords:
     """Usable people of an annotation file: not a crowd, at least one labelled keypoint of the skeleton.
 
@@ -66,6 +75,7 @@ def build_records(
         annotations: Ground truth in its own layout; keypoints are matched by name.
         photos: File of each image id.
         skeleton: Vocabulary of the model.
+        estimates: Results of E estimators on these photos; a person's is the one nearest in OKS.
 
     Raises:
         InputError: No usable person, or nothing shared with the skeleton.
@@ -83,19 +93,47 @@ def build_records(
         )
     image_ids = [people.image_ids[row] for row in usable]
     neighbours, overlap = _neighbours(image_ids, people.bbox_xywh[usable])
-    return PersonRecords(
+    records = PersonRecords(
         keypoints[usable],
         labelled[usable],
         people.area[usable].astype(np.float32),
         overlap,
         neighbours,
         tuple(photos[image_id] for image_id in image_ids),
+        np.zeros((len(usable), len(estimates), len(skeleton), 2), dtype=np.float32),
+        np.zeros((len(usable), len(estimates), len(skeleton)), dtype=bool),
     )
+    for number, poses in enumerate(estimates):
+        _fill_estimates(records, number, image_ids, poses, skeleton)
+    return records
+
+
+def _fill_estimates(
+    records: PersonRecords, number: int, image_ids: Sequence[ImageId], poses: Poses, skeleton: Skeleton
+) -> None:
+    """Give each person the pose of the same photo that is nearest to the truth in OKS, if there is one."""
+    mapping = match_keypoints(poses.skeleton, skeleton)
+    rows_of: dict[ImageId, list[int]] = {}
+    for row, image_id in enumerate(poses.image_ids):
+        rows_of.setdefault(image_id, []).append(row)
+    sigmas = skeleton.sigmas[mapping.target_index]
+    for person, image_id in enumerate(image_ids):
+        rows = rows_of.get(image_id)
+        if rows is None:
+            continue
+        found = poses.keypoints[rows][:, mapping.source_index]
+        truth = records.keypoints[person, None, mapping.target_index].astype(np.float64)
+        valid, area = records.labelled[person, None, mapping.target_index], records.area[person, None]
+        best = int(oks(found, truth, valid, area.astype(np.float64), sigmas)[:, 0].argmax())
+        records.estimates[person, number, mapping.target_index] = found[best]
+        there = poses.valid[rows[best], mapping.source_index]
+        records.estimated[person, number, mapping.target_index] = there
 
 
 def join_records(parts: Sequence[PersonRecords]) -> PersonRecords:
     """Several sets as one."""
     width = max(part.neighbours.shape[1] for part in parts)
+    estimators = max(part.estimates.shape[1] for part in parts)
     neighbours, start = [], 0
     for part in parts:
         shifted = np.where(part.neighbours >= 0, part.neighbours + start, -1)
@@ -108,7 +146,15 @@ def join_records(parts: Sequence[PersonRecords]) -> PersonRecords:
         np.concatenate([part.overlap for part in parts]),
         np.concatenate(neighbours),
         tuple(path for part in parts for path in part.images),
+        np.concatenate([_padded(part.estimates, estimators) for part in parts]),
+        np.concatenate([_padded(part.estimated, estimators) for part in parts]),
     )
+
+
+def _padded(values: npt.NDArray[Any], estimators: int) -> npt.NDArray[Any]:
+    """(N, E, ...) with zeros for the estimators that a set lacks."""
+    missing = estimators - values.shape[1]
+    return np.pad(values, ((0, 0), (0, missing), *[(0, 0)] * (values.ndim - 2)))
 
 
 def _neighbours(

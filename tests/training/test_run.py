@@ -23,7 +23,7 @@ from posefix.formats.coco import read_annotations, read_results  # noqa: E402
 from posefix.refine.refiner import Refiner  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training.config import OptimiserConfig, load_recipe  # noqa: E402
-from posefix.training.datasets import BatchSampler, WrongPoseDataset  # noqa: E402
+from posefix.training.datasets import BatchSampler, InputSource, WrongPoseDataset  # noqa: E402
 from posefix.training.loop import learning_rate  # noqa: E402
 from posefix.training.run import load_records, train  # noqa: E402
 
@@ -112,7 +112,7 @@ def test_a_batch_depends_on_seed_epoch_and_number_alone(recipe: Path) -> None:
 
     def dataset(seed: int) -> WrongPoseDataset:
         return WrongPoseDataset(
-            records, skeleton, load_error_profile(), config.synthesis, config.augmentation,
+            records, skeleton, InputSource(load_error_profile(), config.synthesis), config.augmentation,
             input_size_wh=(48, 64), seed=seed,
         )  # fmt: skip
 
@@ -133,8 +133,7 @@ def test_targets_lie_on_the_painted_squares(recipe: Path) -> None:
     dataset = WrongPoseDataset(
         records,
         skeleton,
-        load_error_profile(),
-        config.synthesis,
+        InputSource(load_error_profile(), config.synthesis),
         config.augmentation,
         input_size_wh=(96, 128),
         seed=0,

@@ -71,6 +71,10 @@ class DataConfig:
         annotations: COCO keypoint files.
         images: Folder of each file's photos.
         repeats: How often an epoch shows each file's people; empty for once each.
+        estimates: Results files of estimators on the photos of the first annotation file; their poses
+            are used as inputs beside synthesised ones.
+        estimate_layouts: Layout of each of them.
+        estimate_rate: Probability that a person who has estimates gets one of them as input.
         error_profile: Name of a packaged profile or a file.
         validation_annotations: Ground truth of the validation photos; empty for none.
         validation_images: Folder of the validation photos.
@@ -83,6 +87,9 @@ class DataConfig:
     annotations: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     repeats: tuple[int, ...] = ()
+    estimates: tuple[str, ...] = ()
+    estimate_layouts: tuple[str, ...] = ()
+    estimate_rate: float = 0.5
     error_profile: str = "paper"
     validation_annotations: str = ""
     validation_images: str = ""
@@ -92,7 +99,14 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "validate_every")
-        for name in ("annotations", "images", "validation_results", "validation_layouts"):
+        for name in (
+            "annotations",
+            "images",
+            "estimates",
+            "estimate_layouts",
+            "validation_results",
+            "validation_layouts",
+        ):
             if not all(isinstance(value, str) for value in getattr(self, name)):
                 raise InputError(f"{name} must be texts, got {getattr(self, name)}")
         if not all(type(times) is int and times >= 1 for times in self.repeats):
@@ -138,6 +152,7 @@ class TrainConfig:
         for first, second in (
             ("annotations", "images"),
             ("annotations", "repeats"),
+            ("estimates", "estimate_layouts"),
             ("validation_results", "validation_layouts"),
         ):
             lengths = len(getattr(data, first)), len(getattr(data, second))

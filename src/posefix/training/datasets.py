@@ -21,6 +21,7 @@ from posefix.images import decode_image
 from posefix.people import PersonRecords
 from posefix.skeletons import Skeleton
 from posefix.synthesis import SynthesisOptions, synthesize
+from posefix.taxonomy import LabelledPeople
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,21 @@ class AugmentationConfig:
     flip_rate: float = 0.5
     shift: float = 0.0
     colour: float = 0.0
+
+
+@dataclass(frozen=True)
+class InputSource:
+    """Where the wrong poses come from.
+
+    Attributes:
+        profile: Error frequencies.
+        options: What is synthesised beyond the paper.
+        estimate_rate: Probability that a person who has estimates gets one of them instead of a synthesised pose.
+    """
+
+    profile: ErrorProfile
+    options: SynthesisOptions
+    estimate_rate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -74,24 +90,22 @@ class Batch:
 
 
 class WrongPoseDataset(Dataset[Batch]):
-    """Person records with freshly synthesised wrong poses; indexed by whole batches.
+    """Person records with wrong poses, synthesised afresh or an estimator's; indexed by whole batches.
 
     Args:
         records: Labelled people.
         skeleton: Names the keypoints.
-        profile: Error frequencies.
-        options: What is synthesised beyond the paper.
+        source: Where the wrong poses come from.
         augmentation: Random changes of the crop.
         input_size_wh: Crop size in pixels.
-        seed: Of all randomness, with the epoch in the batch's key.
+        seed: Of all randomness, with epoch and number of the batch.
     """
 
     def __init__(
         self,
         records: PersonRecords,
         skeleton: Skeleton,
-        profile: ErrorProfile,
-        options: SynthesisOptions,
+        source: InputSource,
         augmentation: AugmentationConfig,
         *,
         input_size_wh: tuple[int, int],
@@ -99,8 +113,7 @@ class WrongPoseDataset(Dataset[Batch]):
     ) -> None:
         self.records = records
         self.skeleton = skeleton
-        self.profile = profile
-        self.options = options
+        self.source = source
         self.augmentation = augmentation
         self.input_size_wh = input_size_wh
         self.seed = seed
@@ -111,10 +124,8 @@ class WrongPoseDataset(Dataset[Batch]):
         rows = np.asarray(indices, dtype=np.int64)
         generator = np.random.default_rng([self.seed, epoch, number])
         people = self.records.people(rows)
-        wrong = synthesize(people, self.skeleton, self.profile, generator, self.options)
-        flip, matrices = self._crops(
-            wrong.keypoints, wrong.present, people.keypoints, people.labelled, generator
-        )
+        wrong, present = self._inputs(rows, people, generator)
+        flip, matrices = self._crops(wrong, present, people.keypoints, people.labelled, generator)
         order = np.where(flip[:, None], self.skeleton.flip_index[None], np.arange(len(self.skeleton))[None])
         row = np.arange(len(rows))[:, None]
         images = np.stack(
@@ -123,19 +134,37 @@ class WrongPoseDataset(Dataset[Batch]):
                 for index, matrix in zip(indices, matrices, strict=True)
             ]
         )
-        keypoints = geometry.transform(matrices, wrong.keypoints)[row, order]
+        keypoints = geometry.transform(matrices, wrong)[row, order]
         targets = geometry.transform(matrices, people.keypoints)[row, order]
         return Batch(
             torch.from_numpy(images),
             torch.from_numpy(keypoints.astype(np.float32)),
-            torch.from_numpy(wrong.present[row, order].astype(np.float32)),
+            torch.from_numpy(present[row, order].astype(np.float32)),
             torch.from_numpy(targets.astype(np.float32)),
             torch.from_numpy(people.labelled[row, order]),
         )
 
+    def _inputs(
+        self, rows: npt.NDArray[np.int64], people: LabelledPeople, generator: np.random.Generator
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """Input poses (B, K, 2) and which of their keypoints are there: synthesised, or an estimator's."""
+        wrong = synthesize(people, self.skeleton, self.source.profile, generator, self.source.options)
+        estimated = self.records.estimated[rows]
+        if self.source.estimate_rate == 0 or estimated.shape[1] == 0:
+            return wrong.keypoints.astype(np.float64), wrong.present
+        choice = generator.integers(estimated.shape[1], size=len(rows))
+        there = estimated[np.arange(len(rows)), choice]
+        use = there.any(axis=1) & (generator.random(len(rows)) < self.source.estimate_rate)
+        # Keypoints drop out of an estimator's poses as they do of synthesised ones.
+        fraction = self.source.options.keypoint_dropout * generator.random((len(rows), 1))
+        dropped = generator.random(there.shape) < fraction
+        estimates = self.records.estimates[rows, choice]
+        keypoints = np.where(use[:, None, None], estimates, wrong.keypoints)
+        return keypoints.astype(np.float64), np.where(use[:, None], there & ~dropped, wrong.present)
+
     def _crops(
         self,
-        keypoints: npt.NDArray[np.float32],
+        keypoints: npt.NDArray[np.float64],
         present: npt.NDArray[np.bool_],
         truth: npt.NDArray[np.float32],
         labelled: npt.NDArray[np.bool_],

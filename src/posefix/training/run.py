@@ -11,6 +11,7 @@ from posefix.error_profile import load_error_profile
 from posefix.errors import InputError
 from posefix.files import ensure_writable, make_folder
 from posefix.formats.coco_annotations import read_annotations
+from posefix.formats.coco_results import read_results
 from posefix.images import find_images
 from posefix.models import WEIGHTS_FILE
 from posefix.nn.backbones import load_backbone_weights
@@ -19,7 +20,7 @@ from posefix.nn.model import RefinementNetwork
 from posefix.people import PersonRecords, build_records, join_records
 from posefix.skeletons import Skeleton, load_skeleton
 from posefix.training.config import TrainConfig
-from posefix.training.datasets import WrongPoseDataset
+from posefix.training.datasets import InputSource, WrongPoseDataset
 from posefix.training.loop import CHECKPOINT_FILE, OnEpoch, OnStep, Trainer, start_process
 from posefix.training.validation import load_validation
 
@@ -62,8 +63,9 @@ def train(
     dataset = WrongPoseDataset(
         records,
         skeleton,
-        load_error_profile(config.data.error_profile),
-        config.synthesis,
+        InputSource(
+            load_error_profile(config.data.error_profile), config.synthesis, config.data.estimate_rate
+        ),
         config.augmentation,
         input_size_wh=config.model.input_size_wh,
         seed=config.seed,
@@ -84,11 +86,18 @@ def load_records(config: TrainConfig, skeleton: Skeleton) -> PersonRecords:
     data, root = config.data, Path(config.data.root)
     if not data.annotations:
         raise InputError(f"{config.name}: data.annotations is empty; name COCO keypoint files to train on")
+    estimates = [
+        read_results(root / results, load_skeleton(layout)).poses
+        for results, layout in zip(data.estimates, data.estimate_layouts, strict=True)
+    ]
     parts: list[PersonRecords] = []
     for number, (file, images) in enumerate(zip(data.annotations, data.images, strict=True)):
         truth = read_annotations(root / file)
         names = {image_id: truth.images[image_id].file_name for image_id in set(truth.people.image_ids)}
-        records = build_records(truth, find_images(names, root / images, names), skeleton)
+        # Image ids of two sets may be equal, so the estimates belong to one of them.
+        records = build_records(
+            truth, find_images(names, root / images, names), skeleton, estimates if number == 0 else ()
+        )
         parts += [records] * (data.repeats[number] if data.repeats else 1)
     return join_records(parts)
 
