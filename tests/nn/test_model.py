@@ -140,10 +140,10 @@ def test_saved_loaded_and_exported_networks_agree(config: ModelConfig, tmp_path:
     with torch.no_grad():
         loaded = load_network(load_model(tmp_path)).refine(*inputs)
         torch.testing.assert_close(loaded, network.refine(*inputs), atol=0.1, rtol=0)
-    assert export_model(tmp_path, tmp_path / "exported") < 0.02
+    assert export_model(tmp_path, tmp_path / "exported") < 0.05
     refiner = Refiner.from_pretrained(tmp_path / "exported", device="cpu")
     exported = refiner.backend(*(value.numpy() for value in inputs))
-    torch.testing.assert_close(torch.from_numpy(exported), loaded, atol=0.02, rtol=0)
+    torch.testing.assert_close(torch.from_numpy(exported), loaded, atol=0.05, rtol=0)
 
 
 def test_torchvision_weights_fill_the_backbone(shared_data: Path) -> None:

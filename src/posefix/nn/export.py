@@ -19,8 +19,9 @@ from posefix.models import DESCRIPTION_FILE, INPUTS, ONNX_FILE, OUTPUT, WEIGHTS_
 from posefix.nn.checkpoint import load_network
 from posefix.nn.model import RefinementNetwork
 
-TOLERANCE_PIXELS = 0.02
-"""Largest difference in crop pixels between PyTorch and the exported graph that counts as equal."""
+TOLERANCE_PIXELS = 0.05
+"""Largest difference in crop pixels between PyTorch and the exported graph that counts as equal. The two sum in
+different orders, and on the noise that is compared the heatmaps are flat, which magnifies that."""
 HALF_PRECISION_FROM = 1024
 """Smaller weight arrays stay in single precision: they weigh nothing."""
 
