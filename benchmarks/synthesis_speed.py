@@ -26,7 +26,7 @@ from posefix.people import PersonRecords, build_records
 from posefix.similarity import distance_at
 from posefix.skeletons import Skeleton
 from posefix.synthesis import synthesize
-from posefix.taxonomy import LabelledPeople
+from posefix.taxonomy import GOOD_SIMILARITY, JITTER_SIMILARITY, MISS_SIMILARITY, LabelledPeople
 
 CANDIDATES = 500
 BATCH = 128
@@ -49,7 +49,8 @@ class KeypointLoop:
         wrong: FloatArray = people.keypoints.copy()
         for person in range(len(people)):
             near, mid, far = (
-                distance_at(k, people.area[person], self.skeleton.sigmas) for k in (0.85, 0.5, 0.1)
+                distance_at(k, people.area[person], self.skeleton.sigmas)
+                for k in (GOOD_SIMILARITY, JITTER_SIMILARITY, MISS_SIMILARITY)
             )
             for keypoint in np.flatnonzero(labelled[person]).tolist():
                 radii = (near[keypoint], mid[keypoint], far[keypoint])
@@ -72,11 +73,11 @@ class KeypointLoop:
         rest = np.concatenate([inverted, swapped])
         everyone = np.concatenate([own, rest])
         survivors = [
-            self._around(own, rest, 0, near, CANDIDATES),
-            self._around(own, rest, near, mid, CANDIDATES),
-            self._around(inverted, np.concatenate([own, swapped]), 0, mid, CANDIDATES),
-            self._around(swapped, np.concatenate([own, inverted]), 0, mid, CANDIDATES),
-            self._around(everyone, everyone, mid, far, CANDIDATES, apart=mid),
+            self._around(own, rest, 0, near),
+            self._around(own, rest, near, mid),
+            self._around(inverted, np.concatenate([own, swapped]), 0, mid),
+            self._around(swapped, np.concatenate([own, inverted]), 0, mid),
+            self._around(everyone, everyone, mid, far, apart=mid),
         ]
         chance = chance * [len(places) > 0 for places in survivors]
         if chance.sum() == 0:
@@ -90,12 +91,11 @@ class KeypointLoop:
         others: FloatArray,
         low: float,
         high: float,
-        count: int,
         apart: float | None = None,
     ) -> FloatArray:
         """Candidates around each source that are nearer to it than to the others, or `apart` from all."""
         kept = [np.empty((0, 2))]
-        count = -(-count // max(len(sources), 1))
+        count = -(-CANDIDATES // max(len(sources), 1))
         for source in sources:
             angle = self.generator.uniform(0, 2 * np.pi, count)
             length = self.generator.uniform(low, high, count)

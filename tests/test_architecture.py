@@ -23,7 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "synthesis": {"error_profile", "errors", "similarity", "skeletons", "taxonomy"},
     "images": {"errors"},
     "formats": {"errors", "files", "geometry", "poses", "skeletons"},
-    "people": {"errors", "formats", "poses", "similarity", "skeletons", "taxonomy"},
+    "people": {"errors", "formats", "images", "poses", "similarity", "skeletons", "taxonomy"},
     "models": {"errors", "files", "skeletons"},
     "nn": {"errors", "files", "models", "similarity", "skeletons"},
     "refine": {"errors", "files", "geometry", "images", "models", "nn", "poses", "similarity", "skeletons"},

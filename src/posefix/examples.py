@@ -14,8 +14,8 @@ from posefix.drawing import Colour, Image, draw_poses, side_by_side
 from posefix.error_profile import ErrorProfile, load_error_profile
 from posefix.errors import InputError
 from posefix.formats.coco_annotations import Annotations, read_annotations
-from posefix.images import decode_image, find_images
-from posefix.people import PersonRecords, build_records
+from posefix.images import decode_image
+from posefix.people import PersonRecords, build_records, find_photos
 from posefix.skeletons import Skeleton
 from posefix.synthesis import WrongPoses, synthesize
 from posefix.taxonomy import ERRORS, Status
@@ -75,8 +75,7 @@ class _Panels:
         self.skeleton: Skeleton = truth.skeleton
         self.profile = profile
         self.generator = generator
-        names = {image_id: truth.images[image_id].file_name for image_id in set(truth.people.image_ids)}
-        self.records: PersonRecords = build_records(truth, find_images(names, images, names), self.skeleton)
+        self.records: PersonRecords = build_records(truth, find_photos(truth, images), self.skeleton)
 
     def choose(self, count: int) -> npt.NDArray[np.int64]:
         """Random people with enough labelled keypoints to look at."""

@@ -31,8 +31,7 @@ def box_from_keypoints(keypoints: FloatArray, valid: BoolArray) -> FloatArray:
 
     A single wild miss would otherwise blow the box up until the person is a few pixels tall in the crop. A keypoint
     is far off when its distance to the pose's median point is above `FAR_OFF_RATIO` times the median of these
-    distances. Some true poses reach that: 1 % of LSP-Extended's people, 6 to 8 % of COCO's; most of their far keypoints
-    still fall into the context that a crop has around its box.
+    distances. True poses do reach half of that ratio: 1 % of LSP-Extended's people, 6 to 8 % of COCO's.
 
     Args:
         keypoints: (N, K, 2), any frame.

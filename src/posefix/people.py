@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from posefix.errors import InputError
 from posefix.formats.coco_annotations import Annotations
+from posefix.images import find_images
 from posefix.poses import ImageId, Poses
 from posefix.similarity import oks
 from posefix.skeletons import Skeleton, match_keypoints
@@ -61,6 +62,18 @@ class PersonRecords:
             neighbour_area=self.area[index],
             overlap=self.overlap[rows],
         )
+
+
+def find_photos(annotations: Annotations, folder: Path) -> dict[ImageId, Path]:
+    """The photo of each image id that has annotated people.
+
+    Raises:
+        InputError: A photo is missing.
+    """
+    names = {
+        image_id: annotations.images[image_id].file_name for image_id in set(annotations.people.image_ids)
+    }
+    return find_images(names, folder, names)
 
 
 def build_records(

@@ -8,7 +8,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from posefix.cli.progress import ProgressBar
 from posefix.errors import InputError
 
 
@@ -31,6 +30,7 @@ def train(
         settings: A change to the recipe, such as optimiser.epochs=20; may be given several times.
     """
     _require_pytorch("train")
+    from posefix.cli.progress import ProgressBar
     from posefix.training.config import load_recipe
     from posefix.training.run import train as run
 

@@ -124,6 +124,18 @@ def _find_entry(body: Any, name: str, pose_stride: int) -> tuple[str, int]:
     raise InputError(f"backbone {name!r} has no layer of stride {pose_stride}")
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        InputError: The file cannot be read as safetensors.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as safetensors ({error})") from error
+
+
 def load_backbone_weights(backbone: Backbone, path: Path) -> None:
     """Load ImageNet weights from a safetensors file with torchvision's (or timm's) key names.
 
@@ -133,10 +145,7 @@ def load_backbone_weights(backbone: Backbone, path: Path) -> None:
     Raises:
         InputError: The file lacks a weight or one has another shape.
     """
-    try:
-        weights = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as safetensors ({error})") from error
+    weights = read_weights(path)
     own = backbone.body.state_dict()
     missing = [key for key in own if key not in weights and not key.endswith("num_batches_tracked")]
     if missing:

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
 from posefix.errors import InputError
 from posefix.files import write_bytes_atomic, write_text_atomic
 from posefix.models import DESCRIPTION_FILE, FORMAT, SKELETON_FILE, WEIGHTS_FILE, Model
+from posefix.nn.backbones import read_weights
 from posefix.nn.model import ModelConfig, RefinementNetwork
 
 
@@ -76,11 +76,9 @@ def load_weights(network: RefinementNetwork, path: Path) -> None:
     Raises:
         InputError: The file is no safetensors file, or of another network or skeleton.
     """
+    weights = read_weights(path)
     try:
-        weights = load_file(path)
         network.load_state_dict({key: value.float() for key, value in weights.items()})
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as safetensors ({error})") from error
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise InputError(f"{path}: the weights are of another network or skeleton: {reason}") from error

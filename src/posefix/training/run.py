@@ -12,12 +12,11 @@ from posefix.errors import InputError
 from posefix.files import ensure_writable, make_folder
 from posefix.formats.coco_annotations import read_annotations
 from posefix.formats.coco_results import read_results
-from posefix.images import find_images
 from posefix.models import WEIGHTS_FILE
 from posefix.nn.backbones import load_backbone_weights
 from posefix.nn.checkpoint import load_weights, save_network
 from posefix.nn.model import RefinementNetwork
-from posefix.people import PersonRecords, build_records, join_records
+from posefix.people import PersonRecords, build_records, find_photos, join_records
 from posefix.skeletons import Skeleton, load_skeleton
 from posefix.training.config import TrainConfig
 from posefix.training.datasets import InputSource, WrongPoseDataset
@@ -93,10 +92,9 @@ def load_records(config: TrainConfig, skeleton: Skeleton) -> PersonRecords:
     parts: list[PersonRecords] = []
     for number, (file, images) in enumerate(zip(data.annotations, data.images, strict=True)):
         truth = read_annotations(root / file)
-        names = {image_id: truth.images[image_id].file_name for image_id in set(truth.people.image_ids)}
         # Image ids of two sets may be equal, so the estimates belong to one of them.
         records = build_records(
-            truth, find_images(names, root / images, names), skeleton, estimates if number == 0 else ()
+            truth, find_photos(truth, root / images), skeleton, estimates if number == 0 else ()
         )
         parts += [records] * (data.repeats[number] if data.repeats else 1)
     return join_records(parts)
