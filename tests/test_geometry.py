@@ -38,6 +38,18 @@ def test_a_flipped_crop_equals_the_crop_flipped(box: np.ndarray) -> None:
     )
 
 
+@given(boxes, boxes, angles)
+def test_a_composition_is_one_crop_after_the_other(
+    first: np.ndarray, second: np.ndarray, angle: float
+) -> None:
+    places = np.array([[[0.0, 0.0], [31, 7], [-4, 120]]])
+    inner = geometry.crop_matrices(first, SIZE_WH, rotation_degrees=angle)
+    outer = geometry.crop_matrices(second, (96, 128), flip=True)
+    both = geometry.compose(outer[0], inner[0])
+    one_by_one = geometry.transform(outer, geometry.transform(inner, places))
+    np.testing.assert_allclose(geometry.transform(both[None], places), one_by_one, atol=1e-4)
+
+
 def test_box_centre_lands_on_crop_centre_and_aspect_is_kept() -> None:
     matrix = geometry.crop_matrices(BOX, SIZE_WH)
     centre = geometry.transform(matrix, np.array([[[40.0, 75.0]]]))

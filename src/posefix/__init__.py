@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from posefix.errors import InputError
     from posefix.evaluation.bootstrap import compare_coco
     from posefix.evaluation.coco import CocoMetrics, evaluate_coco
+    from posefix.evaluation.confidence import measure_confidence
+    from posefix.evaluation.repairs import count_repairs
     from posefix.formats.coco import read_annotations, read_results, write_results
     from posefix.poses import Poses
     from posefix.refine.refiner import Refiner
@@ -36,9 +38,11 @@ __all__ = [
     "Skeleton",
     "__version__",
     "compare_coco",
+    "count_repairs",
     "evaluate_coco",
     "load_skeleton",
     "match_keypoints",
+    "measure_confidence",
     "read_annotations",
     "read_results",
     "skeleton_names",
@@ -55,9 +59,11 @@ _HOMES = {
     "Refiner": "posefix.refine.refiner",
     "Skeleton": "posefix.skeletons",
     "compare_coco": "posefix.evaluation.bootstrap",
+    "count_repairs": "posefix.evaluation.repairs",
     "evaluate_coco": "posefix.evaluation.coco",
     "load_skeleton": "posefix.skeletons",
     "match_keypoints": "posefix.skeletons",
+    "measure_confidence": "posefix.evaluation.confidence",
     "read_annotations": "posefix.formats.coco",
     "read_results": "posefix.formats.coco",
     "skeleton_names": "posefix.skeletons",

@@ -108,6 +108,12 @@ def transform(matrices: FloatArray, keypoints: FloatArray) -> FloatArray:
     return np.asarray(moved.reshape(keypoints.shape), dtype=np.float64)
 
 
+def compose(second: FloatArray, first: FloatArray) -> FloatArray:
+    """The affine matrix (2, 3) that applies `first`, then `second`."""
+    linear = second[:, :2]
+    return np.column_stack([linear @ first[:, :2], linear @ first[:, 2] + second[:, 2]])
+
+
 def invert(matrices: FloatArray) -> FloatArray:
     """Inverse of affine matrices (N, 2, 3)."""
     linear = np.linalg.inv(matrices[:, :, :2])

@@ -1,4 +1,4 @@
-"""The oracle: pycocotools, fed from plain COCO dictionaries by none of the package's code. And random scenes."""
+"""The oracle: pycocotools, fed from plain COCO dictionaries by none of the package's code. And scenes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from posefix.formats.coco import Annotations, read_annotations, read_results
-from posefix.poses import Poses
-from posefix.skeletons import load_skeleton
+from posefix.formats.coco import Annotations, ImageInfo, PersonAnnotations, read_annotations, read_results
+from posefix.poses import ImageId, Poses
+from posefix.skeletons import Skeleton, load_skeleton
 
 Json = dict[str, Any]
 Oracle = Callable[[Json, list[Json], list[str]], list[float]]
@@ -120,3 +121,49 @@ def make_scene(seed: int) -> Scene:
     images = [{"id": image_id, "file_name": f"{image_id}.jpg"} for image_id in range(30)]
     category = {"id": 1, "name": "person", "keypoints": list(load_skeleton("coco17").keypoint_names)}
     return {"images": images, "annotations": people, "categories": [category]}, rows
+
+
+@pytest.fixture(scope="session")
+def annotate() -> Callable[..., Annotations]:
+    """Called with keypoints (N, K, 2), image ids and a skeleton; gives annotations of these people, all labelled."""
+    return annotate_people
+
+
+def annotate_people(
+    keypoints: npt.NDArray[np.float64],
+    image_ids: tuple[ImageId, ...],
+    skeleton: Skeleton,
+    *,
+    area: float = 10_000.0,
+    labelled: npt.NDArray[np.bool_] | None = None,
+    is_crowd: tuple[int, ...] = (),
+) -> Annotations:
+    count = len(image_ids)
+    low, high = keypoints.min(axis=1), keypoints.max(axis=1)
+    people = PersonAnnotations(
+        keypoints=keypoints,
+        visibility=np.full(keypoints.shape[:2], 2, np.int8) if labelled is None else labelled.astype(np.int8),
+        area=np.full(count, area),
+        bbox_xywh=np.concatenate([low, high - low], axis=1),
+        image_ids=image_ids,
+        ids=tuple(range(count)),
+        is_crowd=np.isin(np.arange(count), is_crowd),
+        area_is_estimated=False,
+    )
+    images = {image_id: ImageInfo(image_id, f"{image_id}.jpg", None, None) for image_id in image_ids}
+    return Annotations(Path("truth.json"), images, people, skeleton)
+
+
+@pytest.fixture(scope="session")
+def find() -> Callable[..., Poses]:
+    """Called with keypoints (N, K, 2), image ids and a skeleton; gives poses with all keypoints and scores of 1."""
+    return find_poses
+
+
+def find_poses(
+    keypoints: npt.NDArray[np.float64], image_ids: tuple[ImageId, ...], skeleton: Skeleton
+) -> Poses:
+    shape = keypoints.shape[:2]
+    return Poses(
+        keypoints, np.ones(shape), np.ones(shape, bool), image_ids, np.ones(len(image_ids)), skeleton
+    )

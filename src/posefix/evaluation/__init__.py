@@ -1,6 +1,23 @@
-"""How good poses are, by the reference evaluator, and how sure a difference between two results is."""
+"""How good poses are, how sure a difference is, what a refinement repaired and broke, what scores are worth."""
 
 from posefix.evaluation.bootstrap import CocoComparison, compare_coco
 from posefix.evaluation.coco import CocoMetrics, evaluate_coco
+from posefix.evaluation.collapse import collapsed_pairs
+from posefix.evaluation.confidence import Confidence, ReliabilityBin, measure_confidence
+from posefix.evaluation.matching import Matches, match_people
+from posefix.evaluation.repairs import Repairs, count_repairs
 
-__all__ = ["CocoComparison", "CocoMetrics", "compare_coco", "evaluate_coco"]
+__all__ = [
+    "CocoComparison",
+    "CocoMetrics",
+    "Confidence",
+    "Matches",
+    "ReliabilityBin",
+    "Repairs",
+    "collapsed_pairs",
+    "compare_coco",
+    "count_repairs",
+    "evaluate_coco",
+    "match_people",
+    "measure_confidence",
+]

@@ -126,30 +126,57 @@ def run_evaluator(results: Poses, annotations: Annotations) -> tuple[hotcoco.COC
     Raises:
         InputError: see `evaluate_coco`.
     """
-    result_index, annotation_index, keypoints = _shared_keypoints(results, annotations)
-    names = tuple(item.name for item in keypoints)
-    image_numbers = _image_numbers(results, annotations)
+    shared = share_keypoints(results, annotations)
+    check_images(results, annotations)
+    image_numbers = _image_numbers(annotations)
     truth = hotcoco.COCO(
         {
             "images": [{"id": number} for number in image_numbers.values()],
-            "annotations": _truth_rows(annotations, annotation_index, image_numbers),
-            "categories": [{"id": CATEGORY_ID, "name": "person", "keypoints": list(names)}],
+            "annotations": _truth_rows(annotations, shared.annotation_columns, image_numbers),
+            "categories": [{"id": CATEGORY_ID, "name": "person", "keypoints": list(shared.names)}],
         }
     )
-    detections = truth.load_res(_result_rows(results, result_index, image_numbers))
+    detections = truth.load_res(_result_rows(results, shared.result_columns, image_numbers))
     evaluator = hotcoco.COCOeval(truth, detections, "keypoints")
-    evaluator.params.kpt_oks_sigmas = [float(item.sigma) for item in keypoints if item.sigma is not None]
+    evaluator.params.kpt_oks_sigmas = shared.sigmas.tolist()
     # The library prints its table, and warns that sigmas other than COCO's seventeen are not its benchmark.
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="hotcoco: kpt_oks_sigmas")
         evaluator.run()
-    return evaluator, names
+    return evaluator, shared.names
 
 
-def _shared_keypoints(
-    results: Poses, annotations: Annotations
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[Keypoint]]:
-    """Columns of the shared, scored keypoints on both sides, and these keypoints, each with its sigma."""
+@dataclass(frozen=True, eq=False)
+class SharedKeypoints:
+    """The S scored keypoints that results and annotations both name, in the annotations' order.
+
+    Attributes:
+        result_columns: (S,) their places in the results' layout.
+        annotation_columns: (S,) their places in the annotations' layout.
+        keypoints: named as in the annotations, each with its sigma.
+    """
+
+    result_columns: npt.NDArray[np.int64]
+    annotation_columns: npt.NDArray[np.int64]
+    keypoints: tuple[Keypoint, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """As the annotations name them."""
+        return tuple(keypoint.name for keypoint in self.keypoints)
+
+    @property
+    def sigmas(self) -> npt.NDArray[np.float64]:
+        """(S,): the annotations' own; the results' where the annotations have none."""
+        return np.array([keypoint.sigma for keypoint in self.keypoints], dtype=np.float64)
+
+
+def share_keypoints(results: Poses, annotations: Annotations) -> SharedKeypoints:
+    """Find the keypoints on which poses can be measured.
+
+    Raises:
+        InputError: if there is none, or the sigma of one is unknown on both sides.
+    """
     mapping = match_keypoints(results.skeleton, annotations.skeleton)
     pairs = [
         (source, target)
@@ -171,12 +198,16 @@ def _shared_keypoints(
                 "in a skeleton file."
             )
         keypoints.append(Keypoint(truth.name, sigma, truth.definition))
-    result_index, annotation_index = np.array(pairs, dtype=np.int64).T
-    return result_index, annotation_index, keypoints
+    result_columns, annotation_columns = np.array(pairs, dtype=np.int64).T
+    return SharedKeypoints(result_columns, annotation_columns, tuple(keypoints))
 
 
-def _image_numbers(results: Poses, annotations: Annotations) -> dict[int | str, int]:
-    """A number for each annotated image: the evaluator takes integers only, and orders equal scores by them."""
+def check_images(results: Poses, annotations: Annotations) -> None:
+    """Refuse to measure where it cannot mean anything.
+
+    Raises:
+        InputError: if the annotations hold no people, or a pose's image is not among theirs.
+    """
     if not annotations.people.ids:
         raise InputError(f"{annotations.path}: expected annotated people to measure against, got none.")
     for row, image_id in enumerate(results.image_ids):
@@ -185,6 +216,10 @@ def _image_numbers(results: Poses, annotations: Annotations) -> dict[int | str, 
                 f"Results, row {row}, field 'image_id': {image_id!r} is not among the images of "
                 f"{annotations.path}; give the annotations of the same images, or leave such rows out."
             )
+
+
+def _image_numbers(annotations: Annotations) -> dict[int | str, int]:
+    """A number for each annotated image: the evaluator takes integers only, and orders equal scores by them."""
     ids = sorted(annotations.images, key=lambda image_id: (isinstance(image_id, str), image_id))
     return {image_id: number for number, image_id in enumerate(ids, start=1)}
 

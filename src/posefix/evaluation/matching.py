@@ -1,0 +1,99 @@
+"""Which pose shows which annotated person."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from posefix.evaluation.coco import check_images, share_keypoints
+from posefix.formats.coco import Annotations
+from posefix.poses import FloatArray, ImageId, Poses
+from posefix.similarity import oks
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Pairs of a pose and the annotated person it shows, P of them, in the order of the poses.
+
+    Attributes:
+        poses: (P,) rows of the poses, ascending.
+        people: (P,) rows of the annotated people, each at most once.
+        oks: (P,) their OKS, above 0.
+    """
+
+    poses: Rows
+    people: Rows
+    oks: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+
+def match_people(poses: Poses, annotations: Annotations) -> Matches:
+    """Pair poses with the annotated people of the same photo, one to one, the most similar pair first.
+
+    OKS is measured on the keypoints that both layouts name, with the annotations' sigmas; a keypoint that the pose
+    lacks counts 0. The poses' scores play no part, unlike in COCO's evaluation: this finds who is shown, not what a
+    ranking is worth. Of equal pairs the one of the earlier pose wins. People to whom every pose left has an OKS of 0,
+    and those whom `countable_people` leaves out, are in no pair.
+
+    Args:
+        poses: in pixels of the original photos.
+        annotations: people in these photos.
+
+    Raises:
+        InputError: if no keypoint is shared, a sigma is unknown on both sides, the annotations hold no people, or a
+            pose's photo is not in the annotations.
+    """
+    shared = share_keypoints(poses, annotations)
+    check_images(poses, annotations)
+    # What is missing is infinitely far from everything.
+    found = np.where(poses.valid[..., None], poses.keypoints, np.inf)[:, shared.result_columns]
+    people, columns = annotations.people, shared.annotation_columns
+    countable = countable_people(annotations, columns)
+    truth, area = people.keypoints[countable][:, columns], people.area[countable]
+    labelled = people.visibility[countable][:, columns] > 0
+    people_of = rows_by_image(people.image_ids[row] for row in countable)
+    matched = np.full(len(poses), -1, dtype=np.int64)
+    similarity = np.zeros(len(poses))
+    for image_id, rows in rows_by_image(poses.image_ids).items():
+        there = people_of.get(image_id, np.empty(0, dtype=np.int64))
+        table = oks(found[rows], truth[there], labelled[there], area[there], shared.sigmas)
+        for pose, person in _best_pairs(table):
+            matched[rows[pose]], similarity[rows[pose]] = countable[there[person]], table[pose, person]
+    chosen = np.flatnonzero(matched >= 0)
+    return Matches(chosen, matched[chosen], similarity[chosen])
+
+
+def countable_people(annotations: Annotations, columns: Rows) -> Rows:
+    """Rows of the people a pose can be compared with: no crowd, an area, a label on one of the keypoints `columns`."""
+    people = annotations.people
+    labelled = (people.visibility[:, columns] > 0).any(axis=1)
+    return np.flatnonzero(labelled & ~people.is_crowd & (people.area > 0))
+
+
+def rows_by_image(image_ids: Iterable[ImageId]) -> dict[ImageId, Rows]:
+    """The rows of each photo, ascending, in the order in which the photos first appear."""
+    rows: dict[ImageId, list[int]] = defaultdict(list)
+    for row, image_id in enumerate(image_ids):
+        rows[image_id].append(row)
+    return {image_id: np.array(members, dtype=np.int64) for image_id, members in rows.items()}
+
+
+def _best_pairs(table: FloatArray) -> list[tuple[int, int]]:
+    """Row and column of the best cell (n, m) above 0, then of the best one in the rows and columns left, and so on."""
+    pairs: list[tuple[int, int]] = []
+    rows, columns = set(range(table.shape[0])), set(range(table.shape[1]))
+    for cell in np.argsort(-table, axis=None, kind="stable").tolist():
+        row, column = divmod(cell, table.shape[1])
+        if row in rows and column in columns and table[row, column] > 0:
+            rows.remove(row)
+            columns.remove(column)
+            pairs.append((row, column))
+    return pairs
