@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,8 +11,18 @@ import pytest
 
 from posefix.errors import InputError
 from posefix.formats.coco_annotations import Annotations, read_annotations
-from posefix.people import PersonRecords, build_records, join_records
+from posefix.formats.coco_results import read_results
+from posefix.people import (
+    PersonRecords,
+    add_consensus_labels,
+    build_records,
+    find_photos,
+    held_out,
+    join_records,
+    select,
+)
 from posefix.poses import Poses
+from posefix.similarity import distance_at, keypoint_similarity
 from posefix.skeletons import load_skeleton
 
 NAMES = ["nose", "left_hip", "right_hip"]
@@ -104,3 +115,139 @@ def test_each_person_gets_the_estimate_nearest_to_the_truth(truth: Annotations) 
     )  # nobody was found in 8
     joined = join_records([build_records(truth, photos, coco), records])
     np.testing.assert_array_equal(joined.estimated[:, 0, nose], [False] * 4 + [True, True, True, False])
+
+
+COCO = load_skeleton("coco17")
+NOSE, WRIST, HIP = COCO.index("nose"), COCO.index("left_wrist"), COCO.index("left_hip")
+
+
+def with_estimates(records: PersonRecords, offsets: list[list[float]]) -> PersonRecords:
+    """Estimators that are right where there are labels, and put the first person's left wrist at (80, 90) + offset."""
+    estimates = np.repeat(records.keypoints[:, None], len(offsets), axis=1)
+    estimated = np.repeat(records.labelled[:, None], len(offsets), axis=1)
+    estimates[0, :, WRIST] = np.array([80.0, 90.0]) + np.array(offsets)
+    estimated[0, :, WRIST] = True
+    return dataclasses.replace(records, estimates=estimates, estimated=estimated)
+
+
+def wrist_distance(similarity: float, area: float = 10000.0) -> float:
+    return float(distance_at(similarity, np.array(area), COCO.sigmas[WRIST]))
+
+
+def test_a_consensus_of_two_is_their_mean_place(records: PersonRecords) -> None:
+    added = add_consensus_labels(with_estimates(records, [[4.0, 0], [0, 2]]), COCO)
+    np.testing.assert_allclose(added.keypoints[0, WRIST], [82, 91])
+    assert added.labelled[0, WRIST]
+    # Nothing else changes: neither what was labelled nor who has no estimate there.
+    expected = records.labelled.copy()
+    expected[0, WRIST] = True
+    np.testing.assert_array_equal(added.labelled, expected)
+    np.testing.assert_array_equal(added.keypoints[records.labelled], records.keypoints[records.labelled])
+
+
+@pytest.mark.parametrize(("similarity", "labelled"), [(0.72, True), (0.68, False)])
+def test_estimators_agree_within_a_similarity(
+    records: PersonRecords, similarity: float, labelled: bool
+) -> None:
+    half = wrist_distance(similarity)
+    added = add_consensus_labels(with_estimates(records, [[-half, 0], [half, 0]]), COCO)
+    assert added.labelled[0, WRIST] == labelled
+
+
+def test_one_estimator_alone_is_no_consensus(records: PersonRecords) -> None:
+    assert not add_consensus_labels(with_estimates(records, [[0.0, 0]]), COCO).labelled[0, WRIST]
+    unestimated = add_consensus_labels(records, COCO)
+    np.testing.assert_array_equal(unestimated.labelled, records.labelled)
+
+
+def test_one_estimator_far_off_forbids_a_label(records: PersonRecords) -> None:
+    added = add_consensus_labels(with_estimates(records, [[0.0, 0], [1, 0], [90, 0]]), COCO)
+    assert not added.labelled[0, WRIST]
+
+
+def test_an_estimator_wrong_about_the_person_has_no_say(records: PersonRecords) -> None:
+    given = with_estimates(records, [[0.0, 0], [1, 0], [90, 0]])
+    given.estimates[0, 2, [NOSE, HIP]] += 200  # that one looked at somebody else
+    added = add_consensus_labels(given, COCO)
+    np.testing.assert_allclose(added.keypoints[0, WRIST], [80.5, 90])
+    given.estimates[0, 1, [NOSE, HIP]] += 200
+    assert not add_consensus_labels(given, COCO).labelled[0, WRIST]
+
+
+def test_an_estimator_of_unlabelled_keypoints_alone_has_no_say(records: PersonRecords) -> None:
+    given = with_estimates(records, [[0.0, 0], [1, 0]])
+    given.estimated[0, 1, [NOSE, HIP]] = False  # nothing says that it saw this person
+    assert not add_consensus_labels(given, COCO).labelled[0, WRIST]
+
+
+def test_labels_are_kept_where_estimators_agree_on_another_place(records: PersonRecords) -> None:
+    given = with_estimates(records, [[0.0, 0], [1, 0]])
+    given.estimates[1, :, NOSE] += 3
+    added = add_consensus_labels(given, COCO)
+    np.testing.assert_array_equal(added.keypoints[1, NOSE], records.keypoints[1, NOSE])
+
+
+def test_held_out_photos_are_whole_and_always_the_same(records: PersonRecords) -> None:
+    photos = tuple(Path(f"{number // 3:012d}.jpg") for number in range(3000))
+    many = dataclasses.replace(records, images=photos)
+    mask = held_out(many, 0.2)
+    assert mask.mean() == pytest.approx(0.2, abs=0.04)
+    np.testing.assert_array_equal(mask.reshape(-1, 3), np.repeat(mask[::3, None], 3, axis=1))
+    # Neither the order, nor the folder, nor the other photos matter; a larger share holds the smaller one.
+    moved = dataclasses.replace(
+        records, images=tuple(Path("elsewhere") / path for path in photos[:900][::-1])
+    )
+    np.testing.assert_array_equal(held_out(moved, 0.2), mask[:900][::-1])
+    assert held_out(many, 0.3)[mask].all()
+    assert not held_out(many, 0.0).any()
+    assert held_out(many, 1.0).all()
+
+
+def test_the_checksum_is_the_one_that_models_were_calibrated_with(records: PersonRecords) -> None:
+    names = ("000000000036.jpg", "im00036.jpg", "im00037.jpg", "im00038.jpg")
+    mask = held_out(dataclasses.replace(records, images=tuple(map(Path, names))), 0.5)
+    assert mask.tolist() == [True, True, True, False]
+
+
+def test_selected_people_keep_their_neighbours(records: PersonRecords) -> None:
+    doubled = join_records([records, records])  # photos 7, 8, 7, 8 of three, one, three, one people
+    kept = select(doubled, np.array([False] * 3 + [True] * 4 + [False]))
+    np.testing.assert_array_equal(kept.neighbours, [[-1, -1], [2, 3], [1, 3], [1, 2]])
+    assert kept.neighbours.dtype == np.int64
+    assert [path.name for path in kept.images] == ["8.jpg", "7.jpg", "7.jpg", "7.jpg"]
+    people = kept.people(np.array([1, 0]))
+    np.testing.assert_array_equal(people.neighbour_keypoints[0], records.keypoints[[1, 2]])
+    assert not people.neighbour_labelled[1].any()
+
+
+def test_selection_takes_every_array_along(records: PersonRecords) -> None:
+    given = with_estimates(records, [[0.0, 0], [1, 0]])
+    mask = np.array([False, False, False, True])
+    kept = select(given, mask)
+    for field in dataclasses.fields(PersonRecords):
+        if field.name not in ("neighbours", "images"):
+            np.testing.assert_array_equal(getattr(kept, field.name), getattr(given, field.name)[mask])
+    assert len(select(given, np.zeros(4, bool))) == 0
+    everybody = select(given, np.ones(4, bool))
+    np.testing.assert_array_equal(everybody.neighbours, given.neighbours)
+
+
+def test_consensus_finds_hidden_labels_of_real_photos(shared_data: Path) -> None:
+    """Labels of the knees are hidden; where two estimators agree, the label they give is nearly always right."""
+    posefix = load_skeleton("posefix19")
+    truth = read_annotations(shared_data / "lspet" / "person_keypoints_train.json")
+    found = [
+        read_results(shared_data / "predictions" / "lspet_train" / f"{name}.coco17.json", COCO).poses
+        for name in ("movenet", "tinypose128")
+    ]
+    records = build_records(truth, find_photos(truth, shared_data / "lspet" / "images"), posefix, found)
+    knees = np.zeros(len(posefix), bool)
+    knees[[posefix.index("left_knee"), posefix.index("right_knee")]] = True
+    hidden = add_consensus_labels(dataclasses.replace(records, labelled=records.labelled & ~knees), posefix)
+    given = hidden.labelled & records.labelled & knees
+    squared = ((hidden.keypoints - records.keypoints) ** 2).sum(axis=-1).astype(np.float64)
+    similarity = keypoint_similarity(squared, records.area[:, None].astype(np.float64), posefix.sigmas)
+    share = given.sum() / (records.labelled & knees).sum()
+    right = (similarity[given] >= 0.5).mean()
+    assert share > 0.3
+    assert right > 0.85

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +16,17 @@ from posefix.errors import InputError
 from posefix.formats.coco_annotations import Annotations
 from posefix.images import find_images
 from posefix.poses import ImageId, Poses
-from posefix.similarity import oks
+from posefix.similarity import keypoint_similarity, oks
 from posefix.skeletons import Skeleton, match_keypoints
 from posefix.taxonomy import LabelledPeople
 
 OVERLAP_IOU = 0.1
 """People whose boxes overlap by more than this count as overlapping (Ronchi and Perona 2017, section 3)."""
+
+CONSENSUS_OKS = 0.5
+"""An estimator takes part in a consensus if its pose of the person is this right on the labelled keypoints."""
+CONSENSUS_KS = 0.7
+"""How near to their mean place all estimators must be for it to become a label."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +148,51 @@ def _fill_estimates(
         records.estimates[person, number, mapping.target_index] = found[best]
         there = poses.valid[rows[best], mapping.source_index]
         records.estimated[person, number, mapping.target_index] = there
+
+
+def add_consensus_labels(records: PersonRecords, skeleton: Skeleton) -> PersonRecords:
+    """Label keypoints that nobody labelled where estimators that are right about the person agree.
+
+    Sets name different keypoints (Leeds Sports Pose has no face), and estimators that agree within `CONSENSUS_KS` are
+    rarely wrong together. The label is their mean place.
+
+    Args:
+        records: People with estimates.
+        skeleton: Names the keypoints.
+    """
+    area = records.area[:, None].astype(np.float64)
+    squared = ((records.estimates - records.keypoints[:, None]) ** 2).sum(axis=-1)
+    similarity = keypoint_similarity(squared.astype(np.float64), area[..., None], skeleton.sigmas)
+    known = records.estimated & records.labelled[:, None]
+    person = (similarity * known).sum(axis=2) / np.maximum(known.sum(axis=2), 1)
+    use = records.estimated & (person >= CONSENSUS_OKS)[..., None]
+    count = use.sum(axis=1)
+    mean = (records.estimates * use[..., None]).sum(axis=1) / np.maximum(count, 1)[..., None]
+    off = ((records.estimates - mean[:, None]) ** 2).sum(axis=-1)
+    agree = keypoint_similarity(off.astype(np.float64), area[..., None], skeleton.sigmas) >= CONSENSUS_KS
+    agreed = (count >= 2) & (agree | ~use).all(axis=1) & ~records.labelled
+    keypoints = np.where(agreed[..., None], mean, records.keypoints).astype(np.float32)
+    return dataclasses.replace(records, keypoints=keypoints, labelled=records.labelled | agreed)
+
+
+def held_out(records: PersonRecords, share: float) -> npt.NDArray[np.bool_]:
+    """Which people (N,) a share of the photos shows; a photo belongs to it or not by the checksum of its name alone."""
+    drawn = [zlib.crc32(path.name.encode()) / 2**32 < share for path in records.images]
+    return np.array(drawn, dtype=bool)
+
+
+def select(records: PersonRecords, mask: npt.NDArray[np.bool_]) -> PersonRecords:
+    """The people of a mask (N,), which must take whole photos."""
+    rows = np.flatnonzero(mask)
+    place = np.full(len(records) + 1, -1, dtype=np.int64)  # the last entry keeps the padding of -1
+    place[rows] = np.arange(len(rows))
+    values = {
+        field.name: getattr(records, field.name)[rows]
+        for field in dataclasses.fields(records)
+        if field.name not in ("neighbours", "images")
+    }
+    images = tuple(records.images[row] for row in rows)
+    return PersonRecords(**values, neighbours=place[records.neighbours[rows]], images=images)
 
 
 def join_records(parts: Sequence[PersonRecords]) -> PersonRecords:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
-from posefix.errors import InputError
-from posefix.training.config import load_recipe, recipe_names
+from posefix.error_profile import load_error_profile  # noqa: E402
+from posefix.errors import InputError  # noqa: E402
+from posefix.nn.model import RefinementNetwork  # noqa: E402
+from posefix.skeletons import load_skeleton  # noqa: E402
+from posefix.training.config import load_recipe, recipe_names  # noqa: E402
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -18,6 +21,23 @@ def test_packaged_recipes_are_complete(name: str) -> None:
     config = load_recipe(name)
     assert config.name == name
     assert len(config.data.annotations) > 0
+    assert not Path(config.data.root).is_absolute()
+    load_skeleton(config.skeleton)
+    load_error_profile(config.data.error_profile)
+    for results, layout in zip(config.data.estimates, config.data.estimate_layouts, strict=True):
+        assert results.endswith(f".{layout}.json")
+        load_skeleton(layout)
+
+
+def test_large_has_at_most_28_million_parameters() -> None:
+    config = load_recipe("large")
+    network = RefinementNetwork(config.model, load_skeleton(config.skeleton), pretrained=False)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    assert 20e6 < parameters <= 28e6
+    width, height = config.model.input_size_wh
+    with torch.no_grad():
+        logits = network.eval()(torch.zeros(1, height, width, 3), torch.zeros(1, 19, 2), torch.zeros(1, 19))
+    assert logits.shape == (1, 19, height // 4, width // 4)
 
 
 def test_the_paper_s_settings() -> None:
@@ -41,6 +61,31 @@ def test_overrides_reach_nested_settings() -> None:
     assert (config.optimiser.epochs, config.data.root, config.optimiser.average) == (3, "elsewhere", 0.0)
 
 
+def test_the_options_of_the_training_data_are_off_unless_asked_for() -> None:
+    config = load_recipe("coco-resnet50-256x192")
+    data, augmentation = config.data, config.augmentation
+    assert not (data.estimates or data.estimate_sets or data.consensus_labels or data.held_out)
+    assert augmentation.half_body_rate == augmentation.crowding_rate == 0
+
+
+def test_estimates_belong_to_the_set_that_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(ESTIMATES + "estimate_sets = [1]\nheld_out = [1, 0.25]")
+    data = load_recipe(path).data
+    assert list(data.estimate_sets) == [1]
+    assert list(data.held_out) == [1, 0.25]
+
+
+ESTIMATES = """
+name = 'x'
+[data]
+annotations = ['a', 'b']
+images = ['a', 'b']
+estimates = ['c']
+estimate_layouts = ['coco17']
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -59,6 +104,23 @@ def test_overrides_reach_nested_settings() -> None:
         ("name = 'x'\n[model]\nbackbone_stride = 0", "multiples of the backbone's stride 0"),
         ("name = 'x'\n[model]\ninput_size_wh = ['a', 'b']", "input_size_wh must be multiples"),
         ("name = 'x'\n[model]\ndeconvolution_channels = [8, 8, 8, 8, 8, 8]", "6 layers are more than"),
+        (ESTIMATES + "held_out = [0, 1.5]", r"held_out must be shares from 0 to 1, got \(0, 1.5\)"),
+        (ESTIMATES + "held_out = [0, nan]", "held_out must be shares from 0 to 1"),
+        (ESTIMATES + "held_out = [0, -1]", "held_out must be shares from 0 to 1"),
+        (ESTIMATES + "held_out = [0, true]", "held_out must be shares from 0 to 1"),
+        (ESTIMATES + "held_out = [0, 'all']", "held_out must be shares from 0 to 1"),
+        (
+            ESTIMATES + "held_out = [0.1]",
+            "data.annotations and data.held_out must be of one length, got 2 and 1",
+        ),
+        ("name = 'x'\n[data]\nestimate_rate = 2", "estimate_rate must be from 0 to 1, got 2.0"),
+        ("name = 'x'\n[data]\nconsensus_labels = 1", "consensus_labels must be of type bool"),
+        ("name = 'x'\n[augmentation]\ncrowding_rate = 7", "crowding_rate must be from 0 to 1, got 7.0"),
+        (ESTIMATES + "estimate_sets = [2]", r"estimate_sets must be numbers of annotation .*got \(2,\)"),
+        (ESTIMATES + "estimate_sets = [-1]", r"estimate_sets must be numbers of annotation files from 0"),
+        (ESTIMATES + "estimate_sets = ['b']", r"estimate_sets must be numbers of annotation files from 0"),
+        (ESTIMATES + "estimate_sets = [true]", r"estimate_sets must be numbers of annotation files from 0"),
+        (ESTIMATES + "estimate_sets = [0, 1]", "data.estimates and data.estimate_sets must be of one length"),
         ("name = 'x'\n[data]\nannotations = ['a']", "data.annotations and data.images must be of one length"),
     ],
 )

@@ -28,6 +28,10 @@ SAME_IN_ONE_RUN = (
     "optimiser.average",
     "data.annotations",
     "data.repeats",
+    "data.estimates",
+    "data.estimate_sets",
+    "data.consensus_labels",
+    "data.held_out",
 )
 
 

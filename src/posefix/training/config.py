@@ -71,10 +71,14 @@ class DataConfig:
         annotations: COCO keypoint files.
         images: Folder of each file's photos.
         repeats: How often an epoch shows each file's people; empty for once each.
-        estimates: Results files of estimators on the photos of the first annotation file; their poses
-            are used as inputs beside synthesised ones.
+        estimates: Results files of estimators on the photos of an annotation file; their poses are used as
+            inputs beside synthesised ones.
         estimate_layouts: Layout of each of them.
+        estimate_sets: Number of the annotation file, from 0, that each of them belongs to; empty for the first.
+        consensus_labels: Whether keypoints without a label get one where the estimates agree on their place.
         estimate_rate: Probability that a person who has estimates gets one of them as input.
+        held_out: Share of each annotation file's photos that is not trained on, for calibrating the model's
+            confidence; empty for none.
         error_profile: Name of a packaged profile or a file.
         validation_annotations: Ground truth of the validation photos; empty for none.
         validation_images: Folder of the validation photos.
@@ -89,7 +93,10 @@ class DataConfig:
     repeats: tuple[int, ...] = ()
     estimates: tuple[str, ...] = ()
     estimate_layouts: tuple[str, ...] = ()
+    estimate_sets: tuple[int, ...] = ()
     estimate_rate: float = 0.5
+    consensus_labels: bool = False
+    held_out: tuple[float, ...] = ()
     error_profile: str = "paper"
     validation_annotations: str = ""
     validation_images: str = ""
@@ -111,6 +118,16 @@ class DataConfig:
                 raise InputError(f"{name} must be texts, got {getattr(self, name)}")
         if not all(type(times) is int and times >= 1 for times in self.repeats):
             raise InputError(f"repeats must be whole numbers from 1, got {self.repeats}")
+        if not all(
+            type(number) is int and 0 <= number < len(self.annotations) for number in self.estimate_sets
+        ):
+            raise InputError(
+                f"estimate_sets must be numbers of annotation files from 0, got {self.estimate_sets}"
+            )
+        if not 0 <= self.estimate_rate <= 1:
+            raise InputError(f"estimate_rate must be from 0 to 1, got {self.estimate_rate}")
+        if not all(type(share) in (int, float) and 0 <= share <= 1 for share in self.held_out):
+            raise InputError(f"held_out must be shares from 0 to 1, got {self.held_out}")
 
 
 @dataclass(frozen=True)
@@ -152,11 +169,14 @@ class TrainConfig:
         for first, second in (
             ("annotations", "images"),
             ("annotations", "repeats"),
+            ("annotations", "held_out"),
             ("estimates", "estimate_layouts"),
+            ("estimates", "estimate_sets"),
             ("validation_results", "validation_layouts"),
         ):
             lengths = len(getattr(data, first)), len(getattr(data, second))
-            if lengths[0] != lengths[1] and not (second == "repeats" and not data.repeats):
+            optional = second in ("repeats", "held_out", "estimate_sets") and not lengths[1]
+            if lengths[0] != lengths[1] and not optional:
                 raise InputError(
                     f"data.{first} and data.{second} must be of one length, got {lengths[0]} and {lengths[1]}"
                 )

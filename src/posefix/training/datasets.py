@@ -17,11 +17,21 @@ from torch.utils.data import Dataset, Sampler
 
 from posefix import geometry
 from posefix.error_profile import ErrorProfile
+from posefix.errors import InputError
 from posefix.images import decode_image
 from posefix.people import PersonRecords
 from posefix.skeletons import Skeleton
 from posefix.synthesis import SynthesisOptions, synthesize
 from posefix.taxonomy import LabelledPeople
+from posefix.training.crowding import Donors, add_neighbours, body_mask, choose_donors, paste
+
+LEGS = ("knee", "ankle", "heel", "toe", "foot_index")
+HIPS = ("hip", "hip_midpoint", "pelvis")
+"""Ends of keypoint names: a lower half has both, an upper half lacks the legs alone."""
+LOWER_HALF_RATE = 0.3
+"""Of half bodies, this share are lower halves: photos cut people off below far more often than above."""
+HALF_BODY_KEYPOINTS = 4
+"""A half with fewer labelled keypoints is not worth learning from alone."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,9 @@ class AugmentationConfig:
         flip_rate: Probability of a mirror image.
         shift: The box moves by up to this share of its sides.
         colour: Gain and offset of each colour channel vary by up to this share.
+        half_body_rate: Probability that only the upper or only the lower body is input, box and target, as with
+            people cut off by the edge of a photo.
+        crowding_rate: Probability that another person of the batch is pasted beside (`posefix.training.crowding`).
     """
 
     scale: float = 0.3
@@ -43,6 +56,13 @@ class AugmentationConfig:
     flip_rate: float = 0.5
     shift: float = 0.0
     colour: float = 0.0
+    half_body_rate: float = 0.0
+    crowding_rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("rotation_rate", "flip_rate", "half_body_rate", "crowding_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -123,26 +143,65 @@ class WrongPoseDataset(Dataset[Batch]):
         epoch, number, *indices = key
         rows = np.asarray(indices, dtype=np.int64)
         generator = np.random.default_rng([self.seed, epoch, number])
+        # A stream of its own, so that without donors and half bodies a batch is what it would be without this code.
+        (extra,) = generator.spawn(1)
         people = self.records.people(rows)
-        wrong, present = self._inputs(rows, people, generator)
-        flip, matrices = self._crops(wrong, present, people.keypoints, people.labelled, generator)
+        donors = choose_donors(people, self.augmentation.crowding_rate, extra)
+        kept = self._half_bodies(people.labelled, extra)
+        wrong, present = self._inputs(rows, add_neighbours(people, donors), generator)
+        present, labelled = present & kept, people.labelled & kept
+        flip, matrices = self._crops(wrong, present, people.keypoints, labelled, generator)
         order = np.where(flip[:, None], self.skeleton.flip_index[None], np.arange(len(self.skeleton))[None])
         row = np.arange(len(rows))[:, None]
-        images = np.stack(
-            [
-                geometry.warp(decode_image(self.records.images[index]), matrix, self.input_size_wh)
-                for index, matrix in zip(indices, matrices, strict=True)
-            ]
-        )
+        images = [self._image(place, rows, people, donors, matrices) for place in range(len(rows))]
         keypoints = geometry.transform(matrices, wrong)[row, order]
         targets = geometry.transform(matrices, people.keypoints)[row, order]
         return Batch(
-            torch.from_numpy(images),
+            torch.from_numpy(np.stack(images)),
             torch.from_numpy(keypoints.astype(np.float32)),
             torch.from_numpy(present[row, order].astype(np.float32)),
             torch.from_numpy(targets.astype(np.float32)),
-            torch.from_numpy(people.labelled[row, order]),
+            torch.from_numpy(labelled[row, order]),
         )
+
+    def _image(
+        self,
+        place: int,
+        rows: npt.NDArray[np.int64],
+        people: LabelledPeople,
+        donors: Donors,
+        matrices: npt.NDArray[np.float64],
+    ) -> npt.NDArray[np.uint8]:
+        """The crop (H, W, 3) of the person at one place of the batch, with its donor."""
+        crop = self._warp(rows[place], matrices[place])
+        donor = donors.rows[place]
+        if donor < 0:
+            return crop
+        matrix = geometry.compose(matrices[place], donors.matrices[place])
+        mask = self._mask(people, donor, matrix)
+        cover = None if donors.in_front[place] else self._mask(people, place, matrices[place])
+        return paste(crop, self._warp(rows[donor], matrix), mask, cover)
+
+    def _warp(self, row: int, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+        return geometry.warp(decode_image(self.records.images[row]), matrix, self.input_size_wh)
+
+    def _mask(
+        self, people: LabelledPeople, place: int, matrix: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float32]:
+        keypoints = geometry.transform(matrix[None], people.keypoints[None, place].astype(np.float64))[0]
+        size = float(np.sqrt(people.area[place] * abs(np.linalg.det(matrix[:, :2]))))
+        return body_mask(keypoints, people.labelled[place], size, self.skeleton, self.input_size_wh)
+
+    def _half_bodies(
+        self, labelled: npt.NDArray[np.bool_], generator: np.random.Generator
+    ) -> npt.NDArray[np.bool_]:
+        """(B, K) bool: the keypoints that stay; all, or those of the upper or of the lower body."""
+        legs = np.array([name.endswith(LEGS) for name in self.skeleton.keypoint_names])
+        lower = np.array([name.endswith((*LEGS, *HIPS)) for name in self.skeleton.keypoint_names])
+        kept = np.where(generator.random((len(labelled), 1)) < LOWER_HALF_RATE, lower, ~legs)
+        few = (labelled & kept).sum(axis=1, keepdims=True) < HALF_BODY_KEYPOINTS
+        whole = generator.random((len(labelled), 1)) >= self.augmentation.half_body_rate
+        return np.asarray(kept | few | whole)
 
     def _inputs(
         self, rows: npt.NDArray[np.int64], people: LabelledPeople, generator: np.random.Generator
@@ -152,7 +211,10 @@ class WrongPoseDataset(Dataset[Batch]):
         estimated = self.records.estimated[rows]
         if self.source.estimate_rate == 0 or estimated.shape[1] == 0:
             return wrong.keypoints.astype(np.float64), wrong.present
-        choice = generator.integers(estimated.shape[1], size=len(rows))
+        # Not every estimator found everybody, and joined sets have estimators of their own.
+        found = estimated.any(axis=2)
+        nth = generator.integers(np.maximum(found.sum(axis=1), 1))
+        choice = np.argsort(~found, axis=1, kind="stable")[np.arange(len(rows)), nth]
         there = estimated[np.arange(len(rows)), choice]
         use = there.any(axis=1) & (generator.random(len(rows)) < self.source.estimate_rate)
         # Keypoints drop out of an estimator's poses as they do of synthesised ones.

@@ -218,7 +218,7 @@ class Trainer:
             for key, value in losses.items():
                 sums[key] = sums[key] + value.detach() if key in sums else value.detach()
             if self.on_step is not None and self.process.is_first:
-                self.on_step(epoch + 1, number, steps, float(losses["total"]))
+                self.on_step(epoch + 1, number, steps, losses["total"].item())
         return {f"loss_{key}": float(value) / steps for key, value in sums.items()}
 
     def _step(self, batch: Batch) -> dict[str, Tensor]:

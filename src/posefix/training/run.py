@@ -16,7 +16,16 @@ from posefix.models import WEIGHTS_FILE
 from posefix.nn.backbones import load_backbone_weights
 from posefix.nn.checkpoint import load_weights, save_network
 from posefix.nn.model import RefinementNetwork
-from posefix.people import PersonRecords, build_records, find_photos, join_records
+from posefix.people import (
+    PersonRecords,
+    add_consensus_labels,
+    build_records,
+    find_photos,
+    held_out,
+    join_records,
+    select,
+)
+from posefix.poses import Poses
 from posefix.skeletons import Skeleton, load_skeleton
 from posefix.training.config import TrainConfig
 from posefix.training.datasets import InputSource, WrongPoseDataset
@@ -81,23 +90,52 @@ def train(
 
 
 def load_records(config: TrainConfig, skeleton: Skeleton) -> PersonRecords:
-    """People of all of a recipe's annotation files."""
+    """The people to train on, of all of a recipe's annotation files.
+
+    Raises:
+        InputError: A file is missing or faulty, or nobody is left.
+    """
+    parts = load_sets(config, skeleton)
+    repeats = config.data.repeats or (1,) * len(parts)
+    return join_records([part for part, times in zip(parts, repeats, strict=True) for _ in range(times)])
+
+
+def load_sets(config: TrainConfig, skeleton: Skeleton, *, held: bool = False) -> list[PersonRecords]:
+    """The people of each annotation file: those to train on, or those held out, with their own labels only.
+
+    Raises:
+        InputError: A file is missing or faulty, or nobody is left.
+    """
     data, root = config.data, Path(config.data.root)
     if not data.annotations:
         raise InputError(f"{config.name}: data.annotations is empty; name COCO keypoint files to train on")
-    estimates = [
-        read_results(root / results, load_skeleton(layout)).poses
-        for results, layout in zip(data.estimates, data.estimate_layouts, strict=True)
-    ]
+    estimates = _load_estimates(config)
+    shares = data.held_out or (0.0,) * len(data.annotations)
     parts: list[PersonRecords] = []
     for number, (file, images) in enumerate(zip(data.annotations, data.images, strict=True)):
         truth = read_annotations(root / file)
-        # Image ids of two sets may be equal, so the estimates belong to one of them.
-        records = build_records(
-            truth, find_photos(truth, root / images), skeleton, estimates if number == 0 else ()
+        photos = find_photos(truth, root / images)
+        records = build_records(truth, photos, skeleton, estimates.get(number, ()))
+        if data.consensus_labels and not held:
+            records = add_consensus_labels(records, skeleton)
+        parts.append(select(records, held_out(records, shares[number]) == held))
+    if not any(len(part) for part in parts):
+        kind = "held out" if held else "left to train on"
+        raise InputError(
+            f"{config.name}: data.held_out is {list(data.held_out)}: no photo is {kind}; choose other shares"
         )
-        parts += [records] * (data.repeats[number] if data.repeats else 1)
-    return join_records(parts)
+    return parts
+
+
+def _load_estimates(config: TrainConfig) -> dict[int, list[Poses]]:
+    """Estimators' poses by the number of the annotation file: image ids of two of them may be equal."""
+    data, root = config.data, Path(config.data.root)
+    sets = data.estimate_sets or (0,) * len(data.estimates)
+    estimates: dict[int, list[Poses]] = {}
+    for number, results, layout in zip(sets, data.estimates, data.estimate_layouts, strict=True):
+        poses = read_results(root / results, load_skeleton(layout)).poses
+        estimates.setdefault(number, []).append(poses)
+    return estimates
 
 
 def build_network(config: TrainConfig, skeleton: Skeleton) -> RefinementNetwork:
