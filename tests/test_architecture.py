@@ -24,13 +24,16 @@ ARROWS: dict[str, set[str]] = {
     "images": {"errors"},
     "formats": {"errors", "files", "geometry", "poses", "skeletons"},
     "people": {"errors", "formats", "images", "poses", "similarity", "skeletons", "taxonomy"},
-    "models": {"errors", "files", "skeletons"},
-    "nn": {"errors", "files", "models", "similarity", "skeletons"},
-    "refine": {"errors", "files", "geometry", "images", "models", "nn", "poses", "similarity", "skeletons"},
-    "evaluation": {"errors", "formats", "poses", "skeletons"},
+    "decoding": {"similarity", "skeletons"},
+    "models": {"decoding", "errors", "files", "skeletons"},
+    "nn": {"decoding", "errors", "files", "models", "skeletons"},
+    "refine": {
+        "decoding", "errors", "files", "geometry", "images", "models", "nn", "poses", "similarity", "skeletons",
+    },
+    "evaluation": {"errors", "formats", "geometry", "people", "poses", "similarity", "skeletons", "taxonomy"},
     "training": {
-        "error_profile", "errors", "evaluation", "files", "formats", "geometry", "images", "models", "nn", "people",
-        "refine", "skeletons", "synthesis", "taxonomy",
+        "decoding", "error_profile", "errors", "evaluation", "files", "formats", "geometry", "images", "models", "nn",
+        "people", "poses", "refine", "similarity", "skeletons", "synthesis", "taxonomy",
     },
     "drawing": {"errors", "files", "geometry", "skeletons"},
     "examples": {

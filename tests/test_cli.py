@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,19 +14,24 @@ import pytest
 
 import posefix
 from posefix.cli.app import main
+from posefix.decoding import Evidence
 from posefix.refine.backends import Backend, identity_backend
+from posefix.refine.decision import FEATURES, Calibration, Regression
 from posefix.refine.refiner import Refiner
+from posefix.refine.scores import Scores
 
 COMMANDS = {
     "demo": ["--image", "--poses", "--layout", "--output", "--model"],
     "refine": [
         "--images", "--output", "-o", "--layout", "--annotations", "--boxes", "--exif", "--on-error", "--missing",
-        "--update-boxes", "--oks-nms", "--model", "--no-flip", "--device", "--threads", "--batch-size",
+        "--update-boxes", "--oks-nms", "--scores", "--model", "--no-flip", "--caution", "--device", "--threads",
+        "--batch-size",
     ],
     "evaluate": ["--annotations", "--layout", "--against", "--against-layout"],
     "skeleton": ["--to"],
     "synthesize": ["--output"],
     "train": ["--output", "--resume", "--device", "--set"],
+    "calibrate": ["--recipe", "--device", "--set"],
     "export": ["--output"],
 }  # fmt: skip
 SIZE = 120
@@ -45,12 +51,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture
 def shift(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replaces the packaged network by one that moves keypoints down by two crop pixels (flip averaging keeps that)."""
-
-    def backend(images: np.ndarray, keypoints: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return identity_backend(images, keypoints, weights) + np.array([0, 2], dtype=np.float32)
-
-    use_backend(monkeypatch, backend)
+    """Replaces the packaged network by one that is sure of the place two crop pixels below."""
+    use_backend(monkeypatch, shift_backend)
 
 
 @pytest.fixture
@@ -59,11 +61,20 @@ def identity(monkeypatch: pytest.MonkeyPatch) -> None:
     use_backend(monkeypatch, identity_backend)
 
 
-def use_backend(monkeypatch: pytest.MonkeyPatch, backend: Backend) -> None:
-    def load(*_: object, **__: object) -> Refiner:
-        return Refiner(backend, posefix.load_skeleton("posefix19"), (144, 192), flip_test=False)
+def shift_backend(images: np.ndarray, keypoints: np.ndarray, weights: np.ndarray) -> Evidence:
+    unsure = np.zeros(weights.shape, dtype=np.float32)
+    sure = identity_backend(images, keypoints + np.array([0, 2], dtype=np.float32), weights)
+    return replace(sure, given_similarity=unsure, given_vicinity=unsure)
 
-    monkeypatch.setattr(Refiner, "from_pretrained", load)
+
+def use_backend(patch: pytest.MonkeyPatch, backend: Backend, calibration: Calibration | None = None) -> None:
+    def load(*_: object, caution: float = 0.0, scores: Scores = "input", **__: object) -> Refiner:
+        skeleton = posefix.load_skeleton("posefix19")
+        return Refiner(
+            backend, skeleton, (144, 192), calibration=calibration, caution=caution, looks=1, scores=scores
+        )
+
+    patch.setattr(Refiner, "from_pretrained", load)
 
 
 def row(image_id: object, seed: int) -> dict[str, object]:
@@ -194,6 +205,51 @@ def test_unreadable_photos_stop_by_default(run: Run, results: Path, photos: Path
     assert not (tmp_path / "out.json").exists()
 
 
+@pytest.mark.usefixtures("shift")
+@pytest.mark.parametrize(("caution", "moved"), [("-1", 68), ("0.5", 68), ("1", 0)])
+def test_caution_keeps_what_it_is_not_worth_to_move(
+    caution: str, moved: int, run: Run, results: Path, photos: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.json"
+    command = ["refine", results, "--images", photos, "-o", output, "--layout", "coco17"]
+    code, out, _ = run(*command, "--caution", caution)
+    assert code == 0
+    assert f"4 of 4 people refined: {moved} keypoints moved" in out
+    assert (json.loads(results.read_text()) == json.loads(output.read_text())) == (moved == 0)
+
+
+@pytest.mark.parametrize(("scores", "value"), [("model", 0.5), ("product", 0.25)])
+def test_scores_of_the_model_are_written(
+    scores: str,
+    value: float,
+    run: Run,
+    results: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
+    use_backend(monkeypatch, shift_backend, Calibration(*[even] * 6))
+    output = tmp_path / "out.json"
+    command = ["refine", results, "--images", photos, "-o", output, "--layout", "coco17"]
+    assert run(*command, "--scores", scores)[0] == 0
+    for entry in json.loads(output.read_text()):
+        assert entry["keypoints"][2::3] == [value] * 17
+        assert entry["score"] == value
+
+
+@pytest.mark.usefixtures("shift")
+def test_scores_of_a_model_that_has_none_are_a_fault_before_photos_are_read(
+    run: Run, results: Path, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "im00001.png").write_bytes(b"not a photo")
+    command = ["refine", results, "--images", photos, "-o", tmp_path / "out.json", "--layout", "coco17"]
+    code, out, err = run(*command, "--scores", "model")
+    assert (code, out) == (2, "")
+    assert "needs a model with a calibration" in err
+    assert "im00001" not in err
+
+
 @pytest.mark.usefixtures("identity")
 def test_oks_nms_drops_a_repeated_pose(run: Run, photos: Path, tmp_path: Path) -> None:
     results, output = tmp_path / "twice.json", tmp_path / "out.json"
@@ -215,6 +271,8 @@ FAULTS = {
     "an unknown choice": (["--missing", "guess"], "guess"),
     "an unknown option": (["--layuot", "coco17"], "--layout"),
     "a threshold above one": (["--oks-nms", "90"], "--oks-nms"),
+    "a caution above one": (["--caution", "2"], "caution: expected a number from -1 to 1, got 2.0"),
+    "unknown scores": (["--scores", "guess"], "guess"),
 }
 
 
@@ -313,7 +371,10 @@ def test_faults_of_the_demo(options: list[str], run: Run) -> None:
     assert run("demo", *options)[0] == 2
 
 
-@pytest.mark.parametrize("command", [["train", "small"], ["export", "runs/small"]])
+@pytest.mark.parametrize(
+    "command",
+    [["train", "small"], ["calibrate", "runs/small", "--recipe", "small"], ["export", "runs/small"]],
+)
 def test_training_without_pytorch_names_the_extra(
     command: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """The demo's photo, pose and table."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from posefix.decoding import Evidence
 from posefix.demo import KeypointChange, packaged_scene, read_scene, refine_scene
 from posefix.errors import InputError
 from posefix.images import decode_image
@@ -19,11 +21,14 @@ COCO = load_skeleton("coco17")
 
 
 def refiner(backend: Backend = identity_backend) -> Refiner:
-    return Refiner(backend, load_skeleton("posefix19"), (144, 192))
+    return Refiner(backend, load_skeleton("posefix19"), (144, 192), looks=1)
 
 
-def shift_backend(images: Any, keypoints: Any, weights: Any) -> Any:
-    return keypoints + np.array([0, 4], np.float32)
+def shift_backend(images: Any, keypoints: Any, weights: Any) -> Evidence:
+    """Is sure of the place four crop pixels below."""
+    unsure = np.zeros(weights.shape, np.float32)
+    sure = identity_backend(images, keypoints + np.array([0, 4], np.float32), weights)
+    return replace(sure, given_similarity=unsure, given_vicinity=unsure)
 
 
 @pytest.fixture
@@ -81,6 +86,7 @@ def test_ones_own_photo_takes_its_rows_of_the_results(own: tuple[Path, Path]) ->
     assert len(refined.changes()) == 17
     assert isinstance(refined.changes()[0], KeypointChange)
     assert refined.changes()[0].before is None
+    assert all(change.moved > 0 for change in refined.changes())
     assert " ".join(refined.summary().split()).startswith(
         "2 people, medians, coco17, photo of 70 x 90 pixels keypoint moved nose"
     )

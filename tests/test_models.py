@@ -10,7 +10,7 @@ from posefix.errors import InputError
 from posefix.models import ONNX_FILE, load_model, model_names
 from posefix.skeletons import load_skeleton
 
-DESCRIPTION = {"format": 1, "name": "tiny", "skeleton": "posefix19", "input_size_wh": [144, 192], "other": 1}
+DESCRIPTION = {"format": 2, "name": "tiny", "skeleton": "posefix19", "input_size_wh": [144, 192], "other": 1}
 
 
 def folder(path: Path, **changes: Any) -> Path:
@@ -22,6 +22,12 @@ def test_a_description_is_read(tmp_path: Path) -> None:
     model = load_model(folder(tmp_path))
     assert (model.name, model.input_size_wh, model.folder) == ("tiny", (144, 192), tmp_path)
     assert model.skeleton == load_skeleton("posefix19")
+    assert (model.network, model.decoder, model.calibration) == ({}, "expected_similarity", {})
+
+
+def test_the_network_says_how_its_heatmaps_are_read(tmp_path: Path) -> None:
+    model = load_model(folder(tmp_path, network={"decoder": "soft_argmax"}, calibration={"own": 1}))
+    assert (model.decoder, model.calibration) == ("soft_argmax", {"own": 1})
 
 
 def test_a_skeleton_of_ones_own_lies_beside_it(tmp_path: Path) -> None:
@@ -38,7 +44,10 @@ def test_packaged_models_have_names_and_load() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, r"model\.json: format: expected 1, got 2"),
+        ({"format": 1}, r"model\.json: format: expected 2, got 1"),
+        ({"format": None}, r"model\.json: format: expected 2, got None"),
+        ({"network": {"decoder": "mode"}}, r"model\.json: decoder: expected soft_argmax or .*, got 'mode'"),
+        ({"network": {"decoder": None}}, "decoder: expected .*, got None"),
         ({"skeleton": None}, r"model\.json: skeleton: expected the name"),
         ({"skeleton": "posefix91"}, "posefix91"),
         ({"input_size_wh": [144]}, r"model\.json: input_size_wh: expected \[width, height\]"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from posefix.decoding import DecoderName
 from posefix.errors import InputError
 from posefix.files import read_json
 from posefix.skeletons import Skeleton, load_skeleton
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION_FILE = "model.json"
 ONNX_FILE = "model.onnx"
 WEIGHTS_FILE = "model.safetensors"
@@ -20,7 +21,7 @@ PACKAGED_MODELS = Path(__file__).parent / "data" / "models"
 
 # Names in the graph of `ONNX_FILE`.
 INPUTS = ("image", "keypoints", "weights")
-OUTPUT = "refined"
+OUTPUT = "heatmaps"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Model:
         skeleton: The keypoints that the model knows, in the order of its channels.
         input_size_wh: Width and height of the crops it takes, pixels.
         network: Shape of the network, for PyTorch; empty if the description does not say it.
+        decoder: How coordinates are read off its heatmaps.
+        calibration: What turns its evidence into probabilities (`posefix.refine.decision`); empty for none.
     """
 
     folder: Path
@@ -40,6 +43,8 @@ class Model:
     skeleton: Skeleton
     input_size_wh: tuple[int, int]
     network: Mapping[str, Any]
+    decoder: DecoderName
+    calibration: Mapping[str, Any]
 
     def file(self, name: str) -> Path:
         """A file of the folder, `ONNX_FILE` or `WEIGHTS_FILE`.
@@ -86,12 +91,17 @@ def load_model(name_or_folder: str | Path) -> Model:
             f"{path}: expected a JSON object, got {type(description).__name__}; export the model again"
         )
     _check_format(description, path)
+    for name in ("network", "calibration"):
+        if not isinstance(description.get(name, {}), dict):
+            raise InputError(f"{path}: {name}: expected a JSON object; export the model again")
     return Model(
         folder=folder,
         name=str(description.get("name", folder.name)),
         skeleton=_skeleton(description, path),
         input_size_wh=_input_size(description, path),
         network=description.get("network", {}),
+        decoder=_decoder(description, path),
+        calibration=description.get("calibration", {}),
     )
 
 
@@ -110,6 +120,13 @@ def _skeleton(description: Mapping[str, Any], path: Path) -> Skeleton:
         raise InputError(f"{path}: skeleton: expected the name or the file of a skeleton, got {name!r}")
     beside = path.parent / name
     return load_skeleton(beside if beside.is_file() else name)
+
+
+def _decoder(description: Mapping[str, Any], path: Path) -> DecoderName:
+    name: DecoderName = description.get("network", {}).get("decoder", "expected_similarity")
+    if name not in get_args(DecoderName):
+        raise InputError(f"{path}: decoder: expected {' or '.join(get_args(DecoderName))}, got {name!r}")
+    return name
 
 
 def _input_size(description: Mapping[str, Any], path: Path) -> tuple[int, int]:

@@ -12,10 +12,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
 from posefix.errors import InputError  # noqa: E402
-from posefix.models import load_model  # noqa: E402
+from posefix.models import ONNX_FILE, load_model  # noqa: E402
 from posefix.nn.backbones import Backbone, load_backbone_weights  # noqa: E402
 from posefix.nn.checkpoint import load_network, save_network  # noqa: E402
-from posefix.nn.export import example_inputs, export_model  # noqa: E402
+from posefix.nn.export import TOLERANCE, example_inputs, export_model  # noqa: E402
+from posefix.nn.heatmaps import soft_argmax  # noqa: E402
 from posefix.nn.losses import integral_loss  # noqa: E402
 from posefix.nn.model import ModelConfig, RefinementNetwork  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
@@ -40,7 +41,6 @@ def test_output_shapes(config: ModelConfig) -> None:
     width, height = config.input_size_wh
     stride = config.heatmap_stride
     assert network(*inputs).shape == (2, 17, height // stride, width // stride)
-    assert network.refine(*inputs).shape == (2, 17, 2)
     assert stride == 4
 
 
@@ -114,36 +114,50 @@ def test_overfits_four_people() -> None:
         optimiser.zero_grad()
         integral_loss(logits, target, torch.ones(4, 17, dtype=torch.bool), 4)["total"].backward()
         optimiser.step()
-    refined = network.decode(logits.detach())
+    refined = soft_argmax(logits.detach(), TINY.heatmap_stride)
     assert float((refined - target).norm(dim=-1).mean()) < 1.0
 
 
 def test_batched_equals_single() -> None:
     network = RefinementNetwork(TINY, COCO).eval()
     inputs = example_inputs(network, batch=3)
-    batched = network.refine(*inputs)
+    batched = network(*inputs)
     for index in range(3):
-        single = network.refine(*(value[index : index + 1] for value in inputs))
+        single = network(*(value[index : index + 1] for value in inputs))
         torch.testing.assert_close(batched[index : index + 1], single, atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize(
-    "config", [TINY, replace(TINY, decoder="expected_similarity")], ids=["mean", "similarity"]
-)
-def test_saved_loaded_and_exported_networks_agree(config: ModelConfig, tmp_path: Path) -> None:
-    from posefix.refine.refiner import Refiner
+def test_without_pose_input_the_photo_alone_counts() -> None:
+    image, keypoints, weights = example_inputs(RefinementNetwork(TINY, COCO), batch=2)
+    for pose_input in (True, False):
+        network = RefinementNetwork(replace(TINY, pose_input=pose_input), COCO).eval()
+        here = network(image, keypoints, weights)
+        there = network(image, keypoints.flip(0) / 2, 1 - weights)
+        assert torch.equal(here, there) is not pose_input
+        assert not torch.equal(here, network(image.flip(0), keypoints, weights))
+
+
+def test_saved_loaded_and_exported_networks_agree(tmp_path: Path) -> None:
+    from posefix.refine.backends import OnnxNetwork, TorchNetwork
 
     torch.manual_seed(0)
-    network = RefinementNetwork(config, COCO).eval()
+    network = RefinementNetwork(replace(TINY, decoder="expected_similarity"), COCO).eval()
     save_network(network, "coco17", tmp_path, "tiny", {})
-    inputs = example_inputs(network, batch=2)
-    with torch.no_grad():
-        loaded = load_network(load_model(tmp_path)).refine(*inputs)
-        torch.testing.assert_close(loaded, network.refine(*inputs), atol=0.1, rtol=0)
-    assert export_model(tmp_path, tmp_path / "exported") < 0.05
-    refiner = Refiner.from_pretrained(tmp_path / "exported", device="cpu")
-    exported = refiner.backend(*(value.numpy() for value in inputs))
-    torch.testing.assert_close(torch.from_numpy(exported), loaded, atol=0.05, rtol=0)
+    loaded = load_network(load_model(tmp_path))
+    assert export_model(tmp_path, tmp_path / "exported") < TOLERANCE
+    exported = load_model(tmp_path / "exported")
+    assert exported.decoder == "expected_similarity"
+    for batch in (1, 3):
+        inputs = example_inputs(network, batch)
+        with torch.no_grad():
+            logits = loaded(*inputs)
+            torch.testing.assert_close(
+                logits, network(*inputs), atol=0.05, rtol=0
+            )  # weights in half precision
+        arrays = [value.numpy() for value in inputs]
+        runtime = OnnxNetwork(exported.file(ONNX_FILE), threads=1)(*arrays)
+        torch.testing.assert_close(torch.from_numpy(runtime), logits, atol=TOLERANCE, rtol=0)
+        torch.testing.assert_close(TorchNetwork(loaded)(*arrays), logits)
 
 
 def test_torchvision_weights_fill_the_backbone(shared_data: Path) -> None:

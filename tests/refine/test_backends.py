@@ -1,57 +1,112 @@
-"""ONNX Runtime and PyTorch behind one call."""
+"""ONNX Runtime and PyTorch behind one call, and the mean with the mirrored crop."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 import pytest
 
+from posefix.decoding import Decoder, Evidence
 from posefix.errors import InputError
+from posefix.geometry import flip_keypoints
 from posefix.models import load_model
 from posefix.refine import backends
 from posefix.refine.backends import (
-    Backend,
-    OnnxBackend,
-    TorchBackend,
-    flip_averaged,
+    HeatmapBackend,
+    Network,
+    OnnxNetwork,
+    TorchNetwork,
     identity_backend,
     open_backend,
 )
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import load_skeleton
 
+Array = npt.NDArray[Any]
 MODEL = load_skeleton("posefix19")
+SIZE_WH = (144, 192)
+X = ((np.arange(36) + 0.5) * 4 - 0.5).astype(np.float32)
+Y = ((np.arange(48) + 0.5) * 4 - 0.5).astype(np.float32)
+RNG = np.random.default_rng(0)
 BATCH = (
     np.full((2, 192, 144, 3), 10, np.uint8),
-    np.random.default_rng(0).uniform(0, 100, (2, 19, 2)).astype(np.float32),
+    RNG.uniform(20, 120, (2, 19, 2)).astype(np.float32),
     np.ones((2, 19), np.float32),
 )
 
 
-def write_graph(path: Path, num_keypoints: int = 19, output: str = "refined") -> Path:
-    """A graph that adds a tenth of the crop's mean brightness to the keypoints that are there."""
+def peaks(places: Array) -> Array:
+    """Logits (B, K, 48, 36) whose heatmaps are Gaussians of 5 crop pixels about places (B, K, 2)."""
+    x, y = X - places[..., :1], Y - places[..., 1:]
+    logits: Array = -(y[..., :, None] ** 2 + x[..., None, :] ** 2) / 50
+    return logits
+
+
+def darkening(images: Array, keypoints: Array, weights: Array) -> Array:
+    """A network: peaks below the keypoints by a tenth of the mean brightness, at the place of absent ones."""
+    step = images.mean(axis=(1, 2, 3), dtype=np.float32)[:, None] * weights
+    return peaks(keypoints + step[..., None] * np.array([0, 0.1], np.float32))
+
+
+def lopsided(images: Array, keypoints: Array, weights: Array) -> Array:
+    """A network that treats left and right differently, in the crop and in the body."""
+    lightness = images.mean(axis=3, dtype=np.float32)[:, ::4, ::4] / 32
+    slopes = np.linspace(-0.05, 0.1, keypoints.shape[1], dtype=np.float32)[:, None, None]
+    logits = peaks(keypoints + np.array([7, 3], np.float32)) * weights[..., None, None]
+    return np.asarray(logits + lightness[:, None] + slopes * np.arange(36, dtype=np.float32))
+
+
+def backend(network: Network, **options: Any) -> HeatmapBackend:
+    return HeatmapBackend(network, Decoder(MODEL, SIZE_WH), MODEL.flip_index, **options)
+
+
+def random_batch(count: int = 3) -> tuple[Array, Array, Array]:
+    """Some keypoints lie outside the crop, some are absent."""
+    rng = np.random.default_rng(1)
+    weights = (rng.random((count, 19)) > 0.2).astype(np.float32)
+    keypoints = rng.uniform(-10, 150, (count, 19, 2)).astype(np.float32) * weights[..., None]
+    return rng.integers(0, 256, (count, 192, 144, 3), dtype=np.uint8), keypoints, weights
+
+
+def write_graph(path: Path, num_keypoints: int = 19, output: str = "heatmaps") -> Path:
+    """The graph of `darkening`."""
     onnx = pytest.importorskip("onnx")
     helper, types = onnx.helper, onnx.TensorProto
     nodes = [
         helper.make_node("Cast", ["image"], ["pixels"], to=types.FLOAT),
         helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2, 3], keepdims=0),
-        helper.make_node("Mul", ["mean", "tenth"], ["shift"]),
-        helper.make_node("Unsqueeze", ["shift", "last"], ["column"]),
-        helper.make_node("Mul", ["column", "weights"], ["moves"]),
-        helper.make_node("Unsqueeze", ["moves", "last"], ["step"]),
-        helper.make_node("Add", ["keypoints", "step"], [output]),
+        helper.make_node("Mul", ["mean", "tenth"], ["tenths"]),
+        helper.make_node("Unsqueeze", ["tenths", "one"], ["step"]),
+        helper.make_node("Mul", ["step", "weights"], ["steps"]),
+        helper.make_node("Unsqueeze", ["steps", "two"], ["down"]),
+        helper.make_node("Split", ["keypoints"], ["across", "along"], axis=2),
+        helper.make_node("Add", ["along", "down"], ["below"]),
+        helper.make_node("Sub", ["columns", "across"], ["x"]),
+        helper.make_node("Sub", ["rows", "below"], ["y"]),
+        helper.make_node("Mul", ["x", "x"], ["x_squared"]),
+        helper.make_node("Mul", ["y", "y"], ["y_squared"]),
+        helper.make_node("Unsqueeze", ["x_squared", "two"], ["row"]),
+        helper.make_node("Unsqueeze", ["y_squared", "three"], ["column"]),
+        helper.make_node("Add", ["row", "column"], ["squared"]),
+        helper.make_node("Mul", ["squared", "scale"], [output]),
     ]
     inputs = [
         helper.make_tensor_value_info("image", types.UINT8, ["batch", 192, 144, 3]),
         helper.make_tensor_value_info("keypoints", types.FLOAT, ["batch", num_keypoints, 2]),
         helper.make_tensor_value_info("weights", types.FLOAT, ["batch", num_keypoints]),
     ]
-    outputs = [helper.make_tensor_value_info(output, types.FLOAT, ["batch", num_keypoints, 2])]
+    outputs = [helper.make_tensor_value_info(output, types.FLOAT, ["batch", num_keypoints, 48, 36])]
+    axes = {"one": 1, "two": 2, "three": 3}
     constants = [
         helper.make_tensor("tenth", types.FLOAT, [], [0.1]),
-        helper.make_tensor("last", types.INT64, [1], [-1]),
+        helper.make_tensor("scale", types.FLOAT, [], [-1 / 50]),
+        helper.make_tensor("columns", types.FLOAT, [36], X),
+        helper.make_tensor("rows", types.FLOAT, [48], Y),
+        *(helper.make_tensor(name, types.INT64, [1], [axis]) for name, axis in axes.items()),
     ]
     graph = helper.make_graph(nodes, "tiny", inputs, outputs, constants)
     opsets = [helper.make_opsetid("", 17)]
@@ -60,18 +115,19 @@ def write_graph(path: Path, num_keypoints: int = 19, output: str = "refined") ->
 
 
 def model_folder(path: Path) -> Path:
-    description = {"format": 1, "name": "tiny", "skeleton": "posefix19", "input_size_wh": [144, 192]}
+    description = {"format": 2, "name": "tiny", "skeleton": "posefix19", "input_size_wh": [144, 192]}
     (path / "model.json").write_text(json.dumps(description), encoding="utf-8")
     return path
 
 
 def test_a_graph_runs_on_batches_of_any_size(tmp_path: Path) -> None:
-    backend = OnnxBackend(write_graph(tmp_path / "model.onnx"), threads=1)
-    assert backend.num_keypoints() == 19
-    for size in (1, 2, 0):
-        images, keypoints, weights = BATCH
-        refined = backend(images[:size], keypoints[:size], weights[:size])
-        assert np.allclose(refined, keypoints[:size] + 1)
+    network = OnnxNetwork(write_graph(tmp_path / "model.onnx"), threads=1)
+    assert network.num_keypoints() == 19
+    for size in (1, 3, 0):
+        images, keypoints, weights = (array[:size] for array in random_batch())
+        logits = network(images, keypoints, weights)
+        assert logits.shape == (size, 19, 48, 36)
+        np.testing.assert_allclose(logits, darkening(images, keypoints, weights), atol=1e-2)
 
 
 def test_a_model_folder_refines(tmp_path: Path) -> None:
@@ -79,7 +135,10 @@ def test_a_model_folder_refines(tmp_path: Path) -> None:
     refiner = Refiner.from_pretrained(tmp_path, device="cpu", threads=1)
     keypoints = np.random.default_rng(1).uniform(0, 50, (1, 17, 2))
     refined = refiner(np.full((60, 60, 3), 255, np.uint8), keypoints, skeleton="coco17")
+    # The network prefers places below those that were given, by 25 crop pixels.
     assert refined.moved.all()
+    assert (refined.keypoints - keypoints)[..., 1].min() > 1
+    assert np.isnan(refined.confidence).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a graph", b"\x08\x07"])
@@ -87,19 +146,19 @@ def test_a_file_that_is_no_graph_is_an_error(content: bytes, tmp_path: Path) -> 
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"model\.onnx: "):
-        OnnxBackend(path)
+        OnnxNetwork(path)
 
 
 def test_a_truncated_graph_is_an_error(tmp_path: Path) -> None:
     path = write_graph(tmp_path / "model.onnx")
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match=r"model\.onnx: cannot be loaded"):
-        OnnxBackend(path)
+        OnnxNetwork(path)
 
 
 def test_a_graph_with_other_names_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected a graph with inputs .* and output 'refined'"):
-        OnnxBackend(write_graph(tmp_path / "model.onnx", output="result"))
+    with pytest.raises(InputError, match=r"expected a graph with inputs .* and output 'heatmaps'"):
+        OnnxNetwork(write_graph(tmp_path / "model.onnx", output="result"))
 
 
 def test_a_graph_of_another_skeleton_is_an_error(tmp_path: Path) -> None:
@@ -114,29 +173,29 @@ def test_a_device_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pyt
     path = write_graph(model_folder(tmp_path) / "model.onnx")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(InputError, match="device: 'cuda' needs PyTorch with CUDA, or onnxruntime-gpu"):
-        OnnxBackend(path, device="cuda")
+        OnnxNetwork(path, device="cuda")
 
 
 def test_auto_takes_the_graph_where_there_is_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backends, "_cuda_is_there", lambda: False)
     write_graph(model_folder(tmp_path) / "model.onnx")
-    assert isinstance(open_backend(load_model(tmp_path)), OnnxBackend)
+    assert isinstance(opened(tmp_path), OnnxNetwork)
 
 
 def test_auto_takes_pytorch_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
     devices: list[str] = []
 
-    def open_torch(network: object, device: str) -> Backend:
+    def open_torch(network: object, device: str) -> Network:
         devices.append(device)
-        return identity_backend
+        return darkening
 
     write_graph(model_folder(tmp_path) / "model.onnx")
     (tmp_path / "model.safetensors").touch()
     monkeypatch.setattr(backends, "_cuda_is_there", lambda: True)
     monkeypatch.setattr(backends, "_load_network", lambda model: "network")
-    monkeypatch.setattr(backends, "TorchBackend", open_torch)
-    assert open_backend(load_model(tmp_path)) is identity_backend
+    monkeypatch.setattr(backends, "TorchNetwork", open_torch)
+    assert opened(tmp_path) is darkening
     assert devices == ["cuda"]
 
 
@@ -146,37 +205,143 @@ def test_pytorch_without_timm_is_not_taken(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "model.safetensors").touch()
     monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/nvidia-smi")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "timm" else name)
-    assert isinstance(open_backend(load_model(tmp_path)), OnnxBackend)
+    assert isinstance(opened(tmp_path), OnnxNetwork)
     with pytest.raises(InputError, match=r"pip install 'posefix\[train\]'"):
         open_backend(load_model(tmp_path), device="cuda")
 
 
 def test_threads_are_counted_from_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="threads: expected 1 or more, got 0"):
-        OnnxBackend(write_graph(tmp_path / "model.onnx"), threads=0)
+        OnnxNetwork(write_graph(tmp_path / "model.onnx"), threads=0)
+
+
+def opened(folder: Path) -> Network:
+    return backends._open_network(load_model(folder), device="auto", threads=1)
 
 
 def test_pytorch_runs_a_network() -> None:
     torch = pytest.importorskip("torch")
 
-    class Network(torch.nn.Module):  # type: ignore[misc,name-defined]
-        def refine(self, image: Any, keypoints: Any, weights: Any) -> Any:
+    class Darkening(torch.nn.Module):  # type: ignore[misc,name-defined]
+        def forward(self, image: Any, keypoints: Any, weights: Any) -> Any:
             assert image.dtype == torch.uint8
-            return keypoints + image.float().mean((1, 2, 3))[:, None, None] / 10
+            return torch.from_numpy(darkening(image.numpy(), keypoints.numpy(), weights.numpy()))
 
-    backend = TorchBackend(Network())
-    assert np.allclose(backend(*BATCH), BATCH[1] + 1)
-    assert np.allclose(flip_averaged(backend, MODEL.flip_index)(*BATCH), BATCH[1] + [0, 1], atol=1e-4)
+    network, batch = TorchNetwork(Darkening()), random_batch()
+    logits = network(*batch)
+    assert isinstance(logits, torch.Tensor)
+    np.testing.assert_allclose(logits.numpy(), darkening(*batch), atol=1e-3)
+    agree(backend(network)(*batch), backend(darkening)(*batch))
     with pytest.raises(InputError, match="device: 'toaster' is not usable here"):
-        TorchBackend(Network(), device="toaster")
+        TorchNetwork(Darkening(), device="toaster")
 
 
-def test_flip_averaging_calls_the_network_once() -> None:
-    calls: list[int] = []
+def test_a_graph_and_its_formula_give_the_same_evidence(tmp_path: Path) -> None:
+    write_graph(model_folder(tmp_path) / "model.onnx")
+    for flip_test in (True, False):
+        exported = open_backend(load_model(tmp_path), device="cpu", threads=1, flip_test=flip_test)
+        agree(exported(*random_batch()), backend(darkening, flip_test=flip_test)(*random_batch()))
 
-    def counting(images: Any, keypoints: Any, weights: Any) -> Any:
-        calls.append(len(images))
-        return keypoints
 
-    assert np.allclose(flip_averaged(counting, MODEL.flip_index)(*BATCH), BATCH[1], atol=1e-4)
-    assert calls == [4]
+def test_the_evidence_is_arrays_in_single_precision() -> None:
+    evidence = backend(darkening)(*BATCH)
+    np.testing.assert_allclose(evidence.keypoints, BATCH[1] + [0, 1], atol=0.05)
+    assert (evidence.similarity > evidence.given_similarity).all()
+    assert (evidence.vicinity > evidence.similarity).all()
+    for field in dataclasses.fields(evidence):
+        value = getattr(evidence, field.name)
+        assert isinstance(value, np.ndarray)
+        assert value.dtype == np.float32
+
+
+def test_the_mirrored_pass_sees_the_mirrored_crop_with_exchanged_sides() -> None:
+    seen: list[tuple[Array, Array, Array]] = []
+
+    def spy(images: Array, keypoints: Array, weights: Array) -> Array:
+        seen.append((images, keypoints, weights))
+        return darkening(images, keypoints, weights)
+
+    crops, given, there = random_batch(2)
+    there[:] = 1
+    there[0, MODEL.index("left_wrist")] = 0
+    backend(spy)(crops, given, there)
+    ((images, keypoints, weights),) = seen  # the network is called once
+    assert np.array_equal(images, np.concatenate([crops, crops[:, :, ::-1]]))
+    assert np.array_equal(keypoints[:2], given)
+    left, right = MODEL.index("left_knee"), MODEL.index("right_knee")
+    assert np.allclose(keypoints[2, left], [143 - given[0, right, 0], given[0, right, 1]], atol=1e-4)
+    assert np.argwhere(weights == 0).tolist() == [
+        [0, MODEL.index("left_wrist")],
+        [2, MODEL.index("right_wrist")],
+    ]
+    assert images.dtype == np.uint8
+    assert keypoints.dtype == weights.dtype == np.float32
+    seen.clear()
+    backend(spy, flip_test=False)(crops, given, there)
+    assert [len(images) for images, _, _ in seen] == [2]
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_a_mirrored_photo_gives_the_mirrored_evidence(kind: str) -> None:
+    """With flip averaging a network that prefers one side no longer does."""
+    images, keypoints, weights = random_batch()
+    flip = MODEL.flip_index
+    mirrored = (
+        np.ascontiguousarray(images[:, :, ::-1]),
+        flip_keypoints(keypoints.astype(np.float64), 144, flip).astype(np.float32),
+        weights[:, flip],
+    )
+    network = as_torch(lopsided) if kind == "torch" else lopsided
+    plain, other = backend(network)(images, keypoints, weights), backend(network)(*mirrored)
+    back = dataclasses.replace(
+        other,
+        **{name: getattr(other, name)[:, flip] for name in EVIDENCE_OF_PLACES},
+        keypoints=flip_keypoints(other.keypoints.astype(np.float64), 144, flip),
+    )
+    agree(back, plain)
+    alone = backend(network, flip_test=False)
+    one_sided = flip_keypoints(alone(*mirrored).keypoints.astype(np.float64), 144, flip)
+    assert np.abs(one_sided - alone(images, keypoints, weights).keypoints).max() > 5
+
+
+def test_flip_averaging_is_the_mean_of_two_heatmaps() -> None:
+    """Two peaks three pixels to either side become one, less sharp, between them."""
+
+    def aside(images: Array, keypoints: Array, weights: Array) -> Array:
+        return peaks(keypoints + np.array([3, 0], np.float32))
+
+    evidence = backend(aside)(*BATCH)
+    hips = [MODEL.index(name) for name in ("left_hip", "right_hip")]
+    assert np.allclose(evidence.keypoints[:, hips], BATCH[1][:, hips], atol=0.1)
+    alone = backend(aside, flip_test=False)(*BATCH)
+    assert np.allclose(alone.keypoints[:, hips], BATCH[1][:, hips] + [3, 0], atol=0.1)
+    assert (alone.similarity[:, hips] > evidence.similarity[:, hips]).all()
+
+
+def test_batches_give_what_single_people_give() -> None:
+    batch = random_batch(4)
+    whole = backend(lopsided)(*batch)
+    for row in range(4):
+        single = backend(lopsided)(*(array[[row]] for array in batch))
+        agree(single, Evidence(*(getattr(whole, name)[[row]] for name in ("keypoints", *EVIDENCE_OF_PLACES))))
+
+
+def test_the_identity_is_as_sure_of_the_one_place_as_of_the_other() -> None:
+    evidence = identity_backend(*BATCH)
+    assert np.array_equal(evidence.keypoints, BATCH[1])
+    assert np.array_equal(evidence.similarity, evidence.given_similarity)
+    assert np.array_equal(evidence.vicinity, evidence.given_vicinity)
+
+
+EVIDENCE_OF_PLACES = ("similarity", "vicinity", "given_similarity", "given_vicinity")
+
+
+def agree(found: Evidence, expected: Evidence) -> None:
+    np.testing.assert_allclose(found.keypoints, expected.keypoints, atol=0.02)
+    for name in EVIDENCE_OF_PLACES:
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-3)
+
+
+def as_torch(network: Network) -> Network:
+    torch = pytest.importorskip("torch")
+    return lambda *arrays: torch.from_numpy(network(*arrays))

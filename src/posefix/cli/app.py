@@ -12,7 +12,7 @@ from posefix.cli.demo import demo
 from posefix.cli.evaluate import evaluate
 from posefix.cli.refine import refine
 from posefix.cli.skeleton import skeleton
-from posefix.cli.training import export, synthesize, train
+from posefix.cli.training import calibrate, export, synthesize, train
 from posefix.errors import InputError
 
 EXIT_INPUT_ERROR = 2
@@ -25,7 +25,7 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
-for command in (demo, refine, evaluate, skeleton, synthesize, train, export):
+for command in (demo, refine, evaluate, skeleton, synthesize, train, calibrate, export):
     app.command(command)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from posefix.poses import Poses
     from posefix.refine.refiner import Refiner
     from posefix.refine.results import Refinement
+    from posefix.refine.scores import Scores
     from posefix.skeletons import Skeleton
 
 EXIT_PHOTOS_FAILED = 3
@@ -47,6 +48,8 @@ class OutputOptions:
     """Keypoints missing in the input: fill in what the model sees, or keep them missing."""
     update_boxes: Annotated[bool, Parameter(negative=())] = False
     """Rewrite each row's `bbox` to fit the refined keypoints."""
+    scores: Literal["input", "model", "product"] = "input"
+    """Scores of the output: the estimator's, the model's confidence and expected OKS, or their product."""
     oks_nms: float | None = None
     """Drop the lower-scored of two poses of one photo whose OKS is above this threshold, such as 0.9."""
 
@@ -60,10 +63,14 @@ class ModelOptions:
     """A packaged model's name, or a model folder."""
     flip: bool = True
     """Average with the mirrored photo: half as fast, a little more accurate."""
+    caution: float = 0.0
+    """Gain in keypoint similarity (0 to 1) that a move must promise: 0 moves on any gain, 1 never, -1 always."""
     device: str = "auto"
     """auto, cpu, cuda, or another device of PyTorch."""
     threads: int | None = None
     """Threads of the network on the CPU; one for each core by default."""
+    looks: int = 2
+    """Looks at a person at most: a pose that changed much is looked at again, in its new crop."""
     batch_size: int = 32
     """People refined at once."""
 
@@ -105,7 +112,7 @@ def refine(
     _check_suppression(writing.oks_nms, file.poses.skeleton)
     boxes = read_boxes(reading.boxes, file.poses.image_ids) if reading.boxes else None
     photos = _find_photos(file.poses, images, reading.annotations)
-    refiner = _load_refiner(running)
+    refiner = _load_refiner(running, writing.scores)
     with ProgressBar("people") as progress:
         refinement = refiner.refine(
             file.poses,
@@ -142,13 +149,19 @@ def _find_photos(poses: Poses, folder: Path, annotations: Path | None) -> dict[I
     return find_images(poses.image_ids, folder, names)
 
 
-def _load_refiner(options: ModelOptions) -> Refiner:
+def _load_refiner(options: ModelOptions, scores: Scores) -> Refiner:
     from posefix.refine.refiner import Refiner
 
     refiner = Refiner.from_pretrained(
-        options.model, device=options.device, threads=options.threads, batch_size=options.batch_size
+        options.model,
+        device=options.device,
+        threads=options.threads,
+        batch_size=options.batch_size,
+        flip_test=options.flip,
+        caution=options.caution,
+        scores=scores,
     )
-    return replace(refiner, flip_test=options.flip)
+    return replace(refiner, looks=options.looks)
 
 
 def _rows(file: ResultsFile, poses: Poses, options: OutputOptions) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`posefix synthesize`, `posefix train`, `posefix export`: thin doors to the rooms that need PyTorch."""
+"""`posefix synthesize`, `train`, `calibrate`, `export`: thin doors to the rooms that need PyTorch."""
 
 from __future__ import annotations
 
@@ -36,17 +36,47 @@ def train(
 
     config = load_recipe(recipe, dict(map(_pair, settings or [])))
     folder = output or Path("runs") / config.name
+    epochs = config.optimiser.epochs
     with ProgressBar("training") as bar:
         written = run(
             config,
             folder,
             resume=resume,
             device=device,
-            on_step=lambda epoch, done, steps, loss: bar(done, steps, f"epoch {epoch}, loss {loss:.3f}"),
+            on_step=lambda epoch, done, steps, loss: bar(
+                done, steps, f"epoch {epoch} of {epochs}, loss {loss:.3f}"
+            ),
             on_epoch=_print_epoch,
         )
     if written:
         print(f"model: {folder}")
+
+
+def calibrate(
+    model: Path,
+    /,
+    *,
+    recipe: str,
+    device: str = "auto",
+    settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+) -> None:
+    """Teach a trained model how far to trust itself, on the photos that its recipe holds out of training.
+
+    Without it the model gives no confidence, and its never-worse rule knows only its own heatmaps.
+
+    Args:
+        model: Folder of a trained model; its model.json gets the calibration.
+        recipe: The recipe it was trained with, with a share `data.held_out`.
+        device: auto, cpu or cuda.
+        settings: A change to the recipe, such as data.root=../data; may be given several times.
+    """
+    _require_pytorch("calibrate")
+    from posefix.training.calibration import calibrate as run
+    from posefix.training.config import load_recipe
+
+    config = load_recipe(recipe, dict(map(_pair, settings or [])))
+    run(config, model, device=device, on_pass=lambda line: print(line, flush=True))
+    print(f"calibrated: {model}")
 
 
 def export(
@@ -68,7 +98,7 @@ def export(
         difference = export_model(model, output or model)
     except ArithmeticError as error:
         raise InputError(f"{model}: {error}") from error
-    print(f"model: {output or model}\nlargest difference to PyTorch: {difference:.4f} px of the crop")
+    print(f"model: {output or model}\nlargest difference to PyTorch: {difference:.4f} logits")
 
 
 def synthesize(

@@ -1,9 +1,8 @@
-"""The refinement network (paper section 5): photo and input pose in, heatmap logits and coordinates out.
+"""The refinement network (paper section 5): photo and input pose in, heatmap logits out.
 
-The input pose is rendered inside the network and the coordinates are decoded inside it, so an exported graph takes and
-returns coordinates. A convolution over a concatenation is the sum of two convolutions; hence the paper's concatenation
-of photo and heatmaps is a first convolution widened by K input channels, and entering at a later stride is the same
-sum taken there.
+The input pose is rendered inside the network, so an exported graph takes coordinates. A convolution over a
+concatenation is the sum of two convolutions; hence the paper's concatenation of photo and heatmaps is a first
+convolution widened by K input channels, and entering at a later stride is the same sum taken there.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
+from posefix.decoding import DecoderName
 from posefix.errors import InputError
 from posefix.nn.backbones import Backbone
-from posefix.nn.decoders import Decoder, ExpectedSimilarity, SoftArgmax
 from posefix.nn.heatmaps import render_gaussians
 from posefix.skeletons import Skeleton
 
@@ -36,9 +35,11 @@ class ModelConfig:
         sigma: Standard deviation of the input Gaussians in crop pixels.
         pose_stride: Where the input heatmaps enter: 1 joins them to the photo as in the paper, 2 or 4 adds them to the
             backbone's first features of that stride, which costs less.
+        pose_input: Whether the network sees the input pose at all; without it this is IntegralPose (Sun et al. 2018),
+            the control that tells what the photo alone gives on the same boxes.
         deconvolution_channels: Channels of each upsampling layer.
         lateral: Add backbone features of the same stride to the upsampled ones.
-        decoder: How coordinates are read off the heatmaps, see `posefix.nn.decoders`.
+        decoder: How coordinates are read off the heatmaps, see `posefix.decoding`.
     """
 
     backbone: str = "resnet50"
@@ -46,9 +47,10 @@ class ModelConfig:
     input_size_wh: tuple[int, int] = (192, 256)
     sigma: float = 7.0
     pose_stride: int = 1
+    pose_input: bool = True
     deconvolution_channels: tuple[int, ...] = (256, 256, 256)
     lateral: bool = False
-    decoder: Decoder = "soft_argmax"
+    decoder: DecoderName = "soft_argmax"
 
     def __post_init__(self) -> None:
         if self.backbone_stride < 1 or any(
@@ -67,8 +69,10 @@ class ModelConfig:
             raise InputError(f"pose_stride must be 1, 2 or 4, got {self.pose_stride}")
         if self.sigma <= 0:
             raise InputError(f"sigma must be above 0, got {self.sigma}")
-        if self.decoder not in get_args(Decoder):
-            raise InputError(f"decoder must be one of {', '.join(get_args(Decoder))}, got {self.decoder!r}")
+        if self.decoder not in get_args(DecoderName):
+            raise InputError(
+                f"decoder must be one of {', '.join(get_args(DecoderName))}, got {self.decoder!r}"
+            )
 
     @property
     def heatmap_stride(self) -> int:
@@ -77,7 +81,7 @@ class ModelConfig:
 
 
 class RefinementNetwork(nn.Module):
-    """Backbone, deconvolutions (Xiao et al. 2018), heatmap logits, coordinates.
+    """Backbone, deconvolutions (Xiao et al. 2018), heatmap logits.
 
     Args:
         config: Shape of the network.
@@ -111,11 +115,6 @@ class RefinementNetwork(nn.Module):
         nn.init.kaiming_normal_(self.output.weight)
         assert self.output.bias is not None
         nn.init.zeros_(self.output.bias)
-        self.decode: nn.Module = (
-            SoftArgmax(config.heatmap_stride)
-            if config.decoder == "soft_argmax"
-            else ExpectedSimilarity(skeleton, config.input_size_wh, config.heatmap_stride)
-        )
 
     def forward(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> Tensor:
         """Heatmap logits (B, K, h, w) of a batch of poses.
@@ -129,17 +128,14 @@ class RefinementNetwork(nn.Module):
         pixels = (image.permute(0, 3, 1, 2).float() - self.mean) / self.std
         width, height = self.config.input_size_wh
         stride = self.config.pose_stride
+        if not self.config.pose_input:
+            weights = torch.zeros_like(weights)
         pose = render_gaussians(
             keypoints, weights, (width // stride, height // stride), stride, self.config.sigma
         )
         features = self.backbone(pixels, pose)
         logits: Tensor = self.output(self.head(features))
         return logits
-
-    def refine(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> Tensor:
-        """Refined keypoints (B, K, 2) in crop pixels; arguments as in `forward`."""
-        refined: Tensor = self.decode(self(image, keypoints, weights))
-        return refined
 
 
 class DeconvolutionHead(nn.Module):

@@ -1,26 +1,33 @@
-"""What runs the network: a plain callable, crops and poses in, poses out."""
+"""What runs the network: a plain callable, crops and poses in, refined places and their evidence out."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import array_api_compat
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
+from posefix.decoding import Decoder, Evidence, normalize
 from posefix.errors import InputError
 from posefix.geometry import flip_keypoints
 from posefix.models import INPUTS, ONNX_FILE, OUTPUT, WEIGHTS_FILE, Model
+from posefix.similarity import Array
 
 Float32Array = npt.NDArray[np.float32]
-Backend = Callable[[npt.NDArray[np.uint8], Float32Array, Float32Array], Float32Array]
+Network = Callable[[npt.NDArray[np.uint8], Float32Array, Float32Array], Array]
 """Called with crops (B, H, W, 3) uint8 RGB, keypoints (B, K, 2) in crop pixels and their weights (B, K) from
-0, absent, to 1; returns the refined keypoints (B, K, 2) in crop pixels. B varies between calls."""
+0, absent, to 1; returns heatmap logits (B, K, h, w), a NumPy array or a torch tensor. B varies between calls."""
+Backend = Callable[[npt.NDArray[np.uint8], Float32Array, Float32Array], Evidence]
+"""Called as a `Network`; returns what it says of the people, as NumPy arrays."""
 
 # What ONNX Runtime raises on a damaged or foreign graph; its errors share no base class of their own.
 _LOADING_ERRORS = (
@@ -35,41 +42,67 @@ _LOADING_ERRORS = (
 
 def identity_backend(
     images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
-) -> Float32Array:
+) -> Evidence:
     """Return the input pose: a refiner around it changes nothing, which tests every step but the network."""
-    return keypoints
+    certain = np.ones(keypoints.shape[:2], dtype=np.float32)
+    return Evidence(keypoints, certain, certain, certain, certain)
 
 
-def flip_averaged(backend: Backend, flip_index: npt.NDArray[np.int64]) -> Backend:
-    """A backend that averages each pose with that of the mirrored crop, in one batch of twice the size.
+@dataclass(frozen=True)
+class HeatmapBackend:
+    """A network whose heatmaps are averaged with those of the mirrored crop, and decoded.
 
-    Args:
-        backend: Called once per batch.
+    Attributes:
+        network: Called once per batch, of twice the size if mirrored.
+        decoder: Reads places and evidence off the heatmaps.
         flip_index: (K,) each keypoint's partner of the other side.
+        flip_test: Whether to average; twice the work, better places.
     """
 
-    def averaged(
-        images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
-    ) -> Float32Array:
-        def mirror(pose: Float32Array) -> Float32Array:
-            return flip_keypoints(pose.astype(np.float64), images.shape[2], flip_index).astype(np.float32)
+    network: Network
+    decoder: Decoder
+    flip_index: npt.NDArray[np.int64]
+    flip_test: bool = True
 
-        both = backend(
+    def __call__(
+        self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
+    ) -> Evidence:
+        """Refine a batch, see `Backend`."""
+        if self.flip_test:
+            heatmaps = self._averaged(images, keypoints, weights)
+        else:
+            heatmaps = normalize(self.network(images, keypoints, weights))
+        xp, device = array_api_compat.array_namespace(heatmaps), array_api_compat.device(heatmaps)
+        evidence = self.decoder(heatmaps, xp.asarray(keypoints, device=device))
+        return Evidence(*(_as_numpy(getattr(evidence, field.name)) for field in dataclasses.fields(evidence)))
+
+    def _averaged(
+        self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
+    ) -> Array:
+        """Mean heatmaps of the crops and of their mirror images."""
+        flip_index = self.flip_index
+        mirrored = flip_keypoints(keypoints.astype(np.float64), images.shape[2], flip_index)
+        logits = self.network(
             np.concatenate([images, images[:, :, ::-1]]),
-            np.concatenate([keypoints, mirror(keypoints)]),
+            np.concatenate([keypoints, mirrored.astype(np.float32)]),
             np.concatenate([weights, weights[:, flip_index]]),
         )
-        plain, mirrored = both[: len(images)], mirror(both[len(images) :])
-        return np.asarray((plain + mirrored) / 2, dtype=np.float32)
+        heatmaps = normalize(logits)
+        xp, device = array_api_compat.array_namespace(heatmaps), array_api_compat.device(heatmaps)
+        partners = xp.asarray(flip_index.copy(), device=device)
+        back = xp.flip(xp.take(heatmaps[len(images) :], partners, axis=1), axis=3)
+        return (heatmaps[: len(images)] + back) / 2
 
-    return averaged
+
+def _as_numpy(array: Array) -> Float32Array:
+    return np.asarray(array if isinstance(array, np.ndarray) else array.cpu().numpy(), dtype=np.float32)
 
 
-class OnnxBackend:
+class OnnxNetwork:
     """A network in an ONNX graph, run by ONNX Runtime.
 
     Args:
-        path: Graph with the inputs "image", "keypoints", "weights" and the output "refined".
+        path: Graph with the inputs "image", "keypoints", "weights" and the output "heatmaps".
         threads: Of the network; None leaves the choice to ONNX Runtime (one per core).
         device: "cpu", or "cuda" if the GPU build of ONNX Runtime is installed.
 
@@ -100,8 +133,8 @@ class OnnxBackend:
 
     def __call__(
         self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
-    ) -> Float32Array:
-        """Refine a batch, see `Backend`."""
+    ) -> Array:
+        """Heatmap logits of a batch, see `Network`."""
         feed = dict(zip(INPUTS, (images, keypoints, weights), strict=True))
         return np.asarray(self._session.run([OUTPUT], feed)[0])
 
@@ -120,12 +153,12 @@ class OnnxBackend:
             )
 
 
-class TorchBackend:
+class TorchNetwork:
     """A network run by PyTorch.
 
     Args:
-        network: Its method `refine` takes image (B, H, W, 3) uint8, keypoints (B, K, 2) and weights (B, K) and
-            returns the refined keypoints (B, K, 2).
+        network: A module that takes image (B, H, W, 3) uint8, keypoints (B, K, 2) and weights (B, K) and returns
+            heatmap logits (B, K, h, w).
         device: A device of PyTorch, such as "cpu", "cuda", "cuda:1", "mps".
 
     Raises:
@@ -143,17 +176,19 @@ class TorchBackend:
 
     def __call__(
         self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
-    ) -> Float32Array:
-        """Refine a batch, see `Backend`."""
+    ) -> Array:
+        """Heatmap logits of a batch, see `Network`."""
         import torch
 
         with torch.inference_mode():
             feed = (torch.from_numpy(np.ascontiguousarray(array)) for array in (images, keypoints, weights))
-            refined = self._network.refine(*(tensor.to(self._device, non_blocking=True) for tensor in feed))
-            return np.asarray(refined.float().cpu().numpy())
+            logits = self._network(*(tensor.to(self._device, non_blocking=True) for tensor in feed))
+            return logits.float()
 
 
-def open_backend(model: Model, *, device: str = "auto", threads: int | None = None) -> Backend:
+def open_backend(
+    model: Model, *, device: str = "auto", threads: int | None = None, flip_test: bool = True
+) -> Backend:
     """Load a model's weights for a device.
 
     Args:
@@ -162,28 +197,35 @@ def open_backend(model: Model, *, device: str = "auto", threads: int | None = No
             takes ONNX Runtime, or PyTorch for a model without a graph. Any other device is PyTorch's, or
             "cuda" of onnxruntime-gpu.
         threads: Of ONNX Runtime on the CPU.
+        flip_test: Average with the mirrored crop.
 
     Raises:
         InputError: No such device, or weights that do not fit the model's skeleton.
     """
+    network = _open_network(model, device=device, threads=threads)
+    decoder = Decoder(model.skeleton, model.input_size_wh, model.decoder)
+    return HeatmapBackend(network, decoder, model.skeleton.flip_index, flip_test=flip_test)
+
+
+def _open_network(model: Model, *, device: str, threads: int | None) -> Network:
     if device == "auto":
         device = "cuda" if (model.folder / WEIGHTS_FILE).is_file() and _cuda_is_there() else "cpu"
     has_graph = (model.folder / ONNX_FILE).is_file()
     if (device == "cpu" and has_graph) or not _pytorch_is_there():
         return _open_onnx(model, device=device, threads=threads)
-    return TorchBackend(_load_network(model), device=device)
+    return TorchNetwork(_load_network(model), device=device)
 
 
-def _open_onnx(model: Model, *, device: str, threads: int | None) -> OnnxBackend:
+def _open_onnx(model: Model, *, device: str, threads: int | None) -> OnnxNetwork:
     path = model.file(ONNX_FILE)
-    backend = OnnxBackend(path, threads=threads, device=device)
-    expected, found = len(model.skeleton), backend.num_keypoints()
+    network = OnnxNetwork(path, threads=threads, device=device)
+    expected, found = len(model.skeleton), network.num_keypoints()
     if found not in (None, expected):
         raise InputError(
             f"{path}: expected {expected} keypoints for skeleton {model.skeleton.name!r}, got a graph for "
             f"{found}; export the model again"
         )
-    return backend
+    return network
 
 
 def _load_network(model: Model) -> Any:

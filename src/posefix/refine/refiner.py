@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,26 +13,32 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix import geometry
+from posefix.decoding import Evidence
 from posefix.errors import InputError
 from posefix.images import Exif, ImageId, find_images
 from posefix.models import load_model
 from posefix.poses import Poses
-from posefix.refine.backends import Backend, flip_averaged, open_backend
+from posefix.refine.backends import Backend, open_backend
 from posefix.refine.boxes import check_boxes
-from posefix.refine.pipeline import Crops, CropStream, FailedPhoto, PhotoTask, batches, cut_crops
+from posefix.refine.decision import Calibration, Choice, agreement, choose, read_calibration
+from posefix.refine.pipeline import Crop, CropStream, FailedPhoto, PhotoTask, batches, cut_crops
 from posefix.refine.results import RefinedPoses, Refinement, RefinementReport
+from posefix.refine.scores import Scores, check_confidence, rescore
 from posefix.refine.vocabulary import (
     BoolArray,
-    FloatArray,
     MergedPoses,
     Missing,
     People,
+    in_layout,
     merge,
     poses_from_arrays,
     prepare,
+    revisit,
 )
 from posefix.skeletons import Skeleton, load_skeleton
 
+SETTLED = 0.7
+"""A pose is settled, and not looked at again, when its refinement agrees with it to this mean KS."""
 OnError = Literal["stop", "keep"]
 Progress = Callable[[int, int], None]
 """Called with the number of people done and of people in all, after each batch."""
@@ -46,7 +53,13 @@ class Refiner:
         skeleton: The keypoints that the network knows, in the order of its channels.
         input_size_wh: Width and height of the crops that the network takes, pixels.
         batch_size: People refined at once.
-        flip_test: Average with the result for the mirrored photo; twice the work, better coordinates.
+        calibration: What turns the network's evidence into probabilities; None for a model that has none.
+        caution: A keypoint moves only where its expected gain in keypoint similarity (KS), which is 0 to 1, is above
+            this. 0 moves on any gain, 1 never, -1 always. Missing keypoints are filled whatever it is.
+        looks: How often a person is looked at, at most: one whose pose changed so much that its crop was a poor one is
+            looked at again, in the crop that the refined pose makes.
+        scores: Whose scores the refined poses carry: the estimator's ("input"), the model's confidence in each
+            keypoint and expected OKS of each pose ("model"), or their product.
 
     Example:
         >>> refiner = Refiner.from_pretrained("small")  # doctest: +SKIP
@@ -57,11 +70,20 @@ class Refiner:
     skeleton: Skeleton
     input_size_wh: tuple[int, int]
     batch_size: int = 32
-    flip_test: bool = True
+    calibration: Calibration | None = None
+    caution: float = 0.0
+    looks: int = 2
+    scores: Scores = "input"
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise InputError(f"batch_size: expected 1 or more, got {self.batch_size}")
+        if self.looks < 1:
+            raise InputError(f"looks: expected 1 or more, got {self.looks}")
+        if not -1 <= self.caution <= 1:
+            raise InputError(f"caution: expected a number from -1 to 1, got {self.caution}")
+        _check_choice("scores", self.scores, Scores)
+        check_confidence(self.scores, self.calibration is not None)
 
     @classmethod
     def from_pretrained(
@@ -71,6 +93,9 @@ class Refiner:
         device: str = "auto",
         threads: int | None = None,
         batch_size: int = 32,
+        flip_test: bool = True,
+        caution: float = 0.0,
+        scores: Scores = "input",
     ) -> Refiner:
         """Load a trained model.
 
@@ -79,13 +104,24 @@ class Refiner:
             device: As in `posefix.refine.backends.open_backend`.
             threads: Of the network on a CPU; None is one per core.
             batch_size: People refined at once.
+            flip_test: Average with the result for the mirrored photo; twice the work, better coordinates.
+            caution: See `Refiner`.
+            scores: See `Refiner`.
 
         Raises:
             InputError: No such model or device.
         """
         model = load_model(name_or_folder)
-        backend = open_backend(model, device=device, threads=threads)
-        return cls(backend, model.skeleton, model.input_size_wh, batch_size)
+        backend = open_backend(model, device=device, threads=threads, flip_test=flip_test)
+        return cls(
+            backend,
+            model.skeleton,
+            model.input_size_wh,
+            batch_size,
+            read_calibration(model),
+            caution=caution,
+            scores=scores,
+        )
 
     def __call__(
         self,
@@ -121,11 +157,22 @@ class Refiner:
         layout = load_skeleton(skeleton) if isinstance(skeleton, str) else skeleton
         poses = poses_from_arrays(keypoints, scores, layout)
         people = self._prepare(poses, boxes)
-        crops = cut_crops(photo, people.rows, people.matrices, self.input_size_wh)
-        refined, done = self._run(people, batches(crops, self.batch_size), None)
-        merged = merge(poses, people, refined, done, missing)
-        after = merged.poses
-        return RefinedPoses(after.keypoints, after.scores, after.valid, merged.moved, merged.filled)
+
+        def cut(people: People) -> Iterable[Crop]:
+            return cut_crops(photo, people.rows, people.matrices, self.input_size_wh)
+
+        choice, done = self._refine(people, cut, None)
+        refinement = self._result(poses, people, choice, done, missing, ())
+        after = refinement.poses
+        return RefinedPoses(
+            after.keypoints,
+            after.scores,
+            after.valid,
+            refinement.moved,
+            refinement.filled,
+            refinement.confidence,
+            refinement.expected_oks,
+        )
 
     def refine(
         self,
@@ -162,7 +209,36 @@ class Refiner:
             _check_choice(name, value, choices)
         paths = images if isinstance(images, Mapping) else find_images(poses.image_ids, images)
         people = self._prepare(poses, boxes)
-        stream = CropStream(
+        failed: list[FailedPhoto] = []
+
+        def cut(people: People) -> Iterable[Crop]:
+            stream = self._stream(poses, people, paths, exif, on_error)
+            yield from stream
+            failed.extend(stream.failed)
+
+        choice, done = self._refine(people, cut, progress)
+        return self._result(poses, people, choice, done, missing, failed)
+
+    def examine(
+        self, poses: Poses, images: Mapping[ImageId, Path], progress: Progress | None = None
+    ) -> tuple[People, Evidence, BoolArray]:
+        """What the network says of people, before anything is decided: for calibration."""
+        people = self._prepare(poses, None)
+        return people, *self._look(people, self._stream(poses, people, images), progress)
+
+    def _prepare(self, poses: Poses, boxes: npt.ArrayLike | None) -> People:
+        checked = None if boxes is None else check_boxes(boxes, len(poses))
+        return prepare(poses, self.skeleton, self.input_size_wh, checked)
+
+    def _stream(
+        self,
+        poses: Poses,
+        people: People,
+        paths: Mapping[ImageId, Path],
+        exif: Exif = "apply",
+        on_error: OnError = "stop",
+    ) -> CropStream:
+        return CropStream(
             tasks=_photo_tasks(poses.image_ids, people.rows, paths),
             matrices=people.matrices,
             size_wh=self.input_size_wh,
@@ -170,37 +246,88 @@ class Refiner:
             exif=exif,
             stop_on_error=on_error == "stop",
         )
-        refined, done = self._run(people, batches(stream, self.batch_size), progress)
-        merged = merge(poses, people, refined, done, missing)
-        report = _report(poses, people, merged, done, tuple(stream.failed))
-        return Refinement(merged.poses, merged.moved, merged.filled, report)
 
-    def _prepare(self, poses: Poses, boxes: npt.ArrayLike | None) -> People:
-        checked = None if boxes is None else check_boxes(boxes, len(poses))
-        return prepare(poses, self.skeleton, self.input_size_wh, checked)
+    def _refine(
+        self, people: People, cut: Callable[[People], Iterable[Crop]], progress: Progress | None
+    ) -> tuple[Choice, BoolArray]:
+        """Look, decide, and look again where that is worth it: what becomes of people, and who was seen."""
+        evidence, done = self._look(people, cut(people), progress)
+        choice = choose(evidence, people, self.calibration, self.caution)
+        again, looks = done, len(people.rows)
+        for _ in range(self.looks - 1):
+            again = again & (agreement(choice.keypoints, people) < SETTLED)
+            if not again.any():
+                break
+            people = revisit(people, choice.keypoints, again, self.input_size_wh)
+            evidence, again = self._look(people, cut(people), _later(progress, looks))
+            looks += len(people.rows)
+            better = choose(evidence, people, self.calibration, self.caution)
+            choice = choice.updated(better, again)
+        return choice, done
 
-    def _run(
-        self, people: People, crops: Iterable[Crops], progress: Progress | None
-    ) -> tuple[FloatArray, BoolArray]:
-        """Refined keypoints (N, K, 2) in original-image pixels, and whose they are: (N,)."""
-        backend = flip_averaged(self.backend, self.skeleton.flip_index) if self.flip_test else self.backend
-        refined = people.keypoints.copy()
-        done = np.zeros(len(refined), dtype=bool)
-        for rows, images in crops:
+    def _result(
+        self,
+        poses: Poses,
+        people: People,
+        choice: Choice,
+        done: BoolArray,
+        missing: Missing,
+        failed: Sequence[FailedPhoto],
+    ) -> Refinement:
+        """The choice in the layout of the poses."""
+        merged = merge(poses, people, choice.keypoints, done, missing)
+        confidence = in_layout(choice.confidence, people, merged.known)
+        similarity = in_layout(choice.expected_similarity, people, merged.known)
+        known = np.isfinite(similarity)
+        sums = np.where(known, similarity, 0.0).sum(axis=1)
+        expected = np.where(known.any(axis=1), sums / np.maximum(known.sum(axis=1), 1), np.nan)
+        return Refinement(
+            rescore(merged.poses, confidence, expected, self.scores),
+            merged.moved,
+            merged.filled,
+            confidence,
+            expected,
+            _report(poses, people, merged, done, tuple(failed)),
+            merged.poses,
+            self.calibration is not None,
+        )
+
+    def _look(
+        self, people: People, crops: Iterable[Crop], progress: Progress | None
+    ) -> tuple[Evidence, BoolArray]:
+        """What the network says of each person, in original-image pixels, and who was seen: (N,)."""
+        done = np.zeros(len(people.valid), dtype=bool)
+        evidence = Evidence(people.keypoints.copy(), *(np.zeros(people.valid.shape) for _ in range(4)))
+        for rows, images in batches(crops, self.batch_size):
             matrices = people.matrices[rows]
             weights = people.valid[rows].astype(np.float32)
             inside = geometry.transform(matrices, people.keypoints[rows]) * weights[..., None]
-            found = backend(images, inside.astype(np.float32), weights)
-            if found.shape != inside.shape or not np.isfinite(found).all():
-                raise InputError(
-                    f"backend: expected finite keypoints of shape {inside.shape}, got {found.shape} with "
-                    f"{(~np.isfinite(found)).sum()} not finite; the model is damaged or of another skeleton"
-                )
-            refined[rows] = geometry.transform(geometry.invert(matrices), found.astype(np.float64))
+            found = self.backend(images, inside.astype(np.float32), weights)
+            _check_evidence(found, inside.shape)
+            for field in dataclasses.fields(found):
+                getattr(evidence, field.name)[rows] = getattr(found, field.name)
+            places = found.keypoints.astype(np.float64)
+            evidence.keypoints[rows] = geometry.transform(geometry.invert(matrices), places)
             done[rows] = True
             if progress is not None:
                 progress(int(done.sum()), len(people.rows))
-        return refined, done
+        return evidence, done
+
+
+def _later(progress: Progress | None, looks: int) -> Progress | None:
+    """The progress of another look, after so many."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(looks + done, looks + total)
+
+
+def _check_evidence(found: Evidence, shape: tuple[int, ...]) -> None:
+    places = found.keypoints
+    if places.shape != shape or not np.isfinite(places).all():
+        raise InputError(
+            f"backend: expected finite keypoints of shape {shape}, got {places.shape} with "
+            f"{(~np.isfinite(places)).sum()} not finite; the model is damaged or of another skeleton"
+        )
 
 
 def _photo_tasks(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from posefix.poses import Poses
 from posefix.refine.pipeline import FailedPhoto
+from posefix.refine.scores import Scores, check_confidence, rescore
 from posefix.refine.vocabulary import BoolArray, FloatArray
 
 
@@ -54,16 +55,32 @@ class Refinement:
     """Refined poses of many photos.
 
     Attributes:
-        poses: Same rows, order and layout as the input.
+        poses: Same rows, order and layout as the input, with the scores that were asked for.
         moved: (N, K) valid keypoints that got another place.
         filled: (N, K) missing keypoints that got a place.
+        confidence: (N, K) probability that a keypoint's similarity (KS) to the truth is above .5; NaN for
+            keypoints that the model does not know, people it did not see, and models without a calibration.
+        expected_oks: (N,) mean expected KS of these keypoints; NaN likewise.
         report: Counts, and photos that could not be read.
     """
 
     poses: Poses
     moved: BoolArray
     filled: BoolArray
+    confidence: FloatArray
+    expected_oks: FloatArray
     report: RefinementReport
+    _placed: Poses
+    _has_confidence: bool
+
+    def with_scores(self, scores: Scores) -> Poses:
+        """The refined poses with other scores.
+
+        Raises:
+            InputError: Scores of a model that has no calibration.
+        """
+        check_confidence(scores, self._has_confidence)
+        return rescore(self._placed, self.confidence, self.expected_oks, scores)
 
 
 @dataclass(frozen=True)
@@ -72,10 +89,13 @@ class RefinedPoses:
 
     Attributes:
         keypoints: (N, K, 2) in pixels of the photo.
-        scores: (N, K); the input's, for a keypoint that was filled in the smallest of its person.
+        scores: (N, K) those that were asked for. Of the estimator's, a keypoint that was filled in gets the smallest of
+            its person.
         valid: (N, K).
         moved: (N, K) valid keypoints that got another place.
         filled: (N, K) missing keypoints that got a place.
+        confidence: (N, K) as in `Refinement`.
+        expected_oks: (N,) as in `Refinement`.
     """
 
     keypoints: FloatArray
@@ -83,3 +103,5 @@ class RefinedPoses:
     valid: BoolArray
     moved: BoolArray
     filled: BoolArray
+    confidence: FloatArray
+    expected_oks: FloatArray

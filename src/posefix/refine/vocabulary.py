@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix import geometry
+from posefix.decoding import PERSON_SHARE
 from posefix.errors import InputError
 from posefix.poses import Poses
+from posefix.similarity import falloff
 from posefix.skeletons import KeypointMapping, Skeleton, match_keypoints
 
 FloatArray = npt.NDArray[np.float64]
@@ -30,6 +32,8 @@ class People:
         keypoints: (N, K, 2) in original-image pixels, K of the model; 0 where not valid.
         valid: (N, K).
         matrices: (N, 2, 3), original-image pixels -> crop pixels.
+        falloff: (N, K) distance at which keypoint similarity is 1/e, original-image pixels, for a person that fills
+            the usual share of the crop.
         rows: Rows of the people who can be refined, ascending.
     """
 
@@ -37,16 +41,25 @@ class People:
     keypoints: FloatArray
     valid: BoolArray
     matrices: FloatArray
+    falloff: FloatArray
     rows: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class MergedPoses:
-    """Poses after refinement, and whether each keypoint (N, K) of their layout moved or was filled in."""
+    """N poses after refinement, in their own layout of K keypoints.
+
+    Attributes:
+        poses: With the estimator's scores.
+        moved: (N, K) valid keypoints that got another place.
+        filled: (N, K) missing keypoints that got a place.
+        known: (N, K) keypoints whose place the model chose, be it the given one.
+    """
 
     poses: Poses
     moved: BoolArray
     filled: BoolArray
+    known: BoolArray
 
 
 def poses_from_arrays(keypoints: npt.ArrayLike, scores: npt.ArrayLike | None, skeleton: Skeleton) -> Poses:
@@ -116,7 +129,31 @@ def prepare(
         usable &= tight[:, 2:].max(axis=1) > 0
         boxes = geometry.enlarge(tight, geometry.KEYPOINT_BOX_FACTOR)
     matrices = geometry.crop_matrices(geometry.enlarge(boxes, geometry.CROP_FACTOR), size_wh)
-    return People(mapping, keypoints, valid, matrices, np.flatnonzero(usable))
+    reach = _falloff(matrices, size_wh, skeleton)
+    return People(mapping, keypoints, valid, matrices, reach, np.flatnonzero(usable))
+
+
+def _falloff(matrices: FloatArray, size_wh: tuple[int, int], skeleton: Skeleton) -> FloatArray:
+    area = PERSON_SHARE * size_wh[0] * size_wh[1] / np.abs(np.linalg.det(matrices[:, :, :2]))
+    return np.asarray(falloff(area[:, None], skeleton.sigmas))
+
+
+def revisit(people: People, keypoints: FloatArray, rows: BoolArray, size_wh: tuple[int, int]) -> People:
+    """People with new places, and crops around them, for another look at some.
+
+    Args:
+        people: As they were seen.
+        keypoints: (N, K, 2) in original-image pixels, K of the model; those of their layout are all there now.
+        rows: (N,) who is looked at again.
+        size_wh: Crop width and height, pixels.
+    """
+    valid = people.valid.copy()
+    valid[:, people.mapping.target_index] = True
+    boxes = geometry.enlarge(geometry.box_from_keypoints(keypoints, valid), geometry.KEYPOINT_BOX_FACTOR)
+    matrices = geometry.crop_matrices(geometry.enlarge(boxes, geometry.CROP_FACTOR), size_wh)
+    reach = _falloff(matrices, size_wh, people.mapping.target)
+    there = np.where(valid[..., None], keypoints, 0.0)
+    return People(people.mapping, there, valid, matrices, reach, np.flatnonzero(rows))
 
 
 def merge(
@@ -150,4 +187,12 @@ def merge(
         ),
         moved=written & poses.valid & (distance > VISIBLE_MOVE),
         filled=filled,
+        known=written,
     )
+
+
+def in_layout(values: FloatArray, people: People, known: BoolArray) -> FloatArray:
+    """Values of the model's keypoints (N, K) in the layout of the poses, NaN where not `known`."""
+    result = np.full(known.shape, np.nan)
+    result[:, people.mapping.source_index] = values[:, people.mapping.target_index]
+    return np.where(known, result, np.nan)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from posefix.decoding import Decoder
 from posefix.evaluation.coco import evaluate_coco
 from posefix.formats.coco_annotations import read_annotations
 from posefix.formats.coco_results import read_results
 from posefix.images import find_images
 from posefix.nn.model import RefinementNetwork
-from posefix.refine.backends import TorchBackend
+from posefix.refine.backends import HeatmapBackend, TorchNetwork
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import Skeleton, load_skeleton
 from posefix.training.config import TrainConfig
@@ -36,7 +37,9 @@ def load_validation(config: TrainConfig, skeleton: Skeleton) -> Validate | None:
     before = {name: evaluate_coco(poses, annotations).ap for name, poses in inputs.items()}
 
     def validate(network: RefinementNetwork) -> dict[str, float]:
-        backend = TorchBackend(network, device=str(next(network.parameters()).device))
+        runner = TorchNetwork(network, device=str(next(network.parameters()).device))
+        decoder = Decoder(skeleton, config.model.input_size_wh, config.model.decoder)
+        backend = HeatmapBackend(runner, decoder, skeleton.flip_index)
         refiner = Refiner(backend, skeleton, config.model.input_size_wh)
         numbers: dict[str, float] = {}
         for name, poses in inputs.items():

@@ -1,0 +1,225 @@
+"""Keep or move: the network's evidence for the refined place weighed against the place that was given.
+
+The heatmap's own belief is too sure of itself, and knows nothing of how good the other keypoints of the pose look. A
+calibration, fitted on people held out of training, maps the evidence to three numbers by logistic regression: how far
+back from the network's place to the given one the refined place lies, since the errors of the two average out; the
+expected keypoint similarity (KS) of a place to the truth, by which the refined or the given one is chosen; and the
+probability that its KS is above .5, which is the keypoint's confidence.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from posefix.decoding import Evidence
+from posefix.errors import InputError
+from posefix.models import DESCRIPTION_FILE, Model
+from posefix.refine.vocabulary import BoolArray, FloatArray, People
+
+FEATURES = (
+    "similarity",
+    "vicinity",
+    "given_similarity",
+    "given_vicinity",
+    "distance",
+    "nearness",
+    "pose_similarity",
+    "pose_vicinity",
+    "pose_given_similarity",
+    "pose_distance",
+    "pose_nearness",
+)
+ALWAYS, NEVER = -1.0, 1.0
+"""At this caution every keypoint goes to the network's own place, and none moves."""
+LEAST = 1e-4
+"""Evidence is taken as at least this and at most one minus this, so that its log odds stay finite."""
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A logistic regression: one bias for each keypoint, one weight for each feature.
+
+    Attributes:
+        bias: (K,).
+        weights: (len(FEATURES),).
+    """
+
+    bias: FloatArray
+    weights: FloatArray
+
+    def __call__(self, features: FloatArray) -> FloatArray:
+        """Features (N, K, F) -> values in 0..1, (N, K)."""
+        return np.asarray(1 / (1 + np.exp(-(features @ self.weights + self.bias))), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Regressions of a model, for a refined place, for a place that was given, for one filled in where none was given.
+
+    Attributes:
+        trust: Share of the way from the network's place back to the given one at which the refined place lies.
+        refined_similarity: Expected KS of the refined place.
+        refined_right: Probability that its KS is above .5.
+        given_similarity: The same of the place that was given.
+        given_right: The same of the place that was given.
+        filled_similarity: The same where no place was given.
+        filled_right: The same where no place was given.
+    """
+
+    trust: Regression
+    refined_similarity: Regression
+    refined_right: Regression
+    given_similarity: Regression
+    given_right: Regression
+    filled_similarity: Regression
+    filled_right: Regression
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a model's description."""
+        return {
+            field.name: {
+                "bias": [round(value, 4) for value in getattr(self, field.name).bias.tolist()],
+                "weights": [round(value, 4) for value in getattr(self, field.name).weights.tolist()],
+            }
+            for field in dataclasses.fields(self)
+        }
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What becomes of each keypoint of N people, K keypoints of the model.
+
+    Attributes:
+        keypoints: (N, K, 2) the refined place, or the given one where that is better; original-image pixels.
+        confidence: (N, K) probability that KS to the truth is above .5; NaN without a calibration.
+        expected_similarity: (N, K) expected KS to the truth; NaN without a calibration.
+    """
+
+    keypoints: FloatArray
+    confidence: FloatArray
+    expected_similarity: FloatArray
+
+    def updated(self, other: Choice, rows: BoolArray) -> Choice:
+        """The same with another choice for some people (N,)."""
+        return Choice(
+            np.where(rows[:, None, None], other.keypoints, self.keypoints),
+            np.where(rows[:, None], other.confidence, self.confidence),
+            np.where(rows[:, None], other.expected_similarity, self.expected_similarity),
+        )
+
+
+def choose(evidence: Evidence, people: People, calibration: Calibration | None, caution: float) -> Choice:
+    """Decide for each keypoint.
+
+    Args:
+        evidence: Of N people, its keypoints in original-image pixels.
+        people: The same people as they were given.
+        calibration: Of the model; without one the heatmap's own expected KS is compared.
+        caution: Smallest expected gain in KS that a move must bring; `ALWAYS` takes the network's own places.
+    """
+    given = people.valid
+    if calibration is None:
+        nothing = np.full(given.shape, np.nan)
+        moved = _moves(evidence.similarity - evidence.given_similarity, given, caution)
+        return Choice(np.where(moved[..., None], evidence.keypoints, people.keypoints), nothing, nothing)
+    features = measure_features(evidence, people)
+    trusted = given & (caution > ALWAYS)
+    trust = np.where(trusted, calibration.trust(features), 0.0)[..., None]
+    refined_places = evidence.keypoints + trust * (people.keypoints - evidence.keypoints)
+    similarity = calibration.refined_similarity(features)
+    kept_similarity = calibration.given_similarity(features)
+    moved = _moves(similarity - kept_similarity, given, caution)
+    regressions = (
+        (calibration.refined_right, calibration.given_right, calibration.filled_right),
+        (calibration.refined_similarity, calibration.given_similarity, calibration.filled_similarity),
+    )
+    confidence, expected = (
+        np.where(given, np.where(moved, refined(features), kept(features)), filled(features))
+        for refined, kept, filled in regressions
+    )
+    return Choice(np.where(moved[..., None], refined_places, people.keypoints), confidence, expected)
+
+
+def _moves(gain: npt.NDArray[Any], given: BoolArray, caution: float) -> BoolArray:
+    """Which keypoints (N, K) move; those that were not given always do."""
+    # Rounding can put a gain on or beyond the ends of its scale, where caution means never and always.
+    wanted = gain > caution if ALWAYS < caution < NEVER else np.full(given.shape, caution < 0)
+    return np.asarray(wanted | ~given)
+
+
+def measure_features(evidence: Evidence, people: People) -> FloatArray:
+    """What the regressions see, (N, K, F) in the order of `FEATURES`.
+
+    Log odds of the evidence; how far the network's place is from the given one, as logarithm in units of the distance
+    at which KS is 1/e and as KS; and the means of these over the keypoints of the pose that were given, since errors
+    come by person. Where no place was given, what concerns it is 0.
+    """
+    valid = people.valid
+    offset = np.linalg.norm(evidence.keypoints - people.keypoints, axis=-1) / people.falloff
+    refined, vicinity = _log_odds(evidence.similarity), _log_odds(evidence.vicinity)
+    given, given_vicinity, distance, near = (
+        np.where(valid, values, 0.0)
+        for values in (
+            _log_odds(evidence.given_similarity),
+            _log_odds(evidence.given_vicinity),
+            np.log1p(offset),
+            np.exp(-(offset**2)),
+        )
+    )
+    count = np.maximum(valid.sum(axis=1, keepdims=True), 1)
+    means = (
+        np.broadcast_to(np.where(valid, values, 0.0).sum(axis=1, keepdims=True) / count, valid.shape)
+        for values in (refined, vicinity, given, distance, near)
+    )
+    return np.stack([refined, vicinity, given, given_vicinity, distance, near, *means], axis=-1)
+
+
+def agreement(keypoints: FloatArray, people: People) -> FloatArray:
+    """Mean KS (N,) between the given places of people and other places (N, K, 2), over the keypoints given."""
+    offset = np.linalg.norm(keypoints - people.keypoints, axis=-1) / people.falloff
+    count = np.maximum(people.valid.sum(axis=1), 1)
+    return np.asarray(np.where(people.valid, np.exp(-(offset**2)), 0.0).sum(axis=1) / count)
+
+
+def _log_odds(values: npt.NDArray[Any]) -> FloatArray:
+    share = np.clip(values.astype(np.float64), LEAST, 1 - LEAST)
+    return np.asarray(np.log(share / (1 - share)), dtype=np.float64)
+
+
+def read_calibration(model: Model) -> Calibration | None:
+    """The calibration in a model's description; None if it has none.
+
+    Raises:
+        InputError: It is not one that this version understands.
+    """
+    if not model.calibration:
+        return None
+    path = model.folder / DESCRIPTION_FILE
+    names = [field.name for field in dataclasses.fields(Calibration)]
+    try:
+        regressions = {name: _read_regression(model.calibration[name]) for name in names}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: calibration: expected objects {', '.join(names)} with numbers 'bias' and 'weights' ({error!r}); "
+            "calibrate the model again"
+        ) from error
+    for name, regression in regressions.items():
+        if regression.bias.shape != (len(model.skeleton),) or regression.weights.shape != (len(FEATURES),):
+            raise InputError(
+                f"{path}: calibration: {name}: expected {len(model.skeleton)} biases and {len(FEATURES)} weights, "
+                f"got {regression.bias.shape} and {regression.weights.shape}; calibrate the model again"
+            )
+    return Calibration(**regressions)
+
+
+def _read_regression(content: Mapping[str, Any]) -> Regression:
+    bias, weights = (np.asarray(content[name], dtype=np.float64) for name in ("bias", "weights"))
+    if not (np.isfinite(bias).all() and np.isfinite(weights).all()):
+        raise ValueError("a number is missing or not finite")
+    return Regression(bias, weights)

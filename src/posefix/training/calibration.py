@@ -1,0 +1,268 @@
+"""Fitting a model's calibration (`posefix.refine.decision`) on people held out of its training.
+
+The poses are what the model will meet: estimators' and synthesised ones, and what the model made of them, so that a
+second pass knows a refined pose for what it is. Each set counts as much as any other, however few people it holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from posefix.decoding import Evidence
+from posefix.error_profile import load_error_profile
+from posefix.errors import InputError
+from posefix.files import ensure_writable, read_json, write_text_atomic
+from posefix.models import DESCRIPTION_FILE, load_model
+from posefix.people import PersonRecords
+from posefix.poses import ImageId, Poses
+from posefix.refine.backends import open_backend
+from posefix.refine.decision import Calibration, Regression, measure_features
+from posefix.refine.refiner import Refiner
+from posefix.refine.vocabulary import BoolArray, FloatArray, People
+from posefix.similarity import falloff
+from posefix.skeletons import Skeleton
+from posefix.synthesis import synthesize
+from posefix.training.config import TrainConfig
+from posefix.training.run import load_sets
+
+SYNTHESISED_POSES = 2
+"""Synthesised poses for each person, beside the estimators'."""
+RIGHT = 0.5
+"""A keypoint is right if its similarity to the truth is above this."""
+RIDGE = 1e-3
+"""Penalty on the squared weights; it matters only where a keypoint has few examples."""
+
+Rows = npt.NDArray[np.int64]
+OnPass = Callable[[str], None]
+"""Called with a line about each pass of the network over the people."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N poses, K keypoints each, and where their places are from the truth.
+
+    Attributes:
+        features: (N, K, F), see `measure_features`.
+        given: (N, K) bool, keypoints that the pose had.
+        labelled: (N, K) bool, keypoints whose truth is known.
+        refined: (N, K, 2) from the truth to the network's place, in units of the distance at which KS is 1/e.
+        kept: (N, K, 2) from the truth to the given place.
+    """
+
+    features: FloatArray
+    given: BoolArray
+    labelled: BoolArray
+    refined: FloatArray
+    kept: FloatArray
+
+
+def calibrate(
+    config: TrainConfig, folder: Path, *, device: str = "auto", on_pass: OnPass | None = None
+) -> None:
+    """Fit the calibration of a trained model and write it into its description.
+
+    Args:
+        config: The recipe it was trained with; `data.held_out` says which photos it has not seen.
+        folder: The model folder.
+        device: As in `posefix.refine.backends.open_backend`.
+        on_pass: Called with a line about each pass.
+
+    Raises:
+        InputError: No photos are held out, or the model does not fit the recipe's data.
+    """
+    if not any(config.data.held_out):
+        raise InputError(
+            f"{config.name}: data.held_out is empty: a model can only be calibrated on photos held out of its training"
+        )
+    model = load_model(folder)
+    ensure_writable(folder / DESCRIPTION_FILE)
+    sets = load_sets(config, model.skeleton, held=True)
+    refiner = Refiner(open_backend(model, device=device), model.skeleton, model.input_size_wh)
+    parts: list[Examples] = []
+    for number, records in enumerate(sets):
+        if len(records) == 0:
+            continue
+        examples: list[Examples] = []
+        for name, poses, rows in given_poses(records, model.skeleton, config):
+            if on_pass is not None:
+                on_pass(f"{config.data.annotations[number]}, {name}: {len(poses)} poses, twice")
+            examples += examine_twice(refiner, poses, records, rows)
+        parts.append(join(examples))
+    description = read_json(folder / DESCRIPTION_FILE) | {"calibration": fit(parts).as_dict()}
+    write_text_atomic(folder / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")
+
+
+def given_poses(
+    records: PersonRecords, skeleton: Skeleton, config: TrainConfig
+) -> list[tuple[str, Poses, Rows]]:
+    """Poses of held-out people to be refined: name, poses, and the record that each is of."""
+    profile = load_error_profile(config.data.error_profile)
+    generator = np.random.default_rng(config.seed)
+    everyone: Rows = np.arange(len(records))
+    parts = []
+    for number in range(records.estimates.shape[1]):
+        rows: Rows = np.flatnonzero(records.estimated[:, number].any(axis=1))
+        valid = records.estimated[rows, number]
+        poses = _as_poses(records.estimates[rows, number], valid, records, rows, skeleton)
+        parts.append((f"estimator {number + 1}", poses, rows))
+    for number in range(SYNTHESISED_POSES):
+        wrong = synthesize(records.people(everyone), skeleton, profile, generator, config.synthesis)
+        poses = _as_poses(wrong.keypoints, wrong.present, records, everyone, skeleton)
+        parts.append((f"synthesised {number + 1}", poses, everyone))
+    return parts
+
+
+def _as_poses(
+    keypoints: npt.NDArray[Any], valid: BoolArray, records: PersonRecords, rows: Rows, skeleton: Skeleton
+) -> Poses:
+    return Poses(
+        keypoints=keypoints,
+        scores=np.ones(valid.shape),
+        valid=valid,
+        image_ids=tuple(str(records.images[row]) for row in rows),
+        pose_scores=np.ones(len(rows)),
+        skeleton=skeleton,
+    )
+
+
+def examine_twice(refiner: Refiner, poses: Poses, records: PersonRecords, rows: Rows) -> list[Examples]:
+    """The poses as they are, and as the network made them."""
+    photos: dict[ImageId, Path] = {str(path): path for path in records.images}
+    parts = []
+    for _ in range(2):
+        people, evidence, done = refiner.examine(poses, photos)
+        parts.append(compare(people, evidence, done, records, rows))
+        poses = poses.with_keypoints(evidence.keypoints, valid=poses.valid | done[:, None])
+    return parts
+
+
+def compare(
+    people: People,
+    evidence: Evidence,
+    done: BoolArray,
+    records: PersonRecords,
+    rows: Rows,
+) -> Examples:
+    """How right the refined and the given places of people are."""
+    truth = records.keypoints[rows].astype(np.float64)
+    reach = falloff(records.area[rows].astype(np.float64)[:, None], people.mapping.target.sigmas)
+
+    return Examples(
+        measure_features(evidence, people),
+        people.valid,
+        records.labelled[rows] & done[:, None],
+        (evidence.keypoints - truth) / reach[..., None],
+        (people.keypoints - truth) / reach[..., None],
+    )
+
+
+def join(parts: list[Examples]) -> Examples:
+    """Several examples as one."""
+    fields = [field.name for field in dataclasses.fields(Examples)]
+    return Examples(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+
+
+def fit(sets: list[Examples]) -> Calibration:
+    """The regressions of a calibration, each set of equal weight."""
+    examples = join(sets)
+    there, absent = examples.labelled & examples.given, examples.labelled & ~examples.given
+    weights = np.concatenate(
+        [np.full(part.labelled.shape, 1 / max(int(part.labelled.sum()), 1)) for part in sets]
+    )
+    trust = fit_trust(examples, np.where(there, weights, 0.0))
+    share = np.where(examples.given, trust(examples.features), 0.0)[..., None]
+    refined = _similarity(examples.refined + share * (examples.kept - examples.refined))
+    kept = _similarity(examples.kept)
+
+    def regression(targets: FloatArray | BoolArray, mask: BoolArray) -> Regression:
+        return fit_regression(examples.features, targets, np.where(mask, weights, 0.0))
+
+    return Calibration(
+        trust=trust,
+        refined_similarity=regression(refined, there),
+        refined_right=regression(refined > RIGHT, there),
+        given_similarity=regression(kept, there),
+        given_right=regression(kept > RIGHT, there),
+        filled_similarity=regression(refined, absent),
+        filled_right=regression(refined > RIGHT, absent),
+    )
+
+
+def _similarity(offsets: FloatArray) -> FloatArray:
+    """KS (...) of places at offsets (..., 2) from the truth."""
+    return np.asarray(np.exp(-(offsets**2).sum(axis=-1)))
+
+
+def fit_trust(examples: Examples, importance: FloatArray) -> Regression:
+    """The share of the way back to the given place that makes the mean KS largest.
+
+    Args:
+        examples: N poses.
+        importance: (N, K) weight of each example in any unit, 0 for those to leave out.
+    """
+    mask = importance > 0
+    refined, kept = torch.as_tensor(examples.refined[mask]), torch.as_tensor(examples.kept[mask])
+
+    def objective(logits: Tensor, share: Tensor) -> Tensor:
+        places = refined + torch.sigmoid(logits)[:, None] * (kept - refined)
+        return -(share * torch.exp(-(places**2).sum(dim=-1))).sum()
+
+    return _minimize(objective, examples.features, importance)
+
+
+def fit_regression(
+    features: FloatArray, targets: FloatArray | BoolArray, importance: FloatArray
+) -> Regression:
+    """Logistic regression by maximum likelihood; targets may lie between 0 and 1.
+
+    Args:
+        features: (N, K, F).
+        targets: (N, K).
+        importance: (N, K) weight of each example in any unit, 0 for those to leave out.
+    """
+    wanted = torch.as_tensor(targets[importance > 0].astype(np.float64))
+
+    def objective(logits: Tensor, share: Tensor) -> Tensor:
+        return functional.binary_cross_entropy_with_logits(logits, wanted, share, reduction="sum")
+
+    return _minimize(objective, features, importance)
+
+
+def _minimize(
+    objective: Callable[[Tensor, Tensor], Tensor], features: FloatArray, importance: FloatArray
+) -> Regression:
+    """The regression whose log odds (n,) of the n examples of some importance make an objective smallest.
+
+    Args:
+        objective: Called with the log odds and each example's share of all importance.
+        features: (N, K, F).
+        importance: (N, K).
+    """
+    mask = importance > 0
+    bias = torch.zeros(mask.shape[1], dtype=torch.float64, requires_grad=True)
+    weights = torch.zeros(features.shape[2], dtype=torch.float64, requires_grad=True)
+    if mask.any():
+        keypoint, inputs = torch.as_tensor(np.nonzero(mask)[1]), torch.as_tensor(features[mask])
+        share = torch.as_tensor(importance[mask] / importance[mask].sum())
+        optimiser = torch.optim.LBFGS([bias, weights], max_iter=200, line_search_fn="strong_wolfe")
+
+        def loss() -> Tensor:
+            optimiser.zero_grad()
+            penalty = RIDGE * ((weights**2).sum() + (bias**2).sum() / len(bias))
+            value = objective(inputs @ weights + bias[keypoint], share) + penalty
+            value.backward()
+            return value
+
+        optimiser.step(loss)
+    return Regression(bias.detach().numpy(), weights.detach().numpy())

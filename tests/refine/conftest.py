@@ -1,0 +1,37 @@
+"""A calibration whose numbers can be told by heart."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from posefix.refine.decision import FEATURES, Calibration, Regression
+from posefix.skeletons import load_skeleton
+
+NUM_KEYPOINTS = len(load_skeleton("posefix19"))
+
+
+@pytest.fixture
+def believing() -> Calibration:
+    """Of posefix19: expected similarities are what the heatmaps say.
+
+    The network's own places are taken. A refined place is right with probability .9, a given one with .8, a filled
+    one with .7.
+    """
+    return Calibration(
+        trust=Regression(np.full(NUM_KEYPOINTS, -700.0), np.zeros(len(FEATURES))),
+        refined_similarity=regression("similarity"),
+        refined_right=regression(probability=0.9),
+        given_similarity=regression("given_similarity"),
+        given_right=regression(probability=0.8),
+        filled_similarity=regression("similarity"),
+        filled_right=regression(probability=0.7),
+    )
+
+
+def regression(feature: str = "", probability: float = 0.5) -> Regression:
+    """One feature taken as it is, or a constant."""
+    bias = np.full(NUM_KEYPOINTS, math.log(probability / (1 - probability)))
+    return Regression(bias, np.array([float(name == feature) for name in FEATURES]))

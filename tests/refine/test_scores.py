@@ -1,0 +1,176 @@
+"""Whose scores refined poses carry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from posefix.decoding import Evidence
+from posefix.errors import InputError
+from posefix.poses import Poses
+from posefix.refine.backends import identity_backend
+from posefix.refine.decision import Calibration
+from posefix.refine.refiner import Refiner
+from posefix.refine.scores import Scores, check_confidence, rescore
+from posefix.skeletons import load_skeleton
+
+Array = npt.NDArray[Any]
+COCO = load_skeleton("coco17")
+BODY25 = load_skeleton("body25")
+MODEL = load_skeleton("posefix19")
+MODES: tuple[Scores, ...] = ("input", "model", "product")
+UNKNOWN = [name not in MODEL.keypoint_names for name in BODY25.keypoint_names]
+
+
+def even_backend(images: Array, keypoints: Array, weights: Array) -> Evidence:
+    """Sees a gain for every other keypoint, which it puts one pixel to the right."""
+    even = np.broadcast_to(np.arange(keypoints.shape[1]) % 2 == 0, weights.shape)
+    similarity = np.full(weights.shape, 0.6, np.float32)
+    given = np.where(even, 0.4, 0.8).astype(np.float32)
+    return Evidence(keypoints + np.array([1, 0], np.float32), similarity, similarity, given, given)
+
+
+def people() -> Poses:
+    """Three: the first lacks a nose, the second lies far outside the photo, the third has a single keypoint."""
+    rng = np.random.default_rng(0)
+    valid = np.ones((3, 25), bool)
+    valid[0, BODY25.index("nose")] = False
+    valid[2, 1:] = False
+    keypoints = rng.uniform(0, 60, (3, 25, 2))
+    keypoints[1] += 5000
+    scores = np.where(valid, rng.uniform(0.1, 1, (3, 25)), 0.0)
+    return Poses(keypoints, scores, valid, (1, 1, 1), np.array([0.5, 0.6, 0.7]), BODY25)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    Image.fromarray(np.full((60, 80, 3), 99, np.uint8)).save(tmp_path / "1.png")
+    return tmp_path
+
+
+def refiner(calibration: Calibration | None, **options: Any) -> Refiner:
+    return Refiner(even_backend, MODEL, (144, 192), calibration=calibration, looks=1, **options)
+
+
+def test_confidence_comes_in_the_layout_of_the_poses(believing: Calibration, photos: Path) -> None:
+    refinement = refiner(believing).refine(people(), photos)
+    assert np.array_equal(np.isnan(refinement.confidence[0]), UNKNOWN)
+    for index, name in enumerate(BODY25.keypoint_names):
+        if name in MODEL.keypoint_names and name != "nose":
+            expected = 0.9 if MODEL.index(name) % 2 == 0 else 0.8
+            assert refinement.confidence[0, index] == pytest.approx(expected)
+            assert refinement.moved[0, index] == (expected == 0.9)
+    assert refinement.confidence[0, BODY25.index("nose")] == pytest.approx(0.7)
+    known = [MODEL.index(name) % 2 == 1 and name != "nose" for name in known_names()]
+    assert refinement.expected_oks[0] == pytest.approx(np.where(known, 0.8, 0.6).mean())
+
+
+def known_names() -> list[str]:
+    return [name for name in BODY25.keypoint_names if name in MODEL.keypoint_names]
+
+
+def test_of_people_who_were_not_seen_nothing_is_known(believing: Calibration, photos: Path) -> None:
+    refinement = refiner(believing).refine(people(), photos)
+    assert np.isnan(refinement.confidence[1:]).all()
+    assert np.isnan(refinement.expected_oks).tolist() == [False, True, True]
+
+
+def test_a_keypoint_that_stays_missing_has_no_confidence(believing: Calibration, photos: Path) -> None:
+    refinement = refiner(believing).refine(people(), photos, missing="keep")
+    assert np.isnan(refinement.confidence[0, BODY25.index("nose")])
+
+
+def test_the_estimators_scores_are_the_default(believing: Calibration, photos: Path) -> None:
+    before = people()
+    after = refiner(believing).refine(before, photos).poses
+    assert np.array_equal(after.scores[before.valid], before.scores[before.valid])
+    assert np.array_equal(after.pose_scores, before.pose_scores)
+
+
+@pytest.mark.parametrize("scores", ["model", "product"])
+def test_scores_of_the_model(scores: Scores, believing: Calibration, photos: Path) -> None:
+    before = people()
+    refinement = refiner(believing, scores=scores).refine(before, photos)
+    after = refinement.poses
+    known = np.isfinite(refinement.confidence)
+    own = refiner(believing).refine(before, photos).poses.scores if scores == "product" else np.ones((3, 25))
+    np.testing.assert_allclose(after.scores[known], (own * refinement.confidence)[known])
+    # Keypoints that the model does not know, and people it did not see, keep the estimator's scores.
+    assert np.array_equal(after.scores[~known], before.scores[~known])
+    pose_factor = before.pose_scores[0] if scores == "product" else 1.0
+    np.testing.assert_allclose(after.pose_scores, [pose_factor * refinement.expected_oks[0], 0, 0])
+
+
+@pytest.mark.parametrize("ran_with", MODES)
+@pytest.mark.parametrize("wanted", MODES)
+def test_other_scores_need_no_second_run(
+    ran_with: Scores, wanted: Scores, believing: Calibration, photos: Path
+) -> None:
+    rescored = refiner(believing, scores=ran_with).refine(people(), photos).with_scores(wanted)
+    expected = refiner(believing, scores=wanted).refine(people(), photos).poses
+    assert np.array_equal(rescored.scores, expected.scores)
+    assert np.array_equal(rescored.pose_scores, expected.pose_scores)
+    assert np.array_equal(rescored.keypoints, expected.keypoints)
+
+
+@pytest.mark.parametrize("scores", MODES)
+def test_one_photo_and_many_photos_give_the_same(
+    scores: Scores, believing: Calibration, photos: Path
+) -> None:
+    poses, around = people(), refiner(believing, scores=scores)
+    image = np.asarray(Image.open(photos / "1.png"))
+    one = around(image, poses.keypoints, poses.scores, skeleton=BODY25)
+    many = around.refine(poses, photos)
+    assert np.array_equal(one.scores, many.poses.scores)
+    assert np.array_equal(one.confidence, many.confidence, equal_nan=True)
+    assert np.array_equal(one.expected_oks, many.expected_oks, equal_nan=True)
+
+
+@pytest.mark.parametrize("scores", ["model", "product"])
+def test_a_model_without_calibration_is_told_before_a_photo_is_read(scores: Scores) -> None:
+    with pytest.raises(InputError, match=f"scores: '{scores}' needs a model with a calibration"):
+        refiner(None, scores=scores)
+
+
+@pytest.mark.parametrize("scores", ["model", "product"])
+def test_a_refinement_without_calibration_has_the_estimators_scores_alone(
+    scores: Scores, photos: Path
+) -> None:
+    refinement = refiner(None).refine(people(), photos)
+    assert np.isnan(refinement.confidence).all()
+    assert np.isnan(refinement.expected_oks).all()
+    assert np.array_equal(refinement.with_scores("input").scores, refinement.poses.scores)
+    with pytest.raises(InputError, match="needs a model with a calibration"):
+        refinement.with_scores(scores)
+    with pytest.raises(InputError, match="needs a model with a calibration"):
+        refiner(None).refine(people()[np.arange(0)], photos).with_scores(scores)
+
+
+@pytest.mark.parametrize("rows", [[], [1], [1, 2]])
+def test_a_calibrated_model_that_saw_nobody_still_has_scores(
+    rows: list[int], believing: Calibration, photos: Path
+) -> None:
+    poses = people()[np.array(rows, int)]
+    rescored = refiner(believing).refine(poses, photos).with_scores("model")
+    assert np.array_equal(rescored.scores, poses.scores)
+    assert not rescored.pose_scores.any()
+
+
+def test_a_known_keypoint_may_be_right_with_probability_zero() -> None:
+    poses = people()
+    confidence, oks = np.zeros((3, 25)), np.zeros(3)
+    confidence[:, 1] = np.nan
+    rescored = rescore(poses, confidence, oks, "model")
+    assert np.array_equal(rescored.scores[:, 1], poses.scores[:, 1])
+    assert not np.delete(rescored.scores, 1, axis=1).any()
+    assert rescore(poses, confidence, oks, "input") is poses
+
+
+def test_the_input_s_scores_need_no_confidence() -> None:
+    check_confidence("input", has_confidence=False)
+    Refiner(identity_backend, MODEL, (144, 192), scores="input")

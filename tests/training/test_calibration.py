@@ -1,0 +1,84 @@
+"""Fitting the regressions that turn evidence into probabilities, and doing so for a trained model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("timm")
+
+from posefix.errors import InputError
+from posefix.models import load_model
+from posefix.refine.decision import FEATURES, read_calibration
+from posefix.refine.refiner import Refiner
+from posefix.training.calibration import Examples, calibrate, fit, fit_regression
+from posefix.training.config import load_recipe
+from posefix.training.run import train
+
+
+def test_a_regression_finds_the_weights_that_made_the_data() -> None:
+    generator = np.random.default_rng(0)
+    features = generator.standard_normal((20_000, 2, 3))
+    bias, weights = np.array([-1.0, 0.5]), np.array([1.5, 0.0, -0.7])
+    chance = 1 / (1 + np.exp(-(features @ weights + bias)))
+    right = generator.random(chance.shape) < chance
+    found = fit_regression(features, right, np.ones(right.shape))
+    np.testing.assert_allclose(found.weights, weights, atol=0.1)
+    np.testing.assert_allclose(found.bias, bias, atol=0.1)
+    np.testing.assert_allclose(found(features), chance, atol=0.05)
+
+
+def test_targets_between_zero_and_one_are_met_in_the_mean() -> None:
+    similarity = np.random.default_rng(1).uniform(0.2, 0.8, (500, 1))
+    found = fit_regression(np.zeros((500, 1, 2)), similarity, np.ones((500, 1)))
+    assert found(np.zeros((1, 1, 2))).item() == pytest.approx(similarity.mean(), abs=0.01)
+
+
+def test_examples_of_no_importance_are_left_out() -> None:
+    targets = np.array([[1.0], [0.0]])
+    found = fit_regression(np.zeros((2, 1, 2)), targets, np.array([[1.0], [0.0]]))
+    assert found(np.zeros((1, 1, 2))).item() > 0.9
+    nothing = fit_regression(np.zeros((2, 1, 2)), targets, np.zeros((2, 1)))
+    assert not nothing.weights.any() and not nothing.bias.any()
+
+
+def examples(count: int, similarity: float) -> Examples:
+    everything = np.ones((count, 1), dtype=bool)
+    return Examples(
+        np.zeros((count, 1, len(FEATURES))),
+        everything,
+        everything,
+        np.full((count, 1, 2), [np.sqrt(-np.log(similarity)), 0]),
+        np.full((count, 1, 2), [100.0, 0]),
+    )
+
+
+def test_a_small_set_counts_as_much_as_a_large_one() -> None:
+    calibration = fit([examples(1000, 0.9), examples(10, 0.3)])
+    expected = calibration.refined_similarity(np.zeros((1, 1, len(FEATURES)))).item()
+    assert expected == pytest.approx(0.6, abs=0.01)
+
+
+def test_a_trained_model_is_calibrated_on_the_photos_held_out(recipe: Path, tmp_path: Path) -> None:
+    config = load_recipe(recipe, {"data.held_out": "[0.5]", "optimiser.epochs": "1"})
+    train(config, tmp_path / "model", device="cpu")
+    with pytest.raises(InputError, match=r"scores: 'model' needs a model with a calibration"):
+        Refiner.from_pretrained(tmp_path / "model", device="cpu", scores="model")
+    lines: list[str] = []
+    calibrate(config, tmp_path / "model", device="cpu", on_pass=lines.append)
+    assert lines[0] == "train.json, synthesised 1: 6 poses, twice"
+    model = load_model(tmp_path / "model")
+    calibration = read_calibration(model)
+    assert calibration is not None
+    assert calibration.refined_right.weights.any()
+    assert json.loads((tmp_path / "model" / "model.json").read_text())["training"]["name"] == "made"
+    assert Refiner.from_pretrained(tmp_path / "model", device="cpu", scores="model").scores == "model"
+
+
+def test_without_held_out_photos_nothing_can_be_calibrated(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"made: data.held_out is empty: .* held out of its training"):
+        calibrate(load_recipe(recipe), tmp_path)
