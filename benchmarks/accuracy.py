@@ -1,9 +1,17 @@
-"""AP before and after refinement for every estimator whose results the data set holds.
+"""What refinement is worth, for every estimator whose results the data set holds.
 
-    python -m benchmarks.accuracy [--data DIR] [--model NAME] [--limit IMAGES]
+    python -m benchmarks.accuracy [--data DIR] [--model NAME] [--control FOLDER]
+        [--sets NAME ...] [--estimators NAME ...] [--limit IMAGES] [--only PART ...]
 
-The crops come from the estimators' keypoints; annotated boxes are never used. Prints a Markdown table, losses
-beside wins, and keeps benchmarks/results/accuracy.json; with --limit (the first images of each set) nothing is kept.
+For each file of poses: AP before and after, with the input's scores (and the bootstrap interval of the difference), the
+model's and their product; a second pass; a fifth of the input keypoints missing; the never-worse rule switched off;
+keypoints repaired and broken; pairs of people on top of each other; what the model's confidence is worth; people per
+second; and, with --control, the AP of a model that was trained without a pose, on the same boxes. The crops come from
+the estimators' keypoints; annotated boxes are never used.
+
+Prints the table, losses beside wins, and keeps benchmarks/results/accuracy.json, from which
+`python -m benchmarks.accuracy_report` writes the documents. A run of some sets, estimators, images or parts only is
+not kept.
 """
 
 from __future__ import annotations
@@ -11,21 +19,159 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from benchmarks.accuracy_report import short
 from benchmarks.environment import DATA, describe, keep
 
-from posefix import Poses, Refiner, compare_coco, load_skeleton, read_annotations, read_results
-from posefix.evaluation import CocoComparison
-from posefix.formats.coco import Annotations
+from posefix import Poses, Refinement, Refiner, compare_coco, evaluate_coco, load_skeleton, match_keypoints
+from posefix.evaluation import collapsed_pairs, count_repairs, measure_confidence
+from posefix.formats.coco import Annotations, read_annotations, read_results, result_rows, write_results
+from posefix.geometry import box_from_keypoints
 
 # Set -> annotations, photos.
 SETS = {
     "lspet_val": ("lspet/person_keypoints_val.json", "lspet/images"),
     "coco_dev": ("coco/person_keypoints_dev.json", "coco/images"),
 }
+RULE_OFF = -1.0
+"""The caution at which the never-worse rule moves every keypoint."""
+MISSING_SHARE = 0.2
+SEED = 0
+Numbers = dict[str, Any]
+"""What JSON can hold, by name."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One estimator's poses of one set, and what to refine and judge them with.
+
+    Attributes:
+        control: A model without a pose as input, its never-worse rule off; None where there is none.
+    """
+
+    before: Poses
+    annotations: Annotations
+    photos: Path
+    refiner: Refiner
+    control: Refiner | None = None
+
+    def refine(self, poses: Poses, refiner: Refiner | None = None) -> Refinement:
+        """The refinement of some poses, with the scores that they came with."""
+        return (refiner or self.refiner).refine(poses, self.photos)
+
+    def metrics(self, poses: Poses) -> dict[str, float]:
+        return evaluate_coco(poses, self.annotations).as_dict()
+
+
+def scores(trial: Trial, first: Refinement) -> Numbers:
+    """The refined places ranked by other scores."""
+    return {mode: trial.metrics(first.with_scores(mode)) for mode in ("model", "product")}
+
+
+def second_pass(trial: Trial, first: Refinement) -> Numbers:
+    """Refine what was refined, as it comes back from a file without any further field."""
+    again = trial.refine(from_rows(first.poses)).poses
+    known = match_keypoints(again.skeleton, trial.refiner.skeleton).source_index
+    return {"metrics": trial.metrics(again), "movement": movement(first.poses, again, known)}
+
+
+def missing(trial: Trial, _: Refinement) -> Numbers:
+    """Refine poses that lack some keypoints."""
+    sparse = drop_keypoints(trial.before, MISSING_SHARE, SEED)
+    after = trial.refine(sparse).poses
+    return {"share": MISSING_SHARE, "before": trial.metrics(sparse), "after": trial.metrics(after)}
+
+
+def repairs(trial: Trial, first: Refinement) -> Numbers:
+    return count_repairs(trial.before, first.poses, trial.annotations).as_dict()
+
+
+def rule_off(trial: Trial, _: Refinement) -> Numbers:
+    """Refine with the never-worse rule switched off."""
+    after = trial.refine(trial.before, replace(trial.refiner, caution=RULE_OFF)).poses
+    repaired = count_repairs(trial.before, after, trial.annotations).as_dict()
+    return {"metrics": trial.metrics(after), "repairs": repaired, "collapsed": collapsed_pairs(after)}
+
+
+def collapsed(trial: Trial, first: Refinement) -> Numbers:
+    return {"before": collapsed_pairs(trial.before), "after": collapsed_pairs(first.poses)}
+
+
+def confidence(trial: Trial, first: Refinement) -> Numbers:
+    """The model's own confidence in the refined places."""
+    measured = measure_confidence(
+        first.poses, trial.annotations, confidence=first.confidence, expected_oks=first.expected_oks
+    )
+    return measured.as_dict()
+
+
+def control(trial: Trial, _: Refinement) -> Numbers:
+    """What the photo alone tells, in the same boxes and with the same scores."""
+    return trial.metrics(trial.refine(trial.before, trial.control).poses)
+
+
+PARTS: dict[str, Callable[[Trial, Refinement], Numbers]] = {
+    "scores": scores,
+    "second_pass": second_pass,
+    "missing": missing,
+    "repairs": repairs,
+    "rule_off": rule_off,
+    "collapsed": collapsed,
+    "confidence": confidence,
+    "control": control,
+}
+
+
+def measure(trial: Trial, parts: Collection[str]) -> Numbers:
+    """AP before and after, speed, and what else is asked for, each under its name in `PARTS`."""
+    start = time.perf_counter()
+    first = trial.refine(trial.before)
+    seconds = time.perf_counter() - start
+    comparison = compare_coco(trial.before, first.poses, trial.annotations)
+    print(f"  {comparison}", flush=True)
+    numbers: Numbers = {
+        "people": len(trial.before),
+        "people_per_second": first.report.refined / seconds,
+        "comparison": comparison.as_dict(),
+    }
+    for name in parts:
+        if name != "control" or trial.control is not None:
+            numbers[name] = PARTS[name](trial, first)
+    return numbers
+
+
+def from_rows(poses: Poses) -> Poses:
+    """The poses as they come back from a file with image_id, category_id, keypoints and score only."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "refined.json"
+        write_results(path, result_rows(poses))
+        return read_results(path, poses.skeleton).poses
+
+
+def movement(first: Poses, second: Poses, columns: npt.NDArray[np.int64]) -> float:
+    """Mean distance that the keypoints of some columns moved, relative to the square root of the pose's box area."""
+    size = np.sqrt(box_from_keypoints(first.keypoints, first.valid)[:, 2:].prod(axis=1))
+    moved = (first.valid & second.valid & (size > 0)[:, None])[:, columns]
+    distance = np.linalg.norm(second.keypoints - first.keypoints, axis=-1)[:, columns]
+    relative = distance / np.where(size > 0, size, 1.0)[:, None]
+    return float(relative[moved].mean()) if moved.any() else 0.0
+
+
+def drop_keypoints(poses: Poses, share: float, seed: int) -> Poses:
+    """The poses without a random share of their keypoints."""
+    dropped = np.random.default_rng(seed).random(poses.valid.shape) < share
+    return poses.with_keypoints(
+        np.where(dropped[..., None], 0.0, poses.keypoints),
+        poses.valid & ~dropped,
+        np.where(dropped, 0.0, poses.scores),
+    )
 
 
 def first_images(path: Path, limit: int | None) -> Annotations:
@@ -45,83 +191,78 @@ def first_images(path: Path, limit: int | None) -> Annotations:
 def read_poses(path: Path, annotations: Annotations) -> Poses:
     """The poses of a results file NAME.LAYOUT.json in the annotated images."""
     poses = read_results(path, load_skeleton(path.name.split(".")[1])).poses
-    return poses[np.array([image_id in annotations.images for image_id in poses.image_ids])]
+    return poses[np.array([image_id in annotations.images for image_id in poses.image_ids], dtype=bool)]
 
 
-def measure(data: Path, name: str, refiner: Refiner, limit: int | None) -> dict[str, CocoComparison]:
-    """The comparison of each estimator's results with their refinement, the best estimator first."""
+def measure_set(options: argparse.Namespace, name: str, refiner: Refiner, other: Refiner | None) -> Numbers:
+    """Every estimator of a set, the best one first, and a summary."""
     annotations_path, photos = SETS[name]
-    annotations = first_images(data / annotations_path, limit)
-    comparisons = {}
-    for path in sorted((data / "predictions" / name).glob("*.json")):
-        before = read_poses(path, annotations)
-        after = refiner.refine(before, data / photos).poses
-        comparisons[path.name.removesuffix(".json")] = comparison = compare_coco(before, after, annotations)
-        print(f"{name} {path.name}: {comparison}", flush=True)
-    return dict(sorted(comparisons.items(), key=lambda item: -item[1].before.ap))
+    annotations = first_images(options.data / annotations_path, options.limit)
+    estimators: dict[str, Numbers] = {}
+    for path in sorted((options.data / "predictions" / name).glob("*.json")):
+        if options.estimators is None or path.name.split(".")[0] in options.estimators:
+            print(f"{name} {path.name}", flush=True)
+            trial = Trial(read_poses(path, annotations), annotations, options.data / photos, refiner, other)
+            estimators[path.name.removesuffix(".json")] = measure(trial, options.only or PARTS)
+    if not estimators:
+        raise SystemExit(f"{name}: no results file of {', '.join(options.estimators or ['any estimator'])}")
+    ranked = sorted(estimators.items(), key=lambda item: -item[1]["comparison"]["before"]["AP"])
+    return {
+        "photos": len(annotations.images),
+        "people": len(annotations.people),
+        "summary": summarize([numbers["comparison"] for numbers in estimators.values()]),
+        "estimators": dict(ranked),
+    }
 
 
-def summarize(comparisons: dict[str, CocoComparison]) -> dict[str, Any]:
+def summarize(comparisons: list[Numbers]) -> Numbers:
     """Wins, losses and the mean gain in AP points (0 to 100)."""
-    gains = [100 * comparison.difference for comparison in comparisons.values()]
+    gains = [100 * comparison["difference"] for comparison in comparisons]
+    intervals = [comparison["interval"] for comparison in comparisons]
     return {
         "wins": sum(gain > 0 for gain in gains),
         "losses": sum(gain < 0 for gain in gains),
-        "certain_wins": sum(comparison.low > 0 for comparison in comparisons.values()),
-        "certain_losses": sum(comparison.high < 0 for comparison in comparisons.values()),
+        "certain_wins": sum(low > 0 for low, _ in intervals),
+        "certain_losses": sum(high < 0 for _, high in intervals),
         "mean_gain": float(np.mean(gains)),
         "worst_gain": min(gains),
     }
 
 
-def markdown(name: str, comparisons: dict[str, CocoComparison]) -> str:
-    """One row per estimator, and a line with the summary."""
-    lines = [
-        f"| {name}: estimator | layout | AP before | AP after | gain (95 % interval) | AP50 | AP75 |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for estimator, comparison in comparisons.items():
-        before, after = comparison.before, comparison.after
-        gain = f"{100 * comparison.difference:+.1f} ({100 * comparison.low:+.1f} to {100 * comparison.high:+.1f})"
-        cells = [
-            *estimator.split(".", 1),
-            f"{100 * before.ap:.1f}",
-            f"{100 * after.ap:.1f}",
-            gain,
-            f"{100 * before.ap50:.1f} -> {100 * after.ap50:.1f}",
-            f"{100 * before.ap75:.1f} -> {100 * after.ap75:.1f}",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    total = summarize(comparisons)
-    sentence = (
-        f"{total['wins']} go up ({total['certain_wins']} beyond the interval), {total['losses']} go down "
-        f"({total['certain_losses']} beyond the interval); mean gain {total['mean_gain']:+.1f}."
-    )
-    return "\n".join([*lines, "", sentence])
-
-
-def main() -> None:
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--model", default="small", help="a packaged model's name, or a model folder")
-    parser.add_argument("--limit", type=int, help="only the first so many images of each set; not kept")
-    options = parser.parse_args()
-    refiner = Refiner.from_pretrained(options.model)
-    measured = {name: measure(options.data, name, refiner, options.limit) for name in SETS}
-    for name, comparisons in measured.items():
-        print(f"\n{markdown(name, comparisons)}")
-    if options.limit is None:
-        sets = {
-            name: {
-                "summary": summarize(comparisons),
-                "estimators": {estimator: item.as_dict() for estimator, item in comparisons.items()},
-            }
-            for name, comparisons in measured.items()
-        }
+    parser.add_argument("--control", help="folder of a model that was trained without a pose as input")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--estimators", nargs="+", metavar="NAME", help="such as movenet; all by default")
+    parser.add_argument("--limit", type=int, help="only the first so many images of each set")
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, help="besides AP before and after; all by default"
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parse_options()
+    refiner = Refiner.from_pretrained(options.model, scores="input")
+    # A network that sees no pose must not be allowed to keep it.
+    other = (
+        Refiner.from_pretrained(options.control, caution=RULE_OFF, scores="input")
+        if options.control
+        else None
+    )
+    measured = {
+        "model": Path(options.model).name,
+        "control": options.control and Path(options.control).name,
+        "caution": refiner.caution,
+        "sets": {name: measure_set(options, name, refiner, other) for name in options.sets},
+    }
+    print(f"\n{short(measured)}")
+    whole = set(options.sets) == set(SETS) and not (options.estimators or options.limit or options.only)
+    if whole:
         environment = describe(["hotcoco", "onnxruntime", "opencv-python-headless"])
-        content = {"model": options.model, "flip_test": refiner.flip_test, "sets": sets}
-        path = keep("accuracy", environment, content)
-        print(f"\nkept in {path}")
+        print(f"\nkept in {keep('accuracy', environment, measured)}")
 
 
 if __name__ == "__main__":

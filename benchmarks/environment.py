@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from posefix.files import write_text_atomic
+
 RESULTS = Path(__file__).parent / "results"
 DATA = Path(os.environ.get("POSEFIX_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -33,10 +35,10 @@ def describe(packages: Sequence[str]) -> dict[str, Any]:
 
 
 def keep(name: str, environment: dict[str, Any], measured: dict[str, Any]) -> Path:
-    """Write benchmarks/results/NAME.json."""
+    """Write benchmarks/results/NAME.json, whole or not at all."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"environment": environment, **measured}, indent=1) + "\n", encoding="utf-8")
+    write_text_atomic(path, json.dumps({"environment": environment, **measured}, indent=1) + "\n")
     return path
 
 

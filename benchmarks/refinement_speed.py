@@ -27,7 +27,8 @@ from benchmarks.environment import DATA, describe, keep, spread
 
 from posefix import Poses, Refiner, load_skeleton, read_results, write_results
 from posefix.images import find_images
-from posefix.refine.backends import Backend
+from posefix.refine.backends import HeatmapBackend, Network
+from posefix.similarity import Array
 
 RESULTS_FILE = "predictions/coco_dev/tinypose128.coco17.json"
 COPIES = (1, 4, 16)
@@ -36,9 +37,9 @@ Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.flo
 
 @dataclass
 class Recorder:
-    """A backend that keeps what it is given."""
+    """A network that keeps what it is given."""
 
-    backend: Backend
+    network: Network
     batches: list[Batch] = field(default_factory=list)
 
     def __call__(
@@ -46,9 +47,9 @@ class Recorder:
         images: npt.NDArray[np.uint8],
         keypoints: npt.NDArray[np.float32],
         weights: npt.NDArray[np.float32],
-    ) -> npt.NDArray[np.float32]:
+    ) -> Array:
         self.batches.append((images, keypoints, weights))
-        return self.backend(images, keypoints, weights)
+        return self.network(images, keypoints, weights)
 
 
 def first_rows(path: Path, limit: int | None, folder: Path) -> Path:
@@ -76,18 +77,21 @@ def timed(work: Callable[[], object]) -> float:
 
 def speed(refiner: Refiner, path: Path, photos: Path, repeats: int) -> dict[str, Any]:
     """Seconds end to end and of the network alone, and their ratio, turn by turn."""
-    recorder = Recorder(refiner.backend)
+    backend = refiner.backend
+    assert isinstance(backend, HeatmapBackend)
+    recorder = Recorder(backend.network)
     end_to_end, network = [], []
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "refined.json"
-        refine_file(replace(refiner, backend=recorder), path, photos, output)  # warms up, too
+        recording = replace(refiner, backend=replace(backend, network=recorder))
+        refine_file(recording, path, photos, output)  # warms up, too
         for _ in range(repeats):
-            network.append(timed(lambda: [refiner.backend(*batch) for batch in recorder.batches]))
+            network.append(timed(lambda: [backend.network(*batch) for batch in recorder.batches]))
             end_to_end.append(timed(lambda: refine_file(refiner, path, photos, output)))
     rows = sum(len(images) for images, _, _ in recorder.batches)
     return {
-        "people": rows // 2 if refiner.flip_test else rows,
-        "flip_test": refiner.flip_test,
+        "people": rows // 2 if backend.flip_test else rows,
+        "flip_test": backend.flip_test,
         "end_to_end_seconds": spread(end_to_end),
         "network_seconds": spread(network),
         "ratio": spread([whole / bare for whole, bare in zip(end_to_end, network, strict=True)]),

@@ -1,0 +1,259 @@
+"""Writes what benchmarks/results/accuracy.json says into the documents: no number is copied by hand.
+
+    python -m benchmarks.accuracy_report
+
+The README gets a table for each set, the model card these and the details; docs/figures/reliability.svg shows how far
+the model's confidence can be believed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from benchmarks.environment import RESULTS
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from posefix.files import make_folder, write_bytes_atomic, write_text_atomic
+
+ROOT = Path(__file__).parent.parent
+SOURCE = RESULTS / "accuracy.json"
+FIGURE = ROOT / "docs" / "figures" / "reliability.svg"
+START, END = "<!-- accuracy -->\n", "<!-- /accuracy -->\n"
+SETS = {"lspet_val": "LSP-Extended", "coco_dev": "COCO val2017"}
+ERRORS = ("inversion", "swap", "miss")
+UNKNOWN = "-"
+"""What a cell says where nothing was measured."""
+
+Numbers = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table with one row per estimator.
+
+    Attributes:
+        head: Its title.
+        paths: Where the numbers of a cell stand, such as "comparison.before.AP".
+        text: Format of the numbers.
+        mean_text: Format of their means over the estimators; `text` when empty.
+        scale: What the numbers are multiplied by.
+    """
+
+    head: str
+    paths: tuple[str, ...]
+    text: str = "{:.1f}"
+    mean_text: str = ""
+    scale: float = 100.0
+
+    def values(self, estimator: Numbers) -> list[float] | None:
+        """The numbers of one estimator's cell, None if one of them was not measured."""
+        found = [lookup(estimator, path) for path in self.paths]
+        return [self.scale * value for value in found if value is not None] if None not in found else None
+
+    def cells(self, estimators: Iterable[Numbers]) -> list[str]:
+        """The cells of all estimators, and the one of their mean."""
+        rows = [self.values(estimator) for estimator in estimators]
+        known = [row for row in rows if row is not None]
+        cells = [UNKNOWN if row is None else self.text.format(*row) for row in rows]
+        if len(known) < len(rows):
+            return [*cells, UNKNOWN]
+        means = [sum(values) / len(known) for values in zip(*known, strict=True)]
+        return [*cells, (self.mean_text or self.text).format(*means)]
+
+
+CHANGE = "{:.1f} -> {:.1f}"
+COMPARISON = (
+    "comparison.after.AP",
+    "comparison.difference",
+    "comparison.interval.0",
+    "comparison.interval.1",
+)
+GAINS = (
+    Column("input", ("comparison.before.AP",)),
+    Column(
+        "refined (gain; 95 % interval)",
+        COMPARISON,
+        "**{:.1f}** ({:+.1f}; {:+.1f} to {:+.1f})",
+        "**{:.1f}** ({:+.1f})",  # an interval of the mean is not the mean of the intervals
+    ),
+    Column("refined, model's scores", ("scores.model.AP",)),
+    Column("control", ("control.AP",)),
+    Column("second pass", ("second_pass.metrics.AP",)),
+)
+DETAILS = (
+    Column("AP50", ("comparison.before.AP50", "comparison.after.AP50"), CHANGE),
+    Column("AP75", ("comparison.before.AP75", "comparison.after.AP75"), CHANGE),
+    Column("AR", ("comparison.before.AR", "comparison.after.AR"), CHANGE),
+    Column("AP, product of scores", ("scores.product.AP",)),
+    Column("AP, 20 % missing", ("missing.before.AP", "missing.after.AP"), CHANGE),
+    Column("AP, rule off", ("rule_off.metrics.AP",)),
+    Column("moved by the second pass", ("second_pass.movement",), "{:.2f} %"),
+)
+COUNTS = "{:.0f} / {:.0f}"
+KEYPOINTS = (
+    Column("repaired / broken", ("repairs.repaired", "repairs.broken"), COUNTS, scale=1),
+    Column("rule off", ("rule_off.repairs.repaired", "rule_off.repairs.broken"), COUNTS, scale=1),
+    Column("collapsed pairs", ("collapsed.before", "collapsed.after"), "{:.0f} -> {:.0f}", CHANGE, scale=1),
+    Column("calibration error", ("confidence.calibration_error",), "{:.3f}", scale=1),
+    Column("AUROC", ("confidence.auroc",), "{:.3f}", scale=1),
+    Column(
+        "Brier (base rate's)", ("confidence.brier", "confidence.base_rate_brier"), "{:.3f} ({:.3f})", scale=1
+    ),
+    Column(
+        "OKS: correlation, error",
+        ("confidence.correlation", "confidence.oks_error"),
+        "{:.2f}, {:.2f}",
+        scale=1,
+    ),
+    Column("people/s", ("people_per_second",), "{:.0f}", scale=1),
+)
+
+
+def short(measured: Numbers) -> str:
+    """A table for each set: what refinement is worth."""
+    return "\n".join(
+        title(name, part, "AP") + estimator_table(part, GAINS) + f"\n{verdict(part['summary'])}\n"
+        for name, part in measured["sets"].items()
+    )
+
+
+def full(measured: Numbers) -> str:
+    """The tables of `short`, and all else that was measured."""
+    sections = [short(measured)]
+    for name, part in measured["sets"].items():
+        sections += [
+            title(name, part, "more of AP") + estimator_table(part, DETAILS),
+            title(name, part, "keypoints and people") + estimator_table(part, KEYPOINTS),
+            title(name, part, "errors, all estimators") + error_table(part),
+        ]
+    machine = f"{measured['environment']['cores']} cores of {measured['environment']['device']}"
+    sections.append(f"Speed: whole files, with photos read and crops cut, on {machine}.\n")
+    return "\n".join(sections)
+
+
+def title(name: str, part: Numbers, what: str) -> str:
+    return f"**{SETS.get(name, name)}, {part['photos']:,} photos: {what}**\n\n"
+
+
+def verdict(summary: Numbers) -> str:
+    """Wins and losses in one sentence."""
+    return (
+        f"{summary['wins']} go up ({summary['certain_wins']} beyond the interval), {summary['losses']} go down "
+        f"({summary['certain_losses']} beyond the interval)."
+    )
+
+
+def estimator_table(part: Numbers, columns: Sequence[Column]) -> str:
+    """One row per estimator, and one with the means."""
+    names = [estimator.split(".", 1) for estimator in part["estimators"]]
+    heads = [f"{name} ({layout})" for name, layout in names] + ["mean"]
+    cells = [column.cells(part["estimators"].values()) for column in columns]
+    return markdown(
+        ["estimator (layout)", *(column.head for column in columns)], zip(heads, *cells, strict=True)
+    )
+
+
+def error_table(part: Numbers) -> str:
+    """Keypoints of all estimators: the error that was repaired, the error that what was right became."""
+    heads = ("error", "repaired", "broken", "repaired, rule off", "broken, rule off")
+    paths = [
+        f"{side}{change}_by_error"
+        for side in ("repairs.", "rule_off.repairs.")
+        for change in ("repaired", "broken")
+    ]
+    rows = [[error, *(total(part, f"{path}.{error}") for path in paths)] for error in ERRORS]
+    return markdown(heads, rows)
+
+
+def total(part: Numbers, path: str) -> str:
+    """The sum of a count over the estimators."""
+    counts = [lookup(estimator, path) for estimator in part["estimators"].values()]
+    return UNKNOWN if None in counts else f"{sum(count for count in counts if count is not None):,.0f}"
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def lookup(numbers: Any, path: str) -> float | None:
+    """The number at a path of keys and list positions; None where there is none."""
+    for key in path.split("."):
+        numbers = numbers[int(key)] if isinstance(numbers, list) else numbers.get(key)
+        if numbers is None:
+            return None
+    return float(numbers)
+
+
+def pooled_bins(part: Numbers) -> npt.NDArray[np.float64]:
+    """The reliability bins of all estimators together, (bins, 3): count, mean confidence, share right."""
+    sums: dict[float, npt.NDArray[np.float64]] = defaultdict(lambda: np.zeros(3))
+    for estimator in part["estimators"].values():
+        for item in estimator.get("confidence", {}).get("bins", []):
+            weights = np.array([1.0, item["mean_score"], item["share_right"]])
+            sums[item["low"]] += item["count"] * weights
+    pooled = np.array([sums[low] for low in sorted(sums)]).reshape(-1, 3)
+    pooled[:, 1:] /= pooled[:, :1]
+    return pooled
+
+
+def reliability(measured: Numbers) -> bytes:
+    """The reliability diagram as SVG; the same numbers give the same bytes."""
+    sets = measured["sets"]
+    with mpl.rc_context({"svg.hashsalt": "posefix", "font.size": 10}):
+        figure = Figure(figsize=(4.2 * len(sets), 4.4), layout="constrained")
+        panels = figure.subplots(1, len(sets), squeeze=False)[0]
+        for axes, (name, part) in zip(panels, sets.items(), strict=True):
+            draw_reliability(axes, SETS.get(name, name), pooled_bins(part))
+        stream = io.BytesIO()
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    return stream.getvalue()
+
+
+def draw_reliability(axes: Axes, name: str, bins: npt.NDArray[np.float64]) -> None:
+    """Share right against confidence, and, as bars, how many keypoints have that confidence."""
+    count, confidence, right = bins.T
+    everything = max(count.sum(), 1.0)
+    error = float((count * np.abs(confidence - right)).sum() / everything)
+    axes.bar(confidence, count / everything, width=0.045, color="#cccccc", label="share of the keypoints")
+    axes.plot([0, 1], [0, 1], color="#777777", linestyle="--", linewidth=1, label="perfectly calibrated")
+    axes.plot(confidence, right, color="#0072b2", marker="o", markersize=4, label="keypoints that are right")
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="confidence", ylabel="share")
+    axes.set_title(f"{name}: {count.sum():,.0f} keypoints,\ncalibration error {error:.3f}", fontsize=10)
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
+
+
+def insert(text: str, new: str) -> str:
+    """A document's text with other tables between the two marks."""
+    before, rest = text.split(START)
+    after = rest.split(END)[1]
+    return f"{before}{START}{new}{END}{after}"
+
+
+DOCUMENTS: Mapping[Path, Callable[[Numbers], str]] = {
+    ROOT / "README.md": short,
+    ROOT / "src" / "posefix" / "data" / "models" / "small" / "README.md": full,
+}
+"""Each document, and what stands between its marks."""
+
+
+def main() -> None:
+    measured = json.loads(SOURCE.read_text(encoding="utf-8"))
+    for path, tables in DOCUMENTS.items():
+        write_text_atomic(path, insert(path.read_text(encoding="utf-8"), tables(measured)))
+    make_folder(FIGURE.parent)
+    write_bytes_atomic(FIGURE, reliability(measured))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""The measuring of accuracy, with a refiner whose doings are known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from benchmarks import accuracy
+from benchmarks.accuracy import (
+    PARTS,
+    Trial,
+    drop_keypoints,
+    first_images,
+    from_rows,
+    measure,
+    movement,
+    summarize,
+)
+
+from posefix import Poses, Refiner, load_skeleton, read_annotations
+from posefix.skeletons import Skeleton
+
+COCO = load_skeleton("coco17")
+
+
+@dataclass(frozen=True)
+class Shifter:
+    """Stands for a refiner: shifts all keypoints by so many pixels to the right, twice as many without its rule."""
+
+    pixels: float
+    caution: float = 0.0
+    skeleton: Skeleton = COCO
+
+    def refine(self, poses: Poses, _: Path) -> Any:
+        offset = np.array([self.pixels * (2 if self.caution < 0 else 1), 0])
+        after = poses.with_keypoints(poses.keypoints + offset, np.ones_like(poses.valid))
+        return SimpleNamespace(
+            poses=after,
+            confidence=np.full(poses.valid.shape, 0.8),
+            expected_oks=np.full(len(poses), 0.7),
+            report=SimpleNamespace(refined=len(poses)),
+            with_scores=lambda mode: replace(after, pose_scores=after.pose_scores / len(mode)),
+        )
+
+
+def shifter(pixels: float) -> Refiner:
+    return cast(Refiner, Shifter(pixels))
+
+
+def truth_rows(count: int) -> list[dict[str, Any]]:
+    generator = np.random.default_rng(0)
+    rows = []
+    for number in range(count):
+        places = generator.uniform(10, 200, (17, 2)).round(1)
+        triples = np.column_stack([places, np.full(17, 2)]).ravel().tolist()
+        row = {"id": number, "image_id": number, "category_id": 1, "iscrowd": 0, "keypoints": triples}
+        rows.append({**row, "bbox": [0, 0, 220, 220], "area": 20_000.0, "score": 0.9})
+    return rows
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Annotations of five photos with one person each, and of these people poses that lie 20 pixels to the left."""
+    rows = truth_rows(5)
+    images = [{"id": number, "file_name": f"{number:012d}.jpg"} for number in range(5)]
+    categories = [{"id": 1, "name": "person", "keypoints": list(COCO.keypoint_names)}]
+    found = [
+        {**row, "keypoints": [value - 20 * (place % 3 == 0) for place, value in enumerate(row["keypoints"])]}
+        for row in rows
+    ]
+    for name in accuracy.SETS:
+        annotations = tmp_path / accuracy.SETS[name][0]
+        annotations.parent.mkdir(parents=True)
+        content = {"images": images, "annotations": rows, "categories": categories}
+        annotations.write_text(json.dumps(content), encoding="utf-8")
+        (tmp_path / "predictions" / name).mkdir(parents=True)
+        (tmp_path / "predictions" / name / "left.coco17.json").write_text(json.dumps(found), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def trial(data: Path) -> Trial:
+    annotations = read_annotations(data / accuracy.SETS["coco_dev"][0])
+    before = accuracy.read_poses(data / "predictions" / "coco_dev" / "left.coco17.json", annotations)
+    return Trial(before, annotations, data, shifter(20.0), shifter(15.0))
+
+
+def test_everything_is_measured_under_its_name(trial: Trial) -> None:
+    numbers = measure(trial, PARTS)
+    assert set(PARTS) < set(numbers)
+    assert numbers["comparison"]["after"]["AP"] == pytest.approx(1)
+    assert numbers["comparison"]["before"]["AP"] < numbers["control"]["AP"] < 1
+    assert numbers["scores"]["model"]["AP"] == pytest.approx(1)
+    # Both lie 20 pixels too far to the right.
+    assert numbers["second_pass"]["metrics"]["AP"] == numbers["rule_off"]["metrics"]["AP"]
+    assert numbers["missing"]["before"]["AP"] < numbers["missing"]["after"]["AP"]
+    assert numbers["repairs"]["broken"] == 0 < numbers["repairs"]["repaired"]
+    assert numbers["collapsed"] == {"before": 0, "after": 0}
+    assert numbers["confidence"]["brier"] == pytest.approx(0.04)  # all are right, at a confidence of .8
+    assert numbers["confidence"]["oks_error"] == pytest.approx(0.3)
+    assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
+
+
+def test_only_what_is_asked_for_is_measured(trial: Trial) -> None:
+    assert set(measure(trial, ["repairs"])) == {"people", "people_per_second", "comparison", "repairs"}
+    assert "control" not in measure(replace(trial, control=None), ["control"])
+
+
+def test_poses_go_through_a_file_without_further_fields(trial: Trial) -> None:
+    again = from_rows(trial.before)
+    assert again.image_ids == trial.before.image_ids
+    np.testing.assert_allclose(again.keypoints, trial.before.keypoints, atol=5e-4)
+    np.testing.assert_allclose(again.pose_scores, trial.before.pose_scores)
+
+
+def test_movement_is_relative_to_the_box(trial: Trial) -> None:
+    first = trial.before[:1]
+    size = np.sqrt(np.ptp(first.keypoints[0], axis=0).prod())
+    second = first.with_keypoints(first.keypoints + np.array([3.0, 4.0]))
+    assert movement(first, second, np.arange(17)) == pytest.approx(5 / size)
+    half = second.with_keypoints(np.where(np.arange(17)[:, None] < 4, second.keypoints, first.keypoints))
+    assert movement(first, half, np.arange(8)) == pytest.approx(2.5 / size)
+    missing = second.with_keypoints(second.keypoints, np.zeros_like(second.valid))
+    assert movement(first, missing, np.arange(17)) == 0
+
+
+def test_dropped_keypoints_are_missing_in_every_way(trial: Trial) -> None:
+    poses = trial.before
+    sparse = drop_keypoints(poses, 0.5, seed=3)
+    assert 0.2 < sparse.valid.mean() < 0.8
+    assert not sparse.keypoints[~sparse.valid].any()
+    assert not sparse.scores[~sparse.valid].any()
+    np.testing.assert_array_equal(sparse.keypoints[sparse.valid], poses.keypoints[sparse.valid])
+    np.testing.assert_array_equal(sparse.valid, drop_keypoints(poses, 0.5, seed=3).valid)
+    assert (drop_keypoints(poses, 0.5, seed=4).valid != sparse.valid).any()
+
+
+def test_the_first_images_bring_their_people(data: Path) -> None:
+    part = first_images(data / accuracy.SETS["coco_dev"][0], 2)
+    assert (list(part.images), part.people.image_ids) == ([0, 1], (0, 1))
+
+
+def test_wins_and_losses_are_counted() -> None:
+    gains = [(0.1, 0.05, 0.2), (0.02, -0.01, 0.1), (-0.03, -0.05, -0.01)]
+    summary = summarize([{"difference": gain, "interval": [low, high]} for gain, low, high in gains])
+    assert (summary["wins"], summary["certain_wins"]) == (2, 1)
+    assert (summary["losses"], summary["certain_losses"]) == (1, 1)
+    assert (summary["mean_gain"], summary["worst_gain"]) == (pytest.approx(3), pytest.approx(-3))
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the results that a run keeps."""
+    names: list[str] = []
+    monkeypatch.setattr(accuracy, "keep", lambda name, *_: names.append(name))
+    monkeypatch.setattr(accuracy, "describe", lambda _: {})
+    monkeypatch.setattr(Refiner, "from_pretrained", lambda *_, **__: shifter(20.0))
+    return names
+
+
+def run(data: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr("sys.argv", ["accuracy", "--data", str(data), *arguments])
+    accuracy.main()
+
+
+def test_a_whole_run_is_kept(
+    data: Path, kept: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(data, monkeypatch)
+    assert kept == ["accuracy"]
+    assert "**COCO val2017, 5 photos: AP**" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--sets", "coco_dev"], ["--estimators", "left"], ["--limit", "3"], ["--only", "repairs", "collapsed"]],
+    ids=" ".join,
+)
+def test_a_partial_run_is_not_kept(
+    data: Path, kept: list[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    run(data, monkeypatch, *arguments)
+    assert kept == []
+
+
+def test_an_estimator_without_results_is_named(
+    data: Path, kept: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit, match="lspet_val: no results file of nobody"):
+        run(data, monkeypatch, "--estimators", "nobody")
+    assert kept == []
