@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from posefix.errors import InputError
-from posefix.models import ONNX_FILE, load_model, model_names
+from posefix.models import ONNX_FILE, PACKAGED_MODELS, load_model, model_names
 from posefix.skeletons import load_skeleton
 
 DESCRIPTION = {"format": 2, "name": "tiny", "skeleton": "posefix19", "input_size_wh": [144, 192], "other": 1}
@@ -68,3 +68,22 @@ def test_a_model_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text("[]", encoding="utf-8")
     with pytest.raises(InputError, match="expected a JSON object, got list"):
         load_model(tmp_path)
+
+
+def test_small_is_small() -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("timm")
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from posefix.nn.checkpoint import load_network
+
+    model = load_model("small")
+    width, height = model.input_size_wh
+    count = len(model.skeleton)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        load_network(model)(
+            torch.zeros((1, height, width, 3)), torch.zeros((1, count, 2)), torch.ones((1, count))
+        )
+    assert counter.get_total_flops() / 2 <= 1.2e9  # one multiply-add is two operations
+    weights = [path for path in PACKAGED_MODELS.rglob("*") if path.suffix in (".onnx", ".safetensors")]
+    assert sum(path.stat().st_size for path in weights) <= 24e6
