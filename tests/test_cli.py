@@ -229,7 +229,7 @@ def test_scores_of_the_model_are_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
-    use_backend(monkeypatch, shift_backend, Calibration(*[even] * 6))
+    use_backend(monkeypatch, shift_backend, Calibration(*[even] * 7))
     output = tmp_path / "out.json"
     command = ["refine", results, "--images", photos, "-o", output, "--layout", "coco17"]
     assert run(*command, "--scores", scores)[0] == 0

@@ -53,7 +53,7 @@ def examples(count: int, similarity: float) -> Examples:
         everything,
         everything,
         np.full((count, 1, 2), [np.sqrt(-np.log(similarity)), 0]),
-        np.full((count, 1, 2), [100.0, 0]),
+        np.full((count, 1, 2), [np.sqrt(-np.log(similarity)), 0]),
     )
 
 
