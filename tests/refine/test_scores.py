@@ -85,9 +85,19 @@ def test_a_keypoint_that_stays_missing_has_no_confidence(believing: Calibration,
     assert np.isnan(refinement.confidence[0, BODY25.index("nose")])
 
 
-def test_the_estimators_scores_are_the_default(believing: Calibration, photos: Path) -> None:
+def test_the_product_is_the_default_of_a_calibrated_model(believing: Calibration, photos: Path) -> None:
+    after, product = (
+        refiner(believing, **options).refine(people(), photos).poses
+        for options in ({}, {"scores": "product"})
+    )
+    assert np.array_equal(after.scores, product.scores)
+    assert np.array_equal(after.pose_scores, product.pose_scores)
+
+
+@pytest.mark.parametrize("scores", ["input", None])
+def test_the_estimators_scores_stay(scores: Scores | None, believing: Calibration, photos: Path) -> None:
     before = people()
-    after = refiner(believing).refine(before, photos).poses
+    after = refiner(believing if scores else None, scores=scores).refine(before, photos).poses
     assert np.array_equal(after.scores[before.valid], before.scores[before.valid])
     assert np.array_equal(after.pose_scores, before.pose_scores)
 
@@ -98,12 +108,14 @@ def test_scores_of_the_model(scores: Scores, believing: Calibration, photos: Pat
     refinement = refiner(believing, scores=scores).refine(before, photos)
     after = refinement.poses
     known = np.isfinite(refinement.confidence)
-    own = refiner(believing).refine(before, photos).poses.scores if scores == "product" else np.ones((3, 25))
+    placed = refiner(believing, scores="input").refine(before, photos).poses
+    own = placed.scores if scores == "product" else np.ones((3, 25))
     np.testing.assert_allclose(after.scores[known], (own * refinement.confidence)[known])
     # Keypoints that the model does not know, and people it did not see, keep the estimator's scores.
     assert np.array_equal(after.scores[~known], before.scores[~known])
-    pose_factor = before.pose_scores[0] if scores == "product" else 1.0
-    np.testing.assert_allclose(after.pose_scores, [pose_factor * refinement.expected_oks[0], 0, 0])
+    oks = refinement.expected_oks[0]
+    factor, *unseen = before.pose_scores if scores == "product" else (1.0, 0, 0)
+    np.testing.assert_allclose(after.pose_scores, [factor * oks, *unseen])
 
 
 @pytest.mark.parametrize("ran_with", MODES)

@@ -48,8 +48,9 @@ class OutputOptions:
     """Keypoints missing in the input: fill in what the model sees, or keep them missing."""
     update_boxes: Annotated[bool, Parameter(negative=())] = False
     """Rewrite each row's `bbox` to fit the refined keypoints."""
-    scores: Literal["input", "model", "product"] = "input"
-    """Scores of the output: the estimator's, the model's confidence and expected OKS, or their product."""
+    scores: Literal["input", "model", "product"] | None = None
+    """Scores of the output: the estimator's, the model's confidence and expected OKS, or their product; by default
+    the product, or the estimator's where the model has no confidence."""
     oks_nms: float | None = None
     """Drop the lower-scored of two poses of one photo whose OKS is above this threshold, such as 0.9."""
 
@@ -149,7 +150,7 @@ def _find_photos(poses: Poses, folder: Path, annotations: Path | None) -> dict[I
     return find_images(poses.image_ids, folder, names)
 
 
-def _load_refiner(options: ModelOptions, scores: Scores) -> Refiner:
+def _load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
     from posefix.refine.refiner import Refiner
 
     refiner = Refiner.from_pretrained(

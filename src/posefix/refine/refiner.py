@@ -23,7 +23,7 @@ from posefix.refine.boxes import check_boxes
 from posefix.refine.decision import Calibration, Choice, agreement, choose, read_calibration
 from posefix.refine.pipeline import Crop, CropStream, FailedPhoto, PhotoTask, batches, cut_crops
 from posefix.refine.results import RefinedPoses, Refinement, RefinementReport
-from posefix.refine.scores import Scores, check_confidence, rescore
+from posefix.refine.scores import Scores, check_confidence, default_scores, rescore
 from posefix.refine.vocabulary import (
     BoolArray,
     MergedPoses,
@@ -59,7 +59,8 @@ class Refiner:
         looks: How often a person is looked at, at most: one whose pose changed so much that its crop was a poor one is
             looked at again, in the crop that the refined pose makes.
         scores: Whose scores the refined poses carry: the estimator's ("input"), the model's confidence in each
-            keypoint and expected OKS of each pose ("model"), or their product.
+            keypoint and expected OKS of each pose ("model"), or their product. None is the product if the model has a
+            calibration, else the estimator's.
 
     Example:
         >>> refiner = Refiner.from_pretrained("small")  # doctest: +SKIP
@@ -73,7 +74,7 @@ class Refiner:
     calibration: Calibration | None = None
     caution: float = 0.0
     looks: int = 2
-    scores: Scores = "input"
+    scores: Scores | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -82,8 +83,9 @@ class Refiner:
             raise InputError(f"looks: expected 1 or more, got {self.looks}")
         if not -1 <= self.caution <= 1:
             raise InputError(f"caution: expected a number from -1 to 1, got {self.caution}")
-        _check_choice("scores", self.scores, Scores)
-        check_confidence(self.scores, self.calibration is not None)
+        scores = self.scores or default_scores(self.calibration is not None)
+        _check_choice("scores", scores, Scores)
+        check_confidence(scores, self.calibration is not None)
 
     @classmethod
     def from_pretrained(
@@ -95,7 +97,7 @@ class Refiner:
         batch_size: int = 32,
         flip_test: bool = True,
         caution: float = 0.0,
-        scores: Scores = "input",
+        scores: Scores | None = None,
     ) -> Refiner:
         """Load a trained model.
 
@@ -281,8 +283,9 @@ class Refiner:
         known = np.isfinite(similarity)
         sums = np.where(known, similarity, 0.0).sum(axis=1)
         expected = np.where(known.any(axis=1), sums / np.maximum(known.sum(axis=1), 1), np.nan)
+        scores = self.scores or default_scores(self.calibration is not None)
         return Refinement(
-            rescore(merged.poses, confidence, expected, self.scores),
+            rescore(merged.poses, confidence, expected, scores),
             merged.moved,
             merged.filled,
             confidence,

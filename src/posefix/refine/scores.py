@@ -18,8 +18,9 @@ Scores = Literal["input", "model", "product"]
 def rescore(poses: Poses, confidence: FloatArray, expected_oks: FloatArray, scores: Scores) -> Poses:
     """The same places with the scores asked for.
 
-    Keypoints that the model does not know keep the estimator's score. Of people whom the model did not see nothing is
-    known, so their pose score becomes 0.
+    Keypoints that the model does not know keep the estimator's score. People whom the model did not see are passed on
+    as they came: in the product they keep the estimator's pose score; beside scores of the model, which says nothing
+    of them, they get 0.
 
     Args:
         poses: N refined poses with the estimator's scores.
@@ -29,15 +30,19 @@ def rescore(poses: Poses, confidence: FloatArray, expected_oks: FloatArray, scor
     """
     if scores == "input":
         return poses
-    known = np.isfinite(confidence)
-    oks = np.where(np.isfinite(expected_oks), expected_oks, 0.0)
-    keypoint_factor = poses.scores if scores == "product" else 1.0
-    pose_factor = poses.pose_scores if scores == "product" else 1.0
+    known, seen = np.isfinite(confidence), np.isfinite(expected_oks)
+    keypoint_scores, pose_scores = np.where(known, confidence, 0.0), np.where(seen, expected_oks, 0.0)
+    if scores == "product":
+        keypoint_scores = keypoint_scores * poses.scores
+        pose_scores = np.where(seen, pose_scores * poses.pose_scores, poses.pose_scores)
     return dataclasses.replace(
-        poses,
-        scores=np.where(known, keypoint_factor * np.where(known, confidence, 0.0), poses.scores),
-        pose_scores=pose_factor * oks,
+        poses, scores=np.where(known, keypoint_scores, poses.scores), pose_scores=pose_scores
     )
+
+
+def default_scores(has_confidence: bool) -> Scores:
+    """The product where there is one: of the three it has the highest mean AP over both sets (see the model card)."""
+    return "product" if has_confidence else "input"
 
 
 def check_confidence(scores: Scores, has_confidence: bool) -> None:
