@@ -25,10 +25,13 @@ from posefix.taxonomy import ERRORS  # noqa: E402
 from posefix.training.datasets import (  # noqa: E402
     HALF_BODY_KEYPOINTS,
     LOWER_HALF_RATE,
+    MOST_COVER,
     AugmentationConfig,
     Batch,
     InputSource,
     WrongPoseDataset,
+    improve,
+    spoil,
 )
 
 if TYPE_CHECKING:
@@ -356,7 +359,83 @@ def test_people_nobody_found_get_synthesised_poses(records: PersonRecords) -> No
     assert batch.weights[5].all()
 
 
-@pytest.mark.parametrize("name", ["rotation_rate", "flip_rate", "half_body_rate", "crowding_rate"])
+def test_improved_estimates_go_a_share_of_the_way_to_the_truth() -> None:
+    generator = np.random.default_rng(0)
+    count = 400
+    truth = generator.uniform(0, 200, (count, len(LSP), 2)).astype(np.float32)
+    estimates = truth + generator.normal(0, 20, truth.shape).astype(np.float32)
+    labelled = generator.random((count, len(LSP))) < 0.8
+    improved = improve(estimates, truth, labelled, 0.6, generator)
+    np.testing.assert_array_equal(improved[~labelled], estimates[~labelled])
+    remaining = np.linalg.norm(improved - truth, axis=2) / np.linalg.norm(estimates - truth, axis=2)
+    shares = np.array([1 - remaining[row][labelled[row]] for row in range(count)], dtype=object)
+    assert all(np.ptp(share) < 1e-2 for share in shares), "one share for all keypoints of a pose"
+    moved = np.array([share.mean() for share in shares])
+    assert float((moved > 1e-3).mean()) == pytest.approx(0.6, abs=0.08)
+    assert float(moved[moved > 1e-3].mean()) == pytest.approx(0.5, abs=0.06)
+    assert (moved <= 1).all()
+
+
+def test_estimates_that_are_not_to_be_improved_stay(records: PersonRecords) -> None:
+    estimates = with_estimates(records).estimates[:, 0]
+    generator = np.random.default_rng(0)
+    same_ones = improve(estimates, records.keypoints, records.labelled, 0.0, generator)
+    np.testing.assert_array_equal(same_ones, estimates)
+
+
+def test_improved_estimates_are_inputs(records: PersonRecords) -> None:
+    source = InputSource(profile(), SynthesisOptions(), estimate_rate=1.0, improved_rate=1.0)
+    batch = everybody(dataset(with_estimates(records), STILL, source))
+    given = batch.targets.flip(1) - batch.targets
+    share = 1 - (batch.keypoints - batch.targets).norm(dim=2) / given.norm(dim=2)
+    assert (share.amax(dim=1) - share.amin(dim=1)).max() < 1e-2
+    assert share.min() < 0.3
+    assert share.max() > 0.6
+
+
+def stripes() -> npt.NDArray[np.uint8]:
+    """A crop of single black and white columns: the finest detail there is."""
+    image = np.zeros((256, 192, 3), dtype=np.uint8)
+    image[:, ::2] = 255
+    return image
+
+
+def test_a_crop_that_loses_detail_keeps_its_brightness() -> None:
+    generator = np.random.default_rng(0)
+    lossy = AugmentationConfig(low_resolution_rate=1.0)
+    crops = np.stack([spoil(stripes(), lossy, generator) for _ in range(20)])
+    assert crops.shape == (20, 256, 192, 3)
+    assert crops.mean() == pytest.approx(127.5, abs=2)
+    contrast = crops.std(axis=(1, 2, 3))
+    assert contrast.min() < 20, "some lose nearly all"
+    assert contrast.max() > 40, "some lose little"
+
+
+def test_a_cut_out_is_a_rectangle_of_one_colour() -> None:
+    generator = np.random.default_rng(0)
+    covered = AugmentationConfig(cut_out_rate=1.0)
+    sides = []
+    for _ in range(50):
+        image = stripes()
+        crop = spoil(image, covered, generator)
+        assert (image == stripes()).all(), "the crop that was given stays as it is"
+        changed = (crop != stripes()).any(axis=2)
+        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+        inside = crop[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert len(np.unique(inside.reshape(-1, 3), axis=0)) == 1
+        sides.append((np.ptp(rows) + 1, np.ptp(columns) + 1))
+    heights, widths = np.transpose(sides)
+    assert heights.max() <= MOST_COVER * 256 + 1
+    assert widths.max() <= MOST_COVER * 192 + 1
+    assert np.ptp(heights) > 30
+
+
+def test_a_crop_that_is_not_to_be_spoiled_stays() -> None:
+    image = stripes()
+    assert spoil(image, AugmentationConfig(), np.random.default_rng(0)) is image
+
+
+@pytest.mark.parametrize("name", ["flip_rate", "half_body_rate", "low_resolution_rate", "cut_out_rate"])
 @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
 def test_rates_are_shares(name: str, value: float) -> None:
     with pytest.raises(InputError, match=f"{name} must be from 0 to 1, got {value}"):

@@ -135,15 +135,14 @@ def choose(evidence: Evidence, people: People, calibration: Calibration | None, 
     similarity = calibration.refined_similarity(features)
     kept_similarity = calibration.given_similarity(features)
     moved = _moves(similarity - kept_similarity, given, caution)
-    regressions = (
-        (calibration.refined_right, calibration.given_right, calibration.filled_right),
-        (calibration.refined_similarity, calibration.given_similarity, calibration.filled_similarity),
+    right = np.where(moved, calibration.refined_right(features), calibration.given_right(features))
+    return Choice(
+        np.where(moved[..., None], refined_places, people.keypoints),
+        confidence=np.where(given, right, calibration.filled_right(features)),
+        expected_similarity=np.where(
+            given, np.where(moved, similarity, kept_similarity), calibration.filled_similarity(features)
+        ),
     )
-    confidence, expected = (
-        np.where(given, np.where(moved, refined(features), kept(features)), filled(features))
-        for refined, kept, filled in regressions
-    )
-    return Choice(np.where(moved[..., None], refined_places, people.keypoints), confidence, expected)
 
 
 def _moves(gain: npt.NDArray[Any], given: BoolArray, caution: float) -> BoolArray:
@@ -161,7 +160,7 @@ def measure_features(evidence: Evidence, people: People) -> FloatArray:
     come by person. Where no place was given, what concerns it is 0.
     """
     valid = people.valid
-    offset = np.linalg.norm(evidence.keypoints - people.keypoints, axis=-1) / people.falloff
+    offset = _offset(evidence.keypoints, people)
     refined, vicinity = _log_odds(evidence.similarity), _log_odds(evidence.vicinity)
     given, given_vicinity, distance, near = (
         np.where(valid, values, 0.0)
@@ -182,9 +181,14 @@ def measure_features(evidence: Evidence, people: People) -> FloatArray:
 
 def agreement(keypoints: FloatArray, people: People) -> FloatArray:
     """Mean KS (N,) between the given places of people and other places (N, K, 2), over the keypoints given."""
-    offset = np.linalg.norm(keypoints - people.keypoints, axis=-1) / people.falloff
+    similarity = np.exp(-(_offset(keypoints, people) ** 2))
     count = np.maximum(people.valid.sum(axis=1), 1)
-    return np.asarray(np.where(people.valid, np.exp(-(offset**2)), 0.0).sum(axis=1) / count)
+    return np.asarray(np.where(people.valid, similarity, 0.0).sum(axis=1) / count)
+
+
+def _offset(keypoints: FloatArray, people: People) -> FloatArray:
+    """How far places (N, K, 2) are from the given ones, in units of the distance at which KS is 1/e: (N, K)."""
+    return np.asarray(np.linalg.norm(keypoints - people.keypoints, axis=-1) / people.falloff)
 
 
 def _log_odds(values: npt.NDArray[Any]) -> FloatArray:

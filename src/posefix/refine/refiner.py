@@ -23,7 +23,7 @@ from posefix.refine.boxes import check_boxes
 from posefix.refine.decision import Calibration, Choice, agreement, choose, read_calibration
 from posefix.refine.pipeline import Crop, CropStream, FailedPhoto, PhotoTask, batches, cut_crops
 from posefix.refine.results import RefinedPoses, Refinement, RefinementReport
-from posefix.refine.scores import Scores, check_confidence, default_scores, rescore
+from posefix.refine.scores import Scores, rescore, resolve_scores
 from posefix.refine.vocabulary import (
     BoolArray,
     MergedPoses,
@@ -83,9 +83,7 @@ class Refiner:
             raise InputError(f"looks: expected 1 or more, got {self.looks}")
         if not -1 <= self.caution <= 1:
             raise InputError(f"caution: expected a number from -1 to 1, got {self.caution}")
-        scores = self.scores or default_scores(self.calibration is not None)
-        _check_choice("scores", scores, Scores)
-        check_confidence(scores, self.calibration is not None)
+        resolve_scores(self.scores, self.calibration is not None)
 
     @classmethod
     def from_pretrained(
@@ -283,7 +281,7 @@ class Refiner:
         known = np.isfinite(similarity)
         sums = np.where(known, similarity, 0.0).sum(axis=1)
         expected = np.where(known.any(axis=1), sums / np.maximum(known.sum(axis=1), 1), np.nan)
-        scores = self.scores or default_scores(self.calibration is not None)
+        scores = resolve_scores(self.scores, self.calibration is not None)
         return Refinement(
             rescore(merged.poses, confidence, expected, scores),
             merged.moved,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -40,9 +40,23 @@ def rescore(poses: Poses, confidence: FloatArray, expected_oks: FloatArray, scor
     )
 
 
-def default_scores(has_confidence: bool) -> Scores:
-    """The product where there is one: of the three it has the highest mean AP over both sets (see the model card)."""
-    return "product" if has_confidence else "input"
+def resolve_scores(scores: Scores | None, has_confidence: bool) -> Scores:
+    """Whose scores a model gives its poses.
+
+    Args:
+        scores: As asked for. None is the product where there is one: of the three it has the highest mean AP over
+            both dev sets (see the model card).
+        has_confidence: Whether the model has a calibration.
+
+    Raises:
+        InputError: Scores that the model cannot give, or of no such name.
+    """
+    if scores is None:
+        return "product" if has_confidence else "input"
+    if scores not in get_args(Scores):
+        raise InputError(f"scores: expected {' or '.join(map(repr, get_args(Scores)))}, got {scores!r}")
+    check_confidence(scores, has_confidence)
+    return scores
 
 
 def check_confidence(scores: Scores, has_confidence: bool) -> None:

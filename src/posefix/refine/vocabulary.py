@@ -128,14 +128,14 @@ def prepare(
         tight = geometry.box_from_keypoints(keypoints, valid)
         usable &= tight[:, 2:].max(axis=1) > 0
         boxes = geometry.enlarge(tight, geometry.KEYPOINT_BOX_FACTOR)
+    return People(mapping, keypoints, valid, *_crops(boxes, size_wh, skeleton), np.flatnonzero(usable))
+
+
+def _crops(boxes: FloatArray, size_wh: tuple[int, int], skeleton: Skeleton) -> tuple[FloatArray, FloatArray]:
+    """The crops around people's boxes (N, 4): `matrices` and `falloff` of `People`."""
     matrices = geometry.crop_matrices(geometry.enlarge(boxes, geometry.CROP_FACTOR), size_wh)
-    reach = _falloff(matrices, size_wh, skeleton)
-    return People(mapping, keypoints, valid, matrices, reach, np.flatnonzero(usable))
-
-
-def _falloff(matrices: FloatArray, size_wh: tuple[int, int], skeleton: Skeleton) -> FloatArray:
     area = PERSON_SHARE * size_wh[0] * size_wh[1] / np.abs(np.linalg.det(matrices[:, :, :2]))
-    return np.asarray(falloff(area[:, None], skeleton.sigmas))
+    return matrices, np.asarray(falloff(area[:, None], skeleton.sigmas))
 
 
 def revisit(people: People, keypoints: FloatArray, rows: BoolArray, size_wh: tuple[int, int]) -> People:
@@ -150,10 +150,9 @@ def revisit(people: People, keypoints: FloatArray, rows: BoolArray, size_wh: tup
     valid = people.valid.copy()
     valid[:, people.mapping.target_index] = True
     boxes = geometry.enlarge(geometry.box_from_keypoints(keypoints, valid), geometry.KEYPOINT_BOX_FACTOR)
-    matrices = geometry.crop_matrices(geometry.enlarge(boxes, geometry.CROP_FACTOR), size_wh)
-    reach = _falloff(matrices, size_wh, people.mapping.target)
     there = np.where(valid[..., None], keypoints, 0.0)
-    return People(people.mapping, there, valid, matrices, reach, np.flatnonzero(rows))
+    crops = _crops(boxes, size_wh, people.mapping.target)
+    return People(people.mapping, there, valid, *crops, np.flatnonzero(rows))
 
 
 def merge(

@@ -77,6 +77,8 @@ class DataConfig:
         estimate_sets: Number of the annotation file, from 0, that each of them belongs to; empty for the first.
         consensus_labels: Whether keypoints without a label get one where the estimates agree on their place.
         estimate_rate: Probability that a person who has estimates gets one of them as input.
+        improved_rate: Probability that an estimate is brought part of the way to the truth, as a better
+            estimator's would be.
         held_out: Share of each annotation file's photos that is not trained on, for calibrating the model's
             confidence; empty for none.
         error_profile: Name of a packaged profile or a file.
@@ -95,6 +97,7 @@ class DataConfig:
     estimate_layouts: tuple[str, ...] = ()
     estimate_sets: tuple[int, ...] = ()
     estimate_rate: float = 0.5
+    improved_rate: float = 0.0
     consensus_labels: bool = False
     held_out: tuple[float, ...] = ()
     error_profile: str = "paper"
@@ -124,8 +127,9 @@ class DataConfig:
             raise InputError(
                 f"estimate_sets must be numbers of annotation files from 0, got {self.estimate_sets}"
             )
-        if not 0 <= self.estimate_rate <= 1:
-            raise InputError(f"estimate_rate must be from 0 to 1, got {self.estimate_rate}")
+        for name in ("estimate_rate", "improved_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
         if not all(type(share) in (int, float) and 0 <= share <= 1 for share in self.held_out):
             raise InputError(f"held_out must be shares from 0 to 1, got {self.held_out}")
 

@@ -6,9 +6,11 @@ make. A batch is a function of (seed, epoch, its indices), whatever the number o
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -33,6 +35,11 @@ LOWER_HALF_RATE = 0.3
 HALF_BODY_KEYPOINTS = 4
 """A half with fewer labelled keypoints is not worth learning from alone."""
 
+MOST_DETAIL_LOST = 4.0
+"""A crop that loses detail is made smaller by up to this factor and enlarged again."""
+LEAST_COVER, MOST_COVER = 0.1, 0.4
+"""A covering rectangle's sides are at least and at most this share of the crop's."""
+
 
 @dataclass(frozen=True)
 class AugmentationConfig:
@@ -48,6 +55,8 @@ class AugmentationConfig:
         half_body_rate: Probability that only the upper or only the lower body is input, box and target, as with
             people cut off by the edge of a photo.
         crowding_rate: Probability that another person of the batch is pasted beside (`posefix.training.crowding`).
+        low_resolution_rate: Probability that the crop loses detail, as if the person were small in the photo.
+        cut_out_rate: Probability that a rectangle of the crop is covered, as by a thing in front of the person.
     """
 
     scale: float = 0.3
@@ -58,9 +67,11 @@ class AugmentationConfig:
     colour: float = 0.0
     half_body_rate: float = 0.0
     crowding_rate: float = 0.0
+    low_resolution_rate: float = 0.0
+    cut_out_rate: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("rotation_rate", "flip_rate", "half_body_rate", "crowding_rate"):
+        for name in (field.name for field in dataclasses.fields(self) if field.name.endswith("_rate")):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
 
@@ -73,11 +84,14 @@ class InputSource:
         profile: Error frequencies.
         options: What is synthesised beyond the paper.
         estimate_rate: Probability that a person who has estimates gets one of them instead of a synthesised pose.
+        improved_rate: Probability that such an estimate is brought part of the way to the truth, as a better
+            estimator's would be.
     """
 
     profile: ErrorProfile
     options: SynthesisOptions
     estimate_rate: float = 0.0
+    improved_rate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -154,6 +168,7 @@ class WrongPoseDataset(Dataset[Batch]):
         order = np.where(flip[:, None], self.skeleton.flip_index[None], np.arange(len(self.skeleton))[None])
         row = np.arange(len(rows))[:, None]
         images = [self._image(place, rows, people, donors, matrices) for place in range(len(rows))]
+        images = [spoil(image, self.augmentation, extra) for image in images]
         keypoints = geometry.transform(matrices, wrong)[row, order]
         targets = geometry.transform(matrices, people.keypoints)[row, order]
         return Batch(
@@ -220,7 +235,13 @@ class WrongPoseDataset(Dataset[Batch]):
         # Keypoints drop out of an estimator's poses as they do of synthesised ones.
         fraction = self.source.options.keypoint_dropout * generator.random((len(rows), 1))
         dropped = generator.random(there.shape) < fraction
-        estimates = self.records.estimates[rows, choice]
+        estimates = improve(
+            self.records.estimates[rows, choice],
+            people.keypoints,
+            people.labelled,
+            self.source.improved_rate,
+            generator,
+        )
         keypoints = np.where(use[:, None, None], estimates, wrong.keypoints)
         return keypoints.astype(np.float64), np.where(use[:, None], there & ~dropped, wrong.present)
 
@@ -254,6 +275,52 @@ class WrongPoseDataset(Dataset[Batch]):
 
 def _around_one(spread: float) -> tuple[float, float]:
     return 1 - spread, 1 + spread
+
+
+def improve(
+    estimates: npt.NDArray[np.float32],
+    truth: npt.NDArray[np.float32],
+    labelled: npt.NDArray[np.bool_],
+    rate: float,
+    generator: np.random.Generator,
+) -> npt.NDArray[np.float32]:
+    """Bring estimated poses part of the way to the truth, as a better estimator's would be.
+
+    All keypoints of a pose go the same share of their ways, drawn evenly from 0 to 1, so that the errors stay as
+    correlated as the estimator makes them. Keypoints without a label stay.
+
+    Args:
+        estimates: (B, K, 2).
+        truth: (B, K, 2).
+        labelled: (B, K).
+        rate: Probability that a pose is improved.
+        generator: Source of all randomness.
+    """
+    if rate == 0:
+        return estimates
+    share = generator.random((len(estimates), 1)) * (generator.random((len(estimates), 1)) < rate)
+    return estimates + np.where(labelled, share, 0.0)[..., None].astype(np.float32) * (truth - estimates)
+
+
+def spoil(
+    image: npt.NDArray[np.uint8], augmentation: AugmentationConfig, generator: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    """A crop (H, W, 3) that has lost detail, or is partly covered by a rectangle of one colour, or neither."""
+    height, width = image.shape[:2]
+    if augmentation.low_resolution_rate > generator.random():
+        factor = generator.uniform(1, MOST_DETAIL_LOST)
+        small = cv2.resize(
+            image, (round(width / factor), round(height / factor)), interpolation=cv2.INTER_AREA
+        )
+        image = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    if augmentation.cut_out_rate > generator.random():
+        sides = np.array([width, height])
+        half = sides * generator.uniform(LEAST_COVER, MOST_COVER, 2) / 2
+        centre = sides * generator.random(2)
+        (left, top), (right, bottom) = np.clip([centre - half, centre + half], 0, sides).round().astype(int)
+        image = image.copy()
+        image[top:bottom, left:right] = generator.integers(0, 256, 3)
+    return image
 
 
 class BatchSampler(Sampler[tuple[int, ...]]):

@@ -72,7 +72,10 @@ def train(
         records,
         skeleton,
         InputSource(
-            load_error_profile(config.data.error_profile), config.synthesis, config.data.estimate_rate
+            load_error_profile(config.data.error_profile),
+            config.synthesis,
+            config.data.estimate_rate,
+            config.data.improved_rate,
         ),
         config.augmentation,
         input_size_wh=config.model.input_size_wh,
