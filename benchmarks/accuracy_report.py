@@ -89,6 +89,7 @@ GAINS = (
     Column("refined, model's scores", ("scores.model.AP",)),
     Column("control", ("control.AP",)),
     Column("second pass", ("second_pass.metrics.AP",)),
+    Column("errors x .3", ("better_input.before.AP", "better_input.after.AP"), CHANGE),
 )
 DETAILS = (
     Column("AP50", ("comparison.before.AP50", "comparison.after.AP50"), CHANGE),

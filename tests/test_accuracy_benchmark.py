@@ -19,6 +19,7 @@ from benchmarks.accuracy import (
     from_rows,
     measure,
     movement,
+    shrink_errors,
     summarize,
 )
 
@@ -99,6 +100,8 @@ def test_everything_is_measured_under_its_name(trial: Trial) -> None:
     # Both lie 20 pixels too far to the right.
     assert numbers["second_pass"]["metrics"]["AP"] == numbers["rule_off"]["metrics"]["AP"]
     assert numbers["missing"]["before"]["AP"] < numbers["missing"]["after"]["AP"]
+    better, after = (numbers["better_input"][when]["AP"] for when in ("before", "after"))
+    assert numbers["comparison"]["before"]["AP"] < better > after, "right poses are shifted, too"
     assert numbers["repairs"]["broken"] == 0 < numbers["repairs"]["repaired"]
     assert numbers["collapsed"] == {"before": 0, "after": 0}
     assert numbers["confidence"]["brier"] == pytest.approx(0.04)  # all are right, at a confidence of .8
@@ -138,6 +141,16 @@ def test_dropped_keypoints_are_missing_in_every_way(trial: Trial) -> None:
     np.testing.assert_array_equal(sparse.keypoints[sparse.valid], poses.keypoints[sparse.valid])
     np.testing.assert_array_equal(sparse.valid, drop_keypoints(poses, 0.5, seed=3).valid)
     assert (drop_keypoints(poses, 0.5, seed=4).valid != sparse.valid).any()
+
+
+def test_errors_shrink_towards_the_truth(trial: Trial) -> None:
+    truth = trial.annotations.people.keypoints
+    better = shrink_errors(trial.before, trial.annotations, 0.25)
+    np.testing.assert_allclose(better.keypoints - truth, 0.25 * (trial.before.keypoints - truth), atol=1e-9)
+    unlabelled = replace(trial.annotations, people=trial.annotations.people)
+    unlabelled.people.visibility[:, 3] = 0
+    kept = shrink_errors(trial.before, unlabelled, 0.25)
+    np.testing.assert_array_equal(kept.keypoints[:, 3], trial.before.keypoints[:, 3])
 
 
 def test_the_first_images_bring_their_people(data: Path) -> None:

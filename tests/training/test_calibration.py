@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from posefix.errors import InputError
 from posefix.models import load_model
 from posefix.refine.decision import FEATURES, read_calibration
 from posefix.refine.refiner import Refiner
-from posefix.training.calibration import Examples, calibrate, fit, fit_regression
+from posefix.skeletons import load_skeleton
+from posefix.training.calibration import Examples, calibrate, fit, fit_regression, given_poses
 from posefix.training.config import load_recipe
-from posefix.training.run import train
+from posefix.training.run import load_sets, train
 
 
 def test_a_regression_finds_the_weights_that_made_the_data() -> None:
@@ -70,13 +72,40 @@ def test_a_trained_model_is_calibrated_on_the_photos_held_out(recipe: Path, tmp_
         Refiner.from_pretrained(tmp_path / "model", device="cpu", scores="model")
     lines: list[str] = []
     calibrate(config, tmp_path / "model", device="cpu", on_pass=lines.append)
-    assert lines[0] == "train.json, synthesised 1: 6 poses, twice"
+    kinds = ("synthesised", "plainly synthesised")
+    assert lines == [f"train.json, {kind}: 6 poses, twice" for kind in kinds]
     model = load_model(tmp_path / "model")
     calibration = read_calibration(model)
     assert calibration is not None
     assert calibration.refined_right.weights.any()
     assert json.loads((tmp_path / "model" / "model.json").read_text())["training"]["name"] == "made"
     assert Refiner.from_pretrained(tmp_path / "model", device="cpu", scores="model").scores == "model"
+
+
+def test_estimators_are_met_as_they_are_and_improved(recipe: Path, made_data: Path) -> None:
+    skeleton = made_data / "skeleton.json"
+    layouts = json.dumps([str(skeleton)])
+    changes = {
+        "data.held_out": "[0.5]",
+        "data.estimates": '["results.json"]',
+        "data.estimate_layouts": layouts,
+    }
+    config = load_recipe(recipe, changes)
+    (records,) = load_sets(config, load_skeleton(skeleton), held=True)
+    poses = {name: poses for name, poses, _ in given_poses(records, load_skeleton(skeleton), config)}
+    assert list(poses) == ["estimator 1", "estimator 1 improved", "synthesised", "plainly synthesised"]
+    wrong, better = (
+        np.linalg.norm(poses[name].keypoints - records.keypoints, axis=-1) for name in list(poses)[:2]
+    )
+    np.testing.assert_allclose(wrong, 3, atol=1e-3)
+    assert (better < wrong).all()
+    assert np.ptp(better, axis=1).max() < 1e-3, "all keypoints of a pose go the same share of the way"
+
+
+def test_a_far_given_place_is_not_trusted() -> None:
+    """Where every given place is far off, its gradient vanishes: the fit must not start by believing it."""
+    far = dataclasses.replace(examples(50, 0.9), kept=np.full((50, 1, 2), 30.0))
+    assert fit([far]).trust(np.zeros((1, 1, len(FEATURES)))).item() < 0.1
 
 
 def test_without_held_out_photos_nothing_can_be_calibrated(recipe: Path, tmp_path: Path) -> None:

@@ -1,0 +1,145 @@
+"""What each option of the packaged model's training is worth: trained without it, all else equal.
+
+    python -m benchmarks.ablation [--data DIR] [--without NAME ...] [--epochs N] [--images N] [--output DIR]
+
+Small networks (96x128, from ImageNet weights) are trained as the recipe `small` says, and again with one option turned
+off. They refine the results of all eight estimators on photos that nothing was trained on, uncalibrated and with every
+keypoint moved, so that only the network differs. The mean gain in AP is given for the estimators whose poses were
+among the training inputs, and for those that training has never met: an option that serves the first alone was fitted
+to them.
+
+A finished network is not trained again. Keeps benchmarks/results/ablation.json; a run of some options only does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmarks.accuracy import RULE_OFF, SETS, first_images, read_poses
+from benchmarks.environment import DATA, describe, keep
+
+from posefix import Refiner, evaluate_coco
+from posefix.files import write_text_atomic
+from posefix.formats.coco import Annotations
+from posefix.training.config import load_recipe
+from posefix.training.run import train
+
+BASE = {
+    "initial_weights": "",
+    "backbone_weights": "backbones/resnet18_imagenet_to_layer3.safetensors",
+    "model.input_size_wh": "[96, 128]",
+    "model.sigma": "3.5",
+    "optimiser.learning_rate": "1e-3",
+    "optimiser.warmup_steps": "100",
+    "optimiser.schedule": "cosine",
+    "optimiser.average": "0.99",
+}
+OFF: dict[str, dict[str, str]] = {
+    "nothing": {},
+    "estimates": {"data.estimate_rate": "0"},
+    "improved estimates": {"data.improved_rate": "0"},
+    "consensus labels": {"data.consensus_labels": "false"},
+    "crowding": {"augmentation.crowding_rate": "0"},
+    "half bodies": {"augmentation.half_body_rate": "0"},
+    "low resolution": {"augmentation.low_resolution_rate": "0"},
+    "cut-outs": {"augmentation.cut_out_rate": "0"},
+    "colour and shift": {"augmentation.colour": "0", "augmentation.shift": "0"},
+    "severity": {"synthesis.severity": "0"},
+    "exchanges": {"synthesis.exchange_rate": "0"},
+    "displaced limbs": {"synthesis.displaced_rate": "0"},
+    "far misses": {"synthesis.far_miss_rate": "0"},
+    "keypoint dropout": {"synthesis.keypoint_dropout": "0"},
+    "pose dropout": {"synthesis.pose_dropout": "0"},
+}
+Gains = dict[str, dict[str, float]]
+"""Set -> estimator -> gain in AP."""
+
+
+def measure(model: Path, data: Path, images: int) -> Gains:
+    """Gains of a trained model over every estimator's input."""
+    refiner = Refiner.from_pretrained(model, caution=RULE_OFF)
+    gains: Gains = {}
+    for name, (people, photos) in SETS.items():
+        truth = first_images(data / people, images)
+        files = sorted((data / "predictions" / name).glob("*.json"))
+        gains[name] = {file.name.split(".")[0]: gain(refiner, file, truth, data / photos) for file in files}
+    return gains
+
+
+def gain(refiner: Refiner, file: Path, truth: Annotations, photos: Path) -> float:
+    """What a refinement adds to the AP of a results file."""
+    poses = read_poses(file, truth)
+    after = refiner.refine(poses, photos).poses
+    return evaluate_coco(after, truth).ap - evaluate_coco(poses, truth).ap
+
+
+def summary(gains: Gains, met: set[str]) -> dict[str, float]:
+    """Mean gain by set, over estimators that training met and over the others."""
+    means: dict[str, float] = {}
+    for name, by_estimator in gains.items():
+        for label, members in (("met", met), ("not met", set(by_estimator) - met)):
+            values = [value for estimator, value in by_estimator.items() if estimator in members]
+            means[f"{name}, {label}"] = float(np.mean(values)) if values else float("nan")
+    return means
+
+
+def ablate(name: str, arguments: argparse.Namespace) -> Gains:
+    """Train without an option unless that is done already, and measure."""
+    folder = arguments.output / name.replace(" ", "-")
+    kept = folder / "gains.json"
+    if kept.is_file():
+        found: Gains = json.loads(kept.read_text(encoding="utf-8"))
+        return found
+    settings = (
+        BASE | {"data.root": str(arguments.data), "optimiser.epochs": str(arguments.epochs)} | OFF[name]
+    )
+    train(
+        load_recipe("small", settings), folder, resume=(folder / "last.safetensors").exists(), on_epoch=print
+    )
+    gains = measure(folder, arguments.data, arguments.images)
+    write_text_atomic(kept, json.dumps(gains))
+    return gains
+
+
+def table(results: Mapping[str, Gains], met: set[str]) -> str:
+    """One line for each option that was left out."""
+    rows = {name: summary(gains, met) for name, gains in results.items()}
+    columns = list(next(iter(rows.values())))
+    lines = [f"{'without':<20}" + "".join(f"{column:>20}" for column in columns)]
+    for name, means in rows.items():
+        lines.append(f"{name:<20}" + "".join(f"{100 * means[column]:>+20.1f}" for column in columns))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Train, measure, print, keep."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--without", nargs="+", choices=list(OFF), default=list(OFF))
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--images", type=int, default=250, help="the first so many photos of each set")
+    parser.add_argument("--output", type=Path, default=Path("runs/ablation"))
+    arguments = parser.parse_args()
+    environment = describe(["torch", "timm", "onnxruntime"])
+    met = {Path(file).name.split(".")[0] for file in load_recipe("small").data.estimates}
+    results: dict[str, Any] = {}
+    for name in arguments.without:
+        results[name] = ablate(name, arguments)
+        print(table(results, met), flush=True)
+    if set(results) == set(OFF):
+        measured = {
+            "epochs": arguments.epochs,
+            "images": arguments.images,
+            "met": sorted(met),
+            "gains": results,
+        }
+        print(f"kept in {keep('ablation', environment, measured)}")
+
+
+if __name__ == "__main__":
+    main()
