@@ -119,7 +119,36 @@ def test_evidence_is_the_sum_over_all_cells() -> None:
                 assert value[person, keypoint] == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_a_gaussian_s_peak_moves_a_quarter_of_a_cell_to_its_higher_neighbours() -> None:
+    """By hand: cell (5, 10) is highest, its right neighbour higher than its left, its upper as high as its lower."""
+    heatmaps = one_cell(row=10, column=5)
+    heatmaps[:, :, 10, 4], heatmaps[:, :, 10, 6] = 0.2, 0.6
+    heatmaps[:, :, 9, 5] = heatmaps[:, :, 11, 5] = 0.7
+    found = decode(heatmaps, name="gaussian_peak").keypoints
+    np.testing.assert_allclose(found, np.broadcast_to([X[5] + 1, Y[10]], found.shape))
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (31, 23), (0, 23)])
+def test_at_the_border_a_peak_stays_in_its_cell(row: int, column: int) -> None:
+    found = decode(one_cell(row, column) + 1e-3 * blobs((40.0, 60.0, 1.0)), name="gaussian_peak").keypoints
+    np.testing.assert_allclose(found, np.broadcast_to([X[column], Y[row]], found.shape))
+
+
+def test_a_gaussian_is_found_to_a_quarter_of_a_cell() -> None:
+    found = decode(blobs((40.3, 71.8, 1.0)), name="gaussian_peak").keypoints
+    assert np.abs(found - [40.3, 71.8]).max() <= STRIDE / 4
+
+
+def test_learned_gaussians_become_probability() -> None:
+    gaussians = 255 * blobs((40.3, 71.8, 1.0)) - 0.1
+    probability = Decoder(COCO, SIZE_WH, "gaussian_peak").probability(gaussians)
+    assert (probability >= 0).all()
+    np.testing.assert_allclose(probability.sum(axis=(2, 3)), 1, rtol=1e-5)
+    logits = rough(1)
+    np.testing.assert_array_equal(Decoder(COCO, SIZE_WH).probability(logits), normalize(logits))
+
+
+@pytest.mark.parametrize("name", [*NAMES, "gaussian_peak"])
 def test_pytorch_and_numpy_agree(name: DecoderName) -> None:
     torch = pytest.importorskip("torch")
     decoder = Decoder(COCO, SIZE_WH, name)

@@ -19,7 +19,9 @@ from posefix.people import (
     find_photos,
     held_out,
     join_records,
+    labelled_boxes,
     select,
+    thin_out,
 )
 from posefix.poses import Poses
 from posefix.similarity import distance_at, keypoint_similarity
@@ -251,3 +253,24 @@ def test_consensus_finds_hidden_labels_of_real_photos(shared_data: Path) -> None
     right = (similarity[given] >= 0.5).mean()
     assert share > 0.3
     assert right > 0.85
+
+
+def test_people_to_judge_by_are_labelled_and_no_crowd(truth: Annotations) -> None:
+    image_ids, boxes = labelled_boxes(truth)
+    assert image_ids == (7, 7, 7, 8)
+    assert boxes[2].tolist() == [400, 0, 100, 200]
+
+
+def test_thinning_out_takes_whole_photos_from_all_over(records: PersonRecords) -> None:
+    many = join_records([
+        dataclasses.replace(records, images=tuple(Path(f"{number}-{path.name}") for path in records.images))
+        for number in range(20)
+    ])  # fmt: skip
+    few = thin_out(many, 20)
+    assert 17 < len(few) <= 20
+    kept = {path: few.images.count(path) for path in few.images}
+    assert set(kept.values()) == {1, 3}  # as they are in the two photos
+    numbers = {int(path.name.split("-")[0]) for path in few.images}
+    assert min(numbers) < 5 and max(numbers) > 14
+    assert len(thin_out(many, 1000)) == len(many)
+    assert thin_out(few, 20).images == few.images

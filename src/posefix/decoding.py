@@ -3,7 +3,7 @@
 The network is trained through the soft-argmax, the mean of the heatmap (paper eq. 2). Where a heatmap has two peaks,
 at both ankles say, the mean lies between them and is right about neither; the place of the highest expected
 similarity chooses one. Expected similarity is also the evidence by which a refined place is weighed against the given
-one.
+one. Heatmaps that were learned as Gaussians are read at their peak.
 
 Arrays are NumPy arrays or torch tensors of one device, whichever the network returns.
 """
@@ -20,7 +20,9 @@ import numpy as np
 from posefix.similarity import Array, falloff
 from posefix.skeletons import Skeleton
 
-DecoderName = Literal["soft_argmax", "expected_similarity"]
+DecoderName = Literal["soft_argmax", "expected_similarity", "gaussian_peak"]
+"""The mean of the heatmap (paper eq. 2), the place of the highest expected similarity, or, for heatmaps learned as
+Gaussians, the highest cell with a shift towards its higher neighbours (Xiao et al. 2018)."""
 
 PERSON_SHARE = 0.2
 """Area of a person (COCO's, a mask's) as a share of the crop: .53 of a box that fills 1 / 1.5 of each side, a little
@@ -30,6 +32,8 @@ GRID_BLUR = 0.75
 WIDER = 2.5
 """How much further the vicinity of a place reaches than its keypoint similarity."""
 ASCENT_STEPS = 8
+PEAK_SHIFT = 0.25
+"""Shift towards the higher neighbour of a peak, in cells (Xiao et al. 2018, after Newell et al. 2016)."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,13 @@ def normalize(logits: Array) -> Array:
     return shifted / xp.sum(shifted, axis=(2, 3), keepdims=True)
 
 
+def clip_and_scale(gaussians: Array) -> Array:
+    """Heatmaps (B, K, h, w) of probability from Gaussians that a network learned: what is above 0, summing to one."""
+    xp = array_api_compat.array_namespace(gaussians)
+    above = xp.clip(gaussians, 1e-12, None)
+    return above / xp.sum(above, axis=(2, 3), keepdims=True)
+
+
 class Decoder:
     """Reads places and evidence off heatmaps.
 
@@ -79,6 +90,10 @@ class Decoder:
         self.falloff = falloff(np.array(PERSON_SHARE * size_wh[0] * size_wh[1]), skeleton.sigmas)
         self._grids: dict[Any, Grid] = {}
 
+    def probability(self, heatmaps: Array) -> Array:
+        """Heatmaps (B, K, h, w) as the network returns them -> the same, each summing to one."""
+        return clip_and_scale(heatmaps) if self.name == "gaussian_peak" else normalize(heatmaps)
+
     def __call__(self, probability: Array, given: Array) -> Evidence:
         """Decode heatmaps.
 
@@ -87,13 +102,17 @@ class Decoder:
             given: (B, K, 2) in crop pixels.
         """
         grid = self._grid(probability)
-        read = grid.mean if self.name == "soft_argmax" else grid.likely_place
-        places = read(probability)
+        places = self._places(grid, probability)
         return Evidence(
             places,
             *(grid.smoothed(probability, places, factor) for factor in (1.0, WIDER)),
             *(grid.smoothed(probability, given, factor) for factor in (1.0, WIDER)),
         )
+
+    def _places(self, grid: Grid, probability: Array) -> Array:
+        if self.name == "soft_argmax":
+            return grid.mean(probability)
+        return grid.peak(probability) if self.name == "gaussian_peak" else grid.likely_place(probability)
 
     def _grid(self, probability: Array) -> Grid:
         """The grid of such heatmaps, kept for the next batch."""
@@ -137,6 +156,20 @@ class Grid:
         x = xp.sum(xp.sum(probability, axis=2) * self.x, axis=-1)
         y = xp.sum(xp.sum(probability, axis=3) * self.y, axis=-1)
         return xp.stack([x, y], axis=-1)
+
+    def peak(self, probability: Array) -> Array:
+        """The centre (B, K, 2) of the highest cell, shifted by `PEAK_SHIFT` towards its higher neighbours."""
+        xp = array_api_compat.array_namespace(probability)
+        height, width = probability.shape[2:]
+        flat = xp.reshape(probability, (-1, height * width))
+        best = xp.argmax(flat, axis=1)
+        each = xp.arange(len(flat), device=array_api_compat.device(flat))
+        places = []
+        for centres, cell, step in ((self.x, best % width, 1), (self.y, best // width, width)):
+            inner = (cell > 0) & (cell < len(centres) - 1)
+            before, after = (flat[each, best + sign * step * inner] for sign in (-1, 1))
+            places.append(centres[cell] + PEAK_SHIFT * (centres[1] - centres[0]) * xp.sign(after - before))
+        return xp.reshape(xp.stack(places, axis=-1), (*probability.shape[:2], 2))
 
     def smoothed(self, probability: Array, places: Array, factor: float) -> Array:
         """The heatmap's mean of KS to places (B, K, 2), with `factor` times the reach: (B, K)."""

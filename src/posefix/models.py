@@ -46,6 +46,11 @@ class Model:
     decoder: DecoderName
     calibration: Mapping[str, Any]
 
+    @property
+    def takes_pose(self) -> bool:
+        """Whether it refines poses; else it is a pose network, which finds them in the photo alone."""
+        return bool(self.network.get("pose_input", True))
+
     def file(self, name: str) -> Path:
         """A file of the folder, `ONNX_FILE` or `WEIGHTS_FILE`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,16 @@ def find_photos(annotations: Annotations, folder: Path) -> dict[ImageId, Path]:
         image_id: annotations.images[image_id].file_name for image_id in set(annotations.people.image_ids)
     }
     return find_images(names, folder, names)
+
+
+def labelled_boxes(annotations: Annotations) -> tuple[tuple[ImageId, ...], npt.NDArray[np.float64]]:
+    """Photo and bbox_xywh (N, 4) of each person that a pose network can be judged by: no crowd, a keypoint labelled."""
+    people = annotations.people
+    usable = (
+        (people.visibility > 0).any(axis=1) & ~people.is_crowd & (people.bbox_xywh[:, 2:] > 0).all(axis=1)
+    )
+    rows = np.flatnonzero(usable)
+    return tuple(people.image_ids[row] for row in rows), people.bbox_xywh[rows]
 
 
 def build_records(
@@ -193,6 +204,15 @@ def select(records: PersonRecords, mask: npt.NDArray[np.bool_]) -> PersonRecords
     }
     images = tuple(records.images[row] for row in rows)
     return PersonRecords(**values, neighbours=place[records.neighbours[rows]], images=images)
+
+
+def thin_out(records: PersonRecords, limit: int) -> PersonRecords:
+    """At most `limit` people, those of photos drawn by the checksums of their names; all where there are fewer."""
+    people_in = Counter(records.images)
+    drawn = sorted(people_in, key=lambda path: (zlib.crc32(path.name.encode()), path))
+    total = np.cumsum([people_in[path] for path in drawn])
+    taken = set(drawn[: max(int((total <= limit).sum()), 1)])
+    return select(records, np.array([path in taken for path in records.images]))
 
 
 def join_records(parts: Sequence[PersonRecords]) -> PersonRecords:

@@ -53,3 +53,13 @@ def test_soft_argmax_has_the_right_gradient() -> None:
     assert torch.autograd.gradcheck(
         lambda x: heatmaps.soft_argmax(x, 2).double(), logits, eps=1e-2, atol=2e-2
     )
+
+
+def test_one_hot_is_the_nearest_cell_and_nothing_outside() -> None:
+    # Cell 2 of stride 4 has its centre at 9.5 and reaches from 7.5 to 11.5.
+    keypoints = torch.tensor([[[7.6, 11.4], [11.6, 9.5], [-0.6, 5.0], [47.6, 5.0], [0.0, 0.0]]])
+    weights = torch.tensor([[1.0, 0.5, 1.0, 1.0, 0.0]])
+    rendered = heatmaps.render_one_hot(keypoints, weights, SIZE_WH, 4)
+    expected = torch.zeros(1, 5, 16, 12)
+    expected[0, 0, 2, 2], expected[0, 1, 2, 3] = 1.0, 0.5
+    assert torch.equal(rendered, expected)

@@ -45,3 +45,25 @@ def test_a_batch_without_labels_gives_zero_and_a_gradient() -> None:
     total.backward()
     assert float(total.detach()) == 0.0
     assert logits.grad is not None and torch.isfinite(logits.grad).all()
+
+
+def test_gaussian_error_by_hand() -> None:
+    """A single cell at the true place: the Gaussian is 1 there."""
+    place = torch.tensor([[[1.5, 1.5]]])
+    assert float(
+        losses.gaussian_error(torch.full((1, 1, 1, 1), 0.25), place, EVERY, 4, 2.0)
+    ) == pytest.approx(0.5 * 0.75**2)
+    # The neighbouring cell is one cell away, and sigma is two.
+    beside = math.exp(-0.5 / 4)
+    empty = torch.zeros(1, 1, 1, 2)
+    assert float(losses.gaussian_error(empty, place, EVERY, 4, 2.0)) == pytest.approx(0.25 * (1 + beside**2))
+
+
+def test_right_gaussians_cost_nothing_and_unlabelled_ones_neither() -> None:
+    from posefix.nn.heatmaps import render_gaussians
+
+    places = torch.tensor([[[9.5, 13.5], [-40.0, 3.0], [5.0, 5.0]]])
+    heatmaps = render_gaussians(places, torch.tensor([[1.0, 0.0, 0.0]]), (8, 6), 4, 8.0)
+    labelled = torch.tensor([[True, True, False]])
+    assert float(losses.heatmap_losses(heatmaps, places, labelled, 4, "gaussian_mse", 2.0)["total"]) == 0
+    assert float(losses.heatmap_losses(heatmaps, places, ~labelled, 4, "gaussian_mse", 2.0)["total"]) > 0

@@ -19,10 +19,13 @@ from posefix.poses import Poses
 from posefix.refine.decision import (
     FEATURES,
     LEAST,
+    RESERVE,
+    RESERVE_FADE,
     Calibration,
     Regression,
     agreement,
     choose,
+    hold_back,
     measure_features,
     read_calibration,
 )
@@ -88,6 +91,51 @@ def test_a_keypoint_moves_where_the_gain_is_above_the_caution(
     assert 0 < expected.sum() < expected.size
 
 
+@pytest.fixture
+def promising() -> tuple[Evidence, People]:
+    """People of whom the first stands to gain a lot, and the others a little of one keypoint."""
+    gains = np.zeros(SHAPE)
+    gains[0] = 0.4
+    gains[1:, 0] = 0.1
+    given = dataclasses.replace(people(), valid=np.ones(SHAPE, dtype=bool))
+    return evidence(similarity=0.5 + gains, given_similarity=0.5), given
+
+
+def test_good_poses_are_held_back_and_poor_ones_are_not(
+    calibration: Calibration | None, promising: tuple[Evidence, People]
+) -> None:
+    seen = np.array([False, True, True, True])
+    reserve = hold_back(*promising, calibration, seen)
+    np.testing.assert_allclose(reserve[0], RESERVE * np.exp(-0.4 / RESERVE_FADE), rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(reserve[1:], RESERVE * np.exp(-0.1 / 19 / RESERVE_FADE), rtol=1e-6)
+    chosen = choose(*promising, calibration, 0.0, reserve).keypoints
+    moved = (chosen != promising[1].keypoints).all(axis=-1)
+    assert moved[0].all()
+    assert not moved[1:].any()
+    assert (choose(*promising, calibration, 0.0).keypoints != promising[1].keypoints)[1:, 0].all()
+
+
+def test_poor_company_frees_a_good_pose(
+    calibration: Calibration | None, promising: tuple[Evidence, People]
+) -> None:
+    """Poses of one call are of one estimator: where they gain a lot on the whole, each may move."""
+    reserve = hold_back(*promising, calibration, np.ones(COUNT, dtype=bool))
+    mean_gain = (0.4 + 3 * 0.1 / 19) / 4
+    np.testing.assert_allclose(reserve[1:], RESERVE * np.exp(-mean_gain / RESERVE_FADE), rtol=1e-6)
+
+
+def test_nobody_seen_is_no_fault(calibration: Calibration | None, promising: tuple[Evidence, People]) -> None:
+    assert np.isfinite(hold_back(*promising, calibration, np.zeros(COUNT, dtype=bool))).all()
+
+
+@pytest.mark.parametrize(("caution", "all_move"), [(-1.0, True), (1.0, False)])
+def test_always_and_never_know_no_reserve(
+    caution: float, all_move: bool, calibration: Calibration | None, promising: tuple[Evidence, People]
+) -> None:
+    chosen = choose(*promising, calibration, caution, np.full(COUNT, 0.5)).keypoints
+    assert ((chosen != promising[1].keypoints).all(axis=-1) == all_move).all()
+
+
 def test_equal_evidence_moves_nothing_by_default(calibration: Calibration | None) -> None:
     found = evidence(similarity=0.6, given_similarity=0.6)
     assert np.argwhere(which_moved(found, people(), calibration, 0.0)).tolist() == [list(MISSING)]
@@ -120,9 +168,9 @@ def test_missing_keypoints_get_the_refined_place_at_any_caution(
 def test_the_numbers_are_those_of_the_place_that_was_chosen(believing: Calibration) -> None:
     found, given = evidence(), people()
     choice = choose(found, given, believing, 0.0)
-    moved = found.similarity > found.given_similarity
+    moved = which_moved(found, given, believing, 0.0)
     confidence = np.where(moved, 0.9, 0.8)
-    similarity = np.maximum(found.similarity, found.given_similarity)
+    similarity = np.where(moved, found.similarity, found.given_similarity)
     confidence[MISSING], similarity[MISSING] = 0.7, found.similarity[MISSING]
     np.testing.assert_allclose(choice.confidence, confidence)
     np.testing.assert_allclose(choice.expected_similarity, similarity)

@@ -13,7 +13,7 @@ from posefix.error_profile import load_error_profile  # noqa: E402
 from posefix.errors import InputError  # noqa: E402
 from posefix.nn.model import RefinementNetwork  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
-from posefix.training.config import load_recipe, recipe_names  # noqa: E402
+from posefix.training.config import load_recipe, recipe_names, with_defaults  # noqa: E402
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -97,6 +97,13 @@ estimate_layouts = ['coco17']
         ("name = ", "not a TOML file"),
         ("name = 'x'\n[optimiser]\nbatch_size = 0", "batch_size must be at least 1, got 0"),
         ("name = 'x'\n[optimiser]\naverage = 2", "average must be below 1"),
+        ("name = 'x'\n[optimiser]\ndrop_factor = 0", "drop_factor must be above 0 and at most 1"),
+        (
+            "name = 'x'\n[data]\ncrop_around = 'box'",
+            "data.crop_around must be one of input, truth, got 'box'",
+        ),
+        ("name = 'x'\n[data]\nlimit = -1", "limit must be at least 0"),
+        ("name = 'x'\n[model]\narchitecture = 'refine_net'", "'refine_net' takes no input pose"),
         ("name = 'x'\nworkers = -1", "workers must be at least 0"),
         ("name = 'x'\n[data]\nvalidate_every = 0", "validate_every must be at least 1"),
         ("name = 'x'\n[data]\nrepeats = [-1]", "repeats must be whole numbers from 1"),
@@ -139,3 +146,11 @@ def test_an_unknown_recipe_lists_the_known_ones() -> None:
 def test_a_setting_below_another_is_refused() -> None:
     with pytest.raises(InputError, match="'name' holds no others"):
         load_recipe("small", {"name.x": "1"})
+
+
+def test_settings_that_an_older_version_did_not_have_are_at_their_defaults() -> None:
+    saved = {"name": "old", "model": {"backbone": "resnet18"}, "data": {"root": "there"}}
+    filled = with_defaults(saved)
+    assert (filled["name"], filled["data"]["root"]) == ("old", "there")
+    assert (filled["model"]["backbone"], filled["model"]["loss"]) == ("resnet18", "integral")
+    assert filled["data"]["crop_around"] == "input"

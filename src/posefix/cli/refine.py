@@ -151,8 +151,14 @@ def _find_photos(poses: Poses, folder: Path, annotations: Path | None) -> dict[I
 
 
 def _load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
+    from posefix.models import load_model
     from posefix.refine.refiner import Refiner
 
+    model = load_model(options.model)
+    if not model.takes_pose:
+        raise InputError(
+            f"--model: {model.name!r} is a pose network: it takes no poses and would ignore yours; use `posefix estimate`"
+        )
     refiner = Refiner.from_pretrained(
         options.model,
         device=options.device,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -18,6 +19,7 @@ def train(
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     resume: Annotated[bool, Parameter(negative=())] = False,
     device: str = "auto",
+    errors: Annotated[str | None, Parameter(negative=())] = None,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
 ) -> None:
     """Train a refiner. Several GPUs: `torchrun --nproc-per-node 4 -m posefix train RECIPE`.
@@ -27,14 +29,18 @@ def train(
         output: Folder for checkpoints, log and model; runs/NAME by default.
         resume: Continue from the newest checkpoint in the output folder.
         device: auto, cpu or cuda.
+        errors: How often synthesised poses make each error: a packaged profile's name, or a file of `posefix profile`.
         settings: A change to the recipe, such as optimiser.epochs=20; may be given several times.
     """
-    _require_pytorch("train")
+    require_pytorch("train")
     from posefix.cli.progress import ProgressBar
     from posefix.training.config import load_recipe
     from posefix.training.run import train as run
 
-    config = load_recipe(recipe, dict(map(_pair, settings or [])))
+    changes = dict(map(pair, settings or []))
+    if errors is not None:
+        changes["data.error_profile"] = json.dumps(errors)  # quoted as in TOML: a name may look like a number
+    config = load_recipe(recipe, changes)
     folder = output or Path("runs") / config.name
     epochs = config.optimiser.epochs
     with ProgressBar("training") as bar:
@@ -70,11 +76,11 @@ def calibrate(
         device: auto, cpu or cuda.
         settings: A change to the recipe, such as data.root=../data; may be given several times.
     """
-    _require_pytorch("calibrate")
+    require_pytorch("calibrate")
     from posefix.training.calibration import calibrate as run
     from posefix.training.config import load_recipe
 
-    config = load_recipe(recipe, dict(map(_pair, settings or [])))
+    config = load_recipe(recipe, dict(map(pair, settings or [])))
     run(config, model, device=device, on_pass=lambda line: print(line, flush=True))
     print(f"calibrated: {model}")
 
@@ -91,7 +97,7 @@ def export(
         model: Folder of a trained model, with model.json and model.safetensors.
         output: Folder to write, a complete model for `posefix refine --model`; by default the graph goes into MODEL.
     """
-    _require_pytorch("export")
+    require_pytorch("export")
     from posefix.nn.export import export_model
 
     try:
@@ -110,8 +116,9 @@ def synthesize(
     profile: str = "paper",
     people: int = 6,
     seed: int = 0,
+    figure: Literal["both", "errors", "poses"] = "both",
 ) -> None:
-    """Draw true poses beside wrong poses made from them, each wrong keypoint marked with its error.
+    """Draw an example of each error, and true poses beside wrong poses made from them with each error marked.
 
     Args:
         annotations: A COCO keypoint annotation file.
@@ -120,12 +127,15 @@ def synthesize(
         profile: How often each error is made: a packaged profile's name, or a profile file.
         people: How many people to show.
         seed: Another number draws other people and errors.
+        figure: One panel for each error (figure 3), true beside synthesised poses (figure 4), or both.
     """
     from posefix.drawing import check_picture_path, write_picture
     from posefix.examples import draw_examples
 
     check_picture_path(output)
-    write_picture(output, draw_examples(annotations, images, profile, people=people, seed=seed))
+    write_picture(
+        output, draw_examples(annotations, images, profile, people=people, seed=seed, figure=figure)
+    )
     print(f"picture: {output}")
 
 
@@ -133,14 +143,24 @@ def _print_epoch(numbers: dict[str, float]) -> None:
     print(", ".join(f"{name} {value:g}" for name, value in numbers.items()), flush=True)
 
 
-def _pair(setting: str) -> tuple[str, str]:
+def pair(setting: str) -> tuple[str, str]:
+    """Key and value of a change to a recipe.
+
+    Raises:
+        InputError: It is not key=value.
+    """
     key, equals, value = setting.partition("=")
     if not equals:
         raise InputError(f"--set: expected key=value such as optimiser.epochs=20, got {setting!r}")
     return key, value
 
 
-def _require_pytorch(command: str) -> None:
+def require_pytorch(command: str) -> None:
+    """Raise if what training needs is not installed.
+
+    Raises:
+        InputError: Names what is missing and how to install it.
+    """
     missing = [name for name in ("torch", "timm", "safetensors") if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(

@@ -28,16 +28,17 @@ class Backbone(nn.Module):
     Args:
         name: timm model name.
         stride: Stride of the deepest feature map.
-        pose_channels: K.
-        pose_stride: 1, 2 or 4.
+        pose_channels: K; 0 for a pose network, which no pose enters.
+        pose_stride: 1, 2 or 4; of no account without a pose.
         pretrained: Fetch timm's weights.
     """
 
     def __init__(
-        self, name: str, *, stride: int, pose_channels: int, pose_stride: int, pretrained: bool = False
+        self, name: str, *, stride: int, pose_channels: int, pose_stride: int = 1, pretrained: bool = False
     ) -> None:
         super().__init__()
         self.body = _create(name, stride, pretrained)
+        self.pose_channels = pose_channels
         self.pose_stride = pose_stride
         info = self.body.feature_info
         self.strides: tuple[int, ...] = tuple(info.reduction())
@@ -46,6 +47,8 @@ class Backbone(nn.Module):
             raise InputError(
                 f"backbone {name!r} has feature maps of strides {sorted(self.channels)}, not {stride}"
             )
+        if pose_channels == 0:
+            return
         if pose_stride == 1:
             self.first_convolution = _widen(self.body, name, pose_channels)
         else:
@@ -53,18 +56,27 @@ class Backbone(nn.Module):
             self.pose_entry = nn.Conv2d(pose_channels, width, 3, padding=1, bias=False)
             nn.init.normal_(self.pose_entry.weight, std=POSE_ENTRY_STD)
 
-    def forward(self, image: Tensor, pose: Tensor) -> dict[int, Tensor]:
+    def forward(self, image: Tensor, pose: Tensor | None = None) -> dict[int, Tensor]:
         """Feature maps by stride.
 
         Args:
             image: (B, 3, H, W), normalised.
-            pose: (B, K, H / pose_stride, W / pose_stride).
+            pose: (B, K, H / pose_stride, W / pose_stride); None without pose channels.
         """
-        if self.pose_stride == 1:
+        if pose is None:
+            assert self.pose_channels == 0, "the network needs a pose"
+            features = self.body(image)
+        elif self.pose_stride == 1:
             features = self.body(torch.cat([image, pose.to(image.dtype)], dim=1))
         else:
             features = self._enter_late(image, pose)
         return dict(zip(self.strides, features, strict=True))
+
+    @property
+    def pose_weight(self) -> Tensor:
+        """The filters by which the pose enters; the pose's channels are the last of axis 1."""
+        entry = self.first_convolution if self.pose_stride == 1 else self.pose_entry
+        return entry.weight
 
     def _enter_late(self, image: Tensor, pose: Tensor) -> list[Tensor]:
         features, out = [], image

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save
+from torch import nn
 
 from posefix.errors import InputError
 from posefix.files import write_bytes_atomic, write_text_atomic
 from posefix.models import DESCRIPTION_FILE, FORMAT, SKELETON_FILE, WEIGHTS_FILE, Model
+from posefix.nn.architectures import build_network
 from posefix.nn.backbones import read_weights
-from posefix.nn.model import ModelConfig, RefinementNetwork
+from posefix.nn.model import ModelConfig, PoseNetwork
 
 
 def save_network(
-    network: RefinementNetwork, skeleton: str, folder: Path, name: str, training: dict[str, Any]
+    network: PoseNetwork, skeleton: str, folder: Path, name: str, training: dict[str, Any]
 ) -> None:
     """Write a model folder: weights in half precision and the description that the refiner reads.
 
@@ -47,7 +49,7 @@ def save_network(
     write_text_atomic(folder / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")
 
 
-def load_network(model: Model) -> RefinementNetwork:
+def load_network(model: Model) -> PoseNetwork:
     """Build a model's network and load its weights, in single precision and evaluation mode.
 
     Raises:
@@ -65,12 +67,12 @@ def load_network(model: Model) -> RefinementNetwork:
         config = ModelConfig(**shape)
     except TypeError as error:
         raise InputError(f"{path}: network: {error}; the model needs another version of posefix") from error
-    network = RefinementNetwork(config, model.skeleton)
+    network = build_network(config, model.skeleton)
     load_weights(network, model.file(WEIGHTS_FILE))
     return network.eval()
 
 
-def load_weights(network: RefinementNetwork, path: Path) -> None:
+def load_weights(network: nn.Module, path: Path) -> None:
     """Fill a network with a safetensors file's weights; every weight must be there and fit.
 
     Raises:

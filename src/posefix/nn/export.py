@@ -17,7 +17,7 @@ from torch import Tensor
 from posefix.files import ensure_writable, make_folder, read_json, write_bytes_atomic
 from posefix.models import DESCRIPTION_FILE, INPUTS, ONNX_FILE, OUTPUT, WEIGHTS_FILE, load_model
 from posefix.nn.checkpoint import load_network
-from posefix.nn.model import RefinementNetwork
+from posefix.nn.model import PoseNetwork
 
 TOLERANCE = 0.01
 """Largest difference in heatmap logits between PyTorch and the exported graph that counts as equal: a hundredth of a
@@ -60,11 +60,11 @@ def _copy_description(folder: Path, output: Path) -> None:
             shutil.copyfile(folder / name, output / name)
 
 
-def to_onnx(network: RefinementNetwork) -> onnx.ModelProto:
+def to_onnx(network: PoseNetwork) -> onnx.ModelProto:
     """The network as an ONNX graph with a dynamic batch.
 
     Inputs: ``image`` (B, H, W, 3) uint8 RGB, ``keypoints`` (B, K, 2) float32 crop pixels, ``weights`` (B, K) float32.
-    Output: ``heatmaps`` (B, K, h, w) float32 logits.
+    Output: ``heatmaps`` (B, K, h, w) float32, mostly logits.
     """
     batch = torch.export.Dim("batch", min=1)
     with warnings.catch_warnings():
@@ -83,7 +83,7 @@ def to_onnx(network: RefinementNetwork) -> onnx.ModelProto:
     return model
 
 
-def example_inputs(network: RefinementNetwork, batch: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+def example_inputs(network: PoseNetwork, batch: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """Random image, keypoints and weights of the right shapes.
 
     Some keypoints lie outside the crop, some are absent.
@@ -96,7 +96,7 @@ def example_inputs(network: RefinementNetwork, batch: int, seed: int = 0) -> tup
     return image, (unit * 1.2 - 0.1) * torch.tensor([width, height]), weights
 
 
-def largest_difference(network: RefinementNetwork, graph: bytes) -> float:
+def largest_difference(network: PoseNetwork, graph: bytes) -> float:
     """Largest difference of a heatmap logit between PyTorch and a graph, on batches of one and three."""
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     worst = 0.0

@@ -1,4 +1,4 @@
-"""Between coordinates and grids: Gaussians in, soft-argmax out.
+"""Between coordinates and grids: Gaussians or single cells in, soft-argmax out.
 
 Convention: pixel centres. Grid cell i of stride s has its centre at ``(i + 0.5) * s - 0.5`` input pixels.
 """
@@ -48,6 +48,25 @@ def render_gaussians(
     row = torch.exp(scale * x**2)
     column = torch.exp(scale * y**2) * weights[..., None]
     return column[..., :, None] * row[..., None, :]
+
+
+def render_one_hot(keypoints: Tensor, weights: Tensor, size_wh: tuple[int, int], stride: int) -> Tensor:
+    """One cell per keypoint (paper section 5.2, the fine form); a place outside the grid leaves its channel empty.
+
+    Args:
+        keypoints: (B, K, 2) in input pixels.
+        weights: (B, K) values of the cells; 0 leaves the channel empty.
+        size_wh: Grid width and height in cells.
+        stride: Input pixels per cell.
+
+    Returns:
+        (B, K, height, width) float32.
+    """
+    width, height = size_wh
+    nearest = torch.floor(to_grid(keypoints, stride) + 0.5)
+    row = (torch.arange(width, device=keypoints.device) == nearest[..., 0:1]).float()
+    column = (torch.arange(height, device=keypoints.device) == nearest[..., 1:2]).float()
+    return (column * weights[..., None])[..., :, None] * row[..., None, :]
 
 
 def soft_argmax(logits: Tensor, stride: int) -> Tensor:

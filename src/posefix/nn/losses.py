@@ -1,12 +1,51 @@
-"""The cross-entropy-based integral loss (paper eq. 3 to 5)."""
+"""What networks learn by: the cross-entropy-based integral loss (paper eq. 3 to 5), its parts, Gaussian targets."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from posefix.nn.heatmaps import bilinear_target, soft_argmax, to_grid
+from posefix.nn.heatmaps import bilinear_target, render_gaussians, soft_argmax, to_grid
+
+LossName = Literal["integral", "heatmap", "coordinate", "gaussian_mse"]
+"""L (eq. 3), L_H alone (eq. 4), L_C alone (eq. 5), or the squared difference to Gaussians (Xiao et al. 2018)."""
+
+
+GAUSSIAN_LOSS_UNIT = 255.0**2
+"""Losses of Gaussian heatmaps are as large as if these were 255 high, as in the code that CPN and PoseFix share: else
+a weight decay that suits the other losses would outweigh them."""
+
+
+def heatmap_losses(
+    heatmaps: Tensor,
+    target_pixels: Tensor,
+    labelled: Tensor,
+    stride: int,
+    loss: LossName,
+    target_sigma: float,
+) -> dict[str, Tensor]:
+    """The loss of a name and its parts.
+
+    Args:
+        heatmaps: (B, K, height, width): logits, or Gaussians for "gaussian_mse".
+        target_pixels: (B, K, 2) true places in input pixels; those outside the crop get no loss.
+        labelled: (B, K) bool.
+        stride: Input pixels per grid cell.
+        loss: Which.
+        target_sigma: Standard deviation of Gaussian targets in cells.
+
+    Returns:
+        Scalars: ``total``, and for the integral loss and its halves ``heatmap`` and ``coordinate``.
+    """
+    if loss == "gaussian_mse":
+        inside = inside_crop(target_pixels, labelled, heatmaps, stride)
+        error = gaussian_error(heatmaps, target_pixels, inside, stride, target_sigma)
+        return {"total": GAUSSIAN_LOSS_UNIT * error}
+    losses = integral_loss(heatmaps, target_pixels, labelled, stride)
+    return losses if loss == "integral" else losses | {"total": losses[loss]}
 
 
 def heatmap_cross_entropy(logits: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
@@ -32,9 +71,40 @@ def coordinate_l1(coordinates: Tensor, target: Tensor, labelled: Tensor) -> Tens
     return masked_mean((coordinates - target).abs().sum(dim=-1), labelled)
 
 
+def gaussian_error(
+    heatmaps: Tensor, target_pixels: Tensor, labelled: Tensor, stride: int, sigma: float
+) -> Tensor:
+    """Half the mean squared difference to Gaussians of height 1 (Xiao et al. 2018, section 2, and their code).
+
+    The Gaussians stand at the true places; the released code rounds those to cells.
+
+    Args:
+        heatmaps: (B, K, height, width).
+        target_pixels: (B, K, 2) in input pixels.
+        labelled: (B, K) bool.
+        stride: Input pixels per cell.
+        sigma: Of the Gaussians, in cells.
+
+    Returns:
+        Scalar: mean over cells and labelled keypoints, 0 if there are none.
+    """
+    height, width = heatmaps.shape[2:]
+    ones = torch.ones_like(target_pixels[..., 0])
+    wanted = render_gaussians(target_pixels, ones, (width, height), stride, sigma * stride)
+    return masked_mean(0.5 * ((heatmaps.float() - wanted) ** 2).mean(dim=(2, 3)), labelled)
+
+
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of `values` where `mask`, 0 where nothing is."""
     return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)
+
+
+def inside_crop(target_pixels: Tensor, labelled: Tensor, heatmaps: Tensor, stride: int) -> Tensor:
+    """The labelled keypoints (B, K) whose true places (B, K, 2), in input pixels, lie in the heatmaps' crop."""
+    height, width = heatmaps.shape[2:]
+    target = to_grid(target_pixels, stride)
+    limit = torch.tensor([width - 0.5, height - 0.5], device=target.device)
+    return labelled & ((target >= -0.5) & (target <= limit)).all(dim=-1)
 
 
 def integral_loss(logits: Tensor, target_pixels: Tensor, labelled: Tensor, stride: int) -> dict[str, Tensor]:
@@ -49,10 +119,8 @@ def integral_loss(logits: Tensor, target_pixels: Tensor, labelled: Tensor, strid
     Returns:
         Scalars ``total``, ``heatmap`` and ``coordinate``.
     """
-    height, width = logits.shape[2:]
     target = to_grid(target_pixels, stride)
-    limit = torch.tensor([width - 0.5, height - 0.5], device=target.device)
-    inside = labelled & ((target >= -0.5) & (target <= limit)).all(dim=-1)
+    inside = inside_crop(target_pixels, labelled, logits, stride)
     heatmap = heatmap_cross_entropy(logits, target, inside)
     coordinate = coordinate_l1(to_grid(soft_argmax(logits, stride), stride), target, inside)
     return {"total": heatmap + coordinate, "heatmap": heatmap, "coordinate": coordinate}

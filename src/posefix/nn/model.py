@@ -1,4 +1,4 @@
-"""The refinement network (paper section 5): photo and input pose in, heatmap logits out.
+"""What every network is, and the refinement network (paper section 5): photo and input pose in, heatmaps out.
 
 The input pose is rendered inside the network, so an exported graph takes coordinates. A convolution over a
 concatenation is the sum of two convolutions; hence the paper's concatenation of photo and heatmaps is a first
@@ -7,8 +7,9 @@ convolution widened by K input channels, and entering at a later stride is the s
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,40 +17,64 @@ from torch import Tensor, nn
 from posefix.decoding import DecoderName
 from posefix.errors import InputError
 from posefix.nn.backbones import Backbone
-from posefix.nn.heatmaps import render_gaussians
+from posefix.nn.heads import DeconvolutionHead
+from posefix.nn.heatmaps import render_gaussians, render_one_hot
+from posefix.nn.losses import LossName, heatmap_losses
 from posefix.skeletons import Skeleton
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-OUTPUT_LAYER_STD = 0.01
+
+GAUSSIAN_OUTPUT_STD = 0.001
+"""First weights of an output that learns Gaussians (Xiao et al. 2018): empty heatmaps, as nearly all of theirs are."""
+
+Architecture = Literal["refinement", "end_to_end", "global_net", "refine_net", "pose_refiner"]
+POSE_NETWORKS: tuple[Architecture, ...] = ("end_to_end", "global_net", "refine_net")
+"""Architectures that find the pose in the photo alone."""
+InputForm = Literal["gaussian", "one_hot"]
 
 
 @dataclass(frozen=True)
 class ModelConfig:
     """Everything that decides the network's shape; the defaults are the paper's ResNet-50 at 256x192.
 
+    The pipelines of the paper's figure 6 are settings of the refinement network: C2F the defaults, F2F one-hot input,
+    C2F-LC and C2F-LH one of the two losses, C2C Gaussian targets. Simple (Xiao et al. 2018) is C2C without the input
+    pose, IntegralPose (Sun et al. 2018) is C2F without it.
+
     Attributes:
+        architecture: "refinement" is ours; "end_to_end" is a pose network with a refinement network behind it
+            (`posefix.nn.end_to_end`), "global_net" and "refine_net" are CPN's stages (`posefix.nn.baselines.cpn`),
+            "pose_refiner" is Fieraru et al.'s (`posefix.nn.baselines.pose_refiner`).
         backbone: A timm model's name.
         backbone_stride: Stride of the deepest feature map used; 32 is the whole network, 16 leaves out its last stage.
         input_size_wh: Crop width and height in pixels.
         sigma: Standard deviation of the input Gaussians in crop pixels.
+        input_form: Whether an input keypoint is a Gaussian, which is coarse, or a single cell, which is fine
+            (paper section 5.2).
         pose_stride: Where the input heatmaps enter: 1 joins them to the photo as in the paper, 2 or 4 adds them to the
             backbone's first features of that stride, which costs less.
-        pose_input: Whether the network sees the input pose at all; without it this is IntegralPose (Sun et al. 2018),
-            the control that tells what the photo alone gives on the same boxes.
+        pose_input: Whether the network sees the input pose at all; without it, it is a pose network, and a control
+            that tells what the photo alone gives on the same boxes.
         deconvolution_channels: Channels of each upsampling layer.
         lateral: Add backbone features of the same stride to the upsampled ones.
+        loss: What the refinement network learns by, see `posefix.nn.losses`; the baselines have losses of their own.
+        target_sigma: Standard deviation of Gaussian targets in cells of the heatmap; Xiao et al.'s is 2.
         decoder: How coordinates are read off the heatmaps, see `posefix.decoding`.
     """
 
+    architecture: Architecture = "refinement"
     backbone: str = "resnet50"
     backbone_stride: int = 32
     input_size_wh: tuple[int, int] = (192, 256)
     sigma: float = 7.0
+    input_form: InputForm = "gaussian"
     pose_stride: int = 1
     pose_input: bool = True
     deconvolution_channels: tuple[int, ...] = (256, 256, 256)
     lateral: bool = False
+    loss: LossName = "integral"
+    target_sigma: float = 2.0
     decoder: DecoderName = "soft_argmax"
 
     def __post_init__(self) -> None:
@@ -67,12 +92,46 @@ class ModelConfig:
             )
         if self.pose_stride not in (1, 2, 4):
             raise InputError(f"pose_stride must be 1, 2 or 4, got {self.pose_stride}")
-        if self.sigma <= 0:
-            raise InputError(f"sigma must be above 0, got {self.sigma}")
-        if self.decoder not in get_args(DecoderName):
+        for name in ("sigma", "target_sigma"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name, choices in (
+            ("architecture", Architecture),
+            ("input_form", InputForm),
+            ("loss", LossName),
+            ("decoder", DecoderName),
+        ):
+            if getattr(self, name) not in get_args(choices):
+                raise InputError(
+                    f"{name} must be one of {', '.join(get_args(choices))}, got {getattr(self, name)!r}"
+                )
+        self._check_pose_input()
+        self._check_decoder()
+
+    def _check_pose_input(self) -> None:
+        if self.architecture in POSE_NETWORKS and self.pose_input:
             raise InputError(
-                f"decoder must be one of {', '.join(get_args(DecoderName))}, got {self.decoder!r}"
+                f"architecture {self.architecture!r} takes no input pose; set pose_input = false"
             )
+        if self.architecture == "pose_refiner" and not self.pose_input:
+            raise InputError("architecture 'pose_refiner' needs an input pose; set pose_input = true")
+
+    def _check_decoder(self) -> None:
+        """Gaussian heatmaps and logits are read in different ways; the wrong one gives wrong places silently."""
+        if self.gaussian_heatmaps != (self.decoder == "gaussian_peak"):
+            kind = "Gaussian heatmaps" if self.gaussian_heatmaps else "heatmap logits"
+            fit = ["gaussian_peak"] if self.gaussian_heatmaps else ["soft_argmax", "expected_similarity"]
+            raise InputError(
+                f"decoder {self.decoder!r} cannot read the {kind} of architecture {self.architecture!r} with loss "
+                f"{self.loss!r}; set decoder to {' or '.join(map(repr, fit))}"
+            )
+
+    @property
+    def gaussian_heatmaps(self) -> bool:
+        """Whether the heatmaps are Gaussians learned by regression, not logits of a spatial softmax."""
+        if self.architecture in ("global_net", "refine_net"):
+            return True
+        return self.architecture == "refinement" and self.loss == "gaussian_mse"
 
     @property
     def heatmap_stride(self) -> int:
@@ -80,8 +139,56 @@ class ModelConfig:
         return self.backbone_stride >> len(self.deconvolution_channels)
 
 
-class RefinementNetwork(nn.Module):
-    """Backbone, deconvolutions (Xiao et al. 2018), heatmap logits.
+class PoseNetwork(nn.Module, ABC):
+    """What the training loop, checkpoints, export and the refiner know of a network.
+
+    Args:
+        config: Shape of the network.
+        skeleton: Names the K keypoints.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: ModelConfig, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.config = config
+        self.num_keypoints = len(skeleton)
+        self.register_buffer("mean", 255 * torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+
+    def normalized(self, image: Tensor) -> Tensor:
+        """Photos (B, H, W, 3), RGB in 0..255, as a backbone takes them: (B, 3, H, W)."""
+        # (B, H, W, 3) permuted is a channels-last tensor already: no copy.
+        return (image.permute(0, 3, 1, 2).float() - self.mean) / self.std
+
+    @abstractmethod
+    def forward(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> Tensor:
+        """Heatmaps (B, K, h, w) of a batch of poses: logits of a spatial softmax, or Gaussians (`ModelConfig`).
+
+        Args:
+            image: (B, H, W, 3) RGB in 0..255, uint8 or float.
+            keypoints: (B, K, 2) input pose in crop pixels; pose networks ignore it.
+            weights: (B, K) heights of the input heatmaps, 0 for an absent keypoint; pose networks ignore them.
+        """
+
+    @abstractmethod
+    def losses(
+        self, image: Tensor, keypoints: Tensor, weights: Tensor, targets: Tensor, labelled: Tensor
+    ) -> dict[str, Tensor]:
+        """The scalar ``total`` that training makes small, and its parts.
+
+        Args:
+            image: (B, H, W, 3) RGB in 0..255, uint8 or float.
+            keypoints: (B, K, 2) input pose in crop pixels.
+            weights: (B, K) heights of the input heatmaps, 0 for an absent keypoint.
+            targets: (B, K, 2) true places in crop pixels; those outside the crop get no loss.
+            labelled: (B, K) bool.
+        """
+
+
+class RefinementNetwork(PoseNetwork):
+    """Backbone, deconvolutions (Xiao et al. 2018), heatmaps.
 
     Args:
         config: Shape of the network.
@@ -89,19 +196,12 @@ class RefinementNetwork(nn.Module):
         pretrained: Load timm's ImageNet weights for the backbone.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, config: ModelConfig, skeleton: Skeleton, *, pretrained: bool = False) -> None:
-        super().__init__()
-        self.config = config
-        self.num_keypoints = len(skeleton)
-        self.register_buffer("mean", 255 * torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        super().__init__(config, skeleton)
         self.backbone = Backbone(
             config.backbone,
             stride=config.backbone_stride,
-            pose_channels=self.num_keypoints,
+            pose_channels=self.num_keypoints if config.pose_input else 0,
             pose_stride=config.pose_stride,
             pretrained=pretrained,
         )
@@ -112,67 +212,43 @@ class RefinementNetwork(nn.Module):
             lateral=config.lateral,
         )
         self.output = nn.Conv2d(config.deconvolution_channels[-1], self.num_keypoints, 1)
-        nn.init.kaiming_normal_(self.output.weight)
+        if config.gaussian_heatmaps:
+            nn.init.normal_(self.output.weight, std=GAUSSIAN_OUTPUT_STD)
+        else:
+            nn.init.kaiming_normal_(self.output.weight)
         assert self.output.bias is not None
         nn.init.zeros_(self.output.bias)
 
     def forward(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> Tensor:
-        """Heatmap logits (B, K, h, w) of a batch of poses.
+        """Heatmaps of a batch, see `PoseNetwork`."""
+        pose = self._rendered(keypoints, weights) if self.config.pose_input else None
+        features = self.backbone(self.normalized(image), pose)
+        heatmaps: Tensor = self.output(self.head(features))
+        return heatmaps
 
-        Args:
-            image: (B, H, W, 3) RGB in 0..255, uint8 or float.
-            keypoints: (B, K, 2) input pose in crop pixels.
-            weights: (B, K) heights of the input Gaussians, 0 for an absent keypoint.
-        """
-        # (B, H, W, 3) permuted is a channels-last tensor already: no copy.
-        pixels = (image.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        width, height = self.config.input_size_wh
-        stride = self.config.pose_stride
-        if not self.config.pose_input:
-            weights = torch.zeros_like(weights)
-        pose = render_gaussians(
-            keypoints, weights, (width // stride, height // stride), stride, self.config.sigma
+    def losses(
+        self, image: Tensor, keypoints: Tensor, weights: Tensor, targets: Tensor, labelled: Tensor
+    ) -> dict[str, Tensor]:
+        """The configured loss and its parts, see `PoseNetwork`."""
+        config = self.config
+        heatmaps = self(image, keypoints, weights)
+        return heatmap_losses(
+            heatmaps, targets, labelled, config.heatmap_stride, config.loss, config.target_sigma
         )
-        features = self.backbone(pixels, pose)
-        logits: Tensor = self.output(self.head(features))
-        return logits
 
+    def keypoint_axes(self) -> dict[str, int]:
+        """Weights that have an axis of keypoints, at whose end these are, by name: the axis."""
+        axes = {"output.weight": 0, "output.bias": 0}
+        if self.config.pose_input:
+            own = dict(self.named_parameters(remove_duplicate=False))
+            axes |= {name: 1 for name, weight in own.items() if weight is self.backbone.pose_weight}
+        return axes
 
-class DeconvolutionHead(nn.Module):
-    """Upsampling layers of Xiao et al. 2018: 4x4 deconvolutions of stride 2 with batch norm and ReLU.
-
-    Args:
-        channels: Stride -> channels of the backbone's feature maps.
-        stride: Stride of the feature map that enters.
-        widths: Channels of each layer.
-        lateral: Add 1x1-projected backbone features of the same stride before the ReLU.
-    """
-
-    def __init__(
-        self, channels: dict[int, int], stride: int, widths: tuple[int, ...], *, lateral: bool
-    ) -> None:
-        super().__init__()
-        self.stride = stride
-        self.upsample = nn.ModuleList()
-        self.project = nn.ModuleList()
-        before = channels[stride]
-        for width in widths:
-            stride //= 2
-            layer = nn.ConvTranspose2d(before, width, 4, stride=2, padding=1, bias=False)
-            nn.init.normal_(layer.weight, std=OUTPUT_LAYER_STD)
-            self.upsample.append(nn.Sequential(layer, nn.BatchNorm2d(width)))
-            if lateral:
-                self.project.append(nn.Conv2d(channels[stride], width, 1))
-            before = width
-
-    def forward(self, features: dict[int, Tensor]) -> Tensor:
-        """Feature maps by stride -> (B, widths[-1], h, w) of the finest stride."""
-        stride = self.stride
-        out = features[stride]
-        for level, upsample in enumerate(self.upsample):
-            stride //= 2
-            out = upsample(out)
-            if self.project:
-                out = out + self.project[level](features[stride])
-            out = torch.relu(out)
-        return out
+    def _rendered(self, keypoints: Tensor, weights: Tensor) -> Tensor:
+        """The input pose as heatmaps (B, K, H / pose_stride, W / pose_stride)."""
+        stride = self.config.pose_stride
+        width, height = self.config.input_size_wh
+        size_wh = width // stride, height // stride
+        if self.config.input_form == "one_hot":
+            return render_one_hot(keypoints, weights, size_wh, stride)
+        return render_gaussians(keypoints, weights, size_wh, stride, self.config.sigma)

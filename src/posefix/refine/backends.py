@@ -16,7 +16,7 @@ import numpy.typing as npt
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
-from posefix.decoding import Decoder, Evidence, normalize
+from posefix.decoding import Decoder, Evidence
 from posefix.errors import InputError
 from posefix.geometry import flip_keypoints
 from posefix.models import INPUTS, ONNX_FILE, OUTPUT, WEIGHTS_FILE, Model
@@ -25,7 +25,8 @@ from posefix.similarity import Array
 Float32Array = npt.NDArray[np.float32]
 Network = Callable[[npt.NDArray[np.uint8], Float32Array, Float32Array], Array]
 """Called with crops (B, H, W, 3) uint8 RGB, keypoints (B, K, 2) in crop pixels and their weights (B, K) from
-0, absent, to 1; returns heatmap logits (B, K, h, w), a NumPy array or a torch tensor. B varies between calls."""
+0, absent, to 1; returns heatmaps (B, K, h, w), logits as a rule, a NumPy array or a torch tensor. B varies between
+calls."""
 Backend = Callable[[npt.NDArray[np.uint8], Float32Array, Float32Array], Evidence]
 """Called as a `Network`; returns what it says of the people, as NumPy arrays."""
 
@@ -71,7 +72,7 @@ class HeatmapBackend:
         if self.flip_test:
             heatmaps = self._averaged(images, keypoints, weights)
         else:
-            heatmaps = normalize(self.network(images, keypoints, weights))
+            heatmaps = self.decoder.probability(self.network(images, keypoints, weights))
         xp, device = array_api_compat.array_namespace(heatmaps), array_api_compat.device(heatmaps)
         evidence = self.decoder(heatmaps, xp.asarray(keypoints, device=device))
         return Evidence(*(_as_numpy(getattr(evidence, field.name)) for field in dataclasses.fields(evidence)))
@@ -82,12 +83,12 @@ class HeatmapBackend:
         """Mean heatmaps of the crops and of their mirror images."""
         flip_index = self.flip_index
         mirrored = flip_keypoints(keypoints.astype(np.float64), images.shape[2], flip_index)
-        logits = self.network(
+        found = self.network(
             np.concatenate([images, images[:, :, ::-1]]),
             np.concatenate([keypoints, mirrored.astype(np.float32)]),
             np.concatenate([weights, weights[:, flip_index]]),
         )
-        heatmaps = normalize(logits)
+        heatmaps = self.decoder.probability(found)
         xp, device = array_api_compat.array_namespace(heatmaps), array_api_compat.device(heatmaps)
         partners = xp.asarray(flip_index.copy(), device=device)
         back = xp.flip(xp.take(heatmaps[len(images) :], partners, axis=1), axis=3)

@@ -37,6 +37,10 @@ FEATURES = (
 )
 ALWAYS, NEVER = -1.0, 1.0
 """At this caution every keypoint goes to the network's own place, and none moves."""
+RESERVE = 0.3
+"""Gain in KS that a keypoint must promise to be moved where nothing is to be gained on the whole."""
+RESERVE_FADE = 0.015
+"""Mean gain at which this has fallen to 1/e of it. Both were chosen on the dev sets (see the model card)."""
 LEAST = 1e-4
 """Evidence is taken as at least this and at most one minus this, so that its log odds stay finite."""
 
@@ -114,7 +118,43 @@ class Choice:
         )
 
 
-def choose(evidence: Evidence, people: People, calibration: Calibration | None, caution: float) -> Choice:
+def hold_back(
+    evidence: Evidence, people: People, calibration: Calibration | None, seen: BoolArray
+) -> FloatArray:
+    """Gain in KS beyond the caution that a move must bring, for each person (N,).
+
+    Where little is to be gained on the whole, the poses are those of a good estimator, which is more often right about
+    the odd keypoint than the network. The poses that are refined together are taken to be of one estimator: this fades
+    with the larger of the person's mean gain and that of all people.
+
+    Args:
+        evidence: Of N people, its keypoints in original-image pixels.
+        people: The same people as they were given.
+        calibration: Of the model, or None.
+        seen: (N,) whom the network saw.
+    """
+    gain = _expected_gain(evidence, people, calibration)
+    promised = np.where(people.valid, np.maximum(gain, 0.0), 0.0).sum(axis=1)
+    pose_gain = promised / np.maximum(people.valid.sum(axis=1), 1)
+    mean_gain = pose_gain[seen].mean() if seen.any() else 0.0
+    return np.asarray(RESERVE * np.exp(-np.maximum(pose_gain, mean_gain) / RESERVE_FADE))
+
+
+def _expected_gain(evidence: Evidence, people: People, calibration: Calibration | None) -> FloatArray:
+    """Expected KS of the refined places minus that of the given ones, (N, K)."""
+    if calibration is None:
+        return np.asarray(evidence.similarity - evidence.given_similarity)
+    features = measure_features(evidence, people)
+    return calibration.refined_similarity(features) - calibration.given_similarity(features)
+
+
+def choose(
+    evidence: Evidence,
+    people: People,
+    calibration: Calibration | None,
+    caution: float,
+    reserve: FloatArray | None = None,
+) -> Choice:
     """Decide for each keypoint.
 
     Args:
@@ -122,11 +162,16 @@ def choose(evidence: Evidence, people: People, calibration: Calibration | None, 
         people: The same people as they were given.
         calibration: Of the model; without one the heatmap's own expected KS is compared.
         caution: Smallest expected gain in KS that a move must bring; `ALWAYS` takes the network's own places.
+        reserve: (N,) what is added to it for each person, see `hold_back`; None adds nothing.
     """
     given = people.valid
+    threshold = caution + (np.zeros(len(given)) if reserve is None else reserve)[:, None]
+    if not ALWAYS < caution < NEVER:
+        # Rounding can put a gain on or beyond the ends of its scale, where caution means never and always.
+        threshold = np.full((len(given), 1), np.inf * caution)
     if calibration is None:
         nothing = np.full(given.shape, np.nan)
-        moved = _moves(evidence.similarity - evidence.given_similarity, given, caution)
+        moved = (evidence.similarity - evidence.given_similarity > threshold) | ~given
         return Choice(np.where(moved[..., None], evidence.keypoints, people.keypoints), nothing, nothing)
     features = measure_features(evidence, people)
     trusted = given & (caution > ALWAYS)
@@ -134,7 +179,7 @@ def choose(evidence: Evidence, people: People, calibration: Calibration | None, 
     refined_places = evidence.keypoints + trust * (people.keypoints - evidence.keypoints)
     similarity = calibration.refined_similarity(features)
     kept_similarity = calibration.given_similarity(features)
-    moved = _moves(similarity - kept_similarity, given, caution)
+    moved = (similarity - kept_similarity > threshold) | ~given
     right = np.where(moved, calibration.refined_right(features), calibration.given_right(features))
     return Choice(
         np.where(moved[..., None], refined_places, people.keypoints),
@@ -143,13 +188,6 @@ def choose(evidence: Evidence, people: People, calibration: Calibration | None, 
             given, np.where(moved, similarity, kept_similarity), calibration.filled_similarity(features)
         ),
     )
-
-
-def _moves(gain: npt.NDArray[Any], given: BoolArray, caution: float) -> BoolArray:
-    """Which keypoints (N, K) move; those that were not given always do."""
-    # Rounding can put a gain on or beyond the ends of its scale, where caution means never and always.
-    wanted = gain > caution if ALWAYS < caution < NEVER else np.full(given.shape, caution < 0)
-    return np.asarray(wanted | ~given)
 
 
 def measure_features(evidence: Evidence, people: People) -> FloatArray:

@@ -20,7 +20,7 @@ from posefix.models import load_model
 from posefix.poses import Poses
 from posefix.refine.backends import Backend, open_backend
 from posefix.refine.boxes import check_boxes
-from posefix.refine.decision import Calibration, Choice, agreement, choose, read_calibration
+from posefix.refine.decision import Calibration, Choice, agreement, choose, hold_back, read_calibration
 from posefix.refine.pipeline import Crop, CropStream, FailedPhoto, PhotoTask, batches, cut_crops
 from posefix.refine.results import RefinedPoses, Refinement, RefinementReport
 from posefix.refine.scores import Scores, rescore, resolve_scores
@@ -55,7 +55,8 @@ class Refiner:
         batch_size: People refined at once.
         calibration: What turns the network's evidence into probabilities; None for a model that has none.
         caution: A keypoint moves only where its expected gain in keypoint similarity (KS), which is 0 to 1, is above
-            this. 0 moves on any gain, 1 never, -1 always. Missing keypoints are filled whatever it is.
+            this, and above it by more where the poses of the call have little to gain on the whole (`hold_back`). 1
+            never moves, -1 always. Missing keypoints are filled whatever it is.
         looks: How often a person is looked at, at most: one whose pose changed so much that its crop was a poor one is
             looked at again, in the crop that the refined pose makes.
         scores: Whose scores the refined poses carry: the estimator's ("input"), the model's confidence in each
@@ -185,7 +186,7 @@ class Refiner:
         exif: Exif = "apply",
         progress: Progress | None = None,
     ) -> Refinement:
-        """Refine the poses of many photos.
+        """Refine the poses of many photos, which one estimator found: they are judged together.
 
         Args:
             poses: In original-image pixels, any layout that shares keypoints with the model.
@@ -252,7 +253,8 @@ class Refiner:
     ) -> tuple[Choice, BoolArray]:
         """Look, decide, and look again where that is worth it: what becomes of people, and who was seen."""
         evidence, done = self._look(people, cut(people), progress)
-        choice = choose(evidence, people, self.calibration, self.caution)
+        reserve = hold_back(evidence, people, self.calibration, done)
+        choice = choose(evidence, people, self.calibration, self.caution, reserve)
         again, looks = done, len(people.rows)
         for _ in range(self.looks - 1):
             again = again & (agreement(choice.keypoints, people) < SETTLED)
@@ -261,7 +263,7 @@ class Refiner:
             people = revisit(people, choice.keypoints, again, self.input_size_wh)
             evidence, again = self._look(people, cut(people), _later(progress, looks))
             looks += len(people.rows)
-            better = choose(evidence, people, self.calibration, self.caution)
+            better = choose(evidence, people, self.calibration, self.caution, reserve)
             choice = choice.updated(better, again)
         return choice, done
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from posefix.errors import InputError
 from posefix.files import write_bytes_atomic, write_text_atomic
-from posefix.training.config import TrainConfig
+from posefix.training.config import TrainConfig, with_defaults
 
 MODEL, AVERAGE, OPTIMISER = "model.", "average.", "optimiser."
 STATE = "posefix"
@@ -32,6 +32,8 @@ SAME_IN_ONE_RUN = (
     "data.estimate_sets",
     "data.consensus_labels",
     "data.held_out",
+    "data.crop_around",
+    "data.limit",
 )
 
 
@@ -113,6 +115,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _check_same_run(path: Path, saved: dict[str, Any], current: dict[str, Any]) -> None:
+    saved = with_defaults(saved)
     for key in SAME_IN_ONE_RUN:
         before, now = (
             functools.reduce(dict.__getitem__, key.split("."), config) for config in (saved, current)

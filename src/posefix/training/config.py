@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ else:
 
 Precision = Literal["float32", "bfloat16"]
 Schedule = Literal["step", "cosine"]
+CropAround = Literal["input", "truth"]
 
 
 def _at_least(config: object, least: float, *names: str) -> None:
@@ -40,8 +42,9 @@ class OptimiserConfig:
         weight_decay: L2 penalty.
         batch_size: People a step, over all processes.
         epochs: Passes over the people.
-        schedule: "step" divides the rate by ten after each epoch of `drops`; "cosine" lets it fall to zero.
+        schedule: "step" lets the rate drop after each epoch of `drops`; "cosine" lets it fall to zero.
         drops: Epochs of the drops.
+        drop_factor: What the rate is multiplied by at each.
         warmup_steps: Steps over which the rate rises linearly.
         average: Decay of the moving average of the weights; 0 keeps the last weights.
     """
@@ -52,12 +55,15 @@ class OptimiserConfig:
     epochs: int = 140
     schedule: Schedule = "step"
     drops: tuple[int, ...] = (90, 120)
+    drop_factor: float = 0.1
     warmup_steps: int = 0
     average: float = 0.0
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "batch_size", "epochs")
         _at_least(self, 0, "learning_rate", "weight_decay", "warmup_steps", "average")
+        if not 0 < self.drop_factor <= 1:
+            raise InputError(f"drop_factor must be above 0 and at most 1, got {self.drop_factor}")
         if self.average >= 1:
             raise InputError(f"average must be below 1, got {self.average}")
 
@@ -82,6 +88,9 @@ class DataConfig:
         held_out: Share of each annotation file's photos that is not trained on, for calibrating the model's
             confidence; empty for none.
         error_profile: Name of a packaged profile or a file.
+        ad_hoc_synthesis: Make poses wrong as PoseRefiner does, not by the error profile (paper, table 6).
+        crop_around: The pose that the crop shows: "input" as for a refiner, or "truth" for a pose network.
+        limit: Train on so many people at most, of photos drawn by the checksums of their names; 0 for all.
         validation_annotations: Ground truth of the validation photos; empty for none.
         validation_images: Folder of the validation photos.
         validation_results: Real estimators' results files, refined and evaluated as a user would.
@@ -101,6 +110,9 @@ class DataConfig:
     consensus_labels: bool = False
     held_out: tuple[float, ...] = ()
     error_profile: str = "paper"
+    ad_hoc_synthesis: bool = False
+    crop_around: CropAround = "input"
+    limit: int = 0
     validation_annotations: str = ""
     validation_images: str = ""
     validation_results: tuple[str, ...] = ()
@@ -109,6 +121,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "validate_every")
+        _at_least(self, 0, "limit")
         for name in (
             "annotations",
             "images",
@@ -142,7 +155,8 @@ class TrainConfig:
         name: Of the recipe and of the model it makes.
         skeleton: Vocabulary: a packaged skeleton or a file.
         backbone_weights: safetensors file of ImageNet weights; empty for timm's own download, "none" for random.
-        initial_weights: Model folder or safetensors file to start from; empty for a new network.
+        initial_weights: Model folder or safetensors file to start from; empty for a new network. Of a model folder with
+            another skeleton, keypoints start from those of the same name; an end-to-end network takes its pose network.
         precision: "bfloat16" runs the network under autocast.
         seed: Of all randomness.
         workers: Data loading processes; 0 loads in the training process.
@@ -166,6 +180,7 @@ class TrainConfig:
         for value, allowed, name in (
             (self.precision, get_args(Precision), "precision"),
             (self.optimiser.schedule, get_args(Schedule), "optimiser.schedule"),
+            (self.data.crop_around, get_args(CropAround), "data.crop_around"),
         ):
             if value not in allowed:
                 raise InputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
@@ -219,6 +234,19 @@ def load_recipe(name_or_path: str | Path, overrides: Mapping[str, str] | None = 
     config = _build(TrainConfig, document, name)
     assert isinstance(config, TrainConfig)
     return config
+
+
+def with_defaults(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """A saved configuration, as JSON gives it back, with settings that its version did not have at their defaults."""
+    return _filled(saved, json.loads(json.dumps(dataclasses.asdict(TrainConfig("")))))
+
+
+def _filled(saved: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    filled = {
+        key: _filled(saved.get(key, {}), value) if isinstance(value, dict) else saved.get(key, value)
+        for key, value in defaults.items()
+    }
+    return {**saved, **filled}
 
 
 def _parse_toml(text: str, name: str) -> dict[str, Any]:

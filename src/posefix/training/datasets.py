@@ -23,8 +23,9 @@ from posefix.errors import InputError
 from posefix.images import decode_image
 from posefix.people import PersonRecords
 from posefix.skeletons import Skeleton
-from posefix.synthesis import SynthesisOptions, synthesize
+from posefix.synthesis import SynthesisOptions, WrongPoses, synthesize
 from posefix.taxonomy import LabelledPeople
+from posefix.training.ad_hoc_synthesis import synthesize_ad_hoc
 from posefix.training.crowding import Donors, add_neighbours, body_mask, choose_donors, paste
 
 LEGS = ("knee", "ankle", "heel", "toe", "foot_index")
@@ -86,12 +87,17 @@ class InputSource:
         estimate_rate: Probability that a person who has estimates gets one of them instead of a synthesised pose.
         improved_rate: Probability that such an estimate is brought part of the way to the truth, as a better
             estimator's would be.
+        crop_around_truth: Whether crops show the true pose, as a pose network needs it, and not the wrong one.
+        ad_hoc: Whether poses are made wrong as PoseRefiner does (`posefix.training.ad_hoc_synthesis`), not by profile
+            and options.
     """
 
     profile: ErrorProfile
     options: SynthesisOptions
     estimate_rate: float = 0.0
     improved_rate: float = 0.0
+    crop_around_truth: bool = False
+    ad_hoc: bool = False
 
 
 @dataclass(frozen=True)
@@ -222,7 +228,7 @@ class WrongPoseDataset(Dataset[Batch]):
         self, rows: npt.NDArray[np.int64], people: LabelledPeople, generator: np.random.Generator
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         """Input poses (B, K, 2) and which of their keypoints are there: synthesised, or an estimator's."""
-        wrong = synthesize(people, self.skeleton, self.source.profile, generator, self.source.options)
+        wrong = self._synthesized(people, generator)
         estimated = self.records.estimated[rows]
         if self.source.estimate_rate == 0 or estimated.shape[1] == 0:
             return wrong.keypoints.astype(np.float64), wrong.present
@@ -245,6 +251,11 @@ class WrongPoseDataset(Dataset[Batch]):
         keypoints = np.where(use[:, None, None], estimates, wrong.keypoints)
         return keypoints.astype(np.float64), np.where(use[:, None], there & ~dropped, wrong.present)
 
+    def _synthesized(self, people: LabelledPeople, generator: np.random.Generator) -> WrongPoses:
+        if self.source.ad_hoc:
+            return synthesize_ad_hoc(people, self.skeleton, generator)
+        return synthesize(people, self.skeleton, self.source.profile, generator, self.source.options)
+
     def _crops(
         self,
         keypoints: npt.NDArray[np.float64],
@@ -258,7 +269,7 @@ class WrongPoseDataset(Dataset[Batch]):
         With fewer than two keypoints present nothing tells the person's size; then the true pose does.
         """
         augmentation, count = self.augmentation, len(keypoints)
-        few = present.sum(axis=1, keepdims=True) < 2
+        few = (present.sum(axis=1, keepdims=True) < 2) | self.source.crop_around_truth
         points = np.where(few[..., None], truth, keypoints).astype(np.float64)
         boxes = geometry.box_from_keypoints(points, np.where(few, labelled, present))
         factor = np.clip(

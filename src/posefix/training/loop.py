@@ -19,8 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from posefix.errors import InputError
-from posefix.nn.losses import integral_loss
-from posefix.nn.model import RefinementNetwork
+from posefix.nn.model import PoseNetwork
 from posefix.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from posefix.training.config import OptimiserConfig, TrainConfig
 from posefix.training.datasets import Batch, BatchSampler, WrongPoseDataset, change_colours
@@ -30,7 +29,7 @@ CHECKPOINT_FILE = "last.safetensors"
 PATIENCE = datetime.timedelta(hours=2)
 """How long the other processes wait while the first one validates."""
 
-Validate = Callable[[RefinementNetwork], dict[str, float]]
+Validate = Callable[[PoseNetwork], dict[str, float]]
 """Called with the network in evaluation mode; returns numbers for the log."""
 OnStep = Callable[[int, int, int, float], None]
 """Called with the epoch (from 1), steps done and steps in all of the epoch, and the loss."""
@@ -86,12 +85,31 @@ def start_process(device: str = "auto") -> Process:
     return Process(torch.device(name), distributed.get_rank(), world_size)
 
 
+class LossModule(nn.Module):
+    """A network's losses as a module's output: several processes share their gradients by wrapping a module.
+
+    Args:
+        network: Whose losses.
+    """
+
+    def __init__(self, network: PoseNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, image: Tensor, keypoints: Tensor, weights: Tensor, targets: Tensor, labelled: Tensor
+    ) -> dict[str, Tensor]:
+        """See `PoseNetwork.losses`."""
+        return self.network.losses(image, keypoints, weights, targets, labelled)
+
+
 def learning_rate(config: OptimiserConfig, step: int, steps_per_epoch: int) -> float:
     """Rate at a step (from 0): linear warm-up, then the schedule."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     if config.schedule == "step":
-        return config.learning_rate * 0.1 ** sum(step // steps_per_epoch >= drop for drop in config.drops)
+        drops = sum(step // steps_per_epoch >= drop for drop in config.drops)
+        return config.learning_rate * config.drop_factor**drops
     done = (step - config.warmup_steps) / max(config.epochs * steps_per_epoch - config.warmup_steps, 1)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
@@ -112,7 +130,7 @@ class Trainer:
     """
 
     config: TrainConfig
-    network: RefinementNetwork
+    network: PoseNetwork
     dataset: WrongPoseDataset
     output: Path
     process: Process
@@ -139,9 +157,9 @@ class Trainer:
                 f"batch_size {settings.batch_size} is above the {len(self.dataset.records)} people to train on"
             )
         self.network.to(process.device).to(memory_format=torch.channels_last)
-        self.model: nn.Module = self.network
+        self.model: nn.Module = LossModule(self.network)
         if process.world_size > 1:
-            self.model = nn.parallel.DistributedDataParallel(self.network)
+            self.model = nn.parallel.DistributedDataParallel(self.model)
         self.average: AveragedModel | None = None
         if settings.average > 0:
             # Batch statistics are averaged too: they belong to the averaged weights.
@@ -163,12 +181,12 @@ class Trainer:
             self.checkpoint_path, self.network, self.average, self.optimiser, self.config
         )
 
-    def best_network(self) -> RefinementNetwork:
+    def best_network(self) -> PoseNetwork:
         """The network to use: of averaged weights if they are kept."""
         if self.average is None:
             return self.network
         network = self.average.module
-        assert isinstance(network, RefinementNetwork)
+        assert isinstance(network, PoseNetwork)
         return network
 
     def run(self) -> None:
@@ -227,8 +245,9 @@ class Trainer:
         images = self._augmented(batch.images)
         half = self.config.precision == "bfloat16"
         with torch.autocast(self.process.device.type, torch.bfloat16, enabled=half):
-            logits = self.model(images, batch.keypoints, batch.weights)
-        losses = integral_loss(logits, batch.targets, batch.labelled, self.network.config.heatmap_stride)
+            losses: dict[str, Tensor] = self.model(
+                images, batch.keypoints, batch.weights, batch.targets, batch.labelled
+            )
         if not torch.isfinite(losses["total"]):
             values = ", ".join(f"{key} {float(value)}" for key, value in losses.items())
             raise FloatingPointError(f"the loss is not finite at step {self.progress.step}: {values}")

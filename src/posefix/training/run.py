@@ -12,10 +12,12 @@ from posefix.errors import InputError
 from posefix.files import ensure_writable, make_folder
 from posefix.formats.coco_annotations import read_annotations
 from posefix.formats.coco_results import read_results
-from posefix.models import WEIGHTS_FILE
-from posefix.nn.backbones import load_backbone_weights
-from posefix.nn.checkpoint import load_weights, save_network
-from posefix.nn.model import RefinementNetwork
+from posefix.nn.architectures import build_network
+from posefix.nn.backbones import Backbone, load_backbone_weights
+from posefix.nn.checkpoint import save_network
+from posefix.nn.end_to_end import EndToEndNetwork
+from posefix.nn.model import PoseNetwork
+from posefix.nn.transfer import start_from
 from posefix.people import (
     PersonRecords,
     add_consensus_labels,
@@ -24,6 +26,7 @@ from posefix.people import (
     held_out,
     join_records,
     select,
+    thin_out,
 )
 from posefix.poses import Poses
 from posefix.skeletons import Skeleton, load_skeleton
@@ -76,12 +79,14 @@ def train(
             config.synthesis,
             config.data.estimate_rate,
             config.data.improved_rate,
+            config.data.crop_around == "truth",
+            config.data.ad_hoc_synthesis,
         ),
         config.augmentation,
         input_size_wh=config.model.input_size_wh,
         seed=config.seed,
     )
-    network, validate = build_network(config, skeleton), load_validation(config, skeleton)
+    network, validate = initial_network(config, skeleton), load_validation(config, skeleton)
     trainer = Trainer(config, network, dataset, output, process, validate, on_step, on_epoch)
     if resume:
         trainer.resume()
@@ -100,7 +105,8 @@ def load_records(config: TrainConfig, skeleton: Skeleton) -> PersonRecords:
     """
     parts = load_sets(config, skeleton)
     repeats = config.data.repeats or (1,) * len(parts)
-    return join_records([part for part, times in zip(parts, repeats, strict=True) for _ in range(times)])
+    records = join_records([part for part, times in zip(parts, repeats, strict=True) for _ in range(times)])
+    return thin_out(records, config.data.limit) if config.data.limit else records
 
 
 def load_sets(config: TrainConfig, skeleton: Skeleton, *, held: bool = False) -> list[PersonRecords]:
@@ -141,18 +147,23 @@ def _load_estimates(config: TrainConfig) -> dict[int, list[Poses]]:
     return estimates
 
 
-def build_network(config: TrainConfig, skeleton: Skeleton) -> RefinementNetwork:
-    """The network with the recipe's initial weights."""
-    network = RefinementNetwork(
-        config.model,
-        skeleton,
-        pretrained=not config.backbone_weights and not config.initial_weights,
-    )
+def initial_network(config: TrainConfig, skeleton: Skeleton) -> PoseNetwork:
+    """The network with the recipe's initial weights.
+
+    Raises:
+        InputError: Weights are missing or do not fit.
+    """
+    end_to_end = config.model.architecture == "end_to_end"
+    pretrained = not config.backbone_weights and (not config.initial_weights or end_to_end)
+    network = build_network(config.model, skeleton, pretrained=pretrained)
     if config.backbone_weights not in ("", "none"):
-        load_backbone_weights(network.backbone, _existing(Path(config.data.root) / config.backbone_weights))
+        path = _existing(Path(config.data.root) / config.backbone_weights)
+        for module in network.modules():
+            if isinstance(module, Backbone):
+                load_backbone_weights(module, path)
     if config.initial_weights:
-        path = _existing(Path(config.initial_weights))
-        load_weights(network, path / WEIGHTS_FILE if path.is_dir() else path)
+        part = network.pose_network if isinstance(network, EndToEndNetwork) else network
+        start_from(part, skeleton, _existing(Path(config.initial_weights)))
     return network
 
 

@@ -9,7 +9,7 @@ from posefix.evaluation.coco import evaluate_coco
 from posefix.formats.coco_annotations import read_annotations
 from posefix.formats.coco_results import read_results
 from posefix.images import find_images
-from posefix.nn.model import RefinementNetwork
+from posefix.nn.model import PoseNetwork
 from posefix.refine.backends import HeatmapBackend, TorchNetwork
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import Skeleton, load_skeleton
@@ -36,7 +36,7 @@ def load_validation(config: TrainConfig, skeleton: Skeleton) -> Validate | None:
     photos = find_images(used, root / data.validation_images, names)
     before = {name: evaluate_coco(poses, annotations).ap for name, poses in inputs.items()}
 
-    def validate(network: RefinementNetwork) -> dict[str, float]:
+    def validate(network: PoseNetwork) -> dict[str, float]:
         runner = TorchNetwork(network, device=str(next(network.parameters()).device))
         decoder = Decoder(skeleton, config.model.input_size_wh, config.model.decoder)
         backend = HeatmapBackend(runner, decoder, skeleton.flip_index)

@@ -1,0 +1,51 @@
+"""`posefix estimate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def estimate(
+    model: Path,
+    /,
+    *,
+    annotations: Path,
+    images: Path,
+    output: Annotated[Path, Parameter(alias="-o")],
+    flip: bool = True,
+    device: str = "auto",
+) -> None:
+    """Find poses in the boxes of annotated people with a pose network, such as the baselines are.
+
+    The results have the layout of the model, and can be evaluated or refined like any estimator's.
+
+    Args:
+        model: Folder of a trained pose network.
+        annotations: A COCO keypoint annotation file; its people with a labelled keypoint are looked at.
+        images: Folder of its photos.
+        output: The COCO results file to write.
+        flip: Average with the mirrored photo.
+        device: auto, cpu, cuda, or another device of PyTorch.
+    """
+    from posefix.cli.progress import ProgressBar
+    from posefix.files import ensure_writable
+    from posefix.formats.coco import read_annotations, result_rows, write_results
+    from posefix.models import load_model
+    from posefix.people import find_photos, labelled_boxes
+    from posefix.refine.backends import open_backend
+    from posefix.refine.estimation import check_pose_network, estimate_poses
+
+    ensure_writable(output)
+    network = load_model(model)
+    check_pose_network(network)
+    truth = read_annotations(annotations)
+    image_ids, boxes = labelled_boxes(truth)
+    photos = find_photos(truth, images)
+    backend = open_backend(network, device=device, flip_test=flip)
+    with ProgressBar("people") as progress:
+        poses = estimate_poses(network, backend, image_ids, boxes, photos, progress=progress)
+    write_results(output, result_rows(poses))
+    print(f"{len(poses)} poses of layout {network.skeleton.name} written to {output}")

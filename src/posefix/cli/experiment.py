@@ -1,0 +1,118 @@
+"""`posefix experiment`."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from posefix.cli.training import pair, require_pytorch
+from posefix.errors import InputError
+
+if TYPE_CHECKING:
+    from posefix.training.config import DataConfig
+
+
+@Parameter(name="*", group="Data (those of the recipe by default)")
+@dataclass(frozen=True, kw_only=True)
+class ExperimentData:
+    """Whom to train on and whom to judge by."""
+
+    annotations: Annotated[list[Path] | None, Parameter(negative=())] = None
+    """COCO keypoint files to train on."""
+    images: Annotated[list[Path] | None, Parameter(negative=())] = None
+    """Folder of each file's photos."""
+    results: Annotated[list[Path] | None, Parameter(negative=())] = None
+    """COCO results files on the validation photos, to be refined."""
+    layouts: Annotated[list[str] | None, Parameter(negative=())] = None
+    """Layout of each results file: a name of `posefix skeleton`, or a skeleton file."""
+    validation_annotations: Path | None = None
+    """COCO keypoint file of the people to judge by."""
+    validation_images: Path | None = None
+    """Folder of their photos."""
+
+
+RECIPE_DATA = ExperimentData()
+
+
+def experiment(
+    name: Literal["pipelines", "end-to-end", "baselines"],
+    /,
+    *,
+    recipe: str = "experiment",
+    output: Annotated[Path, Parameter(alias="-o")] = Path("runs/experiment"),
+    seeds: int = 3,
+    device: str = "auto",
+    settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    people: ExperimentData = RECIPE_DATA,
+) -> None:
+    """Train the systems of one of the paper's comparisons with one recipe, judge them, and print the table.
+
+    pipelines is figure 6, end-to-end table 1, baselines tables 2, 3 and 6. Run again, it goes on where it stopped; a
+    system that two comparisons share is trained once if they have one output folder.
+
+    Args:
+        name: Which comparison.
+        recipe: A packaged recipe's name, or a recipe file (TOML), of a refiner.
+        output: Folder for the trained systems, the table and its numbers.
+        seeds: How often everything is trained.
+        device: auto, cpu or cuda.
+        settings: A change to the recipe, such as optimiser.epochs=20; may be given several times.
+        people: Whom to train on and whom to judge by.
+    """
+    require_pytorch("experiment")
+    from posefix.cli.progress import ProgressBar
+    from posefix.training.config import load_recipe
+    from posefix.training.experiments import Experiment
+
+    config = load_recipe(recipe, dict(map(pair, settings or [])))
+    config = dataclasses.replace(config, data=_with_people(config.data, people))
+    epochs = config.optimiser.epochs
+    with ProgressBar("training") as bar:
+        table = Experiment(
+            name,
+            config,
+            output,
+            seeds=seeds,
+            device=device,
+            report=lambda line: print(line, flush=True),
+            on_step=lambda epoch, done, steps, loss: bar(
+                done, steps, f"epoch {epoch} of {epochs}, loss {loss:.3f}"
+            ),
+        ).run()
+    print(f"{table}\nnumbers: {output / name}.json")
+
+
+def _with_people(data: DataConfig, people: ExperimentData) -> DataConfig:
+    """The recipe's data with those that were given; paths are those of the shell, not of `data.root`."""
+    if (people.annotations is None) != (people.images is None):
+        raise InputError("--annotations and --images belong together: give a folder of photos for each file")
+    if people.annotations and people.images:
+        data = dataclasses.replace(
+            data,
+            annotations=_absolute(people.annotations),
+            images=_absolute(people.images),
+            repeats=(),
+            held_out=(),
+            estimates=(),
+            estimate_layouts=(),
+            estimate_sets=(),
+        )
+    if people.results is not None:
+        if len(people.results) != len(people.layouts or ()):
+            raise InputError("--results and --layouts belong together: give a layout for each results file")
+        data = dataclasses.replace(
+            data, validation_results=_absolute(people.results), validation_layouts=tuple(people.layouts or ())
+        )
+    if people.validation_annotations is not None:
+        data = dataclasses.replace(data, validation_annotations=str(people.validation_annotations.resolve()))
+    if people.validation_images is not None:
+        data = dataclasses.replace(data, validation_images=str(people.validation_images.resolve()))
+    return data
+
+
+def _absolute(paths: list[Path]) -> tuple[str, ...]:
+    return tuple(str(path.resolve()) for path in paths)

@@ -1,0 +1,240 @@
+"""The paper's comparisons: train the systems with one recipe, several times, and judge them on the same people."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from posefix.errors import InputError
+from posefix.evaluation.coco import check_images, evaluate_coco
+from posefix.files import make_folder, read_json, write_text_atomic
+from posefix.formats.coco import Annotations, read_annotations, read_results
+from posefix.images import ImageId
+from posefix.models import DESCRIPTION_FILE, load_model
+from posefix.people import find_photos, labelled_boxes
+from posefix.poses import Poses
+from posefix.refine.backends import open_backend
+from posefix.refine.estimation import estimate_poses
+from posefix.refine.refiner import Refiner
+from posefix.skeletons import load_skeleton
+from posefix.training.config import TrainConfig, with_defaults
+from posefix.training.loop import CHECKPOINT_FILE, OnStep
+from posefix.training.run import train
+from posefix.training.seeds import Measured, as_document, as_text
+from posefix.training.systems import (
+    EXPERIMENTS,
+    RESULTS,
+    ExperimentName,
+    Line,
+    System,
+    system_config,
+    system_folder,
+    systems_of,
+)
+
+WHERE_ONLY = ("workers", "data.root")
+"""Settings that say how or where a system was trained, and make no other system of it."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The people that systems are judged on.
+
+    Attributes:
+        annotations: Their true poses.
+        photos: File of each image id.
+        results: Estimators' poses by the name of their file.
+    """
+
+    annotations: Annotations
+    photos: Mapping[ImageId, Path]
+    results: Mapping[str, Poses]
+
+
+@dataclass
+class Experiment:
+    """Trains and measures the systems of one comparison; what is finished in the output folder is not done again.
+
+    Attributes:
+        name: Which comparison.
+        recipe: Of a refiner; its training people, schedule and shape are in common for all systems, and its
+            validation people judge them.
+        output: Folder of the systems, the table and its numbers.
+        seeds: How often everything is trained.
+        device: "auto", "cpu" or "cuda".
+        report: Called with a line about what is done next.
+        on_step: Called after each step of training.
+    """
+
+    name: ExperimentName
+    recipe: TrainConfig
+    output: Path
+    seeds: int = 3
+    device: str = "auto"
+    report: Callable[[str], None] | None = None
+    on_step: OnStep | None = None
+    _estimates: dict[Path, Poses] = field(default_factory=dict, init=False)
+
+    def run(self) -> str:
+        """Train, measure, write `output`/NAME.txt and NAME.json after each seed; the table.
+
+        Raises:
+            InputError: Data or recipe are faulty, or the folder holds systems of another recipe; before any training.
+        """
+        if self.seeds < 1:
+            raise InputError(f"seeds: expected 1 or more, got {self.seeds}")
+        make_folder(self.output)
+        lines = EXPERIMENTS[self.name]
+        systems = systems_of(lines)
+        finished = {
+            (system.name, seed): self._is_finished(system, seed)
+            for seed in range(self.seeds)
+            for system in systems
+        }
+        judge = load_judge(self.recipe, needs_results=lines[0].poses == RESULTS)
+        measured: dict[str, Measured] = {}
+        for seed in range(self.seeds):
+            for system in systems:
+                if not finished[system.name, seed]:
+                    self._train(system, seed)
+            for label, line, poses in expand(lines, judge):
+                self._tell(f"measuring {label}, seed {seed + 1} of {self.seeds}")
+                entry = measured.setdefault(label, Measured(label, against_label(line, label, poses), []))
+                entry.seeds.append(
+                    evaluate_coco(self._poses(line, poses, judge, seed), judge.annotations).as_dict()
+                )
+            self._write(list(measured.values()))
+        return as_text(self._title(), list(measured.values()))
+
+    def _tell(self, text: str) -> None:
+        if self.report is not None:
+            self.report(text)
+
+    def _title(self) -> str:
+        return f"{self.name}: recipe {self.recipe.name}, on {self.recipe.data.validation_annotations}"
+
+    def _is_finished(self, system: System, seed: int) -> bool:
+        """Whether a system has been trained, with this very recipe."""
+        config = system_config(self.recipe, system, self.output, seed)
+        path = system_folder(self.output, system.name, seed) / DESCRIPTION_FILE
+        if not path.is_file():
+            return False
+        before, now = (
+            _settings(settings)
+            for settings in (with_defaults(read_json(path)["training"]), dataclasses.asdict(config))
+        )
+        for key in now:
+            if before[key] != now[key]:
+                raise InputError(
+                    f"{path}: trained with {key} = {before[key]!r}, this recipe has {now[key]!r}; choose another "
+                    "output folder"
+                )
+        return True
+
+    def _train(self, system: System, seed: int) -> None:
+        self._tell(f"training {system.name}, seed {seed + 1} of {self.seeds}")
+        folder = system_folder(self.output, system.name, seed)
+        config = system_config(self.recipe, system, self.output, seed)
+        resume = (folder / CHECKPOINT_FILE).is_file()
+        train(config, folder, resume=resume, device=self.device, on_step=self.on_step)
+
+    def _poses(self, line: Line, given: Poses | None, judge: Judge, seed: int) -> Poses:
+        """The poses of a line, refined if it has a refiner."""
+        poses = self._estimated(line.poses, judge, seed) if given is None else given
+        if not line.refiner:
+            return poses
+        return refine_as_published(
+            system_folder(self.output, line.refiner, seed), poses, judge.photos, device=self.device
+        )
+
+    def _estimated(self, system: str, judge: Judge, seed: int) -> Poses:
+        """What a pose network finds in the boxes of the annotated people; once for all lines."""
+        folder = system_folder(self.output, system, seed)
+        if folder not in self._estimates:
+            model = load_model(folder)
+            image_ids, boxes = labelled_boxes(judge.annotations)
+            backend = open_backend(model, device=self.device)
+            self._estimates[folder] = estimate_poses(model, backend, image_ids, boxes, judge.photos)
+        return self._estimates[folder]
+
+    def _write(self, measured: list[Measured]) -> None:
+        write_text_atomic(self.output / f"{self.name}.txt", as_text(self._title(), measured) + "\n")
+        document = {"experiment": self.name, "recipe": self.recipe.name, "lines": as_document(measured)}
+        write_text_atomic(self.output / f"{self.name}.json", json.dumps(document, indent=1) + "\n")
+
+
+def load_judge(recipe: TrainConfig, *, needs_results: bool) -> Judge:
+    """Read the validation people of a recipe and the results on them.
+
+    Raises:
+        InputError: There are none, a file is faulty, or results are of other photos.
+    """
+    data, root = recipe.data, Path(recipe.data.root)
+    if not data.validation_annotations:
+        raise InputError(
+            f"{recipe.name}: data.validation_annotations is empty; name people to judge the systems on"
+        )
+    if needs_results and not data.validation_results:
+        raise InputError(
+            f"{recipe.name}: data.validation_results is empty; name a results file to be refined"
+        )
+    annotations = read_annotations(root / data.validation_annotations)
+    results: dict[str, Poses] = {}
+    for file, layout in zip(data.validation_results, data.validation_layouts, strict=True):
+        poses = read_results(root / file, load_skeleton(layout)).poses
+        check_images(poses, annotations)
+        results[Path(file).name.split(".")[0]] = poses
+    photos = find_photos(annotations, root / data.validation_images)
+    return Judge(annotations, photos, results)
+
+
+def expand(lines: tuple[Line, ...], judge: Judge) -> list[tuple[str, Line, Poses | None]]:
+    """Label, line and given poses of each line of the table; those of results once for each file."""
+    rows: list[tuple[str, Line, Poses | None]] = []
+    for line in lines:
+        if line.poses == RESULTS:
+            rows += [(_label(line, name), line, poses) for name, poses in judge.results.items()]
+        else:
+            rows.append((line.label or _label(line, line.poses), line, None))
+    return rows
+
+
+def _label(line: Line, poses: str) -> str:
+    return f"{poses} + {line.refiner}" if line.refiner else poses
+
+
+def against_label(line: Line, label: str, given: Poses | None) -> str:
+    """The label of the line that a line's change is counted from; empty for none."""
+    if line.against or not line.refiner:
+        return line.against
+    return line.poses if given is None else label.removesuffix(f" + {line.refiner}")
+
+
+def refine_as_published(
+    folder: Path, poses: Poses, photos: Mapping[ImageId, Path], *, device: str = "auto"
+) -> Poses:
+    """Refine as the paper does: each keypoint goes where the network sees it, once, and keeps its score.
+
+    Args:
+        folder: Of the trained refiner.
+        poses: To refine.
+        photos: File of each image id.
+        device: As in `posefix.refine.backends.open_backend`.
+    """
+    model = load_model(folder)
+    backend = open_backend(model, device=device)
+    refiner = Refiner(backend, model.skeleton, model.input_size_wh, caution=-1.0, looks=1, scores="input")
+    return refiner.refine(poses, photos).poses
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration as dotted names and the values that JSON makes of them, without `WHERE_ONLY`."""
+    flat: dict[str, Any] = {}
+    for key, value in json.loads(json.dumps(config)).items():
+        nested = _settings(value) if isinstance(value, dict) else {"": value}
+        flat |= {f"{key}.{name}".rstrip("."): entry for name, entry in nested.items()}
+    return {key: value for key, value in flat.items() if key not in WHERE_ONLY}

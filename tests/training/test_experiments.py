@@ -1,0 +1,135 @@
+"""The paper's comparisons on made data: trained, measured, resumed, refused; the table by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("timm")
+
+from posefix.errors import InputError  # noqa: E402
+from posefix.training import experiments  # noqa: E402
+from posefix.training.config import TrainConfig, load_recipe  # noqa: E402
+from posefix.training.experiments import Experiment  # noqa: E402
+from posefix.training.seeds import Measured, as_document, as_text  # noqa: E402
+from posefix.training.systems import EXPERIMENTS, SYSTEMS, system_config, systems_of  # noqa: E402
+
+
+@pytest.fixture
+def judged(recipe: Path) -> TrainConfig:
+    """The made recipe, one epoch, judged on its own people and results."""
+    config = load_recipe(recipe, {"optimiser.epochs": "1"})
+    data = dataclasses.replace(
+        config.data,
+        validation_annotations="train.json",
+        validation_images="images",
+        validation_results=("results.json",),
+        validation_layouts=(config.skeleton,),
+    )
+    return dataclasses.replace(config, data=data)
+
+
+def test_end_to_end_trains_measures_and_goes_on_where_it_stopped(judged: TrainConfig, tmp_path: Path) -> None:
+    told: list[str] = []
+    table = Experiment("end-to-end", judged, tmp_path, 1, "cpu", told.append).run()
+    trained = [line for line in told if line.startswith("training")]
+    assert trained == [f"training {name}, seed 1 of 1" for name in ("IntegralPose", "E2E-refine", "C2F")]
+    assert (tmp_path / "end-to-end.txt").read_text() == table + "\n"
+    lines = json.loads((tmp_path / "end-to-end.json").read_text())["lines"]
+    assert [line["label"] for line in lines] == ["IntegralPose", "E2E-refine", "MA-refine (C2F)"]
+    assert [line.get("change", {}).get("from") for line in lines] == [None, "IntegralPose", "IntegralPose"]
+    told.clear()
+    assert Experiment("end-to-end", judged, tmp_path, 1, "cpu", told.append).run() == table
+    assert not any(line.startswith("training") for line in told)
+    other = dataclasses.replace(judged, synthesis=dataclasses.replace(judged.synthesis, severity=2.0))
+    with pytest.raises(InputError, match=r"trained with synthesis.severity = .* choose another output"):
+        Experiment("end-to-end", other, tmp_path, 1, "cpu").run()
+
+
+def test_pose_networks_start_and_crop_as_the_paper_says(judged: TrainConfig, tmp_path: Path) -> None:
+    pose = system_config(judged, SYSTEMS["IntegralPose"], tmp_path, 2)
+    assert pose.data.crop_around == "truth" and not pose.model.pose_input and pose.seed == judged.seed + 2
+    chained = system_config(judged, SYSTEMS["E2E-refine"], tmp_path, 2)
+    assert chained.initial_weights == str(tmp_path / "integralpose-seed2")
+    ours = system_config(judged, SYSTEMS["C2F"], tmp_path, 0)
+    assert ours.model == judged.model and ours.data.crop_around == "input"
+
+
+def test_each_comparison_needs_the_paper_s_systems() -> None:
+    names = {name: {system.name for system in systems_of(lines)} for name, lines in EXPERIMENTS.items()}
+    assert names["pipelines"] == {"C2F", "F2F", "C2F-LC", "C2F-LH", "C2C"}
+    assert names["end-to-end"] == {"IntegralPose", "E2E-refine", "C2F"}
+    assert names["baselines"] == {"GlobalNet", "RefineNet", "Simple", "IntegralPose", "PoseRefiner", "C2F"}
+    order = [system.name for system in systems_of(EXPERIMENTS["end-to-end"])]
+    assert order.index("IntegralPose") < order.index("E2E-refine")
+
+
+def test_the_lines_of_results_name_their_file(judged: TrainConfig) -> None:
+    judge = experiments.load_judge(judged, needs_results=True)
+    rows = experiments.expand(EXPERIMENTS["pipelines"], judge)
+    assert [label for label, _, _ in rows][:3] == ["results", "results + F2F", "results + C2F"]
+    against = [experiments.against_label(line, label, poses) for label, line, poses in rows]
+    assert against == ["", *["results"] * 5]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"validation_annotations": ""}, "validation_annotations is empty"),
+        ({"validation_results": (), "validation_layouts": ()}, "validation_results is empty"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(
+    judged: TrainConfig, tmp_path: Path, settings: dict[str, object], message: str
+) -> None:
+    data = dataclasses.replace(judged.data, **settings)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=message):
+        Experiment("pipelines", dataclasses.replace(judged, data=data), tmp_path).run()
+
+
+def test_results_of_other_photos_are_refused(judged: TrainConfig, tmp_path: Path) -> None:
+    rows = json.loads((Path(judged.data.root) / "results.json").read_text())
+    rows[3]["image_id"] = 4711
+    (tmp_path / "other.json").write_text(json.dumps(rows))
+    data = dataclasses.replace(judged.data, validation_results=(str(tmp_path / "other.json"),))
+    with pytest.raises(InputError, match="row 3, field 'image_id': 4711 is not among the images"):
+        Experiment("pipelines", dataclasses.replace(judged, data=data), tmp_path / "run").run()
+
+
+def test_only_a_refiner_s_recipe_makes_an_experiment(judged: TrainConfig, tmp_path: Path) -> None:
+    model = dataclasses.replace(judged.model, pose_input=False)
+    with pytest.raises(InputError, match="needs the recipe of a refiner"):
+        Experiment("pipelines", dataclasses.replace(judged, model=model), tmp_path).run()
+
+
+def numbers(ap: float) -> dict[str, float]:
+    return {"AP": ap, "AP50": 0.8, "AP75": 0.5, "AP-M": -1.0, "AP-L": 0.6}
+
+
+TWO = [
+    Measured("movenet", "", [numbers(0.40), numbers(0.40)]),
+    Measured("movenet + C2F", "movenet", [numbers(0.44), numbers(0.46)]),
+]
+
+
+def test_the_table_by_hand() -> None:
+    assert as_text("pipelines", TWO).splitlines() == [
+        "pipelines; 2 seeds: means, and standard deviations after +-",
+        "                         AP        change   AP50   AP75   AP-M   AP-L",
+        "movenet          40.0 +-0.0                 80.0   50.0      -   60.0",
+        "movenet + C2F    45.0 +-1.4    +5.0 +-1.4   80.0   50.0      -   60.0",
+    ]
+    one = [dataclasses.replace(entry, seeds=entry.seeds[:1]) for entry in TWO]
+    assert as_text("x", one).splitlines()[-1].endswith("44.0          +4.0   80.0   50.0      -   60.0")
+
+
+def test_the_document_has_every_seed() -> None:
+    change = as_document(TWO)[1]["change"]
+    np.testing.assert_allclose(change["seeds"], [0.04, 0.06])
+    assert change["mean"] == pytest.approx(0.05)
+    assert change["deviation"] == pytest.approx(0.02 / 2**0.5)
