@@ -29,6 +29,7 @@ LIGHT: Colour = (245, 245, 245)
 TRAIL: Colour = (240, 120, 170)
 PICTURE_HEIGHT = 720
 BAR_HEIGHT = 40
+TEXT_SCALE = 0.65
 CONTEXT = 0.3
 """How much of the photo a close-up shows on each side of a person, in units of the longer side of the box."""
 SUBPIXEL_BITS = 4
@@ -36,6 +37,18 @@ FARTHEST_PIXEL = 10_000.0
 """OpenCV draws with 32-bit numbers in fractions of a pixel; points beyond are drawn here."""
 VISIBLE_MOVE = 3.0
 """Shorter moves, in units of the line width, would hide under their own keypoint."""
+PEOPLE: tuple[Colour, ...] = (
+    (0, 158, 115),
+    (204, 121, 167),
+    (240, 228, 66),
+    (213, 94, 0),
+    (0, 114, 178),
+    (235, 235, 235),
+)
+"""Colours of people: Okabe and Ito's without those of the sides, and white; a number tells apart who shares one."""
+TAG_SIDE = 17
+LUMINANCE = (0.2126, 0.7152, 0.0722)
+DARK_TEXT_ABOVE = 105.0
 
 
 class Side(Enum):
@@ -93,7 +106,15 @@ def close_up(
     return View(matrix, (max(1, round(box[2] * scale)), height))
 
 
-def draw_poses(image: Image, keypoints: Points, valid: npt.NDArray[np.bool_], skeleton: Skeleton) -> Image:
+def draw_poses(
+    image: Image,
+    keypoints: Points,
+    valid: npt.NDArray[np.bool_],
+    skeleton: Skeleton,
+    *,
+    limb_colours: Sequence[Colour] | None = None,
+    size: float | None = None,
+) -> Image:
     """Draw limbs and keypoints on a copy of a photo.
 
     Left is orange and round, right blue and square, the middle white and diamond-shaped.
@@ -103,19 +124,73 @@ def draw_poses(image: Image, keypoints: Points, valid: npt.NDArray[np.bool_], sk
         keypoints: (N, K, 2) in pixels of this photo; keypoints outside the photo are legal.
         valid: (N, K); other keypoints, and limbs that end in them, are not drawn.
         skeleton: Says what limbs there are and which side a keypoint is on.
+        limb_colours: One for each person's limbs; those of their sides by default.
+        size: Of the people, pixels, for the width of lines; by default each has the width of the pose's own size.
     """
     canvas = np.ascontiguousarray(image).copy()
     sides = _sides(skeleton)
-    for pose, there, unit in zip(keypoints, valid, _units(keypoints, valid), strict=True):
+    colours: Sequence[Colour | None] = limb_colours or [None] * len(keypoints)
+    units = _units(keypoints, valid) if size is None else [_unit(size)] * len(keypoints)
+    for pose, there, unit, own in zip(keypoints, valid, units, colours, strict=True):
         limbs = [(start, end) for start, end in skeleton.limb_index.tolist() if there[start] and there[end]]
         width = max(1, round(2 * unit))
         for start, end in limbs:  # all rims first, so that none cuts through a limb
             _line(canvas, pose[start], pose[end], RIM, width + _rim(unit))
         for start, end in limbs:
-            _line(canvas, pose[start], pose[end], _limb_side(sides[start], sides[end]).value, width)
+            _line(canvas, pose[start], pose[end], own or _limb_side(sides[start], sides[end]).value, width)
         for index in np.flatnonzero(there).tolist():
             _marker(canvas, pose[index], sides[index], 2.6 * unit)
     return canvas
+
+
+def draw_people(image: Image, keypoints: Points, valid: npt.NDArray[np.bool_], skeleton: Skeleton) -> Image:
+    """Draw several people so that they are told apart: limbs of one colour each, and a number beside the head.
+
+    Keypoints keep the colour and shape of their side. The order of the people gives colours and numbers, so that the
+    same people in the same order look the same before and after.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        keypoints: (N, K, 2) in pixels of this photo.
+        valid: (N, K).
+        skeleton: Names the keypoints.
+    """
+    colours = [PEOPLE[number % len(PEOPLE)] for number in range(len(keypoints))]
+    canvas = draw_poses(image, keypoints, valid, skeleton, limb_colours=colours)
+    tags: list[Points] = []
+    if len(keypoints) > 1:
+        for number, (pose, there, colour) in enumerate(zip(keypoints, valid, colours, strict=True), start=1):
+            shown = there & (pose > 0).all(axis=-1) & (pose < canvas.shape[1::-1]).all(axis=-1)
+            if shown.any():
+                top = pose[shown][pose[shown, 1].argmin()]
+                place = top - [0, 1.6 * TAG_SIDE]
+                while any((np.abs(place - other) < TAG_SIDE).all() for other in tags):
+                    place = place + np.array([TAG_SIDE + 2, 0])
+                tags.append(place)
+                draw_tag(canvas, str(number), place, colour)
+    return canvas
+
+
+def draw_tag(canvas: Image, text: str, place: Points, colour: Colour) -> None:
+    """Write a short text into a small box of a colour, centred at a place, or as near as the canvas has room.
+
+    Args:
+        canvas: (H, W, 3) uint8 RGB; drawn on.
+        text: A letter or number.
+        place: (2,) pixels of the canvas.
+        colour: Of the box; the text is black or white, whichever stands out.
+    """
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
+    half = np.array([max(width + 6, TAG_SIDE), TAG_SIDE]) / 2
+    limits = np.maximum(np.array(canvas.shape[1::-1]) - 2 - half, half + 1)
+    x, y = np.clip(place, half + 1, limits)
+    low, high = (round(x - half[0]), round(y - half[1])), (round(x + half[0]), round(y + half[1]))
+    cv2.rectangle(canvas, low, high, RIM, 3)
+    cv2.rectangle(canvas, low, high, colour, -1)
+    dark_text = float(np.dot(colour, LUMINANCE)) > DARK_TEXT_ABOVE
+    start = (round(x - width / 2), round(y + height / 2))
+    ink = RIM if dark_text else LIGHT
+    cv2.putText(canvas, text, start, cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, 1, cv2.LINE_AA)
 
 
 def draw_moves(image: Image, before: Points, after: Points, moved: npt.NDArray[np.bool_]) -> Image:
@@ -150,10 +225,16 @@ def side_by_side(pictures: Sequence[Image], titles: Sequence[str]) -> Image:
     gap = np.full((pictures[0].shape[0] + BAR_HEIGHT, 4, 3), RIM, dtype=np.uint8)
     columns: list[Image] = []
     for picture, title in zip(pictures, titles, strict=True):
-        bar = np.full((BAR_HEIGHT, picture.shape[1], 3), RIM, dtype=np.uint8)
-        _text(bar, title, 12)
-        columns += [gap, np.concatenate([bar, picture])]
+        columns += [gap, np.concatenate([caption(title, picture.shape[1]), picture])]
     return np.concatenate(columns[1:], axis=1)
+
+
+def caption(text: str, width: int) -> Image:
+    """A dark bar (`BAR_HEIGHT`, width, 3) with a line of ASCII text, smaller where it would not fit."""
+    bar = np.full((BAR_HEIGHT, width, 3), RIM, dtype=np.uint8)
+    (length, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, TEXT_SCALE, 1)
+    _text(bar, text, 12, scale=min(TEXT_SCALE, TEXT_SCALE * (width - 24) / max(length, 1)))
+    return bar
 
 
 def before_after(
@@ -224,8 +305,13 @@ def _limb_side(start: Side, end: Side) -> Side:
 
 def _units(keypoints: Points, valid: npt.NDArray[np.bool_]) -> list[float]:
     """Half the width of a limb's line, pixels, by the person's size: thin on small people, never below a pixel."""
-    size = geometry.box_from_keypoints(keypoints, valid)[:, 2:].max(axis=1, initial=0)
-    return [float(unit) for unit in np.clip(size / 200, 0.8, 2.5)]
+    return [
+        _unit(size) for size in geometry.box_from_keypoints(keypoints, valid)[:, 2:].max(axis=1, initial=0)
+    ]
+
+
+def _unit(size: float) -> float:
+    return float(np.clip(size / 200, 0.8, 2.5))
 
 
 def _fixed(value: npt.ArrayLike) -> list[int]:
@@ -272,8 +358,8 @@ def _legend(width: int) -> Image:
     return bar
 
 
-def _text(bar: Image, text: str, x: int) -> int:
+def _text(bar: Image, text: str, x: int, *, scale: float = TEXT_SCALE) -> int:
     """Write text into a bar and return where it ends."""
-    (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.65, 1)
-    cv2.putText(bar, text, (x, BAR_HEIGHT // 2 + 7), cv2.FONT_HERSHEY_SIMPLEX, 0.65, LIGHT, 1, cv2.LINE_AA)
+    (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    cv2.putText(bar, text, (x, BAR_HEIGHT // 2 + 7), cv2.FONT_HERSHEY_SIMPLEX, scale, LIGHT, 1, cv2.LINE_AA)
     return x + width

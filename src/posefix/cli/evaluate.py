@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
+
+Metric = Literal["coco", "posetrack"]
 
 
 def evaluate(
@@ -13,28 +16,64 @@ def evaluate(
     layout: str | None = None,
     against: Path | None = None,
     against_layout: str | None = None,
+    metric: Metric | None = None,
 ) -> None:
-    """Print the COCO AP and AR of a results file, on the keypoints it shares with the annotations.
+    """Print the COCO AP and AR of a results file, or PoseTrack 2018's AP by keypoint.
+
+    COCO's is measured on the keypoints that results and annotations share, PoseTrack's on all of its fifteen.
 
     Args:
-        results: Poses: a COCO results file.
-        annotations: Ground truth: a COCO keypoint annotation file.
-        layout: Skeleton of the results: a name of `posefix skeleton`, or a skeleton file.
-        against: A second results file; adds the difference in AP (RESULTS minus this) with its 95 % bootstrap interval.
+        results: Poses: a COCO results file; or PoseTrack 2018 results, a folder with one file for each video.
+        annotations: Ground truth: a COCO keypoint annotation file, or a folder of PoseTrack 2018 annotation files.
+        layout: Skeleton of the results: a name of `posefix skeleton`, or a skeleton file; PoseTrack files name theirs.
+        against: Second results; adds the difference (RESULTS minus this), of COCO's AP with its 95 % bootstrap
+            interval.
         against_layout: Skeleton of the second results file; that of the first when left out.
+        metric: Whose rules; PoseTrack's where the annotations are a folder, else COCO's.
     """
+    if (metric or ("posetrack" if annotations.is_dir() else "coco")) == "posetrack":
+        _evaluate_posetrack(results, annotations, layout, against, against_layout or layout)
+    else:
+        _evaluate_coco(results, annotations, layout, against, against_layout or layout)
+
+
+def _evaluate_coco(
+    results: Path, annotations: Path, layout: str | None, against: Path | None, against_layout: str | None
+) -> None:
     from posefix.evaluation.bootstrap import compare_coco
     from posefix.evaluation.coco import evaluate_coco
     from posefix.formats.coco import read_annotations, read_results
+    from posefix.formats.coco_posetrack import read_posetrack_annotations
     from posefix.skeletons import load_skeleton
 
     skeleton = load_skeleton(layout) if layout else None
-    truth = read_annotations(annotations)
+    if annotations.is_dir():
+        truth = read_posetrack_annotations(annotations).annotations
+    else:
+        truth = read_annotations(annotations)
     poses = read_results(results, skeleton).poses
     if against is None:
         print(evaluate_coco(poses, truth).table())
         return
-    other_skeleton = load_skeleton(against_layout) if against_layout else skeleton
-    other = read_results(against, other_skeleton).poses
+    other = read_results(against, load_skeleton(against_layout) if against_layout else None).poses
     print(f"before: {against}\nafter: {results}")
     print(compare_coco(other, poses, truth).table())
+
+
+def _evaluate_posetrack(
+    results: Path, annotations: Path, layout: str | None, against: Path | None, against_layout: str | None
+) -> None:
+    from posefix.evaluation.posetrack import evaluate_posetrack, read_poses
+    from posefix.formats.coco_posetrack import read_posetrack_annotations
+    from posefix.skeletons import load_skeleton
+
+    skeleton = load_skeleton(layout) if layout else None
+    truth = read_posetrack_annotations(annotations)
+    after = evaluate_posetrack(read_poses(results, skeleton, truth), truth)
+    if against is None:
+        print(after.table())
+        return
+    other_skeleton = load_skeleton(against_layout) if against_layout else None
+    before = evaluate_posetrack(read_poses(against, other_skeleton, truth), truth)
+    print(f"before: {against}\nafter: {results}")
+    print(after.table_after(before))

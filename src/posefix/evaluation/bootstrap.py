@@ -92,11 +92,7 @@ def compare_coco(
     (evaluator_before, names_before), (evaluator_after, names_after) = (
         run_evaluator(poses, annotations) for poses in (before, after)
     )
-    if names_before != names_after:
-        raise InputError(
-            f"Before and after must share the same keypoints with {annotations.path}, got {', '.join(names_before)} "
-            f"and {', '.join(names_after)}; compare results of one layout."
-        )
+    check_same_keypoints(names_before, names_after, annotations)
     matches_before, matches_after = _ImageMatches.of(evaluator_before), _ImageMatches.of(evaluator_after)
     images = len(matches_before.people)
     draws = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=resamples)
@@ -118,6 +114,19 @@ def compare_coco(
         float(high),
         resamples,
     )
+
+
+def check_same_keypoints(before: tuple[str, ...], after: tuple[str, ...], annotations: Annotations) -> None:
+    """Refuse to compare results that are measured on different keypoints.
+
+    Raises:
+        InputError: if the names that they share with the annotations differ.
+    """
+    if before != after:
+        raise InputError(
+            f"Before and after must share the same keypoints with {annotations.path}, got {', '.join(before)} "
+            f"and {', '.join(after)}; compare results of one layout."
+        )
 
 
 @dataclass(frozen=True)

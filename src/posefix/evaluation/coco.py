@@ -126,24 +126,14 @@ def run_evaluator(results: Poses, annotations: Annotations) -> tuple[hotcoco.COC
     Raises:
         InputError: see `evaluate_coco`.
     """
-    shared = share_keypoints(results, annotations)
     check_images(results, annotations)
-    image_numbers = _image_numbers(annotations)
-    truth = hotcoco.COCO(
-        {
-            "images": [{"id": number} for number in image_numbers.values()],
-            "annotations": _truth_rows(annotations, shared.annotation_columns, image_numbers),
-            "categories": [{"id": CATEGORY_ID, "name": "person", "keypoints": list(shared.names)}],
-        }
-    )
-    detections = truth.load_res(_result_rows(results, shared.result_columns, image_numbers))
-    evaluator = hotcoco.COCOeval(truth, detections, "keypoints")
-    evaluator.params.kpt_oks_sigmas = shared.sigmas.tolist()
+    truth = EvaluatorTruth.of(annotations, share_keypoints(results, annotations))
+    evaluator = truth.evaluator(results)
     # The library prints its table, and warns that sigmas other than COCO's seventeen are not its benchmark.
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="hotcoco: kpt_oks_sigmas")
         evaluator.run()
-    return evaluator, shared.names
+    return evaluator, truth.shared.names
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +159,41 @@ class SharedKeypoints:
     def sigmas(self) -> npt.NDArray[np.float64]:
         """(S,): the annotations' own; the results' where the annotations have none."""
         return np.array([keypoint.sigma for keypoint in self.keypoints], dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluatorTruth:
+    """Annotated people as the evaluator takes them, for any number of results of one layout.
+
+    Attributes:
+        shared: the keypoints to which both sides are cut down.
+        image_numbers: the evaluator's number of each photo.
+        people: a person's id there is the row in the annotations plus 1, a pose's id its row plus 1.
+    """
+
+    shared: SharedKeypoints
+    image_numbers: dict[int | str, int]
+    people: hotcoco.COCO
+
+    @classmethod
+    def of(cls, annotations: Annotations, shared: SharedKeypoints) -> EvaluatorTruth:
+        """Hand the annotations over."""
+        image_numbers = _image_numbers(annotations)
+        people = hotcoco.COCO(
+            {
+                "images": [{"id": number} for number in image_numbers.values()],
+                "annotations": _truth_rows(annotations, shared.annotation_columns, image_numbers),
+                "categories": [{"id": CATEGORY_ID, "name": "person", "keypoints": list(shared.names)}],
+            }
+        )
+        return cls(shared, image_numbers, people)
+
+    def evaluator(self, results: Poses) -> hotcoco.COCOeval:
+        """An evaluator of poses in annotated photos that has not run yet."""
+        rows = _result_rows(results, self.shared.result_columns, self.image_numbers)
+        evaluator = hotcoco.COCOeval(self.people, self.people.load_res(rows), "keypoints")
+        evaluator.params.kpt_oks_sigmas = self.shared.sigmas.tolist()
+        return evaluator
 
 
 def share_keypoints(results: Poses, annotations: Annotations) -> SharedKeypoints:
@@ -231,13 +256,14 @@ def _truth_rows(
     people = annotations.people
     visibility = people.visibility[:, index]
     triples = np.concatenate([people.keypoints[:, index], visibility[..., None]], axis=-1, dtype=np.float64)
+    numbers = triples.reshape(len(people), 3 * len(index)).tolist()
     labelled = (visibility > 0).sum(axis=1)
     return [
         {
             "id": row + 1,  # never 0, which the reference evaluator takes for "not matched"
             "image_id": image_numbers[image_id],
             "category_id": CATEGORY_ID,
-            "keypoints": triples[row].ravel().tolist(),
+            "keypoints": numbers[row],
             "num_keypoints": int(labelled[row]),
             "bbox": people.bbox_xywh[row].tolist(),
             "area": float(people.area[row]),
@@ -252,11 +278,12 @@ def _result_rows(
 ) -> list[dict[str, Any]]:
     """COCO results reduced to the shared keypoints."""
     triples = np.concatenate([results.keypoints[:, index], results.scores[:, index, None]], axis=-1)
+    numbers = triples.reshape(len(results), 3 * len(index)).tolist()
     return [
         {
             "image_id": image_numbers[image_id],
             "category_id": CATEGORY_ID,
-            "keypoints": triples[row].ravel().tolist(),
+            "keypoints": numbers[row],
             "score": float(results.pose_scores[row]),
         }
         for row, image_id in enumerate(results.image_ids)

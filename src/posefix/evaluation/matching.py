@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from posefix.evaluation.coco import check_images, share_keypoints
+from posefix.evaluation.coco import SharedKeypoints, check_images, share_keypoints
 from posefix.formats.coco import Annotations
 from posefix.poses import FloatArray, ImageId, Poses
 from posefix.similarity import oks
@@ -53,6 +53,28 @@ def match_people(poses: Poses, annotations: Annotations) -> Matches:
     """
     shared = share_keypoints(poses, annotations)
     check_images(poses, annotations)
+    matched = np.full(len(poses), -1, dtype=np.int64)
+    similarity = np.zeros(len(poses))
+    for rows, people, table in oks_tables(poses, annotations, shared):
+        for pose, person in _best_pairs(table):
+            matched[rows[pose]], similarity[rows[pose]] = people[person], table[pose, person]
+    chosen = np.flatnonzero(matched >= 0)
+    return Matches(chosen, matched[chosen], similarity[chosen])
+
+
+def oks_tables(
+    poses: Poses, annotations: Annotations, shared: SharedKeypoints
+) -> Iterator[tuple[Rows, Rows, FloatArray]]:
+    """Each photo's OKS between its poses and its countable people.
+
+    Args:
+        poses: in pixels of the original photos.
+        annotations: people in these photos.
+        shared: the keypoints to compare.
+
+    Yields:
+        Rows of the poses (n,), rows of the annotated people (m,), OKS (n, m); photos in the order of the poses.
+    """
     # What is missing is infinitely far from everything.
     found = np.where(poses.valid[..., None], poses.keypoints, np.inf)[:, shared.result_columns]
     people, columns = annotations.people, shared.annotation_columns
@@ -60,15 +82,10 @@ def match_people(poses: Poses, annotations: Annotations) -> Matches:
     truth, area = people.keypoints[countable][:, columns], people.area[countable]
     labelled = people.visibility[countable][:, columns] > 0
     people_of = rows_by_image(people.image_ids[row] for row in countable)
-    matched = np.full(len(poses), -1, dtype=np.int64)
-    similarity = np.zeros(len(poses))
     for image_id, rows in rows_by_image(poses.image_ids).items():
         there = people_of.get(image_id, np.empty(0, dtype=np.int64))
         table = oks(found[rows], truth[there], labelled[there], area[there], shared.sigmas)
-        for pose, person in _best_pairs(table):
-            matched[rows[pose]], similarity[rows[pose]] = countable[there[person]], table[pose, person]
-    chosen = np.flatnonzero(matched >= 0)
-    return Matches(chosen, matched[chosen], similarity[chosen])
+        yield rows, countable[there], table
 
 
 def countable_people(annotations: Annotations, columns: Rows) -> Rows:

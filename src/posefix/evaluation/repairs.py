@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from posefix.errors import InputError
 from posefix.evaluation.coco import SharedKeypoints, share_keypoints
-from posefix.evaluation.matching import Rows, countable_people, match_people
+from posefix.evaluation.matching import countable_people, match_people
 from posefix.formats.coco import Annotations
-from posefix.people import build_records
-from posefix.poses import Poses
+from posefix.people import PersonRecords, build_records
+from posefix.poses import BoolArray, Poses
 from posefix.skeletons import Skeleton
-from posefix.taxonomy import NUM_STATUSES, LabelledPeople, Status, classify
+from posefix.taxonomy import NUM_STATUSES, Status, classify
 
 RIGHT = (Status.GOOD, Status.JITTER)
 """Near the true keypoint, KS at least .5, and nearer to it than to any other."""
@@ -111,15 +111,35 @@ def count_repairs(before: Poses, after: Poses, annotations: Annotations) -> Repa
     shared, matches = share_keypoints(before, annotations), match_people(before, annotations)
     if not len(matches):
         return Repairs(0, np.zeros((NUM_STATUSES, NUM_STATUSES), dtype=np.int64), 0, 0, 0)
-    people, skeleton = _labelled_people(annotations, shared, matches.people)
+    records, skeleton = person_records(annotations, shared)
+    countable = countable_people(annotations, shared.annotation_columns)
+    people = records.people(np.searchsorted(countable, matches.people))
     cells = np.ix_(matches.poses, shared.result_columns)
     first = classify(before.keypoints[cells], people, skeleton)
     second = np.where(after.valid[cells], classify(after.keypoints[cells], people, skeleton), Status.MISS)
-    compared, missing = people.labelled & before.valid[cells], people.labelled & ~before.valid[cells]
-    moves = np.bincount(NUM_STATUSES * first[compared] + second[compared], minlength=NUM_STATUSES**2)
-    filled, right = missing & after.valid[cells], np.isin(second, RIGHT)
+    return tally_repairs(first, second, before.valid[cells], after.valid[cells])
+
+
+def tally_repairs(
+    before: npt.NDArray[np.int64],
+    after: npt.NDArray[np.int64],
+    valid_before: BoolArray,
+    valid_after: BoolArray,
+) -> Repairs:
+    """Count changes of status; all arrays are (P, S), of P people and S keypoints.
+
+    Args:
+        before: `Status` before; `UNLABELLED` where nothing can be said.
+        after: `Status` after, of the same keypoints.
+        valid_before: whether the keypoint was there before.
+        valid_after: whether it is there after.
+    """
+    labelled = before != Status.UNLABELLED
+    compared, missing = labelled & valid_before, labelled & ~valid_before
+    moves = np.bincount(NUM_STATUSES * before[compared] + after[compared], minlength=NUM_STATUSES**2)
+    filled, right = missing & valid_after, np.isin(after, RIGHT)
     return Repairs(
-        people=len(matches),
+        people=len(before),
         counts=moves.reshape(NUM_STATUSES, NUM_STATUSES),
         filled_right=int((filled & right).sum()),
         filled_wrong=int((filled & ~right).sum()),
@@ -127,17 +147,19 @@ def count_repairs(before: Poses, after: Poses, annotations: Annotations) -> Repa
     )
 
 
-def _labelled_people(
-    annotations: Annotations, shared: SharedKeypoints, rows: Rows
-) -> tuple[LabelledPeople, Skeleton]:
-    """The annotated people of some rows with their neighbours, and the skeleton of the shared keypoints."""
+def person_records(annotations: Annotations, shared: SharedKeypoints) -> tuple[PersonRecords, Skeleton]:
+    """The people of `countable_people` with their neighbours, and the skeleton of the shared keypoints.
+
+    Raises:
+        InputError: if nobody is countable.
+    """
     skeleton = replace(annotations.skeleton.subset(shared.names), keypoints=shared.keypoints)
     # Only the labels are wanted: no photo is opened.
     photos = {image_id: Path(info.file_name) for image_id, info in annotations.images.items()}
     records = build_records(annotations, photos, skeleton)
     countable = countable_people(annotations, shared.annotation_columns)
     assert len(records) == len(countable), "records and matches take the same people"
-    return records.people(np.searchsorted(countable, rows)), skeleton
+    return records, skeleton
 
 
 def _listed(counts: Mapping[Status, int]) -> str:

@@ -87,17 +87,32 @@ def read_annotations(path: str | Path) -> Annotations:
     Raises:
         InputError: The file is faulty or annotates nobody; names file, record (from 0) and field.
     """
-    path = Path(path)
-    content = _read_object(path)
-    category = keypoint_category(content, str(path))
-    skeleton = skeleton_from_coco(category, path.name)
-    images = _images(content, path)
-    records = _records(content, path, "annotations", "annotation")
-    person = category.get("id")
-    records = records.choose([row.get("category_id", person) == person for row in records.rows])
-    if not records.rows:
+    annotations = parse_annotations(read_object(path), Path(path))
+    if not len(annotations.people):
         raise InputError(f"{path}, field 'annotations': expected annotated people, got none.")
-    return Annotations(path, images, _people(records, images, skeleton), skeleton)
+    return annotations
+
+
+def parse_annotations(content: Mapping[str, Any], path: Path) -> Annotations:
+    """The annotations of a parsed file; they may be of nobody.
+
+    Raises:
+        InputError: The file is faulty; names file, record (from 0) and field.
+    """
+    skeleton = skeleton_from_coco(keypoint_category(content, str(path)), path.name)
+    images = _images(content, path)
+    return Annotations(path, images, _people(person_records(content, path), images, skeleton), skeleton)
+
+
+def person_records(content: Mapping[str, Any], path: Path) -> Records:
+    """The annotations of the category that names keypoints.
+
+    Raises:
+        InputError: The file has no such category or no list of annotations.
+    """
+    person = keypoint_category(content, str(path)).get("id")
+    records = _records(content, path, "annotations", "annotation")
+    return records.choose([row.get("category_id", person) == person for row in records.rows])
 
 
 def read_image_infos(path: str | Path) -> dict[ImageId, ImageInfo]:
@@ -107,10 +122,15 @@ def read_image_infos(path: str | Path) -> dict[ImageId, ImageInfo]:
         InputError: The file is faulty; names file, record (from 0) and field.
     """
     path = Path(path)
-    return _images(_read_object(path), path)
+    return _images(read_object(path), path)
 
 
-def _read_object(path: Path) -> Mapping[str, Any]:
+def read_object(path: str | Path) -> Mapping[str, Any]:
+    """Parse a file that must hold an object.
+
+    Raises:
+        InputError: It cannot be read, is not JSON, or holds something else.
+    """
     content = read_json(path)
     if not isinstance(content, dict):
         got = "a list; are these results?" if isinstance(content, list) else f"{quoted(content)}."
@@ -151,7 +171,7 @@ def _people(records: Records, images: Mapping[ImageId, ImageInfo], skeleton: Ske
     if unknown := [number for number, image_id in enumerate(image_ids) if image_id not in images]:
         raise records.fault(unknown[0], "image_id", "the id of an image of this file")
     bbox_xywh = records.number_lists("bbox", ("left", "top", "width", "height"))
-    lacks_area = np.array([row.get("area") is None for row in records.rows])
+    lacks_area = np.array([row.get("area") is None for row in records.rows], dtype=np.bool_)
     area = AREA_OF_BOX * bbox_xywh[:, 2] * bbox_xywh[:, 3]
     area[~lacks_area] = records.choose(~lacks_area).numbers("area")
     return PersonAnnotations(
@@ -161,6 +181,6 @@ def _people(records: Records, images: Mapping[ImageId, ImageInfo], skeleton: Ske
         bbox_xywh=bbox_xywh,
         image_ids=image_ids,
         ids=records.unique_ids(),
-        is_crowd=np.array([bool(row.get("iscrowd")) for row in records.rows]),
+        is_crowd=np.array([bool(row.get("iscrowd")) for row in records.rows], dtype=np.bool_),
         area_is_estimated=bool(lacks_area.any()),
     )

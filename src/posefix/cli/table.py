@@ -1,0 +1,117 @@
+"""`posefix table`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from posefix.errors import InputError
+
+if TYPE_CHECKING:
+    from posefix.evaluation.measured import MeasuredRows, ResultsToMeasure
+    from posefix.skeletons import Skeleton
+
+Several = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
+
+
+def table(
+    *results: str,
+    annotations: Path | None = None,
+    layout: Several = None,
+    refined: Several = None,
+    rows: Several = None,
+    style: Annotated[Literal["text", "csv", "latex", "markdown"], Parameter(name="--format")] = "text",
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    any_images: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Print one table of any number of results, before and after refinement, and of published numbers.
+
+    The columns are COCO's ten numbers, or PoseTrack 2018's eight where the annotations are a folder.
+
+    Args:
+        results: Results, FILE or NAME=FILE: COCO results files; PoseTrack 2018 results may be folders.
+        annotations: Ground truth: a COCO annotation file, or a folder of PoseTrack 2018 annotation files.
+        layout: Skeleton of the results: one for all, or one for each in the same order.
+        refined: Refined results, one for each of RESULTS in the same order.
+        rows: Published rows to set above: files, or any of paper-table2, paper-table4, paper-table5, paper-table6.
+        style: How the table is written.
+        output: File to write; standard output when left out.
+        any_images: Compare results that hold poses of different images: an image without poses is one where nobody
+            was found.
+    """
+    from posefix.evaluation.measured import COLUMNS
+    from posefix.evaluation.published import read_published_rows
+    from posefix.evaluation.tables import Table
+    from posefix.files import ensure_writable, write_text_atomic
+
+    if output is not None:
+        ensure_writable(output)
+    published = [read_published_rows(name, COLUMNS) for name in rows or []]
+    if not results and not published:
+        raise InputError("table: expected results files, --rows, or both; got neither")
+    measured = _measure(_files(results, layout or [], refined or []), annotations, any_images)
+    metric = measured.metric if measured else published[0].metric
+    for part in published:
+        if part.metric != metric:
+            raise InputError(
+                f"--rows: expected rows of the metric {metric!r}, as the others, got {part.metric!r}"
+            )
+    typed = tuple(row for part in published for row in part.rows)
+    every = typed + (measured.rows if measured else ())
+    text = Table(COLUMNS[metric], every, measured.notes if measured else ()).render(style)
+    if output is None:
+        print(text, end="")
+        return
+    write_text_atomic(output, text)
+    print(f"table: {output}")
+
+
+def _measure(
+    files: Sequence[ResultsToMeasure], annotations: Path | None, any_images: bool
+) -> MeasuredRows | None:
+    from posefix.cli.progress import ProgressBar
+    from posefix.evaluation.measured import measure_files
+
+    if not files:
+        return None
+    if annotations is None:
+        raise InputError("--annotations: expected the ground truth of the results, got none")
+    with ProgressBar("results") as progress:
+        return measure_files(files, annotations, any_images=any_images, progress=progress)
+
+
+def _files(results: Sequence[str], layouts: Sequence[str], refined: Sequence[str]) -> list[ResultsToMeasure]:
+    from posefix.evaluation.measured import ResultsToMeasure
+
+    count = len(results)
+    if refined and len(refined) != count:
+        raise InputError(f"--refined: expected one for each of {count} results, got {len(refined)}")
+    if layouts and len(layouts) not in (1, count):
+        raise InputError(f"--layout: expected one, or one for each of {count} results, got {len(layouts)}")
+    skeletons = _skeletons(layouts, count)
+    after: list[Path | None] = [Path(path) for path in refined] or [None] * count
+    named = [_named(text) for text in results]
+    if len({name for name, _ in named}) < count:
+        raise InputError("results: expected a name of its own for each, write NAME=FILE")
+    return [
+        ResultsToMeasure(name, path, skeleton, second)
+        for (name, path), skeleton, second in zip(named, skeletons, after, strict=True)
+    ]
+
+
+def _skeletons(layouts: Sequence[str], count: int) -> list[Skeleton | None]:
+    from posefix.skeletons import load_skeleton
+
+    each = list(layouts) * count if len(layouts) == 1 else list(layouts)
+    return [load_skeleton(layout) for layout in each] or [None] * count
+
+
+def _named(text: str) -> tuple[str, Path]:
+    """NAME=FILE, or a file that is called as it is."""
+    name, equals, path = text.partition("=")
+    if equals and not Path(text).exists():
+        return name, Path(path)
+    return Path(text).name.removesuffix(".json"), Path(text)

@@ -1,0 +1,178 @@
+"""The rows of a table that are measured: results files, before and after refinement, against one ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from posefix.errors import InputError
+from posefix.evaluation.coco import METRIC_NAMES, evaluate_coco
+from posefix.evaluation.posetrack import POSETRACK_METRIC_NAMES, evaluate_posetrack, read_poses
+from posefix.evaluation.tables import Row
+from posefix.formats.coco import Annotations, read_annotations, read_results
+from posefix.formats.coco_posetrack import PoseTrackAnnotations, read_posetrack_annotations
+from posefix.poses import ImageId, Poses
+from posefix.skeletons import Skeleton
+
+COLUMNS = {"coco": METRIC_NAMES, "posetrack": POSETRACK_METRIC_NAMES}
+"""Columns of each metric."""
+REFINED = "+ refined"
+CHANGE = "  change"
+IDS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class ResultsToMeasure:
+    """One file of results, or two.
+
+    Attributes:
+        name: Of the row.
+        path: A COCO results file, or PoseTrack results.
+        skeleton: Layout of a COCO results file.
+        refined: The same people refined, in the same layout; None for a row without a second one.
+    """
+
+    name: str
+    path: Path
+    skeleton: Skeleton | None
+    refined: Path | None = None
+
+
+@dataclass(frozen=True)
+class MeasuredRows:
+    """What was measured.
+
+    Attributes:
+        metric: One of `COLUMNS`.
+        rows: One for each file; for refined ones also a row of the change.
+        notes: What was compared with what.
+    """
+
+    metric: str
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+
+def measure_files(
+    files: Sequence[ResultsToMeasure],
+    annotations: Path,
+    *,
+    any_images: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> MeasuredRows:
+    """Measure results by the rules of their ground truth: PoseTrack's if it is a folder, else COCO's.
+
+    Args:
+        files: What to measure; all are read and checked before the first is measured.
+        annotations: A COCO annotation file, or a folder of PoseTrack 2018 annotation files.
+        any_images: Accept results that hold poses of different images.
+        progress: Called with how many results are measured, and of how many.
+
+    Raises:
+        InputError: A file is faulty, or results hold poses of different images.
+    """
+    truth: Annotations | PoseTrackAnnotations
+    truth = read_posetrack_annotations(annotations) if annotations.is_dir() else read_annotations(annotations)
+    found = [
+        (file.name, path, _read(path, file.skeleton, truth))
+        for file in files
+        for path in (file.path, file.refined)
+        if path is not None
+    ]
+    if not any_images:
+        check_same_images({str(path): set(poses.image_ids) for _, path, poses in found})
+    measured, compared = [], {}
+    for number, (name, _, poses) in enumerate(found):
+        values, compared[name] = _measure(poses, truth)
+        measured.append(values)
+        if progress is not None:
+            progress(number + 1, len(found))
+    rows = _rows(files, measured)
+    if isinstance(truth, PoseTrackAnnotations):
+        return MeasuredRows("posetrack", rows, (_described(truth.annotations), *_absences(compared)))
+    return MeasuredRows("coco", rows, (_described(truth), *keypoint_notes(compared)))
+
+
+def check_same_images(images: Mapping[str, set[ImageId]]) -> None:
+    """Refuse results that hold poses of different images: their numbers mean different things.
+
+    Args:
+        images: Images of each results file.
+
+    Raises:
+        InputError: Names two files, and images that only one of them has.
+    """
+    (first, expected), *others = images.items()
+    for name, own in others:
+        if own != expected:
+            sides = ((first, expected - own), (name, own - expected))
+            differences = " and ".join(f"{_listed(only)} only in {owner}" for owner, only in sides if only)
+            raise InputError(
+                f"{first} and {name} hold poses of different images, {differences}; compare results of the same "
+                "images, or pass --any-images if an image without poses is one where nobody was found."
+            )
+
+
+def keypoint_notes(compared: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Lines that say on which keypoints rows were measured.
+
+    Args:
+        compared: Row name -> keypoints.
+    """
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, keypoints in compared.items():
+        groups.setdefault(keypoints, []).append(name)
+    lines = [f"keypoints compared ({len(names)}): {', '.join(names)}" for names in groups]
+    if len(groups) == 1:
+        return tuple(lines)
+    named = (f"{', '.join(rows)}: {line}" for rows, line in zip(groups.values(), lines, strict=True))
+    return ("not all rows are measured on the same keypoints, so compare with care:", *named)
+
+
+def _read(path: Path, skeleton: Skeleton | None, truth: Annotations | PoseTrackAnnotations) -> Poses:
+    if isinstance(truth, PoseTrackAnnotations):
+        return read_poses(path, skeleton, truth)
+    return read_results(path, skeleton).poses
+
+
+def _measure(
+    poses: Poses, truth: Annotations | PoseTrackAnnotations
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """The numbers by column, and the keypoints compared (COCO) or absent (PoseTrack)."""
+    if isinstance(truth, PoseTrackAnnotations):
+        metrics = evaluate_posetrack(poses, truth)
+        return metrics.as_dict(), metrics.absent
+    numbers = evaluate_coco(poses, truth)
+    return numbers.as_dict(), numbers.keypoint_names
+
+
+def _rows(files: Sequence[ResultsToMeasure], measured: Sequence[Mapping[str, float]]) -> tuple[Row, ...]:
+    rows, values = [], iter(measured)
+    for file in files:
+        before = next(values)
+        rows.append(Row(file.name, before))
+        if file.refined is not None:
+            after = next(values)
+            # Undefined is a matter of the annotations alone, hence of both.
+            change = {name: after[name] - before[name] for name in after if after[name] >= 0}
+            rows += [Row(REFINED, after), Row(CHANGE, change, is_change=True)]
+    return tuple(rows)
+
+
+def _described(truth: Annotations) -> str:
+    return f"measured on {truth.path.name}: {len(truth.people)} people in {len(truth.images)} images"
+
+
+def _absences(absent: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(
+        f"{name}: not in the results' layout, counted as not found: {', '.join(names)}"
+        for name, names in absent.items()
+        if names
+    )
+
+
+def _listed(images: set[ImageId]) -> str:
+    shown = [repr(image_id) for image_id in sorted(images, key=lambda one: (isinstance(one, str), one))]
+    rest = len(shown) - IDS_SHOWN
+    return ", ".join(shown[:IDS_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,162 @@
+"""Photos in rows: image, input pose and refined pose beside each other (paper figures 12 to 14)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from posefix import geometry
+from posefix.drawing import RIM, Image, View, draw_people, side_by_side
+from posefix.errors import InputError
+from posefix.images import ImageId, decode_image
+from posefix.poses import Poses
+
+PANEL_WH = (480, 360)
+PERSON_CONTEXT = 1.8
+"""How much larger than the box around a person's poses a close-up is."""
+GAP = 6
+SMALLEST_TO_SHOW = 80.0
+"""Pixels: on smaller people nothing can be seen."""
+
+Rows = npt.NDArray[np.int64]
+
+
+def draw_photos(
+    photos: Mapping[ImageId, Path], image_ids: Sequence[ImageId], before: Poses, after: Poses | None
+) -> Image:
+    """One row for each photo, which it shows whole.
+
+    Args:
+        photos: File of each image id.
+        image_ids: Which photos, from top to bottom.
+        before: The poses as an estimator found them.
+        after: The same people refined; None leaves out the third column.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    check_same_people(before, after)
+    pictures = []
+    for image_id in image_ids:
+        image = decode_image(photos[image_id])
+        view = View(geometry.crop_matrices(_frame(image)[None], PANEL_WH)[0], PANEL_WH)
+        pictures.append(_panels(image, view, _rows_of(before, image_id), before, after))
+    return _stack(pictures)
+
+
+def draw_close_ups(
+    photos: Mapping[ImageId, Path], rows: Sequence[int], before: Poses, after: Poses | None
+) -> Image:
+    """One row for each person, who fills the picture; others in the photo are drawn too.
+
+    Args:
+        photos: File of each image id.
+        rows: Which poses, from top to bottom.
+        before: The poses as an estimator found them.
+        after: The same people refined; None leaves out the third column.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    check_same_people(before, after)
+    pictures = []
+    for row in rows:
+        image_id = before.image_ids[row]
+        both = [before] if after is None else [before, after]
+        keypoints = np.concatenate([poses.keypoints[row] for poses in both])[None]
+        valid = np.concatenate([poses.valid[row] for poses in both])[None]
+        box = geometry.enlarge(geometry.box_from_keypoints(keypoints, valid), PERSON_CONTEXT)[0]
+        image = decode_image(photos[image_id])
+        pictures.append(_panels(image, _view(box, image), _rows_of(before, image_id), before, after))
+    return _stack(pictures)
+
+
+def most_changed(before: Poses, after: Poses, count: int) -> list[int]:
+    """Rows of the people who changed most, the most changed one of a photo only, in falling order.
+
+    A change is the mean distance that a person's keypoints moved, in units of the person's size. People too small to
+    look at come last.
+
+    Raises:
+        InputError: The two are not the same people.
+    """
+    check_same_people(before, after)
+    both = before.valid & after.valid
+    distance = np.where(both, np.linalg.norm(after.keypoints - before.keypoints, axis=-1), 0).sum(axis=1)
+    boxes = geometry.box_from_keypoints(after.keypoints, after.valid)
+    size = np.maximum(boxes[:, 2:].max(axis=1, initial=0), geometry.MINIMAL_BOX_SIDE)
+    change = distance / np.maximum(both.sum(axis=1), 1) / size
+    change[size < SMALLEST_TO_SHOW] -= change.max(initial=0) + 1
+    return _first_of_each_photo(before, change, count)
+
+
+def most_certain(poses: Poses, count: int) -> list[int]:
+    """Rows of the people with the highest scores, one of a photo, in falling order."""
+    return _first_of_each_photo(poses, poses.pose_scores, count)
+
+
+def check_same_people(before: Poses, after: Poses | None) -> None:
+    """Refuse to show people beside others.
+
+    Raises:
+        InputError: The two do not have the same rows.
+    """
+    if after is not None and (before.image_ids != after.image_ids or before.skeleton != after.skeleton):
+        raise InputError(
+            f"Input and refined poses must be the same people in the same order and layout, got {before!r} and "
+            f"{after!r}; give the refinement of these very poses."
+        )
+
+
+def _first_of_each_photo(poses: Poses, values: npt.NDArray[np.float64], count: int) -> list[int]:
+    best: dict[ImageId, int] = {}
+    for row in np.argsort(-values, kind="stable").tolist():
+        best.setdefault(poses.image_ids[row], row)
+    return list(best.values())[:count]
+
+
+def _rows_of(poses: Poses, image_id: ImageId) -> Rows:
+    return np.array([row for row, own in enumerate(poses.image_ids) if own == image_id], dtype=np.int64)
+
+
+def _frame(image: Image) -> npt.NDArray[np.float64]:
+    """bbox_xywh (4,) of a whole photo."""
+    return np.array([-0.5, -0.5, image.shape[1], image.shape[0]])
+
+
+def _view(box: npt.NDArray[np.float64], image: Image) -> View:
+    """A box grown to the panel's aspect, then moved into the photo as far as the photo has room."""
+    grown = np.maximum(
+        box[2:], box[3:1:-1] * np.array([PANEL_WH[0] / PANEL_WH[1], PANEL_WH[1] / PANEL_WH[0]])
+    )
+    low = box[:2] + box[2:] / 2 - grown / 2
+    frame = _frame(image)
+    room = frame[2:] - grown
+    low = np.where(room >= 0, np.clip(low, frame[:2], frame[:2] + np.maximum(room, 0)), frame[:2] + room / 2)
+    return View(geometry.crop_matrices(np.concatenate([low, grown])[None], PANEL_WH)[0], PANEL_WH)
+
+
+def _panels(
+    image: Image, view: View, rows: Rows, before: Poses, after: Poses | None
+) -> list[tuple[str, Image]]:
+    """Titles and panels of a row."""
+    photo = view.show(image)
+    panels = [("image", photo)]
+    for title, poses in (("input pose", before), ("refined pose", after)):
+        if poses is not None:
+            places = view.place(poses.keypoints[rows])
+            panels.append((title, draw_people(photo, places, poses.valid[rows], poses.skeleton)))
+    return panels
+
+
+def _stack(pictures: Sequence[Sequence[tuple[str, Image]]]) -> Image:
+    """Rows below each other; titles stand once, above the first."""
+    columns = list(zip(*pictures, strict=True))
+    joined = []
+    for column in columns:
+        gaps = [np.pad(panel, ((GAP, 0), (0, 0), (0, 0)), constant_values=RIM[0]) for _, panel in column[1:]]
+        joined.append(np.concatenate([column[0][1], *gaps]))
+    return side_by_side(joined, [column[0][0] for column in columns])

@@ -1,0 +1,327 @@
+"""Tables: what is written, what is marked as published, what is refused."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from posefix.cli.app import main
+from posefix.errors import InputError
+from posefix.evaluation.measured import (
+    COLUMNS,
+    ResultsToMeasure,
+    check_same_images,
+    keypoint_notes,
+    measure_files,
+)
+from posefix.evaluation.published import published_names, read_published_rows
+from posefix.evaluation.tables import Row, Table
+from posefix.skeletons import load_skeleton
+
+COCO = load_skeleton("coco17")
+TABLE = Table(
+    ("AP", "AP-M"),
+    (
+        Row("A_1", {"AP": 0.5}, "Someone 2018, table 1"),
+        Row("mine", {"AP": 0.4213, "AP-M": -1.0}),
+        Row("  change", {"AP": -0.021}, is_change=True),
+    ),
+    ("measured on x.json",),
+)
+
+
+def test_text_marks_published_rows_and_names_their_source() -> None:
+    assert TABLE.render("text").splitlines() == [
+        "            AP  AP-M",
+        "A_1 *     50.0     -",
+        "mine      42.1     -",
+        "  change  -2.1     -",
+        "* published, not measured here: Someone 2018, table 1",
+        "measured on x.json",
+    ]
+
+
+def test_markdown_escapes_what_means_something_to_it() -> None:
+    assert TABLE.render("markdown").splitlines() == [
+        "|  | AP | AP-M |",
+        "| --- | ---: | ---: |",
+        r"| A\_1 \* | 50.0 | - |",
+        "| mine | 42.1 | - |",
+        "| change | -2.1 | - |",
+        "",
+        r"\* published, not measured here: Someone 2018, table 1",
+        "",
+        "measured on x.json",
+    ]
+
+
+def test_latex_is_a_tabular_without_packages() -> None:
+    assert TABLE.render("latex").splitlines() == [
+        r"\begin{tabular}{lrr}",
+        r"\hline",
+        r" & AP & AP-M \\",
+        r"\hline",
+        r"A\_1$^{*}$ & 50.0 & - \\",
+        r"mine & 42.1 & - \\",
+        r"change & $-2.1$ & - \\",
+        r"\hline",
+        r"\multicolumn{3}{l}{\footnotesize * published, not measured here: Someone 2018, table 1} \\",
+        r"\end{tabular}",
+        "% measured on x.json",
+    ]
+
+
+def test_csv_says_the_kind_and_source_of_each_row() -> None:
+    assert list(csv.reader(io.StringIO(TABLE.render("csv")))) == [
+        ["name", "kind", "source", "AP", "AP-M"],
+        ["A_1", "published", "Someone 2018, table 1", "50.0000", ""],
+        ["mine", "measured", "", "42.1300", ""],
+        ["change", "change", "", "-2.1000", ""],
+    ]
+
+
+def test_several_sources_have_a_mark_each() -> None:
+    rows = (Row("a", {}, "one"), Row("b", {}, "two"), Row("c", {}, "one"))
+    lines = Table(("AP",), rows).render("text").splitlines()
+    assert [line.split()[:2] for line in lines[1:4]] == [["a", "*1"], ["b", "*2"], ["c", "*1"]]
+    assert lines[4:] == ["*1 published, not measured here: one", "*2 published, not measured here: two"]
+
+
+def test_there_are_four_formats() -> None:
+    with pytest.raises(InputError, match="expected one of text, csv, latex, markdown, got 'html'"):
+        TABLE.render("html")  # type: ignore[arg-type]
+
+
+# The paper's tables, as packaged.
+
+
+def test_the_papers_tables_are_packaged() -> None:
+    assert published_names() == ("paper-table2", "paper-table4", "paper-table5", "paper-table6")
+    sizes = {name: len(read_published_rows(name, COLUMNS).rows) for name in published_names()}
+    assert list(sizes.values()) == [24, 14, 2, 2]
+
+
+def test_the_papers_gains_follow_from_its_table_2() -> None:
+    """The differences are those that the authors' repository prints for the same twelve inputs."""
+    rows = read_published_rows("paper-table2", COLUMNS).rows
+    assert all(set(row.values) == set(COLUMNS["coco"]) for row in rows)
+    gains = {
+        before.name: round(100 * (after.values["AP"] - before.values["AP"]), 1)
+        for before, after in zip(rows[::2], rows[1::2], strict=True)
+    }
+    assert gains == {
+        "AE": 7.3,
+        "PAFs": 5.0,
+        "Mask R-CNN (ResNet-50)": 4.3,
+        "Mask R-CNN (ResNet-101)": 4.1,
+        "Mask R-CNN (ResNeXt-101-64)": 3.8,
+        "Mask R-CNN (ResNeXt-101-32)": 3.6,
+        "IntegralPose": 3.2,
+        "CPN (ResNet-50)": 3.2,
+        "CPN (ResNet-101)": 3.0,
+        "Simple (ResNet-50)": 3.1,
+        "Simple (ResNet-101)": 2.8,
+        "Simple (ResNet-152)": 2.5,
+    }
+
+
+def write(path: Path, content: object) -> Path:
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_rows_may_be_typed_with_any_spelling_and_a_source_of_their_own(tmp_path: Path) -> None:
+    rows = [{"name": "a", "AP.50": 70, "APM": 10.5}, {"name": "b", "source": "there", "ar": 1}]
+    part = read_published_rows(write(tmp_path / "r.json", {"source": "here", "rows": rows}), COLUMNS)
+    assert part.metric == "coco"
+    assert part.rows == (
+        Row("a", {"AP50": 0.7, "AP-M": 0.105}, "here"),
+        Row("b", {"AR": 0.01}, "there"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "expected an object with a list 'rows'"),
+        ({"rows": [{"name": "a", "AP": 1}]}, "row 0, field 'source': expected where the numbers"),
+        ({"source": "s", "rows": [{"AP": 1}]}, "row 0: expected an object with a 'name'"),
+        (
+            {"source": "s", "rows": [{"name": "a", "AP60": 1}]},
+            "row 0: unknown field 'AP60'; expected one of AP,",
+        ),
+        ({"source": "s", "rows": [{"name": "a", "AP": "70"}]}, "row 0, field 'AP': expected a percentage"),
+        ({"source": "s", "rows": [{"name": "a", "AP": 700}]}, "row 0, field 'AP': expected a percentage"),
+        ({"metric": "pck", "rows": []}, "field 'metric': expected coco or posetrack, got 'pck'"),
+    ],
+)
+def test_faults_of_typed_rows_are_named(content: object, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        read_published_rows(write(tmp_path / "r.json", content), COLUMNS)
+
+
+def test_a_table_that_is_not_packaged_is_refused() -> None:
+    with pytest.raises(InputError, match="expected a JSON file or one of paper-table2, "):
+        read_published_rows("paper-table9", COLUMNS)
+
+
+# Measured rows.
+
+
+def pose(image_id: int, shift: float) -> dict[str, Any]:
+    places = np.column_stack([np.arange(17) * 5.0 + shift + 1, np.arange(17) * 7.0 + 1, np.ones(17)])
+    return {"image_id": image_id, "category_id": 1, "keypoints": places.ravel().tolist(), "score": 1.0}
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    people = [{**pose(n, 0), "id": n, "bbox": [0, 0, 85, 119], "area": 5000.0} for n in (1, 2)]
+    return write(
+        tmp_path / "truth.json",
+        {
+            "images": [{"id": n, "file_name": f"{n}.jpg"} for n in (1, 2)],
+            "annotations": people,
+            "categories": [{"id": 1, "name": "person", "keypoints": list(COCO.keypoint_names)}],
+        },
+    )
+
+
+def test_before_after_and_change_are_measured(truth: Path, tmp_path: Path) -> None:
+    before = write(tmp_path / "before.json", [pose(1, 0), pose(2, 900)])
+    after = write(tmp_path / "after.json", [pose(1, 0), pose(2, 0)])
+    done: list[tuple[int, int]] = []
+    files = [
+        ResultsToMeasure("mine", before, COCO, after),
+        ResultsToMeasure("other", after, COCO),
+    ]
+    measured = measure_files(files, truth, progress=lambda *numbers: done.append(numbers))
+    assert [(row.name, row.kind) for row in measured.rows] == [
+        ("mine", "measured"),
+        ("+ refined", "measured"),
+        ("  change", "change"),
+        ("other", "measured"),
+    ]
+    low, high, change, _ = (row.values["AR"] for row in measured.rows)
+    assert (low, high, change) == pytest.approx((0.5, 1.0, 0.5))
+    assert "AP-L" not in measured.rows[2].values  # nobody is that large
+    assert done == [(1, 3), (2, 3), (3, 3)]
+    assert measured.notes[0] == "measured on truth.json: 2 people in 2 images"
+
+
+def test_results_of_different_images_are_refused_before_anything_is_measured(
+    truth: Path, tmp_path: Path
+) -> None:
+    files = [
+        ResultsToMeasure("a", write(tmp_path / "a.json", [pose(1, 0)]), COCO),
+        ResultsToMeasure("b", write(tmp_path / "b.json", [pose(2, 0)]), COCO),
+    ]
+    with pytest.raises(InputError, match=r"a\.json and .*b\.json hold poses of different images, 1 only in"):
+        measure_files(files, truth)
+    rows = measure_files(files, truth, any_images=True).rows
+    assert [row.values["AR"] for row in rows] == pytest.approx([0.5, 0.5])
+
+
+def test_a_few_of_the_images_that_differ_are_named() -> None:
+    with pytest.raises(InputError) as caught:
+        check_same_images({"a": {1, 2, 3, 4, 5, "x"}, "b": {1, 9}})
+    assert "2, 3, 4 and 2 more only in a and 9 only in b; compare" in str(caught.value)
+    check_same_images({"a": {1, 2}, "b": {2, 1}})
+
+
+def test_rows_on_different_keypoints_are_told() -> None:
+    assert keypoint_notes({"a": ("nose",), "b": ("nose",)}) == ("keypoints compared (1): nose",)
+    notes = keypoint_notes({"a": ("nose",), "b": ("nose", "neck")})
+    assert notes[1:] == ("a: keypoints compared (1): nose", "b: keypoints compared (2): nose, neck")
+
+
+# From the command line.
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = main(["table", *map(str, arguments)])
+    return code, *capsys.readouterr()
+
+
+def test_published_rows_stand_above_measured_ones(
+    truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = write(tmp_path / "before.json", [pose(1, 0), pose(2, 900)])
+    after = write(tmp_path / "after.json", [pose(1, 0), pose(2, 0)])
+    options = ("--layout", "coco17", "--annotations", truth, "--rows", "paper-table4")
+    code, out, _ = run(capsys, f"mine={before}", after, "--refined", after, after, *options)
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[14].split()[:4] == ["+", "PoseFix", "*", "74.9"]
+    assert [line.split("  ")[0] for line in lines[15:21]] == [
+        "mine",
+        "+ refined",
+        "",
+        "after",
+        "+ refined",
+        "",
+    ]
+    target = tmp_path / "table.csv"
+    assert run(capsys, before, *options, "--format", "csv", "-o", target)[0] == 0
+    assert target.read_text().startswith("name,kind,source,AP,")
+
+
+def test_published_rows_need_no_results(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--rows", "paper-table5")
+    assert (code, out.splitlines()[2].split()[-1]) == (0, "75.0")
+
+
+def test_a_posetrack_folder_gives_posetrack_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = list(load_skeleton("posetrack18").keypoint_names)
+    person = {**pose(1, 0), "id": 1, "bbox": [0, 0, 85, 119], "bbox_head": [0, 0, 30, 40]}
+    content = {
+        "images": [{"id": 1, "file_name": "1.jpg"}],
+        "annotations": [person],
+        "categories": [{"id": 1, "name": "person", "keypoints": names}],
+    }
+    folder = tmp_path / "truth"
+    folder.mkdir()
+    write(folder / "1.json", content)
+    results = write(tmp_path / "mine.json", [pose(1, 0)])
+    options = ("--layout", "posetrack18", "--annotations", folder)
+    code, out, _ = run(capsys, results, *options, "--rows", "paper-table5")
+    assert code == 0
+    assert out.splitlines()[3].split() == ["mine", *["100.0"] * 8]
+    code, _, err = run(capsys, results, *options, "--rows", "paper-table4")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "expected rows of the metric 'posetrack', as the others, got 'coco'" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "expected results files, --rows, or both"),
+        (("a.json",), "--annotations: expected the ground truth"),
+        (("a.json", "b.json", "--refined", "c.json"), "--refined: expected one for each of 2 results, got 1"),
+        (("a.json", "x/a.json"), "expected a name of its own for each"),
+        (
+            ("a.json", "--layout", "coco17", "lsp14"),
+            "--layout: expected one, or one for each of 1 results, got 2",
+        ),
+    ],
+)
+def test_faults_of_the_command_are_one_sentence(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+def test_the_data_sets_own_figures_come_out(shared_data: Path) -> None:
+    folder = shared_data / "predictions" / "coco_dev"
+    files = [
+        ResultsToMeasure(name, folder / f"{name}.coco17.json", COCO) for name in ("movenet", "tinypose128")
+    ]
+    rows = measure_files(files, shared_data / "coco" / "person_keypoints_dev.json").rows
+    assert [row.cell("AP") for row in rows] == ["33.5", "51.5"]

@@ -1,0 +1,115 @@
+"""PoseTrack from the command line: evaluated, converted, refused in one sentence."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from posefix.cli.app import main
+from posefix.skeletons import load_skeleton
+
+Run = Callable[..., tuple[int, str, str]]
+CATEGORY = {"id": 1, "name": "person", "keypoints": list(load_skeleton("posetrack18").keypoint_names)}
+IMAGES = [{"id": number, "file_name": f"images/val/000001/{number:06}.jpg"} for number in (1, 2)]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command; returns exit code, standard output and standard error."""
+
+    def run_command(*arguments: object) -> tuple[int, str, str]:
+        code = main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return run_command
+
+
+def people(shift: float) -> list[dict[str, Any]]:
+    """One person in each frame, the nose off by so many pixels; head size is 30."""
+    rows = []
+    for number in (1, 2):
+        places = np.random.default_rng(number).uniform(20, 400, (17, 2)).round(1)
+        places[0, 0] += shift
+        rows.append(
+            {
+                "id": number,
+                "image_id": number,
+                "track_id": 7,
+                "category_id": 1,
+                "keypoints": np.column_stack([places, np.ones(17)]).ravel().tolist(),
+            }
+        )
+    return rows
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    boxes = {"bbox": [0, 0, 400, 400], "bbox_head": [0, 0, 30, 40]}
+    return write(tmp_path / "truth", [{**row, **boxes} for row in people(0)])
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return write(tmp_path / "results", [{**row, "scores": [0.5] * 17} for row in people(100)])
+
+
+def write(folder: Path, rows: list[dict[str, Any]], images: list[dict[str, Any]] | None = None) -> Path:
+    folder.mkdir()
+    content = {"images": images or IMAGES, "annotations": rows, "categories": [CATEGORY]}
+    (folder / "000001.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_a_folder_of_annotations_means_posetrack_rules(run: Run, truth: Path, results: Path) -> None:
+    code, out, _ = run("evaluate", results, "--annotations", truth)
+    assert code == 0
+    assert out.splitlines()[0].split() == ["Head", "Shou", "Elb", "Wri", "Hip", "Knee", "Ankl", "Total"]
+    assert out.splitlines()[1].split() == ["66.7", *["100.0"] * 6, "93.3"]
+
+
+def test_coco_results_are_measured_by_posetrack_rules_and_against_others(
+    run: Run, truth: Path, results: Path, tmp_path: Path
+) -> None:
+    merged, better, coco = tmp_path / "truth.json", tmp_path / "better.json", tmp_path / "coco.json"
+    assert run("posetrack", "merge-annotations", truth, "-o", merged)[0] == 0
+    rows = [{**row, "score": 1.0} for row in people(0)]
+    better.write_text(json.dumps(rows))
+    assert run("posetrack", "read-results", results, "-o", coco)[0] == 0
+    layout = ("--layout", "posetrack18")
+    code, out, _ = run("evaluate", better, *layout, "--annotations", truth, "--against", coco)
+    assert code == 0
+    assert [line.split()[-1] for line in out.splitlines()[2:]] == ["Total", "93.3", "100.0", "+6.7"]
+    code, out, _ = run("evaluate", better, *layout, "--annotations", merged, "--metric", "coco")
+    assert (code, out.splitlines()[1].split()[0]) == (0, "100.0")
+    assert run("evaluate", better, *layout, "--annotations", truth, "--metric", "coco")[1] == out
+
+
+def test_results_go_to_coco_and_back(run: Run, truth: Path, results: Path, tmp_path: Path) -> None:
+    coco, back = tmp_path / "coco.json", tmp_path / "back"
+    code, out, _ = run("posetrack", "read-results", results, "-o", coco)
+    assert (code, out) == (0, f"2 rows of layout posetrack18 written to {coco}\n")
+    assert [row["track_id"] for row in json.loads(coco.read_text())] == [7, 7]
+    code, *_ = run(
+        "posetrack", "write-results", coco, "--layout", "posetrack18", "--annotations", truth, "-o", back
+    )
+    assert code == 0
+    scores = run("evaluate", back, "--annotations", truth)
+    assert scores == run("evaluate", results, "--annotations", truth)
+
+
+def test_frames_that_results_leave_out_are_named(run: Run, truth: Path, tmp_path: Path) -> None:
+    part = write(tmp_path / "part", people(0)[:1], IMAGES[:1])
+    code, out, err = run("evaluate", part, "--annotations", truth)
+    assert (code, out) == (2, "")
+    assert "lists 1 of the 2 annotated frames" in err
+    assert err.count("\n") == 1
+
+
+def test_help_names_the_commands_and_their_options(run: Run) -> None:
+    code, out, _ = run("posetrack", "--help")
+    assert code == 0
+    assert all(command in out for command in ("merge-annotations", "read-results", "write-results"))
+    assert "--metric" in run("evaluate", "--help")[1]
