@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from posefix import error_profile
 from posefix.error_profile import frequencies, load_error_profile
 from posefix.errors import InputError
 from posefix.skeletons import load_skeleton
+from posefix.taxonomy import Status
 
 COCO = load_skeleton("coco17")
 PAPER = load_error_profile()
@@ -97,6 +99,22 @@ def faulty(change: dict[str, Any]) -> dict[str, Any]:
             {"miss": [{"max_labelled": "5", "probability": {"other": 0.1}}]},
             "max_labelled must be a whole number",
         ),
+        ({"distances": [1]}, "distances may hold good, jitter, inversion, swap, miss, got"),
+        ({"distances": {"jiter": {"other": [0.5, 0.6]}}}, r"distances may hold .*, got \['jiter'\]"),
+        ({"distances": {"miss": [1, 2]}}, r"distances.miss needs a list \"other\""),
+        ({"distances": {"miss": {"other": [1, 2], "fase": [1, 2]}}}, "names 'fase', which is not among"),
+        (
+            {"distances": {"miss": {"other": [2, 1]}}},
+            "distances.miss.other must be two or more numbers, none below",
+        ),
+        ({"distances": {"miss": {"other": [1]}}}, "two or more numbers"),
+        ({"distances": {"miss": {"other": [1, float("nan")]}}}, "must hold numbers from 0.8326 to 1000"),
+        ({"distances": {"miss": {"other": [1, float("inf")]}}}, "must hold numbers from 0.8326 to 1000"),
+        ({"distances": {"jitter": {"other": [0.1, 0.5]}}}, "must hold numbers from 0.4031 to 0.8326"),
+        (
+            {"distances": {"miss": {"other": [1, 2]}, "good": {"other": [0, 0.1, 0.2]}}},
+            "distances must be lists of one length",
+        ),
     ],
 )
 def test_faulty_profiles_say_what_is_wrong(change: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -124,3 +142,39 @@ def test_a_sound_file_is_read(tmp_path: Path) -> None:
     path.write_text(json.dumps(faulty({})))
     values = frequencies(load_error_profile(path), COCO, np.array([17]), np.array([0]))
     np.testing.assert_allclose(values[0, 0], [0.6, 0.1, 0.1, 0.1, 0.1], atol=1e-6)
+
+
+def test_probabilities_may_add_up_to_one_for_each_person_though_not_over_all_cases(tmp_path: Path) -> None:
+    """A measured profile of a poor estimator: jitters for many labelled keypoints, misses for few."""
+    cases = {
+        "jitter": [{"max_labelled": 5, "probability": {"other": 0.1}}, {"probability": {"other": 0.7}}],
+        "miss": [{"max_labelled": 5, "probability": {"other": 0.7}}, {"probability": {"other": 0.1}}],
+    }
+    path = tmp_path / "profile.json"
+    path.write_text(json.dumps(faulty(cases)))
+    values = frequencies(load_error_profile(path), COCO, np.array([5, 6]), np.array([0, 0]))
+    np.testing.assert_allclose(values[:, 0], [[0, 0.1, 0.1, 0.1, 0.7], [0, 0.7, 0.1, 0.1, 0.1]], atol=1e-6)
+
+
+def test_a_profile_is_written_as_it_is_read(tmp_path: Path) -> None:
+    distances = {"miss": {"other": [0.9, 2.0], "face": [1.0, 4.0]}}
+    document = faulty({"groups": {"face": ["nose"]}, "distances": distances, "source": "here"})
+    path = tmp_path / "profile.json"
+    path.write_text(json.dumps(document))
+    profile = load_error_profile(path)
+    assert profile.as_dict() == document
+    packaged = Path(error_profile.__file__).parent / "data" / "profiles" / "paper.json"
+    assert PAPER.as_dict() == json.loads(packaged.read_text())
+
+
+def test_distances_are_by_keypoint_and_where_there_are_none_the_paper_s(tmp_path: Path) -> None:
+    distances = {"miss": {"other": [0.9, 1.0, 2.0], "face": [1.0, 3.0, 4.0]}}
+    path = tmp_path / "profile.json"
+    path.write_text(json.dumps(faulty({"groups": {"face": ["nose"]}, "distances": distances})))
+    limits = dict.fromkeys(list(Status)[1:], (0.0, 0.4))
+    table = load_error_profile(path).distance_quantiles(COCO, limits)
+    assert table.shape == (17, 5, 3)
+    assert table[0, Status.MISS].tolist() == [1, 3, 4]
+    assert table[1, Status.MISS].tolist() == [0.9, 1, 2]
+    np.testing.assert_allclose(table[:, :4], np.broadcast_to([0, 0.2, 0.4], (17, 4, 3)))
+    assert PAPER.distance_quantiles(COCO, limits).shape == (17, 5, 2)

@@ -14,7 +14,14 @@ from posefix.errors import InputError
 from posefix.similarity import distance_at
 from posefix.skeletons import load_skeleton
 from posefix.synthesis import SynthesisOptions, synthesize
-from posefix.taxonomy import ERRORS, LabelledPeople, Status, classify
+from posefix.taxonomy import (
+    ERRORS,
+    LabelledPeople,
+    Status,
+    classify,
+    gather_references,
+    nearest_reference,
+)
 
 COCO = load_skeleton("coco17")
 PAPER = load_error_profile()
@@ -53,6 +60,20 @@ def crowd(count: int, neighbours: int, seed: int, *, labelled_share: float = 0.8
         (120 * 300 * 0.53 * neighbour_size[:, :, 0, 0] ** 2).astype(np.float32),
         np.full(count, neighbours),
     )
+
+
+# Left wrists that the version before profiles knew distances drew, everything turned on but dropout.
+DRAWN_BEFORE = np.array(
+    [
+        [68.53272247314453, 104.13636016845703],
+        [127.2038803100586, 195.81439208984375],
+        [49.371864318847656, 143.60720825195312],
+        [54.56630325317383, 151.19277954101562],
+        [94.12664794921875, -15.382991790771484],
+        [203.4846954345703, 293.3425598144531],
+    ],
+    dtype=np.float32,
+)
 
 
 def only(status: Status, probability: float = 0.9) -> ErrorProfile:
@@ -188,6 +209,50 @@ def test_torch_tensors_give_torch_tensors_of_the_same_statistics() -> None:
     ]
     found, expected = (count / count.sum() for count in counts)
     np.testing.assert_allclose(found, expected, atol=0.02)
+
+
+def test_without_distances_the_draws_are_those_of_before_there_were_any() -> None:
+    """To the last few bits, which another processor may round otherwise."""
+    people = crowd(6, 2, seed=11)
+    options = replace(EVERYTHING, keypoint_dropout=0, pose_dropout=0)
+    wrong = synthesize(people, COCO, PAPER, np.random.default_rng(11), options)
+    np.testing.assert_allclose(wrong.keypoints[:, 9], DRAWN_BEFORE, rtol=1e-5)
+
+
+@pytest.mark.parametrize("radius", ["disc", "annulus"])
+def test_the_paper_s_distances_written_out_give_the_same_poses(radius: str) -> None:
+    people = crowd(40, 2, seed=12)
+    options = SynthesisOptions(confusion_radius=radius)  # type: ignore[arg-type]
+    good, jitter, miss = (float(np.sqrt(-np.log(similarity))) for similarity in (0.85, 0.5, 0.1))
+    confused = (good if radius == "annulus" else 0.0, jitter)
+    limits = [(0.0, good), (good, jitter), confused, confused, (jitter, miss)]
+    written = {Status(number): {"other": pair} for number, pair in enumerate(limits)}
+    plain, out = (
+        synthesize(people, COCO, profile, np.random.default_rng(0), options).keypoints
+        for profile in (PAPER, replace(PAPER, distances=written))
+    )
+    np.testing.assert_array_equal(plain, out)
+
+
+def test_distances_of_the_profile_are_drawn_by_group() -> None:
+    """All misses of the hips lie far, those of the knees near; misses of the rest are the paper's."""
+    people = crowd(400, 0, seed=13, labelled_share=1.0)
+    groups = {"hips": ("left_hip", "right_hip"), "knees": ("left_knee", "right_knee")}
+    cases = {
+        error: (replace(case[-1], probability={"other": 0.9 if error == Status.MISS else 0.0}),)
+        for error, case in PAPER.cases.items()
+    }
+    distances = {Status.MISS: {"hips": (3.0, 3.0, 4.0), "knees": (0.9, 0.9, 1.0), "other": (0.85, 1.2, 1.5)}}
+    profile = replace(PAPER, groups=groups, cases=cases, distances=distances)
+    wrong = synthesize(people, COCO, profile, np.random.default_rng(0))
+    _, remoteness = nearest_reference(wrong.keypoints[:, :, None], gather_references(people, COCO))
+    distance = np.sqrt(remoteness[..., 0])
+    missed = wrong.status == Status.MISS
+    hips, knees = distance[:, 11:13][missed[:, 11:13]], distance[:, 13:15][missed[:, 13:15]]
+    # Half of the draws are in the first, empty step.
+    assert np.quantile(knees, [0.05, 0.4, 1]) == pytest.approx([0.9, 0.9, 1.0], abs=0.01)
+    assert hips.max() == pytest.approx(4.0, abs=0.01)
+    assert distance[:, :11][missed[:, :11]].max() < 1.501
 
 
 @pytest.mark.parametrize("options", [{"pose_dropout": 1.5}, {"confusion_radius": "square"}])

@@ -11,20 +11,19 @@ The plain procedure is the paper's. `SynthesisOptions` adds, each off by default
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 import array_api_compat
 import numpy as np
 
-from posefix.error_profile import ErrorProfile, frequencies
+from posefix.error_profile import GOOD_REACH, REACHES, ErrorProfile, frequencies
 from posefix.errors import InputError
 from posefix.similarity import Array
 from posefix.skeletons import Skeleton
 from posefix.taxonomy import (
-    GOOD_SIMILARITY,
-    JITTER_SIMILARITY,
     MISS_SIMILARITY,
     NUM_STATUSES,
     LabelledPeople,
@@ -42,6 +41,8 @@ ConfusionRadius = Literal["disc", "annulus"]
 CANDIDATE_ROUNDS = (6, 40, 454)
 """Candidates drawn per keypoint before a status counts as impossible: 500 in all, as in the paper's code. Most
 keypoints are settled by the first few, so only the unsettled ones see the larger rounds."""
+MISS_REACH = float(np.sqrt(-np.log(MISS_SIMILARITY)))
+"""Where the paper's misses end, in units of the keypoint's falloff distance."""
 FAR_MISS_REACH = 4.0
 """Length of a far miss in units of the keypoint's falloff distance at most."""
 
@@ -53,6 +54,7 @@ class SynthesisOptions:
     Attributes:
         confusion_radius: Inversions and swaps fall anywhere within KS .5 of the confused keypoint ("disc", as in the
             paper's code and as classification accepts) or only where KS is .5 to .85 ("annulus", the paper's text).
+            Without effect on statuses whose distances the profile knows.
         severity: Standard deviation of a normal number per person that is added to the log odds of error against
             good: some people come out nearly right, others nearly all wrong.
         severity_mean: Mean of that number.
@@ -122,7 +124,9 @@ def synthesize(
     )
     probability = _vary(probability, skeleton, draw, options)
     references = gather_references(people, skeleton)
-    keypoints, status = _draw_places(references, probability, people.labelled, draw, options)
+    quantiles = profile.distance_quantiles(skeleton, _reaches(options))
+    lengths = Lengths(xp.asarray(quantiles, dtype=xp.float32, device=draw.device))
+    keypoints, status = _draw_places(references, probability, lengths, draw, options)
     if options.displaced_rate > 0:
         keypoints = _displace(keypoints, people, skeleton, draw, options.displaced_rate)
         moved = classify(keypoints, people, skeleton)
@@ -158,6 +162,28 @@ class Draw:
         return self.xp.asarray(chosen, device=self.device)
 
 
+@dataclass(frozen=True)
+class Lengths:
+    """How far candidates lie from the reference they are drawn around, in units of its falloff distance.
+
+    Attributes:
+        quantiles: (K, 5, Q) in equal steps of probability, by keypoint and status.
+    """
+
+    quantiles: Array
+
+    def at(self, keypoint: Array, status: Array, uniform: Array) -> Array:
+        """The lengths (n, C) at these probabilities (n, C) in [0, 1), of keypoints (n,) and statuses (n,)."""
+        xp = array_api_compat.array_namespace(uniform)
+        _, statuses, count = self.quantiles.shape
+        step = draw_index(uniform, count - 1, xp)
+        flat = xp.reshape(self.quantiles, (-1,))
+        place = ((keypoint * statuses + status) * count)[:, None] + step
+        start, end = (xp.take(flat, xp.reshape(place + side, (-1,))) for side in (0, 1))
+        start, end = xp.reshape(start, uniform.shape), xp.reshape(end, uniform.shape)
+        return start + (end - start) * (uniform * (count - 1) - xp.astype(step, uniform.dtype))
+
+
 LIMBS = (["hip", "knee", "ankle"], ["shoulder", "elbow", "wrist"], [""])
 """Words that name the keypoints of both legs, both arms, the whole body."""
 
@@ -187,16 +213,16 @@ def draw_index(uniform: Array, count: int, xp: Any) -> Array:
 
 
 def _draw_places(
-    references: References, probability: Array, labelled: Array, draw: Draw, options: SynthesisOptions
+    references: References, probability: Array, lengths: Lengths, draw: Draw, options: SynthesisOptions
 ) -> tuple[Array, Array]:
     """A status and a place that realises it for each labelled keypoint: (B, K, 2) and (B, K)."""
     xp = draw.xp
-    shape = labelled.shape
-    structure = _structurally_possible(references)
+    shape = probability.shape[:2]
+    structure = structurally_possible(references)
     # An exponential race: the order of arrival is the order of draws without replacement, so keeping the first
     # possible status equals renormalising over the possible ones.
     arrival = -xp.log(1.0 - draw.uniform(*shape, NUM_STATUSES)) / xp.where(probability > 0, probability, 1.0)
-    arrival = xp.where((probability > 0) & structure & labelled[..., None], arrival, xp.inf)
+    arrival = xp.where((probability > 0) & structure, arrival, xp.inf)
     arrival = arrival.reshape(-1, NUM_STATUSES)
     order = xp.argsort(arrival, axis=1)
     places = xp.asarray(references.places[:, :, 0].reshape(-1, 2), copy=True)
@@ -205,22 +231,28 @@ def _draw_places(
     for rank in range(NUM_STATUSES):
         wanted = order[:, rank]
         open_rows = xp.nonzero((status == int(Status.UNLABELLED)) & xp.isfinite(arrival[rows, wanted]))[0]
-        for found, chosen in _realise(references, open_rows, wanted, draw, options):
+        for found, chosen in _realise(references, open_rows, wanted, lengths, draw, options):
             places[found] = chosen
             status[found] = wanted[found]
     return places.reshape(*shape, 2), status.reshape(shape)
 
 
-def _structurally_possible(references: References) -> Array:
-    """(B, K, 5) bool: statuses for which the needed reference exists at all."""
+def structurally_possible(references: References) -> Array:
+    """(B, K, 5) bool: statuses for which the needed references exist at all; none without a label."""
     xp = array_api_compat.array_namespace(references.exists)
     own = references.exists[:, :, 0]
-    swap = xp.any(references.exists[:, :, 2:], axis=-1)
-    return xp.stack([own, own, references.exists[:, :, 1], swap, own], axis=-1)
+    inversion = own & references.exists[:, :, 1]
+    swap = own & xp.any(references.exists[:, :, 2:], axis=-1)
+    return xp.stack([own, own, inversion, swap, own], axis=-1)
 
 
 def _realise(
-    references: References, rows: Array, wanted: Array, draw: Draw, options: SynthesisOptions
+    references: References,
+    rows: Array,
+    wanted: Array,
+    lengths: Lengths,
+    draw: Draw,
+    options: SynthesisOptions,
 ) -> Iterator[tuple[Array, Array]]:
     """Try candidates for some keypoints; yield (rows that found one, their places (n, 2)) round by round."""
     xp = draw.xp
@@ -228,7 +260,8 @@ def _realise(
         if rows.shape[0] == 0:
             return
         near = references.take(rows)
-        candidates = _candidates(near, wanted[rows], count, draw, options)
+        reach = partial(lengths.at, rows % references.places.shape[1], wanted[rows])
+        candidates = _candidates(near, wanted[rows], count, reach, draw, options)
         accepted = classify_places(candidates, near) == wanted[rows][:, None]
         first = xp.argmax(xp.astype(accepted, xp.int8), axis=1)
         hit = xp.any(accepted, axis=1)
@@ -237,14 +270,20 @@ def _realise(
         rows = rows[~hit]
 
 
-def _candidates(near: References, wanted: Array, count: int, draw: Draw, options: SynthesisOptions) -> Array:
+def _candidates(
+    near: References,
+    wanted: Array,
+    count: int,
+    reach: Callable[[Array], Array],
+    draw: Draw,
+    options: SynthesisOptions,
+) -> Array:
     """Random places (n, C, 2) around the references that each wanted status (n,) allows."""
     xp, keypoints = draw.xp, wanted.shape[0]
     source = _choose_reference(near.exists, wanted, count, draw)
     row = xp.arange(keypoints, device=draw.device)[:, None]
-    low, high = _radii(draw, options)
     shape = (keypoints, count)
-    length = low[wanted][:, None] + (high - low)[wanted][:, None] * draw.uniform(*shape)
+    length = reach(draw.uniform(*shape))
     if options.far_miss_rate > 0:
         far = (draw.uniform(*shape) < options.far_miss_rate) & (wanted == int(Status.MISS))[:, None]
         length = xp.where(far, length + (FAR_MISS_REACH - length) * draw.uniform(*shape), length)
@@ -269,16 +308,13 @@ def _choose_reference(exists: Array, wanted: Array, count: int, draw: Draw) -> A
     return xp.clip(chosen, 0, references - 1)
 
 
-def _radii(draw: Draw, options: SynthesisOptions) -> tuple[Array, Array]:
-    """Shortest and longest displacement by status (5,), in units of the falloff distance."""
-    good, jitter, miss = (
-        float(np.sqrt(-np.log(k))) for k in (GOOD_SIMILARITY, JITTER_SIMILARITY, MISS_SIMILARITY)
-    )
-    confused = good if options.confusion_radius == "annulus" else 0.0
-    low = [0.0, good, confused, confused, jitter]
-    high = [good, jitter, jitter, jitter, miss]
-    low_high = draw.xp.asarray([low, high], dtype=draw.xp.float32, device=draw.device)
-    return low_high[0], low_high[1]
+def _reaches(options: SynthesisOptions) -> dict[Status, tuple[float, float]]:
+    """The paper's shortest and longest displacement of each status, in units of the falloff distance."""
+    reaches = dict(REACHES)
+    reaches[Status.MISS] = (REACHES[Status.MISS][0], MISS_REACH)
+    if options.confusion_radius == "annulus":
+        reaches[Status.INVERSION] = reaches[Status.SWAP] = (GOOD_REACH, REACHES[Status.SWAP][1])
+    return reaches
 
 
 def _displace(keypoints: Array, people: LabelledPeople, skeleton: Skeleton, draw: Draw, rate: float) -> Array:

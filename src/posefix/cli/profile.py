@@ -1,0 +1,89 @@
+"""`posefix profile`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from cyclopts import Parameter
+
+from posefix.errors import InputError
+
+if TYPE_CHECKING:
+    from posefix.profiles import ObservedErrors
+
+Item = TypeVar("Item")
+
+
+def profile(
+    results: Annotated[list[Path], Parameter(negative=())],
+    /,
+    *,
+    annotations: Annotated[list[Path], Parameter(negative=())],
+    output: Annotated[Path, Parameter(alias="-o")],
+    layout: Annotated[list[str] | None, Parameter(negative=())] = None,
+    name: str | None = None,
+    strict: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Measure the errors of estimators, for `posefix train --errors` and `posefix synthesize --profile`.
+
+    Several results files are measured as one: the profile is that of them together.
+
+    Args:
+        results: Poses: COCO results files.
+        annotations: Ground truth: a COCO keypoint annotation file; one for all results, or one for each of them.
+        output: The profile to write.
+        layout: Skeleton of the results: a name of `posefix skeleton`, or a skeleton file; one for all, or one for each.
+        name: Name of the profile; the output's by default.
+        strict: Stop where a photo is in one of the two files only, instead of counting such photos.
+    """
+    from posefix.cli.progress import ProgressBar
+    from posefix.files import ensure_writable
+    from posefix.profiles import fit_profile, pool
+    from posefix.profiles.tables import describe
+
+    ensure_writable(output)
+    truths = _one_each(annotations, results, "--annotations")
+    layouts = _one_each(layout or [None], results, "--layout")
+    observed = []
+    with ProgressBar("measuring") as progress:
+        for number, (file, truth, skeleton) in enumerate(zip(results, truths, layouts, strict=True), start=1):
+            observed.append(_observe(file, truth, skeleton, strict=strict))
+            progress(number, len(results))
+    source = f"Measured: {', '.join(file.name for file in results)} on {', '.join(file.name for file in annotations)}."
+    fitted = fit_profile(pool(observed), name or output.stem, source)
+    fitted.write(output)
+    print(describe(fitted))
+    print(f"\nprofile: {output}")
+
+
+def _observe(results: Path, annotations: Path, layout: str | None, *, strict: bool) -> ObservedErrors:
+    """The errors of one file; says what was compared."""
+    from posefix.analysis.coverage import describe_coverage
+    from posefix.formats.coco import read_annotations, read_results
+    from posefix.profiles import observe_errors
+    from posefix.skeletons import load_skeleton
+
+    poses = read_results(results, load_skeleton(layout) if layout else None).poses
+    truth = read_annotations(annotations)
+    observed = observe_errors(poses, truth, strict=strict)
+    print(f"{results} on {annotations}: {len(observed):,} of {len(poses):,} poses show an annotated person")
+    for line in describe_coverage(poses, truth, observed.keypoint_names).lines():
+        print(f"  {line}")
+    if lost := observed.never_estimated():
+        print(f"  left out, missed in nearly everybody: {', '.join(lost)}; are they estimated at all?")
+    return observed.without(lost)
+
+
+def _one_each(given: Sequence[Item], results: list[Path], option: str) -> list[Item]:
+    """What was given for all results, or for each of them.
+
+    Raises:
+        InputError: There are several, but not as many as results.
+    """
+    if len(given) not in (1, len(results)):
+        raise InputError(
+            f"{option}: expected one for all {len(results)} results files or one for each, got {len(given)}"
+        )
+    return list(given) * (1 if len(given) == len(results) else len(results))
