@@ -72,7 +72,7 @@ def test_of_the_same_keypoints_all_is_copied(source: RefinementNetwork, tmp_path
     ("changes", "message"),
     [
         ({"deconvolution_channels": (8, 16)}, "of another network: .* is missing or of another shape"),
-        ({"pose_input": False}, "pose_input is True there and not here"),
+        ({"pose_input": False, "deconvolution_channels": (8, 16)}, "of another network: .* of another shape"),
     ],
 )
 def test_other_networks_are_refused(
@@ -81,3 +81,22 @@ def test_other_networks_are_refused(
     target = RefinementNetwork(replace(source.config, **changes), POSETRACK)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=message):
         start_from(target, POSETRACK, tmp_path)
+
+
+def test_a_pose_network_starts_from_a_refiner_without_its_pose(
+    source: RefinementNetwork, tmp_path: Path
+) -> None:
+    """With no keypoint present the refiner sees the photo alone: both give the same heatmaps."""
+    target = RefinementNetwork(replace(source.config, pose_input=False), COCO).eval()
+    start_from(target, COCO, tmp_path)
+    refiner = RefinementNetwork(source.config, COCO).eval()
+    start_from(refiner, COCO, tmp_path)
+    image = torch.randint(0, 256, (2, 64, 48, 3), dtype=torch.uint8)
+    nothing = torch.zeros(2, len(COCO), 2), torch.zeros(2, len(COCO))
+    torch.testing.assert_close(target(image, *nothing), refiner(image, *nothing))
+
+
+def test_a_refiner_cannot_start_from_a_pose_network(tmp_path: Path) -> None:
+    save_network(RefinementNetwork(replace(TINY, pose_input=False), COCO), "coco17", tmp_path, "blind", {})
+    with pytest.raises(InputError, match="pose_input is false there and true here"):
+        start_from(RefinementNetwork(TINY, POSETRACK), POSETRACK, tmp_path)

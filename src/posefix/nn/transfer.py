@@ -20,7 +20,8 @@ def start_from(network: PoseNetwork, skeleton: Skeleton, path: Path) -> None:
     """Fill a network with the weights of a model folder or of a safetensors file.
 
     Where a model folder names another skeleton, keypoints of the same name keep their input and output channels, and
-    the others keep the network's own first weights.
+    the others keep the network's own first weights. A pose network starts from a refiner without the filters that see
+    its input pose.
 
     Args:
         network: To be trained.
@@ -34,17 +35,19 @@ def start_from(network: PoseNetwork, skeleton: Skeleton, path: Path) -> None:
         load_weights(network, path / WEIGHTS_FILE if path.is_dir() else path)
         return
     model = load_model(path)
-    if model.skeleton.keypoint_names == skeleton.keypoint_names:
+    forgets_pose = model.takes_pose and not network.config.pose_input
+    if model.skeleton.keypoint_names == skeleton.keypoint_names and not forgets_pose:
         load_weights(network, model.file(WEIGHTS_FILE))
         return
     source = load_network(model)
     if not isinstance(source, RefinementNetwork) or not isinstance(network, RefinementNetwork):
         raise InputError(
-            f"{path}: a model of skeleton {model.skeleton.name!r}; only a refinement network starts so"
+            f"{path}: a model of skeleton {model.skeleton.name!r} with pose_input {model.takes_pose}; only a "
+            "refinement network starts so"
         )
-    if source.config.pose_input != network.config.pose_input:
+    if network.config.pose_input and not source.config.pose_input:
         raise InputError(
-            f"{path}: pose_input is {source.config.pose_input} there and not here; make them equal"
+            f"{path}: pose_input is false there and true here; start from a model that takes poses"
         )
     transfer(source, network, match_keypoints(model.skeleton, skeleton), path)
 
@@ -59,6 +62,9 @@ def transfer(
     """
     weights, own = source.state_dict(), target.state_dict()
     axes = target.keypoint_axes()
+    for key, axis in source.keypoint_axes().items():
+        if key in own and key not in axes:
+            weights[key] = weights[key].narrow(axis, 0, own[key].shape[axis])  # the photo's channels alone
     for key, value in own.items():
         fits = key in weights and _rest(weights[key], axes.get(key)) == _rest(value, axes.get(key))
         if not fits:
