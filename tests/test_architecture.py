@@ -30,7 +30,12 @@ ARROWS: dict[str, set[str]] = {
     "refine": {
         "decoding", "errors", "files", "geometry", "images", "models", "nn", "poses", "similarity", "skeletons",
     },
-    "evaluation": {"errors", "formats", "geometry", "people", "poses", "similarity", "skeletons", "taxonomy"},
+    "evaluation": {"errors", "files", "formats", "geometry", "people", "poses", "similarity", "skeletons", "taxonomy"},
+    "analysis": {"errors", "evaluation", "formats", "people", "poses", "similarity", "skeletons", "taxonomy"},
+    "profiles": {
+        "analysis", "error_profile", "errors", "evaluation", "files", "formats", "poses", "skeletons", "synthesis",
+        "taxonomy",
+    },
     "training": {
         "decoding", "error_profile", "errors", "evaluation", "files", "formats", "geometry", "images", "models", "nn",
         "people", "poses", "refine", "similarity", "skeletons", "synthesis", "taxonomy",
@@ -40,10 +45,16 @@ ARROWS: dict[str, set[str]] = {
         "drawing", "error_profile", "errors", "formats", "geometry", "images", "people", "skeletons", "synthesis",
         "taxonomy",
     },
+    "gallery": {"drawing", "errors", "geometry", "images", "poses"},
+    "network_pictures": {"decoding", "drawing", "errors", "geometry", "images", "models", "nn", "poses", "refine"},
+    "report": {
+        "analysis", "drawing", "evaluation", "examples", "formats", "images", "poses", "skeletons", "taxonomy",
+    },
     "demo": {"drawing", "errors", "formats", "images", "poses", "refine", "skeletons"},
     "cli": {
-        "demo", "drawing", "errors", "evaluation", "examples", "files", "formats", "images", "nn", "poses", "refine",
-        "skeletons", "training",
+        "analysis", "demo", "drawing", "errors", "evaluation", "examples", "files", "formats", "gallery", "images",
+        "models", "network_pictures", "nn", "people", "poses", "profiles", "refine", "report", "skeletons",
+        "training",
     },
 }  # fmt: skip
 
@@ -58,7 +69,11 @@ TRAINING_LIBRARIES = {
     "tomllib",
     "torch",
 }
-LIGHT_LIBRARIES = {"PIL", "array_api_compat", "cv2", "cyclopts", "hotcoco", "numpy", "onnxruntime", "rich"}
+LIGHT_LIBRARIES = {
+    "PIL", "array_api_compat", "cv2", "cyclopts", "hotcoco", "jinja2", "markupsafe", "matplotlib", "numpy",
+    "onnxruntime", "rich",
+}  # fmt: skip
+OPTIONAL_LIBRARIES = {"pandas"}  # used where somebody has them
 BANNED_NAMES = {"base", "common", "core", "helper", "helpers", "misc", "util", "utils"}
 
 
@@ -124,7 +139,9 @@ def test_training_libraries_stay_in_their_rooms(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_a_plain_install_has_what_is_imported(path: Path) -> None:
-    known = LIGHT_LIBRARIES | TRAINING_LIBRARIES | {"posefix"} | set(sys.stdlib_module_names)
+    known = (
+        LIGHT_LIBRARIES | TRAINING_LIBRARIES | OPTIONAL_LIBRARIES | {"posefix"} | set(sys.stdlib_module_names)
+    )
     assert {name.split(".")[0] for name in imports(path)} <= known
 
 

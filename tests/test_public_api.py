@@ -18,6 +18,8 @@ SNAPSHOT = [
     "Refiner",
     "Skeleton",
     "__version__",
+    "analyze",
+    "compare",
     "compare_coco",
     "count_repairs",
     "evaluate_coco",

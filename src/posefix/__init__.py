@@ -15,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from posefix.analysis import analyze, compare
     from posefix.errors import InputError
     from posefix.evaluation.bootstrap import compare_coco
     from posefix.evaluation.coco import CocoMetrics, evaluate_coco
@@ -37,6 +38,8 @@ __all__ = [
     "Refiner",
     "Skeleton",
     "__version__",
+    "analyze",
+    "compare",
     "compare_coco",
     "count_repairs",
     "evaluate_coco",
@@ -58,6 +61,8 @@ _HOMES = {
     "Refinement": "posefix.refine.results",
     "Refiner": "posefix.refine.refiner",
     "Skeleton": "posefix.skeletons",
+    "analyze": "posefix.analysis",
+    "compare": "posefix.analysis",
     "compare_coco": "posefix.evaluation.bootstrap",
     "count_repairs": "posefix.evaluation.repairs",
     "evaluate_coco": "posefix.evaluation.coco",

@@ -129,6 +129,25 @@ def gather_references(people: LabelledPeople, skeleton: Skeleton) -> References:
     )
 
 
+def nearest_reference(places: Array, references: References) -> tuple[Array, Array]:
+    """Which reference candidate places (..., C, 2) are most similar to, and how remote it is.
+
+    Args:
+        places: (..., C, 2) in the references' frame.
+        references: with shapes (..., R, ·).
+
+    Returns:
+        (..., C) number of the reference, the first of equal ones, and (..., C) squared ratio of distance and falloff,
+        ``KS = exp(-ratio)``; infinite where no reference exists.
+    """
+    xp = array_api_compat.array_namespace(places)
+    offset = places[..., :, None, :] - references.places[..., None, :, :]
+    # KS falls with (distance / falloff)^2, so that ratio is compared: no exponential is needed.
+    remoteness = (offset[..., 0] ** 2 + offset[..., 1] ** 2) / references.falloff[..., None, :] ** 2
+    remoteness = xp.where(references.exists[..., None, :], remoteness, xp.inf)
+    return xp.argmin(remoteness, axis=-1), xp.min(remoteness, axis=-1)
+
+
 def classify_places(places: Array, references: References) -> Array:
     """Status of candidate places (..., C, 2) against references with shapes (..., R, ·).
 
@@ -136,12 +155,7 @@ def classify_places(places: Array, references: References) -> Array:
         (..., C) integer array of `Status`; the caller masks keypoints that have no label.
     """
     xp = array_api_compat.array_namespace(places)
-    offset = places[..., :, None, :] - references.places[..., None, :, :]
-    # KS falls with (distance / falloff)^2, so that ratio is compared: no exponential is needed.
-    remoteness = (offset[..., 0] ** 2 + offset[..., 1] ** 2) / references.falloff[..., None, :] ** 2
-    remoteness = xp.where(references.exists[..., None, :], remoteness, xp.inf)
-    nearest = xp.argmin(remoteness, axis=-1)
-    ratio = xp.min(remoteness, axis=-1)
+    nearest, ratio = nearest_reference(places, references)
     kind = xp.where(nearest == 1, int(Status.INVERSION), int(Status.SWAP))
     own = xp.where(ratio <= -np.log(GOOD_SIMILARITY), int(Status.GOOD), int(Status.JITTER))
     kind = xp.where(nearest == 0, own, kind)

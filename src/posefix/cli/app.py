@@ -8,10 +8,18 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from posefix import __version__
+from posefix.cli.analyze import analyze
+from posefix.cli.compare import compare
 from posefix.cli.demo import demo
+from posefix.cli.estimate import estimate
 from posefix.cli.evaluate import evaluate
+from posefix.cli.experiment import experiment
+from posefix.cli.pictures import draw, look
+from posefix.cli.posetrack import merge_annotations, read_results, write_results
+from posefix.cli.profile import profile
 from posefix.cli.refine import refine
 from posefix.cli.skeleton import skeleton
+from posefix.cli.table import table
 from posefix.cli.training import calibrate, export, synthesize, train
 from posefix.errors import InputError
 
@@ -25,8 +33,29 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
-for command in (demo, refine, evaluate, skeleton, synthesize, train, calibrate, export):
+for command in (
+    demo,
+    refine,
+    evaluate,
+    table,
+    draw,
+    look,
+    analyze,
+    compare,
+    profile,
+    estimate,
+    skeleton,
+    synthesize,
+    train,
+    calibrate,
+    export,
+    experiment,
+):
     app.command(command)
+posetrack = App(name="posetrack", help="Convert PoseTrack 2018's files to COCO's and back.")
+for conversion in (merge_annotations, read_results, write_results):
+    posetrack.command(conversion)
+app.command(posetrack)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

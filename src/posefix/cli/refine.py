@@ -157,7 +157,8 @@ def _load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
     model = load_model(options.model)
     if not model.takes_pose:
         raise InputError(
-            f"--model: {model.name!r} is a pose network: it takes no poses and would ignore yours; use `posefix estimate`"
+            f"--model: {model.name!r} is a pose network: it takes no poses and would ignore yours; use "
+            "`posefix estimate`"
         )
     refiner = Refiner.from_pretrained(
         options.model,

@@ -1,0 +1,73 @@
+"""Small tables, for terminals and for notebooks."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells under a header; the first column names the rows.
+
+    Attributes:
+        title: one line above.
+        header: names of the columns.
+        rows: as many cells each.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def text(self) -> str:
+        """Lines with aligned columns: the first to the left, numbers to the right."""
+        lines = [self.header, *self.rows]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.header))]
+        return "\n".join([self.title, *("  " + _aligned(line, widths) for line in lines)])
+
+    def html(self) -> str:
+        """A table of HTML without style of its own."""
+        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in self.header)
+        body = "".join(f"<tr>{_html_cells(row)}</tr>" for row in self.rows)
+        caption = f"<caption>{html.escape(self.title)}</caption>"
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def as_html(lines: Sequence[str], tables: Sequence[Table]) -> str:
+    """Lines of text above tables."""
+    text = "<br>".join(html.escape(line) for line in lines)
+    return f"<div><p>{text}</p>{''.join(table.html() for table in tables)}</div>"
+
+
+def as_text(lines: Sequence[str], tables: Sequence[Table]) -> str:
+    """Lines of text above tables, with empty lines between these."""
+    return "\n\n".join(["\n".join(lines), *(table.text() for table in tables)])
+
+
+def share(part: float, whole: float) -> str:
+    """A share in percent; a hyphen where there is nothing to share."""
+    return f"{100 * part / whole:.1f}" if whole else "-"
+
+
+def signed(value: float) -> str:
+    """A difference of shares in percent, with its sign: 0.042 is +4.2."""
+    return f"{100 * value:+.1f}"
+
+
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """A count with its noun: 1 pose, 2 poses."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [
+        line[0].ljust(widths[0]),
+        *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)),
+    ]
+    return "  ".join(cells).rstrip()
+
+
+def _html_cells(row: Sequence[str]) -> str:
+    return f"<th>{html.escape(row[0])}</th>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])

@@ -1,0 +1,56 @@
+"""`posefix analyze`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from posefix.cli.report_options import ReportOptions
+
+
+def analyze(
+    results: Path,
+    /,
+    *,
+    annotations: Path,
+    layout: str | None = None,
+    strict: Annotated[bool, Parameter(negative=())] = False,
+    report: ReportOptions | None = None,
+) -> None:
+    """Tell which errors a results file makes, where, and what each kind costs in AP.
+
+    Args:
+        results: Poses: a COCO results file.
+        annotations: Ground truth: a COCO keypoint annotation file.
+        layout: Skeleton of the results: a name of `posefix skeleton`, or a skeleton file.
+        strict: Stop where a photo is in one of the two files only, instead of counting such photos.
+        report: Files besides the text on the terminal.
+    """
+    import json
+
+    from posefix.analysis import analyze as find_errors
+    from posefix.cli.progress import ProgressBar
+    from posefix.files import write_text_atomic
+    from posefix.formats.coco import read_annotations, read_results
+    from posefix.skeletons import load_skeleton
+
+    options = report or ReportOptions()
+    options.check()
+    poses = read_results(results, load_skeleton(layout) if layout else None).poses
+    truth = read_annotations(annotations)
+    photos = options.find_photos([poses], truth)
+    with ProgressBar("repairing") as progress:
+        analysis = find_errors(poses, truth, strict=strict, progress=progress)
+    print(f"{results} on {annotations}")
+    print(analysis.table())
+    if options.json_file is not None:
+        write_text_atomic(options.json_file, json.dumps(analysis.as_dict()) + "\n")
+    if options.html is not None:
+        from posefix.report import analysis_page
+
+        with ProgressBar("pictures") as progress:
+            page = analysis_page(analysis, truth, results_name=results.name, photos=photos, progress=progress)
+        write_text_atomic(options.html, page)
+        print(f"report: {options.html}")

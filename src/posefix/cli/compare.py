@@ -1,0 +1,95 @@
+"""`posefix compare`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from posefix.cli.report_options import ReportOptions
+
+if TYPE_CHECKING:
+    from posefix.analysis import Comparison
+    from posefix.formats.coco import Annotations
+    from posefix.images import ImageId
+    from posefix.poses import Poses
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class PeopleOptions:
+    """Which people are compared."""
+
+    match: Literal["rows", "people"] | None = None
+    """Row by row, for a refinement, or the people whom both files find; by default rows, where both hold the same."""
+    strict: Annotated[bool, Parameter(negative=())] = False
+    """Stop where a photo is in the results or in the annotations only, instead of counting such photos."""
+
+
+def compare(
+    before: Path,
+    after: Path,
+    /,
+    *,
+    annotations: Path,
+    layout: str | None = None,
+    after_layout: str | None = None,
+    people: PeopleOptions | None = None,
+    report: ReportOptions | None = None,
+) -> None:
+    """Tell what became of the same people: errors repaired and made, OKS and AP before and after.
+
+    Args:
+        before: Poses to start from: a COCO results file.
+        after: Their refinement, or the results of another estimator on the same photos.
+        annotations: Ground truth: a COCO keypoint annotation file.
+        layout: Skeleton of the results: a name of `posefix skeleton`, or a skeleton file.
+        after_layout: Skeleton of the results after; that of those before when left out.
+        people: Which people are compared.
+        report: Files besides the text on the terminal.
+    """
+    import json
+
+    from posefix.analysis import compare as compare_results
+    from posefix.files import write_text_atomic
+    from posefix.formats.coco import read_annotations, read_results
+    from posefix.skeletons import load_skeleton
+
+    options, files = people or PeopleOptions(), report or ReportOptions()
+    files.check()
+    skeleton = load_skeleton(layout) if layout else None
+    other_skeleton = load_skeleton(after_layout) if after_layout else skeleton
+    first, second = read_results(before, skeleton).poses, read_results(after, other_skeleton).poses
+    truth = read_annotations(annotations)
+    photos = files.find_photos([first, second], truth)
+    comparison = compare_results(first, second, truth, match=options.match, strict=options.strict)
+    print(f"before: {before}\nafter: {after}\nannotations: {annotations}")
+    print(comparison.table())
+    if files.json_file is not None:
+        write_text_atomic(files.json_file, json.dumps(comparison.as_dict()) + "\n")
+    if files.html is not None:
+        page = _page(comparison, (first, second), truth, (before.name, after.name), photos)
+        write_text_atomic(files.html, page)
+        print(f"report: {files.html}")
+
+
+def _page(
+    comparison: Comparison,
+    results: tuple[Poses, Poses],
+    annotations: Annotations,
+    names: tuple[str, str],
+    photos: dict[ImageId, Path] | None,
+) -> str:
+    """The page, with what errors cost before and after."""
+    from posefix.analysis import analyze
+    from posefix.cli.progress import ProgressBar
+    from posefix.report import comparison_page
+
+    with ProgressBar("repairing") as progress:
+        before, after = (analyze(poses, annotations, progress=progress) for poses in results)
+    with ProgressBar("pictures") as progress:
+        return comparison_page(
+            comparison, annotations, (before, after), names=names, photos=photos, progress=progress
+        )

@@ -1,0 +1,60 @@
+"""What `posefix analyze` and `posefix compare` write besides their text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from posefix.errors import InputError
+
+if TYPE_CHECKING:
+    from posefix.formats.coco import Annotations
+    from posefix.images import ImageId
+    from posefix.poses import Poses
+
+
+@Parameter(name="*", group="Files to write")
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """Files besides the text on the terminal."""
+
+    json_file: Annotated[Path | None, Parameter(name="--json")] = None
+    """Also writes all numbers, with the statuses of every person, to this file."""
+    html: Path | None = None
+    """Also writes a page for a browser, complete in this one file: figures, a table of people to sort and filter."""
+    images: Path | None = None
+    """Folder of the photos, for a gallery of people in the page."""
+
+    def check(self) -> None:
+        """Find out before the work whether the files can be written.
+
+        Raises:
+            InputError: They cannot, or photos are given without a page to show them in.
+        """
+        from posefix.files import ensure_writable
+
+        if self.images is not None and self.html is None:
+            raise InputError(
+                f"--images: photos ({self.images}) are only for the page, give it a name with --html"
+            )
+        for path in (self.json_file, self.html):
+            if path is not None:
+                ensure_writable(path)
+
+    def find_photos(self, results: Sequence[Poses], annotations: Annotations) -> dict[ImageId, Path] | None:
+        """The photos that both results and annotations know; None where no folder is given.
+
+        Raises:
+            InputError: The folder lacks one of them.
+        """
+        from posefix.images import find_images
+
+        if self.images is None:
+            return None
+        names = {image_id: info.file_name for image_id, info in annotations.images.items()}
+        wanted = [image_id for poses in results for image_id in poses.image_ids if image_id in names]
+        return find_images(wanted, self.images, names)

@@ -1,0 +1,99 @@
+"""`--html` and `--images` of `posefix analyze` and `posefix compare`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.report.conftest import Scene
+
+from posefix.cli.app import main
+from posefix.formats.coco import result_rows, write_results
+
+
+@pytest.fixture
+def files(tmp_path: Path, scene: Scene) -> tuple[Path, Path, Path, Path]:
+    """Annotations, results before and after, and a layout."""
+    people, skeleton = scene.annotations.people, scene.annotations.skeleton
+    content = {
+        "images": [{"id": number, "file_name": path.name} for number, path in scene.photos.items()],
+        "annotations": [
+            {
+                "id": people.ids[row],
+                "image_id": people.image_ids[row],
+                "category_id": 1,
+                "keypoints": [value for x, y in people.keypoints[row].tolist() for value in (x, y, 2)],
+                "bbox": people.bbox_xywh[row].tolist(),
+                "area": people.area[row],
+            }
+            for row in range(len(people))
+        ],
+        "categories": [{"id": 1, "name": "person", "keypoints": ["nose", *skeleton.keypoint_names[1:]]}],
+    }
+    annotations, before, after = (tmp_path / f"{name}.json" for name in ("truth", "before", "after"))
+    annotations.write_text(json.dumps(content), encoding="utf-8")
+    write_results(before, result_rows(scene.before))
+    write_results(after, result_rows(scene.after))
+    return annotations, before, after, scene.photos[1].parent
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def test_analyze_writes_a_page(
+    files: tuple[Path, Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    annotations, before, _, photos = files
+    page = tmp_path / "report.html"
+    options = ("--layout", "coco17", "--annotations", annotations, "--images", photos, "--html", page)
+    assert run("analyze", before, *options) == 0
+    assert capsys.readouterr().out.endswith(f"report: {page}\n")
+    text = page.read_text(encoding="utf-8")
+    assert "Errors of before.json" in text and "data:image/jpeg;base64," in text and '"jpeg":"/9j/' in text
+
+
+def test_compare_writes_a_page(files: tuple[Path, Path, Path, Path], tmp_path: Path) -> None:
+    annotations, before, after, photos = files
+    page = tmp_path / "report.html"
+    options = ("--layout", "coco17", "--annotations", annotations, "--images", photos, "--html", page)
+    assert run("compare", before, after, *options) == 0
+    text = page.read_text(encoding="utf-8")
+    assert "before.json → after.json" in text and "most improved" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--images", "photos"), "give it a name with --html"),
+        (("--html", "nowhere/report.html"), "there is no folder"),
+        (("--html", "report.html", "--images", "nowhere"), "not a folder"),
+        (("--html", "report.html", "--images", "."), "no photo for"),
+    ],
+)
+def test_faults_are_told_before_the_work(
+    options: tuple[str, ...],
+    words: str,
+    files: tuple[Path, Path, Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    annotations, before, _, _ = files
+    monkeypatch.chdir(tmp_path)
+    assert run("analyze", before, "--layout", "coco17", "--annotations", annotations, *options) == 2
+    out, err = capsys.readouterr()
+    assert words in err and out == "" and len(err.splitlines()) == 1
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_a_page_of_a_thousand_real_people_is_a_few_megabytes(shared_data: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    results = shared_data / "predictions" / "lspet_val"
+    arguments = ("--annotations", shared_data / "lspet" / "person_keypoints_val.json", "--layout", "coco17")
+    options = ("--images", shared_data / "lspet" / "images", "--html", page)
+    pair = (results / "movenet.coco17.json", results / "tinypose128.coco17.json")
+    assert run("compare", *pair, "--match", "people", *arguments, *options) == 0
+    assert 500_000 < page.stat().st_size < 5_000_000
