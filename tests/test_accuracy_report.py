@@ -96,7 +96,9 @@ def test_what_was_not_measured_is_a_dash(measured: Numbers) -> None:
     del parts["movenet.coco17"]["control"], parts["movenet.coco17"]["rule_off"]
     lines = full(measured).splitlines()
     assert lines[4].endswith("| 52.0 | - | 50.1 | 70.0 -> 75.0 |")
-    assert lines[6].endswith("| 39.5 | - | 37.6 | 60.0 -> 62.5 |")  # a mean of some would be compared with means of all
+    assert lines[6].endswith(
+        "| 39.5 | - | 37.6 | 60.0 -> 62.5 |"
+    )  # a mean of some would be compared with means of all
     assert "| inversion | 10 | 4 | - | - |" in lines
 
 

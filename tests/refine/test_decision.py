@@ -169,8 +169,8 @@ def test_the_numbers_are_those_of_the_place_that_was_chosen(believing: Calibrati
     found, given = evidence(), people()
     choice = choose(found, given, believing, 0.0)
     moved = which_moved(found, given, believing, 0.0)
-    confidence = np.where(moved, 0.9, 0.8)
-    similarity = np.where(moved, found.similarity, found.given_similarity)
+    confidence = np.asarray(np.where(moved, 0.9, 0.8))
+    similarity = np.asarray(np.where(moved, found.similarity, found.given_similarity))
     confidence[MISSING], similarity[MISSING] = 0.7, found.similarity[MISSING]
     np.testing.assert_allclose(choice.confidence, confidence)
     np.testing.assert_allclose(choice.expected_similarity, similarity)

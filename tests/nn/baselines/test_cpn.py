@@ -16,7 +16,6 @@ from posefix.decoding import Decoder  # noqa: E402
 from posefix.errors import InputError  # noqa: E402
 from posefix.nn.baselines.cpn import (  # noqa: E402
     HARD_SHARE,
-    LOSS_UNIT,
     Bottleneck,
     GlobalNet,
     Pyramid,
@@ -25,6 +24,7 @@ from posefix.nn.baselines.cpn import (  # noqa: E402
 )
 from posefix.nn.export import TOLERANCE, example_inputs, largest_difference, to_onnx  # noqa: E402
 from posefix.nn.heatmaps import render_gaussians  # noqa: E402
+from posefix.nn.losses import GAUSSIAN_LOSS_UNIT  # noqa: E402
 from posefix.nn.model import ModelConfig  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
 
@@ -161,7 +161,7 @@ def test_losses_are_of_the_code_s_size_and_know_labels(kind: type[GlobalNet]) ->
     # The squares of a Gaussian of sigma s sum up to pi s^2 cells; the grid has 12 x 16.
     squares = [torch.pi * (1.5 * size) ** 2 / (12 * 16) for size in (0.7, 0.85, 1.0)]
     expected = 0.5 * sum(squares) / 3 + (squares[0] if kind is RefineNet else 0)
-    assert losses["total"].item() == pytest.approx(LOSS_UNIT * expected, rel=0.01)
+    assert losses["total"].item() == pytest.approx(GAUSSIAN_LOSS_UNIT * expected, rel=0.01)
 
 
 @BOTH
