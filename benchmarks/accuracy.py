@@ -1,7 +1,7 @@
 """What refinement is worth, for every estimator whose results the data set holds.
 
     python -m benchmarks.accuracy [--data DIR] [--model NAME] [--control FOLDER]
-        [--sets NAME ...] [--estimators NAME ...] [--limit IMAGES] [--only PART ...]
+        [--sets NAME ...] [--estimators NAME ...] [--limit IMAGES] [--only PART ...] [--add]
 
 For each file of poses: AP before and after, with the input's scores (and the bootstrap interval of the difference), the
 model's and their product; a second pass; a fifth of the input keypoints missing; inputs with errors three tenths as
@@ -12,7 +12,7 @@ annotated boxes are never used.
 
 Prints the table, losses beside wins, and keeps benchmarks/results/accuracy.json, from which
 `python -m benchmarks.accuracy_report` writes the documents. A run of some sets, estimators, images or parts only is
-not kept.
+not kept; with --add some parts of all sets join the kept result, if the model still gives the AP that stands there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from benchmarks.accuracy_report import short
-from benchmarks.environment import DATA, describe, keep
+from benchmarks.environment import DATA, RESULTS, describe, keep
 
 from posefix import Poses, Refinement, Refiner, compare_coco, evaluate_coco, load_skeleton, match_keypoints
 from posefix.evaluation import collapsed_pairs, count_repairs, match_people, measure_confidence
@@ -253,6 +253,33 @@ def summarize(comparisons: list[Numbers]) -> Numbers:
     }
 
 
+def add(measured: Numbers, environment: Numbers) -> None:
+    """Put the parts that were measured into the kept result of the same model.
+
+    Raises:
+        SystemExit: The AP after refinement is not the kept one.
+    """
+    kept = json.loads((RESULTS / "accuracy.json").read_text(encoding="utf-8"))
+    for name, part in measured["sets"].items():
+        for estimator, numbers in part["estimators"].items():
+            there = kept["sets"][name]["estimators"][estimator]
+            if numbers["comparison"]["after"] != there["comparison"]["after"]:
+                raise SystemExit(
+                    f"{name} {estimator}: the kept result is of another model; measure everything"
+                )
+            there |= {key: numbers[key] for key in PARTS if key in numbers}
+    added = sorted({key for part in measured["sets"].values() for key in PARTS if key in first_of(part)})
+    kept["control"] = measured["control"] or kept["control"]
+    kept.setdefault("added", []).append({"parts": added, "environment": environment})
+    print(f"\nadded to {keep('accuracy', kept.pop('environment'), kept)}")
+
+
+def first_of(part: Numbers) -> Numbers:
+    """The numbers of a set's first estimator."""
+    numbers: Numbers = next(iter(part["estimators"].values()))
+    return numbers
+
+
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA)
@@ -264,6 +291,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", choices=PARTS, help="besides AP before and after; all by default"
     )
+    parser.add_argument("--add", action="store_true", help="with --only: join the kept result")
     return parser.parse_args()
 
 
@@ -283,9 +311,11 @@ def main() -> None:
         "sets": {name: measure_set(options, name, refiner, other) for name in options.sets},
     }
     print(f"\n{short(measured)}")
-    whole = set(options.sets) == set(SETS) and not (options.estimators or options.limit or options.only)
-    if whole:
-        environment = describe(["hotcoco", "onnxruntime", "opencv-python-headless"])
+    every_file = set(options.sets) == set(SETS) and not (options.estimators or options.limit)
+    environment = describe(["hotcoco", "onnxruntime", "opencv-python-headless"])
+    if every_file and options.only and options.add:
+        add(measured, environment)
+    elif every_file and not options.only:
         print(f"\nkept in {keep('accuracy', environment, measured)}")
 
 

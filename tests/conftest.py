@@ -1,9 +1,23 @@
 """Fixtures of several test files."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from posefix.cli.app import main
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command; returns exit code, standard output and standard error."""
+
+    def run_command(*arguments: object) -> tuple[int, str, str]:
+        code = main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return run_command
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from benchmarks import accuracy
+from benchmarks import accuracy, environment
 from benchmarks.accuracy import (
     PARTS,
     Trial,
@@ -199,6 +199,42 @@ def test_a_partial_run_is_not_kept(
 ) -> None:
     run(data, monkeypatch, *arguments)
     assert kept == []
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where results are kept, with one without a control."""
+    folder = tmp_path / "results"
+    for module in (accuracy, environment):
+        monkeypatch.setattr(module, "RESULTS", folder)
+    monkeypatch.setattr(accuracy, "describe", lambda _: {"cores": 2})
+    return folder
+
+
+def test_a_part_joins_the_kept_result(data: Path, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Refiner, "from_pretrained", lambda *_, **__: shifter(20.0))
+    run(data, monkeypatch)
+    before = json.loads((results / "accuracy.json").read_text())
+    run(data, monkeypatch, "--control", "blind", "--only", "control", "--add")
+    after = json.loads((results / "accuracy.json").read_text())
+    assert after["control"] == "blind"
+    assert after["added"] == [{"parts": ["control"], "environment": {"cores": 2}}]
+    for name, part in after["sets"].items():
+        numbers = part["estimators"]["left.coco17"]
+        assert numbers.pop("control")["AP"] == pytest.approx(1)
+        assert numbers == before["sets"][name]["estimators"]["left.coco17"]
+
+
+def test_a_part_of_another_model_does_not_join(
+    data: Path, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Refiner, "from_pretrained", lambda *_, **__: shifter(20.0))
+    run(data, monkeypatch)
+    kept = (results / "accuracy.json").read_bytes()
+    monkeypatch.setattr(Refiner, "from_pretrained", lambda *_, **__: shifter(15.0))
+    with pytest.raises(SystemExit, match="of another model; measure everything"):
+        run(data, monkeypatch, "--only", "repairs", "--add")
+    assert (results / "accuracy.json").read_bytes() == kept
 
 
 def test_an_estimator_without_results_is_named(

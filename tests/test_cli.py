@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import posefix
-from posefix.cli.app import main
 from posefix.decoding import Evidence
 from posefix.refine.backends import Backend, identity_backend
 from posefix.refine.decision import FEATURES, Calibration, Regression
@@ -44,17 +43,6 @@ COMMANDS = {
 }  # fmt: skip
 SIZE = 120
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command; returns exit code, standard output and standard error."""
-
-    def run_command(*arguments: object) -> tuple[int, str, str]:
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run_command
 
 
 @pytest.fixture

@@ -8,23 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posefix.cli.app import main
 from posefix.skeletons import load_skeleton
 
 Run = Callable[..., tuple[int, str, str]]
 CATEGORY = {"id": 1, "name": "person", "keypoints": list(load_skeleton("posetrack18").keypoint_names)}
 IMAGES = [{"id": number, "file_name": f"images/val/000001/{number:06}.jpg"} for number in (1, 2)]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command; returns exit code, standard output and standard error."""
-
-    def run_command(*arguments: object) -> tuple[int, str, str]:
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run_command
 
 
 def people(shift: float) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from posefix.cli.app import main
 from posefix.drawing import BAR_HEIGHT
 from posefix.errors import InputError
 from posefix.images import decode_image
@@ -82,17 +81,6 @@ def test_the_stages_stand_in_feed_forward_order(glimpse: Glimpse) -> None:
 def test_a_person_without_keypoints_is_refused(folder: Path) -> None:
     with pytest.raises(InputError, match="row 0: expected two keypoints that the model knows"):
         look_inside(load_model("small"), poses(valid=False), 0, folder / "1.png")
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command; returns exit code, standard output and standard error."""
-
-    def run_command(*arguments: object) -> tuple[int, str, str]:
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run_command
 
 
 @pytest.fixture

@@ -10,22 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posefix.cli.app import main
 from posefix.formats.coco import Annotations, result_rows, write_results
 from posefix.poses import Poses
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command; returns exit code, standard output and standard error."""
-
-    def run_command(*arguments: object) -> tuple[int, str, str]:
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run_command
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_the_recipe_of_the_page_turns_every_option_on(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text)
     config = load_recipe(path)
-    assert len(OPTIONS) == 5
+    assert len(OPTIONS) == 8
     for table, option, _ in OPTIONS:
         assert getattr(getattr(config, table), option), option
 
