@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import posefix
+from posefix.cli.app import EXIT_PIPE_CLOSED
 from posefix.decoding import Evidence
 from posefix.refine.backends import Backend, identity_backend
 from posefix.refine.decision import FEATURES, Calibration, Regression
@@ -396,3 +397,16 @@ def test_train_takes_settings_as_key_and_value(run: Run) -> None:
     code, _, err = run("train", "small", "--set", "optimiser.epoch=3")
     assert code == 2
     assert "'epochs'" in err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "posefix", "skeleton", "coco17"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (EXIT_PIPE_CLOSED, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -25,6 +26,8 @@ from posefix.errors import InputError
 
 EXIT_INPUT_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_PIPE_CLOSED = 141
+"""What a shell reports of a program that was stopped by SIGPIPE."""
 
 app = App(
     name="posefix",
@@ -66,14 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0, 2 for a fault in the input, 3 where photos could not be read and `--on-error keep` was given,
-        130 when interrupted.
+        130 when interrupted, 141 when the reader of the output has gone.
     """
     tokens = sys.argv[1:] if arguments is None else list(arguments)
     try:
         code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except (CycloptsError, InputError) as error:
         print(f"posefix: {_one_line(error)}", file=sys.stderr)
         return EXIT_INPUT_ERROR
+    except BrokenPipeError:
+        # The reader of a pipe, such as `head`, has seen enough; at exit Python would flush, and fail, again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_PIPE_CLOSED
     except KeyboardInterrupt:
         print("posefix: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
