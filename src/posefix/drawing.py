@@ -128,7 +128,7 @@ def draw_poses(
         size: Of the people, pixels, for the width of lines; by default each has the width of the pose's own size.
     """
     canvas = np.ascontiguousarray(image).copy()
-    sides = _sides(skeleton)
+    sides = keypoint_sides(skeleton)
     colours: Sequence[Colour | None] = limb_colours or [None] * len(keypoints)
     units = _units(keypoints, valid) if size is None else [_unit(size)] * len(keypoints)
     for pose, there, unit, own in zip(keypoints, valid, units, colours, strict=True):
@@ -287,7 +287,7 @@ def write_picture(path: str | Path, picture: Image) -> None:
     write_bytes_atomic(path, encoded.tobytes())
 
 
-def _sides(skeleton: Skeleton) -> list[Side]:
+def keypoint_sides(skeleton: Skeleton) -> list[Side]:
     """The side of each keypoint: told by the name of the left one of each flip pair."""
     sides = dict.fromkeys(skeleton.keypoint_names, Side.MIDDLE)
     for first, second in skeleton.flip_pairs:

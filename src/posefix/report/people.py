@@ -11,14 +11,13 @@ import numpy.typing as npt
 from posefix.analysis.breakdowns import SIZE_BANDS
 from posefix.analysis.comparison import Comparison
 from posefix.analysis.statuses import FoundPeople
-from posefix.drawing import RIM, Side
+from posefix.drawing import RIM, Side, keypoint_sides
 from posefix.evaluation.repairs import RIGHT, WRONG
 from posefix.examples import MARKS
 from posefix.formats.coco import Annotations
 from posefix.poses import FloatArray
 from posefix.report.cases import Case, Gallery
 from posefix.report.colours import css, ink_on
-from posefix.skeletons import Skeleton
 from posefix.taxonomy import ERRORS, Status
 
 LETTERS = {Status.UNLABELLED: "-", Status.GOOD: "G", **{error: MARKS[error].letter for error in ERRORS}}
@@ -120,7 +119,7 @@ def people_data(
         ],
         "keypoints": list(found.keypoint_names),
         "limbs": skeleton.limb_index.tolist(),
-        "sides": keypoint_sides(skeleton),
+        "sides": [side.name.lower() for side in keypoint_sides(skeleton)],
         "states": [name for name, _ in states],
         "statuses": [_letters(person) for person in people],
         "oks": [np.round(100 * person.oks, 1).tolist() for person in people],
@@ -130,15 +129,6 @@ def people_data(
         "kinds": {} if gallery is None else gallery.kinds,
         "cases": [_case_data(case, people) for case in cases],
     }
-
-
-def keypoint_sides(skeleton: Skeleton) -> list[str]:
-    """left, right or middle for each keypoint; left is told by the names of a flip pair."""
-    sides = dict.fromkeys(skeleton.keypoint_names, "middle")
-    for first, second in skeleton.flip_pairs:
-        swapped = "right" in first.lower()
-        sides[first], sides[second] = ("right", "left") if swapped else ("left", "right")
-    return [sides[name] for name in skeleton.keypoint_names]
 
 
 def _photos(found: FoundPeople, annotations: Annotations) -> Column:
