@@ -44,8 +44,8 @@ def resolve_scores(scores: Scores | None, has_confidence: bool) -> Scores:
     """Whose scores a model gives its poses.
 
     Args:
-        scores: As asked for. None is the product where there is one: of the three it has the highest mean AP over
-            both dev sets (see the model card).
+        scores: As asked for. None is the product where there is one: best on everyday photos and near the best on
+            sport (see the model card).
         has_confidence: Whether the model has a calibration.
 
     Raises:
