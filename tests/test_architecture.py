@@ -48,7 +48,7 @@ ARROWS: dict[str, set[str]] = {
     "gallery": {"drawing", "errors", "geometry", "images", "poses"},
     "network_pictures": {"decoding", "drawing", "errors", "geometry", "images", "models", "nn", "poses", "refine"},
     "report": {
-        "analysis", "drawing", "evaluation", "examples", "formats", "images", "poses", "skeletons", "taxonomy",
+        "analysis", "drawing", "evaluation", "examples", "formats", "images", "poses", "taxonomy",
     },
     "demo": {"drawing", "errors", "formats", "images", "poses", "refine", "skeletons"},
     "cli": {
