@@ -15,7 +15,7 @@ from posefix.models import DESCRIPTION_FILE, Model
 from posefix.poses import Poses
 from posefix.refine.backends import Backend
 from posefix.refine.boxes import check_boxes
-from posefix.refine.pipeline import CropStream, PhotoTask, batches
+from posefix.refine.pipeline import CropStream, batches, photo_tasks
 
 Progress = Callable[[int, int], None]
 """Called with the number of people done and of people in all, after each batch."""
@@ -67,7 +67,12 @@ def estimate_poses(
     matrices = geometry.crop_matrices(grown, model.input_size_wh)
     keypoints, scores = np.zeros((count, width, 2)), np.zeros((count, width))
     valid = np.zeros((count, width), dtype=bool)
-    stream = CropStream(_tasks(image_ids, photos), matrices, model.input_size_wh, people_ahead=2 * batch_size)
+    stream = CropStream(
+        photo_tasks(image_ids, np.arange(count), photos),
+        matrices,
+        model.input_size_wh,
+        people_ahead=2 * batch_size,
+    )
     for rows, images in batches(stream, batch_size):
         nothing = np.zeros((len(rows), width, 2), dtype=np.float32)
         found = backend(images, nothing, nothing[..., 0])
@@ -77,11 +82,3 @@ def estimate_poses(
         if progress is not None:
             progress(int(valid[:, 0].sum()), count)
     return Poses(keypoints, scores, valid, tuple(image_ids), scores.mean(axis=1), model.skeleton)
-
-
-def _tasks(image_ids: Sequence[ImageId], photos: Mapping[ImageId, Path]) -> list[PhotoTask]:
-    """One task per photo, in the order in which the photos first appear."""
-    by_photo: dict[ImageId, list[int]] = {}
-    for row, image_id in enumerate(image_ids):
-        by_photo.setdefault(image_id, []).append(row)
-    return [PhotoTask(photos[image_id], np.array(rows)) for image_id, rows in by_photo.items()]

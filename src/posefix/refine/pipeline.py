@@ -6,8 +6,8 @@ Only crops are kept, of no more than a stated number of people, so memory does n
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from posefix.errors import InputError
 from posefix.geometry import shows_photo, warp
-from posefix.images import Exif, decode_image
+from posefix.images import Exif, ImageId, decode_image
 
 Image = npt.NDArray[np.uint8]
 Crop = tuple[int, Image]
@@ -50,6 +50,29 @@ class PhotoTask:
 
     path: Path
     rows: npt.NDArray[np.int64]
+
+
+def photo_tasks(
+    image_ids: Sequence[ImageId], rows: npt.NDArray[np.int64], paths: Mapping[ImageId, Path]
+) -> list[PhotoTask]:
+    """One task per photo, in the order in which the photos first appear.
+
+    Args:
+        image_ids: (N) photo of each person.
+        rows: Of the people who are cut out.
+        paths: File of each image id.
+
+    Raises:
+        InputError: A photo has no file.
+    """
+    by_photo: dict[ImageId, list[int]] = defaultdict(list)
+    for row in rows.tolist():
+        by_photo[image_ids[row]].append(row)
+    if lost := [image_id for image_id in by_photo if image_id not in paths]:
+        raise InputError(
+            f"images: no photo for image id {lost[0]!r} ({len(lost)} of {len(by_photo)} ids); add them"
+        )
+    return [PhotoTask(paths[image_id], np.array(members)) for image_id, members in by_photo.items()]
 
 
 @dataclass

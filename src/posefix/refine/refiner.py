@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from posefix.poses import Poses
 from posefix.refine.backends import Backend, open_backend
 from posefix.refine.boxes import check_boxes
 from posefix.refine.decision import Calibration, Choice, agreement, choose, hold_back, read_calibration
-from posefix.refine.pipeline import Crop, CropStream, FailedPhoto, PhotoTask, batches, cut_crops
+from posefix.refine.pipeline import Crop, CropStream, FailedPhoto, batches, cut_crops, photo_tasks
 from posefix.refine.results import RefinedPoses, Refinement, RefinementReport
 from posefix.refine.scores import Scores, rescore, resolve_scores
 from posefix.refine.vocabulary import (
@@ -240,7 +239,7 @@ class Refiner:
         on_error: OnError = "stop",
     ) -> CropStream:
         return CropStream(
-            tasks=_photo_tasks(poses.image_ids, people.rows, paths),
+            tasks=photo_tasks(poses.image_ids, people.rows, paths),
             matrices=people.matrices,
             size_wh=self.input_size_wh,
             people_ahead=2 * self.batch_size,
@@ -331,20 +330,6 @@ def _check_evidence(found: Evidence, shape: tuple[int, ...]) -> None:
             f"backend: expected finite keypoints of shape {shape}, got {places.shape} with "
             f"{(~np.isfinite(places)).sum()} not finite; the model is damaged or of another skeleton"
         )
-
-
-def _photo_tasks(
-    image_ids: Sequence[ImageId], rows: npt.NDArray[np.int64], paths: Mapping[ImageId, Path]
-) -> list[PhotoTask]:
-    """One task per photo, in the order in which the photos first appear."""
-    by_photo: dict[ImageId, list[int]] = defaultdict(list)
-    for row in rows.tolist():
-        by_photo[image_ids[row]].append(row)
-    if lost := [image_id for image_id in by_photo if image_id not in paths]:
-        raise InputError(
-            f"images: no photo for image id {lost[0]!r} ({len(lost)} of {len(by_photo)} ids); add them"
-        )
-    return [PhotoTask(paths[image_id], np.array(members)) for image_id, members in by_photo.items()]
 
 
 def _report(
