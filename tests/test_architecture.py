@@ -22,6 +22,8 @@ ARROWS: dict[str, set[str]] = {
     "error_profile": {"errors", "files", "similarity", "skeletons", "taxonomy"},
     "synthesis": {"error_profile", "errors", "similarity", "skeletons", "taxonomy"},
     "images": {"errors"},
+    "json_text": {"errors", "files"},
+    "pose_file": {"errors", "json_text", "poses", "skeletons"},
     "formats": {"errors", "files", "geometry", "poses", "skeletons"},
     "people": {"errors", "formats", "images", "poses", "similarity", "skeletons", "taxonomy"},
     "decoding": {"similarity", "skeletons"},

@@ -17,13 +17,32 @@ def read_json(path: str | Path) -> Any:
     Raises:
         InputError: The file cannot be read or is not JSON; names file, line and column.
     """
+    return parse_json(path, read_text(path))
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a JSON file, newlines unchanged.
+
+    Raises:
+        InputError: The file cannot be read or is not UTF-8.
+    """
     try:
-        # utf-8-sig: editors on Windows put a byte order mark in front, which JSON forbids.
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        return Path(path).read_bytes().decode("utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: expected JSON, got bytes that are not UTF-8 text.") from error
+
+
+def parse_json(path: str | Path, text: str) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        InputError: It is not JSON; names file, line and column.
+    """
+    try:
+        # Editors on Windows put a byte order mark in front, which JSON forbids.
+        return json.loads(text.removeprefix("\ufeff"))
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise InputError(f"{path}: expected JSON, got an error at {place}: {error.msg}.") from error
