@@ -16,7 +16,7 @@ import posefix
 from posefix.cli.app import EXIT_PIPE_CLOSED
 from posefix.decoding import Evidence
 from posefix.refine.backends import Backend, identity_backend
-from posefix.refine.decision import FEATURES, Calibration, Regression
+from posefix.refine.calibration import FEATURES, PERSON_FEATURES, Calibration, Regression
 from posefix.refine.refiner import Refiner
 from posefix.refine.scores import Scores
 
@@ -226,7 +226,8 @@ def test_scores_of_the_model_are_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
-    use_backend(monkeypatch, shift_backend, Calibration(*[even] * 7))
+    never = Regression(np.array([-700.0]), np.zeros(len(PERSON_FEATURES)))
+    use_backend(monkeypatch, shift_backend, Calibration(*[even] * 7, anew=never))
     output = tmp_path / "out.json"
     command = ["refine", results, "--images", photos, "-o", output, "--layout", "coco17"]
     assert run(*command, "--scores", scores)[0] == 0

@@ -35,7 +35,7 @@ class Model:
         input_size_wh: Width and height of the crops it takes, pixels.
         network: Shape of the network, for PyTorch; empty if the description does not say it.
         decoder: How coordinates are read off its heatmaps.
-        calibration: What turns its evidence into probabilities (`posefix.refine.decision`); empty for none.
+        calibration: What turns its evidence into probabilities (`posefix.refine.calibration`); empty for none.
     """
 
     folder: Path

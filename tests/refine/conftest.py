@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from posefix.refine.decision import FEATURES, Calibration, Regression
+from posefix.refine.calibration import FEATURES, PERSON_FEATURES, Calibration, Regression
 from posefix.skeletons import load_skeleton
 
 NUM_KEYPOINTS = len(load_skeleton("posefix19"))
@@ -18,7 +18,7 @@ def believing() -> Calibration:
     """Of posefix19: expected similarities are what the heatmaps say.
 
     The network's own places are taken. A refined place is right with probability .9, a given one with .8, a filled
-    one with .7.
+    one with .7. No pose is contradicted.
     """
     return Calibration(
         trust=Regression(np.full(NUM_KEYPOINTS, -700.0), np.zeros(len(FEATURES))),
@@ -28,6 +28,7 @@ def believing() -> Calibration:
         given_right=regression(probability=0.8),
         filled_similarity=regression("similarity"),
         filled_right=regression(probability=0.7),
+        anew=Regression(np.array([-700.0]), np.zeros(len(PERSON_FEATURES))),
     )
 
 

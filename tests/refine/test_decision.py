@@ -16,18 +16,15 @@ from posefix.decoding import Evidence
 from posefix.errors import InputError
 from posefix.models import Model, load_model
 from posefix.poses import Poses
+from posefix.refine.calibration import FEATURES, PERSON_FEATURES, Calibration, Regression, read_calibration
 from posefix.refine.decision import (
-    FEATURES,
     LEAST,
     RESERVE,
     RESERVE_FADE,
-    Calibration,
-    Regression,
     agreement,
     choose,
     hold_back,
     measure_features,
-    read_calibration,
 )
 from posefix.refine.vocabulary import People, prepare
 from posefix.skeletons import load_skeleton
@@ -294,7 +291,8 @@ def stored(folder: Path, calibration: Any) -> Model:
 
 def random_calibration() -> Calibration:
     rng = np.random.default_rng(0)
-    return Calibration(*(Regression(rng.normal(size=19), rng.normal(size=len(FEATURES))) for _ in range(7)))
+    keypoints = (Regression(rng.normal(size=19), rng.normal(size=len(FEATURES))) for _ in range(7))
+    return Calibration(*keypoints, anew=Regression(rng.normal(size=1), rng.normal(size=len(PERSON_FEATURES))))
 
 
 def test_a_calibration_comes_back_from_a_model_s_description(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from posefix.decoding import Evidence
 from posefix.errors import InputError
 from posefix.poses import Poses
 from posefix.refine.backends import identity_backend
-from posefix.refine.decision import Calibration
+from posefix.refine.calibration import Calibration
 from posefix.refine.refiner import Refiner
 from posefix.refine.scores import Scores, check_confidence, rescore
 from posefix.skeletons import load_skeleton

@@ -9,8 +9,6 @@ probability that its KS is above .5, which is the keypoint's confidence.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,23 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.decoding import Evidence
-from posefix.errors import InputError
-from posefix.models import DESCRIPTION_FILE, Model
+from posefix.refine.calibration import Calibration
 from posefix.refine.vocabulary import BoolArray, FloatArray, People
 
-FEATURES = (
-    "similarity",
-    "vicinity",
-    "given_similarity",
-    "given_vicinity",
-    "distance",
-    "nearness",
-    "pose_similarity",
-    "pose_vicinity",
-    "pose_given_similarity",
-    "pose_distance",
-    "pose_nearness",
-)
 ALWAYS, NEVER = -1.0, 1.0
 """At this caution every keypoint goes to the network's own place, and none moves."""
 RESERVE = 0.3
@@ -43,56 +27,6 @@ RESERVE_FADE = 0.015
 """Mean gain at which this has fallen to 1/e of it. Both were chosen on the dev sets (see the model card)."""
 LEAST = 1e-4
 """Evidence is taken as at least this and at most one minus this, so that its log odds stay finite."""
-
-
-@dataclass(frozen=True)
-class Regression:
-    """A logistic regression: one bias for each keypoint, one weight for each feature.
-
-    Attributes:
-        bias: (K,).
-        weights: (len(FEATURES),).
-    """
-
-    bias: FloatArray
-    weights: FloatArray
-
-    def __call__(self, features: FloatArray) -> FloatArray:
-        """Features (N, K, F) -> values in 0..1, (N, K)."""
-        return np.asarray(1 / (1 + np.exp(-(features @ self.weights + self.bias))), dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Regressions of a model, for a refined place, for a place that was given, for one filled in where none was given.
-
-    Attributes:
-        trust: Share of the way from the network's place back to the given one at which the refined place lies.
-        refined_similarity: Expected KS of the refined place.
-        refined_right: Probability that its KS is above .5.
-        given_similarity: The same of the place that was given.
-        given_right: The same of the place that was given.
-        filled_similarity: The same where no place was given.
-        filled_right: The same where no place was given.
-    """
-
-    trust: Regression
-    refined_similarity: Regression
-    refined_right: Regression
-    given_similarity: Regression
-    given_right: Regression
-    filled_similarity: Regression
-    filled_right: Regression
-
-    def as_dict(self) -> dict[str, Any]:
-        """For a model's description."""
-        return {
-            field.name: {
-                "bias": [round(value, 4) for value in getattr(self, field.name).bias.tolist()],
-                "weights": [round(value, 4) for value in getattr(self, field.name).weights.tolist()],
-            }
-            for field in dataclasses.fields(self)
-        }
 
 
 @dataclass(frozen=True)
@@ -199,12 +133,12 @@ def measure_features(evidence: Evidence, people: People) -> FloatArray:
     """
     valid = people.valid
     offset = _offset(evidence.keypoints, people)
-    refined, vicinity = _log_odds(evidence.similarity), _log_odds(evidence.vicinity)
+    refined, vicinity = log_odds(evidence.similarity), log_odds(evidence.vicinity)
     given, given_vicinity, distance, near = (
         np.where(valid, values, 0.0)
         for values in (
-            _log_odds(evidence.given_similarity),
-            _log_odds(evidence.given_vicinity),
+            log_odds(evidence.given_similarity),
+            log_odds(evidence.given_vicinity),
             np.log1p(offset),
             np.exp(-(offset**2)),
         )
@@ -229,39 +163,7 @@ def _offset(keypoints: FloatArray, people: People) -> FloatArray:
     return np.asarray(np.linalg.norm(keypoints - people.keypoints, axis=-1) / people.falloff)
 
 
-def _log_odds(values: npt.NDArray[Any]) -> FloatArray:
+def log_odds(values: npt.NDArray[Any]) -> FloatArray:
+    """Log odds of probabilities, those of certainty finite."""
     share = np.clip(values.astype(np.float64), LEAST, 1 - LEAST)
     return np.asarray(np.log(share / (1 - share)), dtype=np.float64)
-
-
-def read_calibration(model: Model) -> Calibration | None:
-    """The calibration in a model's description; None if it has none.
-
-    Raises:
-        InputError: It is not one that this version understands.
-    """
-    if not model.calibration:
-        return None
-    path = model.folder / DESCRIPTION_FILE
-    names = [field.name for field in dataclasses.fields(Calibration)]
-    try:
-        regressions = {name: _read_regression(model.calibration[name]) for name in names}
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: calibration: expected objects {', '.join(names)} with numbers 'bias' and 'weights' ({error!r}); "
-            "calibrate the model again"
-        ) from error
-    for name, regression in regressions.items():
-        if regression.bias.shape != (len(model.skeleton),) or regression.weights.shape != (len(FEATURES),):
-            raise InputError(
-                f"{path}: calibration: {name}: expected {len(model.skeleton)} biases and {len(FEATURES)} weights, "
-                f"got {regression.bias.shape} and {regression.weights.shape}; calibrate the model again"
-            )
-    return Calibration(**regressions)
-
-
-def _read_regression(content: Mapping[str, Any]) -> Regression:
-    bias, weights = (np.asarray(content[name], dtype=np.float64) for name in ("bias", "weights"))
-    if not (np.isfinite(bias).all() and np.isfinite(weights).all()):
-        raise ValueError("a number is missing or not finite")
-    return Regression(bias, weights)

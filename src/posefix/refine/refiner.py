@@ -19,12 +19,15 @@ from posefix.models import load_model
 from posefix.poses import Poses
 from posefix.refine.backends import Backend, open_backend
 from posefix.refine.boxes import check_boxes
-from posefix.refine.decision import Calibration, Choice, agreement, choose, hold_back, read_calibration
+from posefix.refine.calibration import Calibration, read_calibration
+from posefix.refine.decision import Choice, agreement, choose, hold_back
 from posefix.refine.pipeline import Crop, CropStream, FailedPhoto, batches, cut_crops, photo_tasks
 from posefix.refine.results import RefinedPoses, Refinement, RefinementReport
 from posefix.refine.scores import Scores, rescore, resolve_scores
+from posefix.refine.second_opinion import Look, contradicted, measure_contradiction
 from posefix.refine.vocabulary import (
     BoolArray,
+    FloatArray,
     MergedPoses,
     Missing,
     People,
@@ -57,7 +60,8 @@ class Refiner:
             this, and above it by more where the poses of the call have little to gain on the whole (`hold_back`). 1
             never moves, -1 always. Missing keypoints are filled whatever it is.
         looks: How often a person is looked at, at most: one whose pose changed so much that its crop was a poor one is
-            looked at again, in the crop that the refined pose makes.
+            looked at again, in the crop that the refined pose makes, or that the pose makes which the photo alone
+            shows, where the photo contradicts the given one (`posefix.refine.second_opinion`).
         scores: Whose scores the refined poses carry: the estimator's ("input"), the model's confidence in each
             keypoint and expected OKS of each pose ("model"), or their product. None is the product if the model has a
             calibration, else the estimator's.
@@ -220,11 +224,19 @@ class Refiner:
         return self._result(poses, people, choice, done, missing, failed)
 
     def examine(
-        self, poses: Poses, images: Mapping[ImageId, Path], progress: Progress | None = None
-    ) -> tuple[People, Evidence, BoolArray]:
-        """What the network says of people, before anything is decided: for calibration."""
+        self, poses: Poses, images: Mapping[ImageId, Path], *, alone: bool, progress: Progress | None = None
+    ) -> tuple[People, Look]:
+        """What the network says of people, before anything is decided: for calibration.
+
+        Args:
+            poses: As of `refine`.
+            images: File of each image id.
+            alone: Whether to ask it about everyone with the pose withheld, too.
+            progress: As of `refine`.
+        """
         people = self._prepare(poses, None)
-        return people, *self._look(people, self._stream(poses, people, images), progress)
+        stream = self._stream(poses, people, images)
+        return people, self._look(people, stream, progress, alone_below=np.inf if alone else -np.inf)
 
     def _prepare(self, poses: Poses, boxes: npt.ArrayLike | None) -> People:
         checked = None if boxes is None else check_boxes(boxes, len(poses))
@@ -251,20 +263,31 @@ class Refiner:
         self, people: People, cut: Callable[[People], Iterable[Crop]], progress: Progress | None
     ) -> tuple[Choice, BoolArray]:
         """Look, decide, and look again where that is worth it: what becomes of people, and who was seen."""
-        evidence, done = self._look(people, cut(people), progress)
-        reserve = hold_back(evidence, people, self.calibration, done)
-        choice = choose(evidence, people, self.calibration, self.caution, reserve)
-        again, looks = done, len(people.rows)
+        ask = self.calibration is not None and self.looks > 1
+        look = self._look(people, cut(people), progress, alone_below=SETTLED if ask else -np.inf)
+        done = look.seen
+        reserve = hold_back(look.evidence, people, self.calibration, done)
+        choice = choose(look.evidence, people, self.calibration, self.caution, reserve)
+        again, start, looks = done, self._starts(look, people, choice), len(people.rows)
         for _ in range(self.looks - 1):
-            again = again & (agreement(choice.keypoints, people) < SETTLED)
+            again = again & (agreement(start, people) < SETTLED)
             if not again.any():
                 break
-            people = revisit(people, choice.keypoints, again, self.input_size_wh)
-            evidence, again = self._look(people, cut(people), _later(progress, looks))
-            looks += len(people.rows)
-            better = choose(evidence, people, self.calibration, self.caution, reserve)
+            people = revisit(people, start, again, self.input_size_wh)
+            look = self._look(people, cut(people), _later(progress, looks))
+            again, looks = look.seen, looks + len(people.rows)
+            better = choose(look.evidence, people, self.calibration, self.caution, reserve)
             choice = choice.updated(better, again)
+            start = choice.keypoints
         return choice, done
+
+    def _starts(self, look: Look, people: People, choice: Choice) -> FloatArray:
+        """Poses (N, K, 2) to look at again: what was chosen, or what the photo alone shows where it contradicts."""
+        if self.calibration is None or not look.asked.any():
+            return choice.keypoints
+        features = measure_contradiction(look, people)
+        anew = look.asked & contradicted(features, self.calibration.anew, self.caution)
+        return np.where(anew[:, None, None], look.alone.keypoints, choice.keypoints)
 
     def _result(
         self,
@@ -295,25 +318,44 @@ class Refiner:
         )
 
     def _look(
-        self, people: People, crops: Iterable[Crop], progress: Progress | None
-    ) -> tuple[Evidence, BoolArray]:
-        """What the network says of each person, in original-image pixels, and who was seen: (N,)."""
-        done = np.zeros(len(people.valid), dtype=bool)
-        evidence = Evidence(people.keypoints.copy(), *(np.zeros(people.valid.shape) for _ in range(4)))
+        self,
+        people: People,
+        crops: Iterable[Crop],
+        progress: Progress | None,
+        alone_below: float = -np.inf,
+    ) -> Look:
+        """What the network says of each person, and of the photo alone where it agrees with the pose less than so."""
+        look = Look.of_nobody(people)
         for rows, images in batches(crops, self.batch_size):
-            matrices = people.matrices[rows]
             weights = people.valid[rows].astype(np.float32)
-            inside = geometry.transform(matrices, people.keypoints[rows]) * weights[..., None]
-            found = self.backend(images, inside.astype(np.float32), weights)
-            _check_evidence(found, inside.shape)
-            for field in dataclasses.fields(found):
-                getattr(evidence, field.name)[rows] = getattr(found, field.name)
-            places = found.keypoints.astype(np.float64)
-            evidence.keypoints[rows] = geometry.transform(geometry.invert(matrices), places)
-            done[rows] = True
+            self._ask(look.evidence, people, rows, images, weights)
+            look.seen[rows] = True
+            unsure = agreement(look.evidence.keypoints[rows], people.of(rows)) < alone_below
+            if unsure.any():
+                asked = rows[unsure]
+                self._ask(look.alone, people, asked, images[unsure], np.zeros_like(weights[unsure]))
+                look.asked[asked] = True
             if progress is not None:
-                progress(int(done.sum()), len(people.rows))
-        return evidence, done
+                progress(int(look.seen.sum()), len(people.rows))
+        return look
+
+    def _ask(
+        self,
+        evidence: Evidence,
+        people: People,
+        rows: npt.NDArray[np.int64],
+        images: npt.NDArray[np.uint8],
+        weights: npt.NDArray[np.float32],
+    ) -> None:
+        """Write what the network says of some people, in original-image pixels, into their rows of the evidence."""
+        matrices = people.matrices[rows]
+        inside = geometry.transform(matrices, people.keypoints[rows]) * people.valid[rows, :, None]
+        found = self.backend(images, inside.astype(np.float32), weights)
+        _check_evidence(found, inside.shape)
+        for field in dataclasses.fields(found):
+            getattr(evidence, field.name)[rows] = getattr(found, field.name)
+        places = found.keypoints.astype(np.float64)
+        evidence.keypoints[rows] = geometry.transform(geometry.invert(matrices), places)
 
 
 def _later(progress: Progress | None, looks: int) -> Progress | None:

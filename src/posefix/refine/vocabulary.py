@@ -44,6 +44,17 @@ class People:
     falloff: FloatArray
     rows: npt.NDArray[np.int64]
 
+    def of(self, rows: npt.NDArray[np.int64]) -> People:
+        """Some of the people, all of whom can be refined."""
+        return People(
+            self.mapping,
+            self.keypoints[rows],
+            self.valid[rows],
+            self.matrices[rows],
+            self.falloff[rows],
+            np.arange(len(rows)),
+        )
+
 
 @dataclass(frozen=True)
 class MergedPoses:

@@ -1,8 +1,8 @@
-"""Fitting a model's calibration (`posefix.refine.decision`) on people held out of its training.
+"""Fitting a model's calibration (`posefix.refine.calibration`) on people held out of its training.
 
 The poses are what the model will meet: estimators' and synthesised ones, poor and good, and what the model made of
-them, so that a second pass knows a refined pose for what it is. Each set counts as much as any other, however few
-people it holds.
+them, with the pose and without it, so that a second look knows a refined pose for what it is. Each set counts as much
+as any other, however few people it holds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from posefix.decoding import Evidence
 from posefix.error_profile import load_error_profile
 from posefix.errors import InputError
 from posefix.files import ensure_writable, read_json, write_text_atomic
@@ -28,8 +27,10 @@ from posefix.models import DESCRIPTION_FILE, load_model
 from posefix.people import PersonRecords
 from posefix.poses import ImageId, Poses
 from posefix.refine.backends import open_backend
-from posefix.refine.decision import Calibration, Regression, measure_features
+from posefix.refine.calibration import PERSON_FEATURES, Calibration, Regression
+from posefix.refine.decision import choose, measure_features
 from posefix.refine.refiner import Refiner
+from posefix.refine.second_opinion import Look, measure_contradiction
 from posefix.refine.vocabulary import BoolArray, FloatArray, People
 from posefix.similarity import falloff
 from posefix.skeletons import Skeleton
@@ -69,6 +70,63 @@ class Examples:
     kept: FloatArray
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """N poses that the network looked at, and the truth.
+
+    Attributes:
+        people: As they were given.
+        look: What the network said.
+        truth: (N, K, 2) true places in original-image pixels.
+        labelled: (N, K) bool, keypoints whose truth is known, of people whom the network saw.
+        reach: (N, K) distance at which KS is 1/e, pixels.
+    """
+
+    people: People
+    look: Look
+    truth: FloatArray
+    labelled: BoolArray
+    reach: FloatArray
+
+    def examples(self) -> Examples:
+        """What the regressions of keypoints are fitted on."""
+        return Examples(
+            measure_features(self.look.evidence, self.people),
+            self.people.valid,
+            self.labelled,
+            self._offsets(self.look.evidence.keypoints),
+            self._offsets(self.people.keypoints),
+        )
+
+    def mean_similarity(self, calibration: Calibration) -> FloatArray:
+        """Mean KS (N,) of what would become of the labelled keypoints; 0 for people without."""
+        choice = choose(self.look.evidence, self.people, calibration, caution=0.0)
+        similarity = np.where(self.labelled, _similarity(self._offsets(choice.keypoints)), 0.0)
+        return np.asarray(similarity.sum(axis=1) / np.maximum(self.labelled.sum(axis=1), 1))
+
+    def _offsets(self, places: FloatArray) -> FloatArray:
+        return np.asarray((places - self.truth) / self.reach[..., None])
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Attempts at the same people from three starts.
+
+    Attributes:
+        given: The given poses.
+        refined: What the network made of them.
+        anew: What it sees without any pose.
+    """
+
+    given: Attempt
+    refined: Attempt
+    anew: Attempt
+
+    def attempts(self) -> tuple[Attempt, ...]:
+        """All three."""
+        return self.given, self.refined, self.anew
+
+
 def calibrate(
     config: TrainConfig, folder: Path, *, device: str = "auto", on_pass: OnPass | None = None
 ) -> None:
@@ -91,17 +149,20 @@ def calibrate(
     ensure_writable(folder / DESCRIPTION_FILE)
     sets = load_sets(config, model.skeleton, held=True)
     refiner = Refiner(open_backend(model, device=device), model.skeleton, model.input_size_wh)
-    parts: list[Examples] = []
+    trials: list[list[Trial]] = []
     for number, records in enumerate(sets):
         if len(records) == 0:
             continue
-        examples: list[Examples] = []
+        trials.append([])
         for name, poses, rows in given_poses(records, model.skeleton, config):
             if on_pass is not None:
-                on_pass(f"{config.data.annotations[number]}, {name}: {len(poses)} poses, twice")
-            examples += examine_twice(refiner, poses, records, rows)
-        parts.append(join(examples))
-    description = read_json(folder / DESCRIPTION_FILE) | {"calibration": fit(parts).as_dict()}
+                on_pass(f"{config.data.annotations[number]}, {name}: {len(poses)} poses")
+            trials[-1].append(try_starts(refiner, poses, records, rows))
+    calibration = fit(
+        [join([attempt.examples() for trial in part for attempt in trial.attempts()]) for part in trials]
+    )
+    calibration = dataclasses.replace(calibration, anew=fit_anew(trials, calibration))
+    description = read_json(folder / DESCRIPTION_FILE) | {"calibration": calibration.as_dict()}
     write_text_atomic(folder / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")
 
 
@@ -145,34 +206,23 @@ def _as_poses(
     )
 
 
-def examine_twice(refiner: Refiner, poses: Poses, records: PersonRecords, rows: Rows) -> list[Examples]:
-    """The poses as they are, and as the network made them."""
+def try_starts(refiner: Refiner, poses: Poses, records: PersonRecords, rows: Rows) -> Trial:
+    """Look at the poses as they are, as the network made them, and as it sees them without any."""
     photos: dict[ImageId, Path] = {str(path): path for path in records.images}
-    parts = []
-    for _ in range(2):
-        people, evidence, done = refiner.examine(poses, photos)
-        parts.append(compare(people, evidence, done, records, rows))
-        poses = poses.with_keypoints(evidence.keypoints, valid=poses.valid | done[:, None])
-    return parts
-
-
-def compare(
-    people: People,
-    evidence: Evidence,
-    done: BoolArray,
-    records: PersonRecords,
-    rows: Rows,
-) -> Examples:
-    """How right the refined and the given places of people are."""
+    area = records.area[rows].astype(np.float64)[:, None]
     truth = records.keypoints[rows].astype(np.float64)
-    reach = falloff(records.area[rows].astype(np.float64)[:, None], people.mapping.target.sigmas)
+    reach = falloff(area, refiner.skeleton.sigmas)
 
-    return Examples(
-        measure_features(evidence, people),
-        people.valid,
-        records.labelled[rows] & done[:, None],
-        (evidence.keypoints - truth) / reach[..., None],
-        (people.keypoints - truth) / reach[..., None],
+    def attempt(given: Poses, *, alone: bool = False) -> Attempt:
+        people, look = refiner.examine(given, photos, alone=alone)
+        return Attempt(people, look, truth, records.labelled[rows] & look.seen[:, None], reach)
+
+    first = attempt(poses, alone=True)
+    everywhere = poses.valid | first.look.seen[:, None]
+    return Trial(
+        first,
+        attempt(poses.with_keypoints(first.look.evidence.keypoints, valid=everywhere)),
+        attempt(poses.with_keypoints(first.look.alone.keypoints, valid=everywhere)),
     )
 
 
@@ -183,7 +233,7 @@ def join(parts: list[Examples]) -> Examples:
 
 
 def fit(sets: list[Examples]) -> Calibration:
-    """The regressions of a calibration, each set of equal weight."""
+    """The regressions of a calibration for keypoints, each set of equal weight; `anew` is left for `fit_anew`."""
     examples = join(sets)
     there, absent = examples.labelled & examples.given, examples.labelled & ~examples.given
     weights = np.concatenate(
@@ -205,6 +255,25 @@ def fit(sets: list[Examples]) -> Calibration:
         given_right=regression(kept > RIGHT, there),
         filled_similarity=regression(refined, absent),
         filled_right=regression(refined > RIGHT, absent),
+        anew=Regression(np.zeros(1), np.zeros(len(PERSON_FEATURES))),
+    )
+
+
+def fit_anew(sets: list[list[Trial]], calibration: Calibration) -> Regression:
+    """When to look for a person anew: where that made the better pose, by how much it did, each set of equal weight."""
+    features, better, importance = [], [], []
+    for trials in sets:
+        gain = np.concatenate(
+            [
+                trial.anew.mean_similarity(calibration) - trial.given.mean_similarity(calibration)
+                for trial in trials
+            ]
+        )
+        features += [measure_contradiction(trial.given.look, trial.given.people) for trial in trials]
+        better.append(gain > 0)
+        importance.append(np.abs(gain) / len(gain))
+    return fit_regression(
+        np.concatenate(features), np.concatenate(better)[:, None], np.concatenate(importance)[:, None]
     )
 
 

@@ -1,0 +1,124 @@
+"""What turns a model's evidence into probabilities: logistic regressions in its description.
+
+`posefix calibrate` fits them on people held out of training.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from posefix.errors import InputError
+from posefix.models import DESCRIPTION_FILE, Model
+
+FloatArray = npt.NDArray[np.float64]
+
+FEATURES = (
+    "similarity",
+    "vicinity",
+    "given_similarity",
+    "given_vicinity",
+    "distance",
+    "nearness",
+    "pose_similarity",
+    "pose_vicinity",
+    "pose_given_similarity",
+    "pose_distance",
+    "pose_nearness",
+)
+"""What regressions see of a keypoint: `posefix.refine.decision.measure_features`."""
+PERSON_FEATURES = ("given_similarity", "given_vicinity", "similarity", "agreement")
+"""What they see of a person: `posefix.refine.second_opinion.measure_contradiction`."""
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A logistic regression: one bias for each keypoint, one weight for each feature.
+
+    Attributes:
+        bias: (K,), K = 1 for one of persons.
+        weights: (F,), one for each of `FEATURES` or of `PERSON_FEATURES`.
+    """
+
+    bias: FloatArray
+    weights: FloatArray
+
+    def __call__(self, features: FloatArray) -> FloatArray:
+        """Features (N, K, F) -> values in 0..1, (N, K)."""
+        return np.asarray(1 / (1 + np.exp(-(features @ self.weights + self.bias))), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Regressions of a model, for a refined place, for a place that was given, for one filled in where none was given.
+
+    Attributes:
+        trust: Share of the way from the network's place back to the given one at which the refined place lies.
+        refined_similarity: Expected KS of the refined place.
+        refined_right: Probability that its KS is above .5.
+        given_similarity: The same of the place that was given.
+        given_right: The same of the place that was given.
+        filled_similarity: The same where no place was given.
+        filled_right: The same where no place was given.
+        anew: Probability that the pose which the photo alone shows is a better start than the given one, see
+            `posefix.refine.second_opinion`; one bias.
+    """
+
+    trust: Regression
+    refined_similarity: Regression
+    refined_right: Regression
+    given_similarity: Regression
+    given_right: Regression
+    filled_similarity: Regression
+    filled_right: Regression
+    anew: Regression
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a model's description."""
+        return {
+            field.name: {
+                "bias": [round(value, 4) for value in getattr(self, field.name).bias.tolist()],
+                "weights": [round(value, 4) for value in getattr(self, field.name).weights.tolist()],
+            }
+            for field in dataclasses.fields(self)
+        }
+
+
+def read_calibration(model: Model) -> Calibration | None:
+    """The calibration in a model's description; None if it has none.
+
+    Raises:
+        InputError: It is not one that this version understands.
+    """
+    if not model.calibration:
+        return None
+    path = model.folder / DESCRIPTION_FILE
+    names = [field.name for field in dataclasses.fields(Calibration)]
+    try:
+        regressions = {name: _read_regression(model.calibration[name]) for name in names}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: calibration: expected objects {', '.join(names)} with numbers 'bias' and 'weights' ({error!r}); "
+            "calibrate the model again"
+        ) from error
+    for name, regression in regressions.items():
+        person = name == "anew"
+        expected = (1, len(PERSON_FEATURES)) if person else (len(model.skeleton), len(FEATURES))
+        if regression.bias.shape != expected[:1] or regression.weights.shape != expected[1:]:
+            raise InputError(
+                f"{path}: calibration: {name}: expected {expected[0]} biases and {expected[1]} weights, "
+                f"got {regression.bias.shape} and {regression.weights.shape}; calibrate the model again"
+            )
+    return Calibration(**regressions)
+
+
+def _read_regression(content: Mapping[str, Any]) -> Regression:
+    bias, weights = (np.asarray(content[name], dtype=np.float64) for name in ("bias", "weights"))
+    if not (np.isfinite(bias).all() and np.isfinite(weights).all()):
+        raise ValueError("a number is missing or not finite")
+    return Regression(bias, weights)

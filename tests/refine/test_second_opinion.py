@@ -1,0 +1,138 @@
+"""Poses that the photo alone contradicts, and what becomes of their people."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from posefix.decoding import Evidence
+from posefix.poses import Poses
+from posefix.refine.calibration import PERSON_FEATURES, Calibration, Regression
+from posefix.refine.refiner import Refiner
+from posefix.refine.second_opinion import Look, contradicted, measure_contradiction
+from posefix.refine.vocabulary import prepare
+from posefix.skeletons import load_skeleton
+
+Array = npt.NDArray[Any]
+MODEL = load_skeleton("posefix19")
+SIZE_WH = (96, 128)
+TRUTH = np.stack([np.linspace(20, 76, 19), np.linspace(20, 108, 19)], axis=-1).astype(np.float32)
+"""Where the network of these tests sees a person in any crop."""
+
+
+def poses(shift: float = 0.0) -> Poses:
+    """Two people: one true to the photo but for a shift, one anywhere."""
+    keypoints = np.stack([TRUTH * 2 + shift, np.random.default_rng(0).uniform(40, 200, (19, 2))])
+    return Poses(keypoints, np.ones((2, 19)), np.ones((2, 19), bool), (1, 1), np.ones(2), MODEL)
+
+
+class Leaning:
+    """Believes a pose that it is given and doubts none; without one it sees `TRUTH`."""
+
+    def __init__(self) -> None:
+        self.withheld: list[int] = []
+
+    def __call__(self, images: Array, keypoints: Array, weights: Array) -> Evidence:
+        blind = ~weights.any(axis=1)
+        self.withheld.append(int(blind.sum()))
+        places = np.where(blind[:, None, None], TRUTH, keypoints + np.float32([0, 15]))
+        shape = weights.shape
+        near = np.exp(-(np.linalg.norm(keypoints - TRUTH, axis=-1) ** 2) / 200)
+        given = np.where(blind[:, None], near, 0.1)
+        sure = np.full(shape, 0.8, np.float32)
+        return Evidence(places.astype(np.float32), sure, sure, given, given)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> dict[int | str, Path]:
+    path = tmp_path / "1.png"
+    cv2.imwrite(str(path), np.full((260, 220, 3), 128, np.uint8))
+    return {1: path}
+
+
+def refiner(calibration: Calibration | None, believes_photo: float, **options: Any) -> Refiner:
+    """With a calibration that looks anew where the photo alone gives the pose less than even odds, times a factor."""
+    if calibration is not None:
+        weights = [believes_photo if name == "given_similarity" else 0.0 for name in PERSON_FEATURES]
+        calibration = dataclasses.replace(calibration, anew=Regression(np.zeros(1), -np.array(weights)))
+    return Refiner(Leaning(), MODEL, SIZE_WH, calibration=calibration, **options)
+
+
+def test_what_the_regression_sees() -> None:
+    people = prepare(poses(), MODEL, SIZE_WH)
+    look = Look.of_nobody(people)
+    odds = {"given_similarity": 0.2, "given_vicinity": 0.3, "similarity": 0.6}
+    for name, value in odds.items():
+        getattr(look.alone, name)[:] = value
+    look.evidence.keypoints[0] += 1e6
+    features = measure_contradiction(look, people)
+    expected = [np.log(value / (1 - value)) for value in odds.values()]
+    np.testing.assert_allclose(features[:, 0, :3], [expected] * 2)
+    np.testing.assert_allclose(features[:, 0, 3], [0, 1], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("caution", "expected"),
+    [(-1, [False, True, True]), (0.0, [False, True, True]), (0.5, [False, False, True])],
+)
+def test_caution_asks_for_more_than_even_odds(caution: float, expected: list[bool]) -> None:
+    log_odds = np.array([-0.1, 0.1, 2.0])[:, None, None]
+    assert contradicted(log_odds, Regression(np.zeros(1), np.ones(1)), caution).tolist() == expected
+
+
+def test_never_is_never() -> None:
+    assert not contradicted(np.full((1, 1, 1), 1e3), Regression(np.zeros(1), np.ones(1)), 1.0).any()
+
+
+def test_a_contradicted_pose_is_looked_for_anew(believing: Calibration, photo: dict[int | str, Path]) -> None:
+    leaning = refiner(believing, believes_photo=1.0, caution=-1.0)
+    after = leaning.refine(poses(), photo).poses.keypoints
+    people = prepare(poses(), MODEL, SIZE_WH)
+    inverse = np.linalg.inv(np.concatenate([people.matrices[1], [[0, 0, 1]]]))
+    seen = TRUTH @ inverse[:2, :2].T + inverse[:2, 2]
+    # The network still shifts whatever it is given: by 15 pixels of the crop around the pose that it saw itself.
+    moved = after[1] - seen
+    assert np.ptp(moved, axis=0).max() < 1e-3
+    assert 0 < moved[0, 1] < 80 and abs(moved[0, 0]) < 1e-3
+
+
+def test_it_is_not_where_the_odds_are_against_it(
+    believing: Calibration, photo: dict[int | str, Path]
+) -> None:
+    anew, trusting = (
+        refiner(believing, believes_photo=sign, caution=-1.0).refine(poses(), photo).poses.keypoints[1]
+        for sign in (1.0, -1.0)
+    )
+    given = poses().keypoints[1]
+    assert np.ptp(trusting - given, axis=0).max() < 1e-3, "the given pose, shifted"
+    assert np.abs(anew - given).max() > 10
+
+
+@pytest.mark.parametrize("options", [{"looks": 1}, {"calibration": None}])
+def test_nothing_is_withheld_without_need(
+    options: dict[str, Any], believing: Calibration, photo: dict[int | str, Path]
+) -> None:
+    chosen: dict[str, Any] = {"calibration": believing, **options}
+    leaning = refiner(chosen.pop("calibration"), 1.0, **chosen)
+    leaning.refine(poses(), photo)
+    assert isinstance(leaning.backend, Leaning)
+    assert sum(leaning.backend.withheld) == 0
+
+
+def test_only_people_whose_pose_moved_far_are_asked_about(
+    believing: Calibration, photo: dict[int | str, Path]
+) -> None:
+    class Settled(Leaning):
+        def __call__(self, images: Array, keypoints: Array, weights: Array) -> Evidence:
+            found = super().__call__(images, keypoints, weights)
+            return dataclasses.replace(found, keypoints=keypoints)
+
+    backend = Settled()
+    dataclasses.replace(refiner(believing, 1.0), backend=backend).refine(poses(), photo)
+    assert sum(backend.withheld) == 0
