@@ -39,7 +39,7 @@ from posefix.refine.vocabulary import (
 )
 from posefix.skeletons import Skeleton, load_skeleton
 
-SETTLED = 0.7
+SETTLED = 0.8
 """A pose is settled, and not looked at again, when its refinement agrees with it to this mean KS."""
 OnError = Literal["stop", "keep"]
 Progress = Callable[[int, int], None]
