@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from posefix.errors import InputError
-from posefix.images import decode_image, find_images, image_ids_of
+from posefix.images import decode_image, find_images, image_ids_of, photo_sizes
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -180,3 +180,60 @@ def test_a_list_of_names_replaces_matching(tmp_path: Path) -> None:
 def test_the_ids_of_a_photo_follow_the_same_rule() -> None:
     ids: list[int | str] = [36, 37, "im00036", "im00036.jpg", "36", "im36"]
     assert image_ids_of("photos/im00036.jpg", ids) == {36, "36", "im00036", "im00036.jpg"}
+
+
+@pytest.mark.parametrize(
+    ("image_id", "name"),
+    [
+        ("my%20photo%281%29.jpg", "my photo(1).jpg"),
+        ("my%20photo.jpg", "my%20photo.jpg"),
+        ("IM_7A.JPG", "im_7a.jpg"),
+        ("Stra\u00dfe", "STRASSE.png"),
+        ("cafe\u0301.jpg", "caf\u00e9.jpg"),
+        ("/home/somebody/data/im7.jpg", "im7.jpg"),
+        ("C:\\Users\\somebody\\im7.jpg", "im7.jpg"),
+        ("D:\\pictures\\Im%207.JPG", "im 7.jpg"),
+        ("data/000036", "im36.jpg"),
+    ],
+)
+def test_names_as_other_machines_write_them_find_their_photo(
+    image_id: str, name: str, tmp_path: Path
+) -> None:
+    touch(tmp_path, name, "other.jpg")
+    assert find_images([image_id], tmp_path) == {image_id: tmp_path / name}
+    assert image_ids_of(tmp_path / name, [image_id, "other"]) == {image_id}
+
+
+def test_an_exact_name_goes_before_one_that_is_nearly_so(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "A.jpg", "a b.jpg", "a%20b.jpg")
+    if len(list(tmp_path.iterdir())) < 4:
+        pytest.skip("this file system knows no upper and lower case")
+    assert find_images(["a.jpg", "A.jpg", "a%20b.jpg"], tmp_path) == {
+        name: tmp_path / name for name in ("a.jpg", "A.jpg", "a%20b.jpg")
+    }
+    with pytest.raises(InputError, match=r"image id 'A\.JPG' fits two photos, A\.jpg and a\.jpg"):
+        find_images(["A.JPG"], tmp_path)
+
+
+def test_a_path_finds_the_longest_end_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "two").mkdir()
+    touch(tmp_path, "x.jpg", "two/x.jpg")
+    assert find_images(["/data/one/x.jpg"], tmp_path) == {"/data/one/x.jpg": tmp_path / "x.jpg"}
+    assert find_images([1], tmp_path, {1: "/data/two/x.jpg"}) == {1: tmp_path / "two" / "x.jpg"}
+    with pytest.raises(
+        InputError, match=r"'/a/x\.jpg' and '/b/x\.jpg' are two photos, and only x\.jpg is there"
+    ):
+        find_images([1, 2], tmp_path, {1: "/a/x.jpg", 2: "/b/x.jpg"})
+
+
+def test_photos_have_sizes_as_they_are_seen(pixels: Pixels, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "a.png").write_bytes(encoded(Image.fromarray(pixels), "PNG"))
+    (tmp_path / "b.png").write_bytes(encoded(Image.fromarray(pixels), "PNG", exif=exif))
+    (tmp_path / "c.png").write_text("nothing")
+    assert photo_sizes(tmp_path)("a") == (48, 32)
+    assert photo_sizes(tmp_path, {5: "b.png"})(5) == (32, 48)
+    assert photo_sizes(tmp_path, exif="ignore")("b") == (48, 32)
+    with pytest.raises(InputError, match=r"c\.png: cannot be read as a photo"):
+        photo_sizes(tmp_path)("c")

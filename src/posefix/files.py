@@ -1,10 +1,13 @@
-"""Files that are read whole and written whole: JSON in, complete files or none out."""
+"""Files that are read whole and written whole: JSON in, complete files and folders or none out."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +107,75 @@ def write_bytes_atomic(path: str | Path, content: bytes) -> None:
         raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def written_elsewhere(path: str | Path) -> Iterator[Path]:
+    """A temporary name in the same folder, for who writes a file bit by bit: at the end it takes the file's place.
+
+    The name ends as the file's does, since some writers go by that. An error leaves neither file behind.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    ensure_writable(path)
+    path = Path(path).resolve()
+    temporary = _temporary_name(path)
+    temporary = temporary.with_name(temporary.name + path.suffix)
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def ensure_new_folder(path: str | Path) -> None:
+    """Find out before the work whether a folder can be written: there must be none of this name, or an empty one.
+
+    Raises:
+        InputError: There is a file or a folder that is not empty, or the folder around it is missing or read-only.
+    """
+    path = Path(path).resolve()
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise InputError(f"{path}: expected a new or an empty folder to write into; choose another name.")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: cannot be written, there is no folder {path.parent}; create it first.")
+    probe = _temporary_name(path)
+    try:
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
+
+
+def write_folder_atomic(path: str | Path, contents: Mapping[str, bytes]) -> None:
+    """Write a folder under a temporary name, then rename: it appears with all of its files or not at all.
+
+    Args:
+        path: A new folder, or an empty one.
+        contents: Path within the folder -> content.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
+    ensure_new_folder(path)
+    path = Path(path).resolve()
+    temporary = _temporary_name(path)
+    try:
+        for name, content in contents.items():
+            file = temporary / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        temporary.mkdir(exist_ok=True)
+        if path.is_dir():
+            path.rmdir()
+        temporary.rename(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _temporary_name(path: Path) -> Path:

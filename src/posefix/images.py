@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import re
 import struct
+import unicodedata
 import zlib
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +39,8 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations that exchange width and height."""
 # What Pillow's readers raise on damaged files.
 _DECODING_ERRORS = (
     OSError,
@@ -87,6 +92,9 @@ def find_images(
     ends the stem equals the id: 36 finds `000000000036.jpg` or `im00036.png`. Subfolders are not searched, hidden files
     (`._36.jpg`, which macOS leaves on other systems' disks) are no photos.
 
+    Ids and names that are paths, of this machine or another, find the photo at the longest end of the path that lies
+    in `folder`. Where nothing fits exactly, case and URL encoding do not matter (`my%20photo.JPG`).
+
     Args:
         image_ids: Ids to look for; repeated ones are looked up once.
         folder: Where the photos are.
@@ -96,33 +104,38 @@ def find_images(
         Image id -> file, in the order of `image_ids`.
 
     Raises:
-        InputError: No such folder, ids without a photo, or an id that fits two photos.
+        InputError: No such folder, ids without a photo, an id that fits two photos, or a photo that two paths fit.
 
     Example:
         >>> find_images([36], "photos")  # doctest: +SKIP
         {36: PosixPath('photos/000000000036.jpg')}
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"images: expected a folder with photos, got {folder}, which is not a folder")
-    wanted = list(dict.fromkeys(image_ids))
-    if file_names is None:
-        matches = _match_by_name(wanted, folder)
-        hint = "the photo's file name, without its ending, or the number that ends it must equal the id"
-    else:
-        matches = _match_by_list(wanted, folder, file_names)
-        hint = "the annotation file must name a photo in this folder for every id"
-    missing = [image_id for image_id in wanted if not matches[image_id]]
-    if missing:
-        raise InputError(f"{folder}: no photo for {_listing(missing)}; {hint}")
-    for image_id, paths in matches.items():
-        if len(paths) > 1:
-            first, second = sorted(paths)[:2]
-            raise InputError(
-                f"{folder}: image id {image_id!r} fits two photos, {first.name} and {second.name}; remove "
-                "one of them or give the names in an annotation file"
-            )
-    return {image_id: matches[image_id][0] for image_id in wanted}
+    return _Photos(Path(folder)).find(image_ids, file_names)
+
+
+def photo_sizes(
+    folder: str | Path, file_names: Mapping[ImageId, str] | None = None, *, exif: Exif = "apply"
+) -> Callable[[ImageId], tuple[int, int]]:
+    """What tells width and height in pixels of the photo of an image id; no photo is decoded.
+
+    Args:
+        folder: Where the photos are; looked at when the first size is asked for.
+        file_names: As in `find_images`.
+        exif: As in `decode_image`.
+    """
+    photos = _Photos(Path(folder))
+
+    @cache
+    def size_of(image_id: ImageId) -> tuple[int, int]:
+        path = photos.find([image_id], file_names)[image_id]
+        try:
+            with Image.open(path) as photo:
+                sideways = exif == "apply" and _orientation(photo) in SIDEWAYS
+                return photo.size[::-1] if sideways else photo.size
+        except _DECODING_ERRORS as error:
+            raise InputError(f"{path}: cannot be read as a photo ({error}); replace the file") from error
+
+    return size_of
 
 
 def image_ids_of(photo: str | Path, image_ids: Collection[ImageId]) -> set[ImageId]:
@@ -133,7 +146,129 @@ def image_ids_of(photo: str | Path, image_ids: Collection[ImageId]) -> set[Image
         True
     """
     keys = _file_keys(Path(photo))
-    return {image_id for image_id in image_ids if _id_key(image_id) in keys}
+    loose = set(map(_loosely, keys))
+    texts = {image_id: _name_of(str(image_id)) for image_id in image_ids}
+    return {one for one, name in texts.items() if _id_key(name) in keys or _loosely(name) in loose}
+
+
+def match_ids(image_ids: Collection[ImageId], names: Mapping[ImageId, str]) -> dict[ImageId, ImageId]:
+    """Which of some photos an estimator means by its ids, by the rule of `find_images`.
+
+    Args:
+        image_ids: What the estimator calls the photos.
+        names: Id -> file name, or path, of each photo.
+
+    Returns:
+        Estimator's id -> id of `names`, of those that fit a photo.
+
+    Raises:
+        InputError: An id fits two photos.
+    """
+    id_of = {Path(name): image_id for image_id, name in names.items()}
+    index = _Index(tuple(id_of))
+    matches = {}
+    for image_id in image_ids:
+        fitting = index.fitting(_name_of(str(image_id)))
+        # Photos of one name in several folders: the id's own folders decide.
+        if len(fitting) > 1:
+            fitting = [path for path in fitting if str(image_id).endswith(path.as_posix())] or fitting
+        _check_one(image_id, fitting, "annotations")
+        if fitting:
+            matches[image_id] = id_of[fitting[0]]
+    return matches
+
+
+@dataclass(frozen=True)
+class _Index:
+    """Photos by what fits their names."""
+
+    paths: tuple[Path, ...]
+
+    @cached_property
+    def by_key(self) -> dict[str, list[Path]]:
+        """By names, stems and numbers."""
+        photos: dict[str, list[Path]] = {}
+        for path in self.paths:
+            for key in _file_keys(path):
+                photos.setdefault(key, []).append(path)
+        return photos
+
+    @cached_property
+    def by_loose_key(self) -> dict[str, list[Path]]:
+        """The same by their loose keys; made only where a name does not fit exactly."""
+        photos: dict[str, list[Path]] = {}
+        for key, paths in self.by_key.items():
+            known = photos.setdefault(_loosely(key), [])
+            known += [path for path in paths if path not in known]
+        return photos
+
+    def fitting(self, name: str) -> list[Path]:
+        """Photos that fit a name, a stem or a number."""
+        return self.by_key.get(_id_key(name)) or self.by_loose_key.get(_loosely(name), [])
+
+
+@dataclass(frozen=True)
+class _Photos:
+    """The photos of a folder, which is listed once."""
+
+    folder: Path
+
+    @cached_property
+    def index(self) -> _Index:
+        """The photos that lie in the folder itself.
+
+        Raises:
+            InputError: There is no such folder.
+        """
+        if not self.folder.is_dir():
+            raise InputError(
+                f"images: expected a folder with photos, got {self.folder}, which is not a folder"
+            )
+        is_photo = (path for path in self.folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        return _Index(tuple(path for path in is_photo if not path.name.startswith(".")))
+
+    def find(
+        self, image_ids: Collection[ImageId], file_names: Mapping[ImageId, str] | None
+    ) -> dict[ImageId, Path]:
+        """See `find_images`."""
+        wanted = list(dict.fromkeys(image_ids))
+        names: Mapping[ImageId, str] = {image_id: str(image_id) for image_id in wanted}
+        hint = "the photo's file name, without its ending, or the number that ends it must equal the id"
+        if file_names is not None:
+            names, hint = file_names, "the annotation file must name a photo in this folder for every id"
+        _ = self.index
+        matches = {image_id: self._fitting(names[image_id]) for image_id in wanted if image_id in names}
+        if missing := [image_id for image_id in wanted if not matches.get(image_id)]:
+            raise InputError(f"{self.folder}: no photo for {_listing(missing)}; {hint}")
+        claims: dict[Path, str] = {}
+        for image_id, paths in matches.items():
+            _check_one(image_id, paths, str(self.folder))
+            if _is_path(names[image_id]) and claims.setdefault(paths[0], names[image_id]) != names[image_id]:
+                raise InputError(
+                    f"{self.folder}: {claims[paths[0]]!r} and {names[image_id]!r} are two photos, and only "
+                    f"{paths[0].name} is there; give the folder that their paths begin in"
+                )
+        return {image_id: matches[image_id][0] for image_id in wanted}
+
+    def _fitting(self, text: str) -> list[Path]:
+        """Photos that fit an id or a path."""
+        parts = re.split(r"[/\\]+", text)
+        # Only a path needs a look at the disk for each id.
+        for start in range(len(parts) - 1):
+            path = self.folder.joinpath(*parts[start:])
+            if path.is_relative_to(self.folder) and path.is_file():
+                return [path]
+        named = self.folder / parts[-1]  # photos may have endings that are not among the usual ones
+        return self.index.fitting(parts[-1]) or ([named] if named.suffix and named.is_file() else [])
+
+
+def _check_one(image_id: ImageId, paths: list[Path], where: str) -> None:
+    if len(paths) > 1:
+        first, second = sorted(paths)[:2]
+        raise InputError(
+            f"{where}: image id {image_id!r} fits two photos, {first.name} and {second.name}; remove "
+            "one of them or give the names in an annotation file"
+        )
 
 
 def _orientation(photo: Image.Image) -> int:
@@ -158,30 +293,22 @@ def _to_rgb(photo: Image.Image, name: str) -> Image.Image:
     return Image.fromarray((grey >> 8).astype(np.uint8)).convert("RGB")
 
 
-def _match_by_name(image_ids: list[ImageId], folder: Path) -> dict[ImageId, list[Path]]:
-    by_key: dict[str, list[ImageId]] = defaultdict(list)
-    for image_id in image_ids:
-        by_key[_id_key(image_id)].append(image_id)
-    matches: dict[ImageId, list[Path]] = {image_id: [] for image_id in image_ids}
-    for path in folder.iterdir():
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
-            for image_id in (image_id for key in _file_keys(path) for image_id in by_key.get(key, ())):
-                matches[image_id].append(path)
-    return matches
+def _id_key(text: str) -> str:
+    return _without_zeros(text) if re.fullmatch("[0-9]+", text) else text
 
 
-def _match_by_list(
-    image_ids: list[ImageId], folder: Path, file_names: Mapping[ImageId, str]
-) -> dict[ImageId, list[Path]]:
-    matches: dict[ImageId, list[Path]] = {}
-    for image_id in image_ids:
-        path = folder / file_names[image_id] if image_id in file_names else None
-        matches[image_id] = [path] if path is not None and path.is_file() else []
-    return matches
+def _name_of(text: str) -> str:
+    """Of a path of any system, its last part."""
+    return re.split(r"[/\\]+", text)[-1]
 
 
-def _id_key(image_id: ImageId) -> str:
-    return _without_zeros(str(image_id)) if re.fullmatch("[0-9]+", str(image_id)) else str(image_id)
+def _is_path(text: str) -> bool:
+    return "/" in text or "\\" in text
+
+
+def _loosely(key: str) -> str:
+    """A key without URL encoding and case; letters with accents may be stored in one piece or two."""
+    return unicodedata.normalize("NFC", unquote(key)).casefold()
 
 
 def _file_keys(path: Path) -> set[str]:

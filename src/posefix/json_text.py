@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
+from itertools import islice
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from posefix.errors import InputError, quoted
 from posefix.files import parse_json, read_text
@@ -22,7 +25,10 @@ REMOVED = object()
 """As the new value of an element of a list: the element goes."""
 
 _SPACE = re.compile(r"[ \t\n\r\ufeff]*")
+_SPACES = re.compile(r"\s")
 _DECODER = json.JSONDecoder()
+_NUMBERS = {int, float}
+_SPACE_CHARACTERS = frozenset(" \t\n\r\ufeff")
 
 
 @dataclass(frozen=True)
@@ -32,11 +38,11 @@ class _Leaf:
     value: Any
 
 
-@dataclass(frozen=True)
-class _Member:
+class Member(NamedTuple):
     """A value within a list or an object: its key or index, and where its text begins and ends."""
 
     key: str | int
+    value: Any
     start: int
     end: int
 
@@ -76,6 +82,42 @@ class JsonText:
         """
         return parse_json(self.path, self.text)
 
+    @property
+    def is_list(self) -> bool:
+        """Whether the document begins as a list; whether it is JSON throughout is found out by reading it."""
+        return self.text.startswith("[", self._value_at(0))
+
+    def opening(self, count: int) -> Any:
+        """The document's value; of a list only the first elements, `count` at most, and nothing behind them is parsed.
+
+        Raises:
+            InputError: What was looked at is not JSON.
+        """
+        if not self.is_list:
+            return self.root
+        return [element.value for element in islice(self.elements(), count)]
+
+    def elements(self) -> Iterator[Member]:
+        """The elements of a document that is a list, one after the other: they need not all fit into memory.
+
+        Raises:
+            InputError: The document is no list, or not JSON; names file, line and column.
+        """
+        start = self._value_at(0)
+        if not self.is_list:
+            raise InputError(f"{self.path}: expected a list, got {quoted(self.root)}.")
+        try:
+            end = start + 1
+            for member in self._members(start):
+                yield member
+                end = member.end
+            whole = self.text[end:].split() == ["]"]
+        except (IndexError, ValueError, RecursionError):
+            whole = False
+        if not whole:
+            _ = self.root  # tells what is wrong, and where
+            raise InputError(f"{self.path}: expected JSON, got something else.")
+
     def edited(self, edits: Mapping[Place, Any]) -> str:
         """The text with other values at some places.
 
@@ -102,8 +144,36 @@ class JsonText:
             done = end
         return "".join([*pieces, self.text[done:]])
 
+    def edited_elements(
+        self, spans: Iterable[tuple[int, int]], edits: Iterable[Mapping[Place, Any] | None]
+    ) -> bytes:
+        """The text, in UTF-8, of a document that is a list with other values in its elements.
+
+        Made element by element, so that edits of a very long list need not all fit into memory.
+
+        Args:
+            spans: Start and end of each element, as of `elements`.
+            edits: For each element, as of `edited` with places that begin in the element; None takes it out.
+        """
+        done = self._value_at(0) + 1
+        written, end, gap_end = BytesIO(), done, None
+        written.write(self.text[:done].encode())
+        for (start, end), edit in zip(spans, edits, strict=True):
+            if edit is None:  # out with what stands behind it; of the last elements, what stands before them
+                gap_end = start if gap_end is None else gap_end
+                continue
+            element = self.text[start:end]
+            if edit:
+                element = JsonText(self.path, element).edited(edit)
+            written.write(f"{self.text[done : start if gap_end is None else gap_end]}{element}".encode())
+            done, gap_end = end, None
+        written.write(self.text[done if gap_end is None else end :].encode())
+        return written.getvalue()
+
     def _value_at(self, position: int) -> int:
         """Where the next value or bracket begins."""
+        if self.text[position : position + 1] not in _SPACE_CHARACTERS:
+            return position
         match = _SPACE.match(self.text, position)
         return match.end() if match else position
 
@@ -120,20 +190,21 @@ class JsonText:
             raise InputError(f"{self.path}: expected a list or an object with {next(iter(edit))!r}.")
 
     def _replace(self, old: Any, new: Any, start: int, end: int) -> Iterator[Change]:
-        if old == new and (_is_number(old) and _is_number(new) or isinstance(old, list)):
+        if old == new and ((_is_number(old) and _is_number(new)) or isinstance(old, list)):
             return
         if not (isinstance(old, list) and isinstance(new, list) and len(old) == len(new)):
             if type(old) is not type(new) or old != new:
                 yield start, end, json.dumps(new)
-        elif all(map(_is_number, old)):
-            # Many times faster than member by member; numbers hold no commas.
-            texts = self.text[start + 1 : end - 1].split(",")
-            chosen = zip(texts, old, new, strict=True)
-            changed = (text if a == b else _like(text, b) for text, a, b in chosen)
-            yield start + 1, end - 1, ",".join(changed)
+        elif set(map(type, old)) <= _NUMBERS:
+            yield start + 1, end - 1, _edited_numbers(self.text[start + 1 : end - 1], old, new)
         else:
-            for member, before, after in zip(self._members(start), old, new, strict=True):
+            for member, before, after in zip(list(self._members(start)), old, new, strict=True):
                 yield from self._replace(before, after, member.start, member.end)
+
+    def _edit_member(self, member: Member, edit: Any) -> Iterator[Change]:
+        if isinstance(edit, _Leaf):
+            return self._replace(member.value, edit.value, member.start, member.end)
+        return self._edit(member.start, edit)
 
     def _edit_list(self, start: int, edits: Mapping[Any, Any]) -> Iterator[Change]:
         members = list(self._members(start))
@@ -147,13 +218,13 @@ class JsonText:
             elif index in gone:
                 yield members[index - 1].end if index else start + 1, member.end, ""
             elif index in edits:
-                yield from self._edit(member.start, edits[index])
+                yield from self._edit_member(member, edits[index])
 
     def _edit_object(self, start: int, edits: Mapping[str, Any]) -> Iterator[Change]:
         members = {member.key: member for member in self._members(start)}  # of equal keys the last one counts
         known = [(members[key], edit) for key, edit in edits.items() if key in members]
         for member, edit in sorted(known, key=lambda pair: pair[0].start):
-            yield from self._edit(member.start, edit)
+            yield from self._edit_member(member, edit)
         added = {key: edit for key, edit in edits.items() if key not in members}
         if not added:
             return
@@ -163,21 +234,28 @@ class JsonText:
         end = max((member.end for member in members.values()), default=start + 1)
         yield end, end, f", {text}" if members else text
 
-    def _members(self, start: int) -> Iterator[_Member]:
-        """The members of the list or object whose bracket is at a place."""
-        in_object = self.text[start] == "{"
+    def _members(self, start: int) -> Iterator[Member]:
+        """The members of the list or object whose bracket is at a place.
+
+        Raises:
+            ValueError, IndexError: It is not JSON.
+        """
+        text, decode = self.text, _DECODER.raw_decode
+        closing = "}" if text[start] == "{" else "]"
         position, number = self._value_at(start + 1), 0
-        while self.text[position] not in "]}":
+        while number or text[position] != closing:
             key: str | int = number
-            if in_object:
-                key, position = _DECODER.raw_decode(self.text, position)
+            if closing == "}":
+                key, position = decode(text, position)
                 position = self._value_at(self._value_at(position) + 1)  # past the colon
-            end = _DECODER.raw_decode(self.text, position)[1]
-            yield _Member(key, position, end)
+            value, end = decode(text, position)
+            yield Member(key, value, position, end)
             position = self._value_at(end)
-            if self.text[position] == ",":
-                position = self._value_at(position + 1)
-            number += 1
+            if text[position] == closing:
+                return
+            if text[position] != ",":
+                raise ValueError(position)
+            position, number = self._value_at(position + 1), number + 1
 
 
 def _is_removal(edit: Any) -> bool:
@@ -185,7 +263,21 @@ def _is_removal(edit: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float)
+    return type(value) in _NUMBERS
+
+
+def _edited_numbers(text: str, old: list[Any], new: list[Any]) -> str:
+    """What stands between the brackets of a list of numbers, with other numbers of which some may be equal.
+
+    Many times faster than member by member: numbers hold no commas.
+    """
+    comma = ", " if text.count(", ") == len(old) - 1 else ","
+    texts = text.split(comma)
+    if _SPACES.search("".join(texts)):
+        pairs = zip(text.split(","), old, new, strict=True)
+        return ",".join(kept if a == b else _like(kept, b) for kept, a, b in pairs)
+    pairs = zip(texts, old, new, strict=True)
+    return comma.join([kept if a == b else _number_text(b) for kept, a, b in pairs])
 
 
 def _like(text: str, value: Any) -> str:
@@ -193,3 +285,8 @@ def _like(text: str, value: Any) -> str:
     content = text.strip()
     before, after = text.split(content) if content else ("", "")
     return f"{before}{json.dumps(value)}{after}"
+
+
+def _number_text(value: Any) -> str:
+    # What json.dumps does with most floats, ten times faster.
+    return float.__repr__(value) if type(value) is float and isfinite(value) else json.dumps(value)

@@ -9,14 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from posefix import geometry
 from posefix.errors import InputError
 from posefix.json_text import JsonText
-from posefix.poses import FloatArray, ImageId, Poses
+from posefix.poses import BoolArray, FloatArray, ImageId, Poses
 from posefix.skeletons import Skeleton
 
 Contents = Mapping[str, bytes]
@@ -24,9 +25,23 @@ Contents = Mapping[str, bytes]
 PhotoSize = Callable[[ImageId], tuple[int, int]]
 """Width and height in pixels of the photo of an image id."""
 
+DECIMALS = 3
+"""Of the coordinates that are written, in pixels."""
+OPENING_RECORDS = 20
+"""So many records of a long list are looked at to recognise a format."""
+
 
 class FormatError(InputError):
-    """A pose file is not what its format asks for; the message names file, record and field, and what to do."""
+    """A pose file is not what its format asks for; the message names file, record and field, and what to do.
+
+    Args:
+        message: One sentence.
+        mend: How to mend the file, where the message does not say it; one sentence.
+    """
+
+    def __init__(self, message: str, mend: str = "") -> None:
+        super().__init__(message)
+        self.mend = mend
 
 
 class Source:
@@ -59,6 +74,27 @@ class Source:
         if self.path.is_dir() or self.path.suffix.lower() != ".json":
             return None
         return JsonText.read(self.path)
+
+    @property
+    def document(self) -> JsonText:
+        """The JSON document of a format that must be one, whatever the file is called.
+
+        Raises:
+            InputError: It is a folder, cannot be read, or is not UTF-8.
+        """
+        return self.json or JsonText.read(self.path)
+
+    @cached_property
+    def opening(self) -> Any:
+        """What formats are recognised by: the value of the JSON document, of a long list only its first records.
+
+        A list of a hundred thousand people is not parsed whole for each look at it. None where there is no such
+        document, or its beginning is not JSON.
+        """
+        try:
+            return None if self.json is None else self.json.opening(OPENING_RECORDS)
+        except InputError:
+            return None
 
 
 @dataclass(frozen=True)
@@ -101,6 +137,7 @@ class PoseFile:
         tracks: Whom each pose is of in a video, None where it says nothing; None for a format without tracks.
         boxes: bbox_xywh (N, 4) of the people, NaN where there is none; None for a file without boxes.
         notes: What a user should know of how the file was read: a layout that was recognised, odd values.
+        file_names: Path of the photo of each image id, where the file says more than the ids do.
     """
 
     path: Path
@@ -110,6 +147,7 @@ class PoseFile:
     tracks: tuple[int | str | None, ...] | None = None
     boxes: npt.NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()
+    file_names: Mapping[ImageId, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,3 +188,54 @@ class Format:
     recognise: Callable[[Source], str | None]
     read: Callable[[Source, Reading], PoseFile]
     write: Callable[[NewFile], Contents] | None = None
+
+
+def numbers_to_write(before: FloatArray, after: FloatArray, decimals: int = DECIMALS) -> FloatArray:
+    """New numbers as a file gets them: rounded where they changed by at least half of the last decimal, else as before.
+
+    Numbers equal to those before keep their text in the file (`JsonText.edited`).
+
+    Args:
+        before: The file's numbers as read, of any shape, in the file's own unit.
+        after: The new ones, in the same unit.
+        decimals: How many are written; three in pixels, more where the unit is a larger one.
+    """
+    same = np.abs(after - before) < 0.5 * 10.0**-decimals
+    return np.where(same, before, np.round(after, decimals))
+
+
+def triples_to_write(poses: Poses, before: FloatArray, was_valid: BoolArray) -> FloatArray:
+    """(N, K, 3) x, y, score as they are written where a keypoint at 0, 0 or with score 0 is a missing one.
+
+    A valid keypoint is never written as a missing one: instead of 0, 0 or the score 0 it gets .001. A keypoint that is
+    no longer valid becomes 0, 0, 0; one that was not and is not there keeps its numbers.
+
+    Args:
+        poses: The new poses.
+        before: (N, K, 3) the file's numbers as read.
+        was_valid: (N, K) which of them were valid.
+    """
+    after = np.concatenate([poses.keypoints, poses.scores[..., None]], axis=-1)
+    written = np.where(poses.valid[..., None], numbers_to_write(before, after), before)
+    written[was_valid & ~poses.valid] = 0.0
+    at_origin = (written[..., :2] == 0).all(axis=-1) & poses.valid
+    written[at_origin, 0] = 10.0**-DECIMALS
+    written[(written[..., 2] == 0) & poses.valid, 2] = 10.0**-DECIMALS
+    return written
+
+
+def boxes_to_write(poses: Poses) -> FloatArray:
+    """bbox_xywh (N, 4) of poses that moved: the box around the keypoints, `geometry.KEYPOINT_BOX_FACTOR` as large."""
+    tight = geometry.box_from_keypoints(poses.keypoints, poses.valid)
+    boxes = np.round(geometry.enlarge(tight, geometry.KEYPOINT_BOX_FACTOR), DECIMALS)
+    return np.asarray(boxes, dtype=np.float64)
+
+
+def check_same_poses(path: Path, poses: Poses, before: Poses) -> None:
+    """Refuse poses that are not those of a file, in its order and layout: what every `Rewrite` asks first.
+
+    Raises:
+        FormatError: They are others.
+    """
+    if poses.image_ids != before.image_ids or poses.skeleton != before.skeleton:
+        raise FormatError(f"{path}: expected its own {before!r} in the same order, got {poses!r}.")

@@ -1,0 +1,50 @@
+"""What new files are called in formats that have a file for each photo."""
+
+from __future__ import annotations
+
+from pathlib import PureWindowsPath
+
+from posefix.images import IMAGE_SUFFIXES
+from posefix.pose_file import FormatError, NewFile
+from posefix.poses import ImageId
+
+
+def photo_stems(new: NewFile, files: str) -> dict[ImageId, str]:
+    """The name of each photo without its ending.
+
+    Args:
+        new: What is to be written.
+        files: What messages call the format's files.
+
+    Raises:
+        FormatError: Two photos have one name, so that their files would be the same.
+    """
+    stems = {image_id: photo_stem(new, image_id) for image_id in dict.fromkeys(new.poses.image_ids)}
+    owners: dict[str, ImageId] = {}
+    for image_id, stem in stems.items():
+        if owners.setdefault(stem, image_id) != image_id:
+            raise FormatError(
+                f"image ids {owners[stem]!r} and {image_id!r} are both of a photo {stem!r}: expected names of their "
+                f"own, since {files} are called as the photos; rename one of them."
+            )
+    return stems
+
+
+def photo_stem(new: NewFile, image_id: ImageId) -> str:
+    """A photo's name without folder and ending; the image id where the name is not known."""
+    name = PureWindowsPath(str(new.file_names.get(image_id, image_id)))  # knows both kinds of slashes
+    return name.stem if name.suffix.lower() in IMAGE_SUFFIXES else name.name
+
+
+def rows_by_photo(new: NewFile) -> dict[ImageId, list[int]]:
+    """Rows of the poses of each photo, in the order of the poses."""
+    rows: dict[ImageId, list[int]] = {}
+    for row, image_id in enumerate(new.poses.image_ids):
+        rows.setdefault(image_id, []).append(row)
+    return rows
+
+
+def are_frames(new: NewFile) -> bool:
+    """Whether image ids are numbers of frames rather than of photos, whose names would be known."""
+    ids = new.poses.image_ids
+    return bool(ids) and not new.file_names and all(isinstance(image_id, int) for image_id in ids)

@@ -1,0 +1,208 @@
+"""Checked access to the records of JSON pose files: a fault is named with file, record and field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from posefix.errors import quoted
+from posefix.pose_file import FormatError
+from posefix.poses import FloatArray, ImageId
+
+Record = dict[str, Any]
+
+LARGEST_NUMBER = 1e15
+"""Anything larger is no coordinate, area or score of a photo."""
+
+_NOTED: ContextVar[list[FormatError] | None] = ContextVar("noted faults", default=None)
+
+
+@contextmanager
+def noted_faults() -> Iterator[list[FormatError]]:
+    """Within it, records note what is wrong with them and go on with stand-ins, instead of raising the first fault.
+
+    Yields:
+        The faults so far. What is read with any is of no use.
+    """
+    faults: list[FormatError] = []
+    token = _NOTED.set(faults)
+    try:
+        yield faults
+    finally:
+        _NOTED.reset(token)
+
+
+class _NoRecord(Record):
+    """Stands in for what should be a record; its fields are not asked for."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records of one list in a file.
+
+    Attributes:
+        path: The file.
+        noun: What messages call a record.
+        rows: The records.
+        places: Their places in the file's list, counted from 0; all of them by default.
+    """
+
+    path: Path
+    noun: str
+    rows: list[Record]
+    places: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        found: list[Any] = self.rows
+        if all(isinstance(row, dict) for row in found):
+            return
+        for number, row in enumerate(found):
+            if not isinstance(row, dict):
+                where = f"{self.path}, {self.noun} {self.place(number)}"
+                mend = "Take it out of the list."
+                report(FormatError(f"{where}: expected an object, got {quoted(row)}.", mend))
+        rows = [row if isinstance(row, dict) else _NoRecord() for row in found]
+        object.__setattr__(self, "rows", rows)
+
+    def choose(self, mask: Sequence[bool] | npt.NDArray[np.bool_]) -> Records:
+        """Some of the records; messages still tell their places in the file."""
+        chosen = [int(number) for number in np.flatnonzero(mask)]
+        rows = [self.rows[number] for number in chosen]
+        return replace(self, rows=rows, places=[self.place(number) for number in chosen])
+
+    def where(self, number: int, field: str) -> str:
+        """How messages name a field of a record."""
+        return f"{self.path}, {self.noun} {self.place(number)}, field {field!r}"
+
+    def place(self, number: int) -> int:
+        """Place of a record in the file's list, counted from 0."""
+        return self.places[number] if self.places else number
+
+    def fault(self, number: int, field: str, expected: str) -> FormatError:
+        """The error that tells what is wrong with a field."""
+        row = self.rows[number]
+        got, mend = "no such field", f"Add the field, or take the {self.noun} out of the list."
+        if field in row:
+            got, mend = quoted(row[field]), f"Write {expected}."
+        return FormatError(f"{self.where(number, field)}: expected {expected}, got {got}.", mend)
+
+    def ids(self, field: str) -> tuple[ImageId, ...]:
+        """A field that holds ids: integers or text.
+
+        Raises:
+            FormatError: One is missing or something else.
+        """
+        values: list[Any] = [row.get(field) for row in self.rows]
+        if not set(map(type, values)) <= {int, str}:
+            for number in self.asked():
+                if type(values[number]) not in (int, str):
+                    report(self.fault(number, field, "an integer or a text"))
+            values = [value if type(value) in (int, str) else "" for value in values]
+        return tuple(values)
+
+    def unique_ids(self, field: str = "id") -> tuple[ImageId, ...]:
+        """A field that holds ids, each once.
+
+        Raises:
+            FormatError: One is missing, something else, or there twice.
+        """
+        ids = self.ids(field)
+        if len(set(ids)) < len(ids):
+            first = {value: number for number, value in reversed(list(enumerate(ids)))}
+            for number in self.asked():
+                if first[ids[number]] != number and type(self.rows[number].get(field)) in (int, str):
+                    place = self.place(first[ids[number]])
+                    report(self.fault(number, field, f"another id than that of {self.noun} {place}"))
+        return ids
+
+    def numbers(self, field: str) -> FloatArray:
+        """(N,): a field that holds one number.
+
+        Raises:
+            FormatError: One is missing or not a finite number.
+        """
+        values = [row.get(field) for row in self.rows]
+        array = None if bool in set(map(type, values)) else _as_numbers(values, (len(self.rows),))
+        if array is None:
+            for number in self.asked():
+                if not _is_number(values[number]):
+                    report(self.fault(number, field, "a finite number"))
+            array = np.array([value if _is_number(value) else 0 for value in values], dtype=np.float64)
+        return array
+
+    def number_lists(self, field: str, names: Sequence[str], hint: str = "") -> FloatArray:
+        """(N, length): a field that holds a flat list of numbers.
+
+        Args:
+            field: The field.
+            names: What each number of the list is.
+            hint: What to do about a list of another length; begins with a semicolon.
+
+        Raises:
+            FormatError: A list is missing, has another length, or holds something that is not a finite number.
+        """
+        values = [row.get(field) for row in self.rows]
+        # NumPy would take true among numbers for 1.
+        flat = chain.from_iterable(value for value in values if isinstance(value, list))
+        array = None if bool in set(map(type, flat)) else _as_numbers(values, (len(self.rows), len(names)))
+        if array is None:  # only now look at each record: converting all at once is many times faster
+            array = np.zeros((len(self.rows), len(names)))
+            for number in self.asked():
+                if self._is_list_of_numbers(number, field, names, hint):
+                    array[number] = values[number]
+        return array
+
+    def _is_list_of_numbers(self, number: int, field: str, names: Sequence[str], hint: str) -> bool:
+        """Whether it is, where faults are only noted."""
+        value = self.rows[number].get(field)
+        if not isinstance(value, list):
+            report(self.fault(number, field, f"a list of {len(names)} numbers"))
+            return False
+        where = self.where(number, field)
+        if len(value) != len(names):
+            mend = f"Write all of {names[0]} to {names[-1]}, 0 for what is missing."
+            report(FormatError(f"{where}: expected {len(names)} numbers, got {len(value)}{hint}.", mend))
+            return False
+        wrong = [(name, entry) for name, entry in zip(names, value, strict=True) if not _is_number(entry)]
+        for name, entry in wrong:
+            mend = "Write a number; 0, 0, 0 stands for a keypoint that is missing."
+            report(FormatError(f"{where}, {name}: expected a finite number, got {quoted(entry)}.", mend))
+        return not wrong
+
+    def asked(self) -> list[int]:
+        """Numbers of the records whose fields are looked at."""
+        return [number for number, row in enumerate(self.rows) if not isinstance(row, _NoRecord)]
+
+
+def report(fault: FormatError) -> None:
+    """Raise a fault, or note it if somebody wants to know them all."""
+    noted = _NOTED.get()
+    if noted is None:
+        raise fault
+    noted.append(fault)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
+
+
+def _as_numbers(values: list[Any], shape: tuple[int, ...]) -> FloatArray | None:
+    """All values as one array, None when one of them is not what it should be."""
+    if not values:
+        return np.zeros(shape)
+    try:
+        # No dtype yet: asked for floats, NumPy would take the text "1" for a number.
+        array = np.array(values)
+    except ValueError:  # lists of different lengths
+        return None
+    if array.shape != shape or array.dtype.kind not in "iuf" or not (np.abs(array) < LARGEST_NUMBER).all():
+        return None
+    return array.astype(np.float64)
