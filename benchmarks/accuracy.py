@@ -31,11 +31,12 @@ import numpy.typing as npt
 from benchmarks.accuracy_report import short
 from benchmarks.environment import DATA, RESULTS, describe, keep
 
-from posefix import Poses, Refinement, Refiner, compare_coco, evaluate_coco, load_skeleton, match_keypoints
+from posefix import Poses, Refinement, Refiner, compare_coco, evaluate_coco, match_keypoints
 from posefix.evaluation import collapsed_pairs, count_repairs, match_people, measure_confidence
 from posefix.evaluation.coco import share_keypoints
-from posefix.formats.coco import Annotations, read_annotations, read_results, result_rows, write_results
+from posefix.formats.coco import Annotations, read_annotations
 from posefix.geometry import box_from_keypoints
+from posefix.interchange import read_pose_file, write_new_pose_file
 
 # Set -> annotations, photos.
 SETS = {
@@ -163,8 +164,8 @@ def from_rows(poses: Poses) -> Poses:
     """The poses as they come back from a file with image_id, category_id, keypoints and score only."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "refined.json"
-        write_results(path, result_rows(poses))
-        return read_results(path, poses.skeleton).poses
+        write_new_pose_file(path, poses)
+        return read_pose_file(path, poses.skeleton).poses
 
 
 def movement(first: Poses, second: Poses, columns: npt.NDArray[np.int64]) -> float:
@@ -214,7 +215,7 @@ def first_images(path: Path, limit: int | None) -> Annotations:
 
 def read_poses(path: Path, annotations: Annotations) -> Poses:
     """The poses of a results file NAME.LAYOUT.json in the annotated images."""
-    poses = read_results(path, load_skeleton(path.name.split(".")[1])).poses
+    poses = read_pose_file(path, path.name.split(".")[1]).poses
     return poses[np.array([image_id in annotations.images for image_id in poses.image_ids], dtype=bool)]
 
 

@@ -25,7 +25,8 @@ from benchmarks.environment import describe, keep, seconds, spread
 from posefix import load_skeleton
 from posefix.analysis import analyze, compare
 from posefix.error_profile import load_error_profile
-from posefix.formats.coco import Annotations, read_annotations, read_results, result_rows, write_results
+from posefix.formats.coco import Annotations, read_annotations
+from posefix.interchange import read_pose_file, write_new_pose_file
 from posefix.people import build_records
 from posefix.poses import Poses
 from posefix.synthesis import synthesize
@@ -106,12 +107,12 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     truth, before, after = (folder / f"{name}.json" for name in ("truth", "before", "after"))
     annotations = make_people(truth, arguments.people, generator)
     poses = make_poses(annotations, arguments.poses, generator)
-    write_results(before, result_rows(poses))
+    write_new_pose_file(before, poses)
     moved = poses.keypoints + generator.normal(0, 2, poses.keypoints.shape)
-    write_results(after, result_rows(poses.with_keypoints(moved)))
+    write_new_pose_file(after, poses.with_keypoints(moved))
 
     def read(path: Path) -> Poses:
-        return read_results(path, COCO).poses
+        return read_pose_file(path, COCO).poses
 
     start, processor = time.perf_counter(), time.process_time()
     print(analyze(read(before), read_annotations(truth)))

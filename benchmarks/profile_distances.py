@@ -34,7 +34,8 @@ from matplotlib.figure import Figure
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.error_profile import REACHES, frequencies, load_error_profile
 from posefix.files import make_folder, read_json, write_bytes_atomic
-from posefix.formats.coco import Annotations, read_annotations, read_results
+from posefix.formats.coco import Annotations, read_annotations
+from posefix.interchange import read_pose_file
 from posefix.profiles.observation import ObservedErrors, observe_pairs
 from posefix.skeletons import load_skeleton
 from posefix.synthesis import MISS_REACH
@@ -109,7 +110,7 @@ def observe(annotations: Annotations, path: Path) -> tuple[npt.NDArray[np.int64]
 
     Each row of a results file is of one annotation: that of its ``annotation_id``, or of the same place in the file.
     """
-    poses = read_results(path, load_skeleton(path.name.split(".")[1])).poses
+    poses = read_pose_file(path, path.name.split(".")[1]).poses
     truth = GroundTruth.of(poses, annotations)
     row_of = {number: row for row, number in enumerate(annotations.people.ids)}
     rows = read_json(path)

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from benchmarks.environment import DATA, describe, keep, spread
 
-from posefix import Poses, Refiner, load_skeleton, read_results, write_results
+from posefix import Poses, Refiner, read_pose_file, write_pose_file
 from posefix.images import find_images
 from posefix.refine.backends import HeatmapBackend, Network
 from posefix.similarity import Array
@@ -65,8 +65,8 @@ def first_rows(path: Path, limit: int | None, folder: Path) -> Path:
 
 def refine_file(refiner: Refiner, path: Path, photos: Path, output: Path) -> None:
     """What `posefix refine` does."""
-    results = read_results(path, load_skeleton("coco17"))
-    write_results(output, results.replace(refiner.refine(results.poses, photos).poses))
+    file = read_pose_file(path, "coco17")
+    write_pose_file(output, file, refiner.refine(file.poses, photos).poses)
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -110,7 +110,7 @@ def repeat(poses: Poses, paths: dict[int | str, Path], copies: int) -> tuple[Pos
 
 def peak_memory(refiner: Refiner, path: Path, photos: Path, copies: int) -> float:
     """Peak resident memory of this process in MiB, after refining all copies; on Linux only."""
-    poses = read_results(path, load_skeleton("coco17")).poses
+    poses = read_pose_file(path, "coco17").poses
     refiner.refine(*repeat(poses, dict(find_images(poses.image_ids, photos)), copies))
     # Not getrusage: on Linux its peak is handed on from the process that started this one.
     status = Path("/proc/self/status").read_text(encoding="utf-8")

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posefix.formats.coco import Annotations, result_rows, write_results
+from posefix.formats.coco import Annotations
+from posefix.interchange import write_new_pose_file
 from posefix.poses import Poses
 
 Run = Callable[..., tuple[int, str, str]]
@@ -42,8 +43,8 @@ def files(
     }
     annotations, results, moved = (tmp_path / f"{name}.json" for name in ("truth", "results", "moved"))
     annotations.write_text(json.dumps(content), encoding="utf-8")
-    write_results(results, result_rows(poses))
-    write_results(moved, result_rows(poses.with_keypoints(poses.keypoints + 1)))
+    write_new_pose_file(results, poses)
+    write_new_pose_file(moved, (poses.with_keypoints(poses.keypoints + 1)))
     return annotations, results, moved
 
 

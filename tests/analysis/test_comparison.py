@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from posefix.analysis import analyze, compare
 from posefix.errors import InputError
 from posefix.evaluation import compare_coco, count_repairs
-from posefix.formats.coco import Annotations, read_annotations, read_results
+from posefix.formats.coco import Annotations, read_annotations
+from posefix.interchange import read_pose_file
 from posefix.poses import Poses
 from posefix.skeletons import load_skeleton
 from posefix.taxonomy import Status
@@ -197,7 +198,7 @@ def test_real_estimators_of_two_layouts(shared_data: Path) -> None:
     truth = read_annotations(shared_data / "lspet" / "person_keypoints_val.json")
     folder = shared_data / "predictions" / "lspet_val"
     before, after = (
-        read_results(folder / f"{name}.json", load_skeleton(name.split(".")[1])).poses
+        read_pose_file(folder / f"{name}.json", load_skeleton(name.split(".")[1])).poses
         for name in ("blazepose.blazepose33", "movenet.coco17")
     )
     comparison = compare(before, after, truth, resamples=20)

@@ -15,7 +15,8 @@ import pytest
 from posefix.analysis import analyze
 from posefix.errors import InputError
 from posefix.evaluation import collapsed_pairs, evaluate_coco
-from posefix.formats.coco import Annotations, read_annotations, read_results
+from posefix.formats.coco import Annotations, read_annotations
+from posefix.interchange import read_pose_file
 from posefix.poses import Poses
 from posefix.skeletons import load_skeleton
 from posefix.taxonomy import Status
@@ -41,7 +42,7 @@ TRUTH = {"coco_dev": "coco/person_keypoints_dev.json", "lspet_val": "lspet/perso
 def test_real_estimators_have_the_ap_of_the_evaluator(shared_data: Path, folder: str, name: str) -> None:
     truth = read_annotations(shared_data / TRUTH[folder])
     path = shared_data / "predictions" / folder / f"{name}.json"
-    poses = read_results(path, load_skeleton(name.split(".")[1])).poses
+    poses = read_pose_file(path, load_skeleton(name.split(".")[1])).poses
     analysis = analyze(poses, truth)
     assert analysis.costs.input.ap == pytest.approx(evaluate_coco(poses, truth).ap, abs=1e-12)
     assert analysis.pairing.num_poses == len(poses)

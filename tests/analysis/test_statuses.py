@@ -15,7 +15,8 @@ from posefix.analysis import analyze
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.statuses import FoundPeople, classify_found, repaired_places, true_places, with_places
 from posefix.error_profile import load_error_profile
-from posefix.formats.coco import Annotations, read_annotations, read_results
+from posefix.formats.coco import Annotations, read_annotations
+from posefix.interchange import read_pose_file
 from posefix.poses import Poses
 from posefix.skeletons import load_skeleton
 from posefix.synthesis import synthesize
@@ -202,7 +203,7 @@ def loop_statuses(
 def test_real_statuses_are_those_of_the_reference_s_rules(shared_data: Path, name: str) -> None:
     truth = read_annotations(shared_data / "coco" / "person_keypoints_dev.json")
     path = shared_data / "predictions" / "coco_dev" / f"{name}.json"
-    poses = read_results(path, load_skeleton(name.split(".")[1])).poses
+    poses = read_pose_file(path, load_skeleton(name.split(".")[1])).poses
     found, shared = analyze(poses, truth).found, GroundTruth.of(poses, truth).shared
     expected = loop_statuses(found, truth, shared.annotation_columns, shared.sigmas)
     np.testing.assert_array_equal(found.statuses, expected)

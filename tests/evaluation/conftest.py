@@ -15,7 +15,8 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from posefix.formats.coco import Annotations, ImageInfo, PersonAnnotations, read_annotations, read_results
+from posefix.formats.coco import Annotations, ImageInfo, PersonAnnotations, read_annotations
+from posefix.interchange import read_pose_file
 from posefix.poses import ImageId, Poses
 from posefix.skeletons import Skeleton, load_skeleton
 
@@ -86,7 +87,7 @@ def read_scene(tmp_path: Path) -> Callable[..., tuple[Poses, Annotations]]:
         annotations, results = tmp_path / "truth.json", tmp_path / "results.json"
         annotations.write_text(json.dumps(truth), encoding="utf-8")
         results.write_text(json.dumps(rows), encoding="utf-8")
-        return read_results(results, load_skeleton(layout)).poses, read_annotations(annotations)
+        return read_pose_file(results, load_skeleton(layout)).poses, read_annotations(annotations)
 
     return read
 

@@ -9,7 +9,8 @@ import pytest
 
 from posefix.errors import InputError
 from posefix.evaluation import CocoMetrics, evaluate_coco
-from posefix.formats.coco import Annotations, read_annotations, read_results
+from posefix.formats.coco import Annotations, read_annotations
+from posefix.interchange import read_pose_file
 from posefix.poses import Poses
 from posefix.skeletons import Keypoint, Skeleton, load_skeleton
 
@@ -67,7 +68,7 @@ def test_real_results_get_the_numbers_of_the_oracle_and_of_the_table(
     truth = shared_data / ANNOTATIONS[data_set]
     layout = estimator.split(".")[1]
     names = json.loads((shared_data / "layouts.json").read_text(encoding="utf-8"))[layout]
-    metrics = evaluate_coco(read_results(results, load_skeleton(layout)).poses, read_annotations(truth))
+    metrics = evaluate_coco(read_pose_file(results, load_skeleton(layout)).poses, read_annotations(truth))
     expected = oracle(json.loads(truth.read_text("utf-8")), json.loads(results.read_text("utf-8")), names)
     assert list(metrics.as_dict().values()) == expected
     assert quoted(metrics) == TABLE[data_set, estimator]

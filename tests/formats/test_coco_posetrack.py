@@ -6,16 +6,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from tests.formats.mutations import mutated_texts
 
 from posefix.errors import InputError
-from posefix.formats.coco import ResultsFile, read_annotations, read_results, result_rows, write_results
+from posefix.formats.coco import read_annotations
 from posefix.formats.coco_posetrack import read_posetrack_annotations, write_merged_annotations
 from posefix.formats.coco_posetrack_results import (
+    FORMAT,
     NO_SCORE,
     posetrack_contents,
     read_posetrack_results,
     write_posetrack_results,
 )
+from posefix.interchange import read_pose_file, write_new_pose_file, write_pose_file
+from posefix.pose_file import NewFile, PoseFile, Reading, Source
 from posefix.poses import Poses
 from posefix.skeletons import load_skeleton
 
@@ -138,7 +143,7 @@ def test_results_become_rows_and_arrays(tmp_path: Path) -> None:
     assert poses.scores[0].tolist() == person["scores"]
     assert (poses.scores[1] == NO_SCORE).all()
     assert poses.pose_scores.tolist() == [0.7, 0.0]
-    assert results.file.rows[0]["track_id"] == 5
+    assert results.file.tracks == (5, 6)
 
 
 def test_a_pose_without_score_has_the_mean_of_its_keypoints(tmp_path: Path) -> None:
@@ -149,13 +154,14 @@ def test_a_pose_without_score_has_the_mean_of_its_keypoints(tmp_path: Path) -> N
 
 
 def test_results_survive_the_way_to_coco_and_back(truth_folder: Path, tmp_path: Path) -> None:
-    first = found_person(10, 5, score=0.7, bbox=[1, 2, 3, 4], id=900)
+    first = found_person(10, 5, score=0.7, bbox=[1, 2, 3, 4])
     first["keypoints"][9:15], first["scores"][3:5] = [0] * 6, [0, 0]
     second = found_person(21, 6)
     folder = write(tmp_path / "r", "000001.json", video(1, [first]))
     write(folder, "000002.json", video(2, [second]))
-    write_results(tmp_path / "coco.json", read_posetrack_results(folder).file.rows)
-    coco = read_results(tmp_path / "coco.json", load_skeleton("posetrack18"))
+    file = read_pose_file(folder)
+    write_new_pose_file(tmp_path / "coco.json", NewFile(file.poses, file.tracks, file.boxes))
+    coco = read_pose_file(tmp_path / "coco.json", "posetrack18")
     write_posetrack_results(tmp_path / "back", coco, read_posetrack_annotations(truth_folder))
     back = json.loads((tmp_path / "back" / "000001.json").read_text())
     assert back["annotations"] == [{**first, "category_id": 1}]
@@ -172,7 +178,7 @@ def test_other_layouts_are_written_by_name_and_people_numbered_by_frame(truth_fo
     valid = np.ones((3, 17), bool)
     valid[0, coco.index("left_hip")] = False
     poses = Poses(places, np.full((3, 17), 0.5), valid, (20, 20, 21), np.ones(3), coco)
-    results = ResultsFile(Path("mine.json"), result_rows(poses), poses)
+    results = PoseFile(Path("mine.json"), "mine", poses, read_pose_file(truth_folder).rewrite)
     contents = posetrack_contents(results, read_posetrack_annotations(truth_folder))
     assert contents["000001.json"]["annotations"] == []
     people = contents["000002.json"]["annotations"]
@@ -254,3 +260,66 @@ def test_rows_of_frames_that_are_not_annotated_cannot_be_written(truth_folder: P
     with pytest.raises(InputError, match=r"row 0, field 'image_id': 50 is not among the frames"):
         write_posetrack_results(tmp_path / "out", read_posetrack_results(folder).file, truth)
     assert not (tmp_path / "out").exists()
+
+
+# In place
+
+
+def moved(poses: Poses, row: int, keypoint: int, place: tuple[float, float]) -> Poses:
+    keypoints = poses.keypoints.copy()
+    keypoints[row, keypoint] = place
+    return poses.with_keypoints(keypoints)
+
+
+@pytest.mark.parametrize("layout", [{}, {"indent": 1}, {"separators": (",", ":")}])
+def test_a_folder_of_results_is_refined_in_place(tmp_path: Path, layout: Json) -> None:
+    folder = tmp_path / "r"
+    folder.mkdir()
+    first = video(1, [found_person(10, 5, score=0.7, note="a"), found_person(11, 6, bbox=[1, 2, 3, 4])])
+    second = {**video(2, [found_person(20, 7, scores=None)]), "info": {"x": [1.50]}}
+    for name, content in (("1.json", first), ("2.json", second)):
+        (folder / name).write_text(json.dumps(content, **layout).replace("1.5]", "1.50]"))
+    file = read_pose_file(folder)
+    assert (file.format, file.tracks) == ("posetrack18", (5, 6, 7))
+    assert file.notes == ("people without keypoint scores, which are not written either: 1",)
+    assert file.file_names is not None and file.file_names[20] == "images/val/000002/000000.jpg"
+    write_pose_file(tmp_path / "same", file)
+    for name in ("1.json", "2.json"):
+        assert (tmp_path / "same" / name).read_bytes() == (folder / name).read_bytes()
+
+    contents = file.rewrite(moved(file.poses, 1, 2, (30.25, 41)), keep=[1, 2], update_boxes=True)
+    assert contents["2.json"] == (folder / "2.json").read_bytes()
+    (person,) = json.loads(contents["1.json"])["annotations"]
+    expected = first["annotations"][1]
+    assert person["keypoints"] == [*expected["keypoints"][:6], 30.25, 41.0, 1.0, *expected["keypoints"][9:]]
+    assert person["bbox"] != [1, 2, 3, 4]
+    assert person["scores"] == expected["scores"]
+
+
+def test_filled_and_lost_keypoints_and_scores_are_written(tmp_path: Path) -> None:
+    person = found_person(10, 5, score=0.7)
+    person["keypoints"][:3], person["scores"][0] = [0, 0, 0], 0
+    path = write(tmp_path / "r", "1.json", video(1, [person])) / "1.json"
+    file = read_pose_file(path)
+    keypoints, valid, scores = file.poses.keypoints.copy(), file.poses.valid.copy(), file.poses.scores.copy()
+    keypoints[0, 0], valid[0, 0], scores[0, 0], valid[0, 1] = (5, 6), True, 0.5, False
+    (after,) = json.loads(file.rewrite(file.poses.with_keypoints(keypoints, valid, scores))[""])[
+        "annotations"
+    ]
+    assert after["keypoints"] == [5.0, 6.0, 1, 0, 0, 0, *person["keypoints"][6:]]
+    assert after["scores"] == [0.5, 0, *person["scores"][2:]]
+
+
+@given(text=mutated_texts(json.dumps(video(1, [found_person(10, 5, score=0.7, bbox=[1, 2, 3, 4])]))))
+@settings(max_examples=25)
+def test_a_faulty_file_is_refused_in_one_sentence(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "faulty.json"
+    path.write_text(text, encoding="utf-8")
+    FORMAT.recognise(Source(path))
+    try:
+        file = FORMAT.read(Source(path), Reading())
+        assert file.rewrite(file.poses)[""].decode() == text
+    except InputError as error:
+        assert "faulty.json" in str(error)

@@ -1,5 +1,5 @@
-import copy
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from tests.formats.mutations import mutated_texts
 
 from posefix.errors import InputError
-from posefix.formats.coco import ResultsFile, read_results, result_rows, write_results
+from posefix.formats.coco_results import FORMAT, ROWS_AT_ONCE
+from posefix.interchange import read_pose_file, write_new_pose_file, write_pose_file
+from posefix.pose_file import FormatError, NewFile, PoseFile, Reading, Source
 from posefix.poses import Poses
-from posefix.skeletons import load_skeleton
+from posefix.skeletons import Skeleton, load_skeleton
 
 PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])
 GOOD: dict[str, Any] = {
@@ -29,18 +32,27 @@ def write(folder: Path, content: Any) -> Path:
     return path
 
 
+def read(path: Path, skeleton: Skeleton | None = PAIR) -> PoseFile:
+    return FORMAT.read(Source(path), Reading(skeleton))
+
+
+def rewritten(file: PoseFile, poses: Poses, keep: Sequence[int] | None = None, *, boxes: bool = False) -> Any:
+    """The rows of the file with other poses."""
+    return json.loads(file.rewrite(poses, keep=keep, update_boxes=boxes)[""])
+
+
 @pytest.fixture
-def pair(tmp_path: Path) -> ResultsFile:
+def pair(tmp_path: Path) -> PoseFile:
     """Three rows of two keypoints: whole, half missing, wholly missing."""
     rows = [
         {**GOOD, "bbox": [1, 2, 3, 4], "track": "a"},
         {**GOOD, "image_id": "b", "keypoints": [10, 20, 1, 0, 0, 0.3]},
         {**GOOD, "keypoints": [10, 20, 0, 0, 0, 0.0]},
     ]
-    return read_results(write(tmp_path, rows), PAIR)
+    return read(write(tmp_path, rows))
 
 
-def test_rows_become_arrays(pair: ResultsFile) -> None:
+def test_rows_become_arrays(pair: PoseFile) -> None:
     poses = pair.poses
     assert poses.keypoints[0].tolist() == [[10, 20.25], [30, 40]]
     assert poses.scores[0].tolist() == [1, 0.5]
@@ -50,18 +62,18 @@ def test_rows_become_arrays(pair: ResultsFile) -> None:
 
 
 def test_an_empty_list_is_no_poses(tmp_path: Path) -> None:
-    empty = read_results(write(tmp_path, []), PAIR)
+    empty = read(write(tmp_path, "[ ]"))
     assert len(empty.poses) == 0
-    assert empty.replace(empty.poses) == []
-    write_results(tmp_path / "out.json", [])
-    assert len(read_results(tmp_path / "out.json", PAIR).poses) == 0
+    assert empty.rewrite(empty.poses) == {"": b"[ ]"}
+    write_new_pose_file(tmp_path / "out.json", empty.poses)
+    assert len(read_pose_file(tmp_path / "out.json", PAIR).poses) == 0
 
 
 def test_poses_without_scores_count_one(tmp_path: Path) -> None:
     row = {"image_id": 1, "keypoints": GOOD["keypoints"]}
-    results = read_results(write(tmp_path, [row, row]), PAIR)
+    results = read(write(tmp_path, [row, row]))
     assert results.poses.pose_scores.tolist() == [1, 1]
-    assert results.replace(results.poses) == [row, row]
+    assert rewritten(results, results.poses) == [row, row]
 
 
 FAULTS: list[tuple[Any, str]] = [
@@ -129,7 +141,7 @@ FAULTS: list[tuple[Any, str]] = [
 def test_faults_are_named_with_file_row_and_field(tmp_path: Path, content: Any, message: str) -> None:
     path = write(tmp_path, content)
     with pytest.raises(InputError) as caught:
-        read_results(path, PAIR)
+        read(path)
     assert str(caught.value).startswith(f"{path}")
     assert message in str(caught.value)
 
@@ -145,7 +157,7 @@ def test_faults_are_named_with_file_row_and_field(tmp_path: Path, content: Any, 
 def test_the_layout_is_asked_for_and_never_guessed(tmp_path: Path, count: int, hint: str) -> None:
     path = write(tmp_path, [{**GOOD, "keypoints": [1] * (3 * count)}])
     with pytest.raises(InputError) as caught:
-        read_results(path, None)
+        read(path, None)
     assert (
         str(caught.value)
         == f"{path}: expected the name of its layout (--layout), which is never guessed{hint}"
@@ -154,7 +166,7 @@ def test_the_layout_is_asked_for_and_never_guessed(tmp_path: Path, count: int, h
 
 def test_an_empty_list_needs_a_layout_too(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\(--layout\), which is never guessed\.$"):
-        read_results(write(tmp_path, []), None)
+        read(write(tmp_path, []), None)
 
 
 # Writing back
@@ -168,59 +180,59 @@ def moved(poses: Poses, *changes: tuple[int, int, int, float], **arguments: Any)
     return poses.with_keypoints(keypoints, **arguments)
 
 
-def test_what_did_not_move_stays_as_it_was_written(pair: ResultsFile) -> None:
-    before = copy.deepcopy(pair.rows)
-    rows = pair.replace(moved(pair.poses, (0, 0, 1, 21.123456), (0, 0, 0, 10.0004)))
+def test_what_did_not_move_stays_as_it_was_written(pair: PoseFile) -> None:
+    before = rewritten(pair, pair.poses)
+    rows = rewritten(pair, moved(pair.poses, (0, 0, 1, 21.123456), (0, 0, 0, 10.0004)))
     assert rows[0] == {**before[0], "keypoints": [10, 21.123, 1, 30.0, 40, 0.5]}
     assert json.dumps(rows[0]["keypoints"]) == "[10, 21.123, 1, 30.0, 40, 0.5]"
     assert rows[1:] == before[1:]
-    assert pair.rows == before
 
 
-def test_a_filled_keypoint_is_written_with_its_score(pair: ResultsFile) -> None:
+def test_a_filled_keypoint_is_written_with_its_score(pair: PoseFile) -> None:
     valid, scores = pair.poses.valid.copy(), pair.poses.scores.copy()
     valid[1, 1], scores[1, 1] = True, 0.25
-    rows = pair.replace(moved(pair.poses, (1, 1, 0, 5), (1, 1, 1, 6), valid=valid, scores=scores))
+    rows = rewritten(pair, moved(pair.poses, (1, 1, 0, 5), (1, 1, 1, 6), valid=valid, scores=scores))
     assert rows[1]["keypoints"] == [10, 20, 1, 5.0, 6.0, 0.25]
 
 
-def test_a_valid_keypoint_is_never_written_as_missing(tmp_path: Path, pair: ResultsFile) -> None:
+def test_a_valid_keypoint_is_never_written_as_missing(tmp_path: Path, pair: PoseFile) -> None:
     valid = np.ones_like(pair.poses.valid)
-    rows = pair.replace(moved(pair.poses, (0, 0, 0, 0), (0, 0, 1, 0.0001), valid=valid))
-    write_results(tmp_path / "out.json", rows)
-    assert read_results(tmp_path / "out.json", PAIR).poses.valid.all()
-    assert rows[0]["keypoints"][:2] == [0.001, 0]
+    poses = moved(pair.poses, (0, 0, 0, 0), (0, 0, 1, 0.0001), valid=valid)
+    write_pose_file(tmp_path / "out.json", pair, poses)
+    assert read(tmp_path / "out.json").poses.valid.all()
+    assert rewritten(pair, poses)[0]["keypoints"][:2] == [0.001, 0]
 
 
-def test_a_keypoint_that_is_no_longer_valid_is_written_as_missing(pair: ResultsFile) -> None:
-    rows = pair.replace(pair.poses.with_keypoints(pair.poses.keypoints, np.zeros_like(pair.poses.valid)))
+def test_a_keypoint_that_is_no_longer_valid_is_written_as_missing(pair: PoseFile) -> None:
+    gone = pair.poses.with_keypoints(pair.poses.keypoints, np.zeros_like(pair.poses.valid))
+    rows = rewritten(pair, gone)
     assert rows[0]["keypoints"] == [0, 0, 0, 0, 0, 0]
-    assert rows[2] == pair.rows[2]
+    assert rows[2] == rewritten(pair, pair.poses)[2]
 
 
-def test_a_changed_pose_score_is_written(pair: ResultsFile) -> None:
+def test_a_changed_pose_score_is_written(pair: PoseFile) -> None:
     poses = pair.poses
     scores = np.array([0.75, 0.123456789, 0.75])
     other = Poses(poses.keypoints, poses.scores, poses.valid, poses.image_ids, scores, poses.skeleton)
-    rows = pair.replace(other)
-    assert rows[1] == {**pair.rows[1], "score": 0.123456789}
-    assert rows[::2] == pair.rows[::2]
+    rows, before = rewritten(pair, other), rewritten(pair, poses)
+    assert rows[1] == {**before[1], "score": 0.123456789}
+    assert rows[::2] == before[::2]
 
 
-def test_boxes_of_changed_rows_follow_on_request(pair: ResultsFile) -> None:
+def test_boxes_of_changed_rows_follow_on_request(pair: PoseFile) -> None:
     poses = moved(pair.poses, (0, 0, 0, 20), (0, 0, 1, 20))
-    assert pair.replace(poses)[0]["bbox"] == [1, 2, 3, 4]
-    rows = pair.replace(poses, update_boxes=True)
+    assert rewritten(pair, poses)[0]["bbox"] == [1, 2, 3, 4]
+    rows = rewritten(pair, poses, boxes=True)
     assert rows[0]["bbox"] == [19, 18, 12, 24]  # around (20, 20) and (30, 40), 1.2 times as large
     assert "bbox" not in rows[1]
-    assert pair.replace(pair.poses, update_boxes=True) == pair.rows
+    assert rewritten(pair, pair.poses, boxes=True) == rewritten(pair, pair.poses)
 
 
-def test_poses_of_another_file_are_refused(pair: ResultsFile) -> None:
+def test_poses_of_another_file_are_refused(pair: PoseFile) -> None:
     with pytest.raises(
         InputError, match=r"expected its own Poses\(3 of .* in the same order, got Poses\(2 of"
     ):
-        pair.replace(pair.poses[:2])
+        pair.rewrite(pair.poses[:2])
 
 
 number = st.floats(-1e4, 1e4)
@@ -243,14 +255,14 @@ def test_reading_gives_what_was_written(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "property.json"
     poses = Poses(keypoints, scores, valid, image_ids, pose_scores, PAIR)
-    write_results(path, result_rows(poses))
-    results = read_results(path, PAIR)
+    write_new_pose_file(path, poses)
+    results = read(path)
     assert results.poses.image_ids == image_ids
     assert (results.poses.valid == valid).all()
     assert (results.poses.pose_scores == pose_scores).all()
     assert np.abs(results.poses.keypoints - keypoints)[valid].max(initial=0) <= 0.0015
     assert np.abs(results.poses.scores - scores)[valid].max(initial=0) <= 0.0015
-    assert results.replace(results.poses) == results.rows
+    assert results.rewrite(results.poses)[""] == path.read_bytes()
 
 
 anything: st.SearchStrategy[Any] = st.recursive(
@@ -267,7 +279,7 @@ def test_any_json_is_read_or_refused(
     folder = tmp_path_factory.getbasetemp()
     path = write(folder, json.dumps(content if whole else [GOOD, {**GOOD, field: value}]))
     try:
-        read_results(path, PAIR)
+        read(path)
     except InputError as error:
         assert str(error).startswith(str(path))
 
@@ -276,6 +288,96 @@ def test_real_files_survive_reading_and_writing(shared_data: Path, tmp_path: Pat
     paths = [*shared_data.glob("predictions/*/*.json"), *shared_data.glob("mpii/predictions/*.json")]
     assert len(paths) == 22
     for path in paths:
-        results = read_results(path, load_skeleton(path.name.split(".")[-2]))
-        write_results(tmp_path / path.name, results.replace(results.poses))
-        assert json.loads((tmp_path / path.name).read_text(encoding="utf-8")) == results.rows
+        file = read_pose_file(path, path.name.split(".")[-2])
+        assert file.format == "coco-results"
+        write_pose_file(tmp_path / path.name, file)
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+# The text around the numbers
+
+ODD = """\ufeff[ {"image_id" : "\u00e9", "keypoints":[1e1,2.50 , 1,\t30,40.0,5E-1], "score":0.75e0,
+   "x": {"keypoints": [1]}},
+  {"score": 1, "extra": [null, "]"], "keypoints": [
+    10,
+    20.10,
+    1,
+    0, 0, 0.30
+  ], "image_id": 8, "track_id": 3, "bbox": [1, 2, 3, 4]} ]
+"""
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> PoseFile:
+    return read(write(tmp_path, ODD))
+
+
+def test_text_that_nothing_changes_stays(odd: PoseFile) -> None:
+    text = ODD
+    assert odd.rewrite(odd.poses)[""].decode() == text
+    poses = moved(odd.poses, (0, 0, 1, 3.25), (1, 0, 0, 11))
+    changed = text.replace("2.50 ,", "3.25 ,").replace("    10,", "    11.0,")
+    assert odd.rewrite(poses)[""].decode() == changed
+    assert (odd.tracks, odd.boxes is not None) == ((None, 3), True)
+
+
+@pytest.mark.parametrize(("keep", "left"), [([0], [0]), ([1], [1]), ([], []), ([0, 1], [0, 1])])
+def test_rows_that_are_not_kept_are_taken_out(odd: PoseFile, keep: list[int], left: list[int]) -> None:
+    before = json.loads(odd.rewrite(odd.poses)[""].decode("utf-8-sig"))
+    after = json.loads(odd.rewrite(odd.poses, keep=keep)[""].decode("utf-8-sig"))
+    assert after == [before[row] for row in left]
+
+
+@given(keep=st.sets(st.integers(0, 4)), separators=st.sampled_from([(",", ":"), (", ", ": ")]))
+def test_any_rows_can_be_kept(
+    tmp_path_factory: pytest.TempPathFactory, keep: set[int], separators: Any
+) -> None:
+    rows = [{**GOOD, "image_id": number} for number in range(5)]
+    file = read(write(tmp_path_factory.getbasetemp(), json.dumps(rows, separators=separators)))
+    kept = [rows[number] for number in sorted(keep)]
+    assert file.rewrite(file.poses, keep=sorted(keep))[""].decode() == json.dumps(kept, separators=separators)
+
+
+def test_long_files_are_read_and_written_in_parts(tmp_path: Path) -> None:
+    rows = [{**GOOD, "image_id": number} for number in range(2 * ROWS_AT_ONCE + 3)]
+    text = "[" + ",\n".join(map(json.dumps, rows)) + "]"
+    file = read(write(tmp_path, text))
+    assert file.poses.image_ids == tuple(range(len(rows)))
+    assert file.rewrite(file.poses)[""].decode() == text
+    last = len(rows) - 1
+    changed = json.loads(file.rewrite(moved(file.poses, (last, 1, 0, 31.5)))[""])
+    assert changed[:last] == rows[:last]
+    assert changed[last]["keypoints"] == [10, 20.25, 1, 31.5, 40, 0.5]
+    rows[last] = {"image_id": 1, "keypoints": [1] * 6}
+    with pytest.raises(
+        FormatError, match=f"row {last}, field 'score': expected a finite number, got no such field"
+    ):
+        read(write(tmp_path, rows))
+    rows[last] = {**GOOD, "keypoints": [1]}
+    with pytest.raises(FormatError, match=f"row {last}, field 'keypoints': expected 6 numbers, got 1"):
+        read(write(tmp_path, rows))
+
+
+def test_a_new_file_has_boxes_and_tracks_where_they_are_known(pair: PoseFile) -> None:
+    boxes = np.array([[1.0, 2, 3, 4], [np.nan] * 4, [5, 6, 7, 8]])
+    assert FORMAT.write is not None
+    rows = json.loads(FORMAT.write(NewFile(pair.poses, tracks=("a", None, 3), boxes=boxes))[""])
+    assert [row.get("bbox") for row in rows] == [[1, 2, 3, 4], None, [5, 6, 7, 8]]
+    assert [row.get("track_id") for row in rows] == ["a", None, 3]
+    assert rows[1]["keypoints"] == [10.0, 20.0, 1.0, 0, 0, 0]
+
+
+@given(text=mutated_texts(json.dumps([GOOD, {**GOOD, "bbox": [1, 2, 3, 4], "track_id": 1}])))
+def test_a_faulty_file_is_refused_in_one_sentence(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    path = write(tmp_path_factory.getbasetemp(), text)
+    FORMAT.recognise(Source(path))
+    try:
+        file = read(path)
+        assert file.rewrite(file.poses)[""].decode() == text
+        file.rewrite(
+            moved(file.poses, *[(row, 0, 0, 5.0) for row in range(len(file.poses))]), update_boxes=True
+        )
+    except InputError as error:
+        assert str(error).startswith(str(path))

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from posefix.error_profile import load_error_profile
-from posefix.formats.coco import Annotations, result_rows, write_results
+from posefix.formats.coco import Annotations
+from posefix.interchange import write_new_pose_file
 from posefix.poses import Poses
 from posefix.taxonomy import Status
 
@@ -26,7 +27,7 @@ def files(tmp_path: Path, draw: Draw) -> dict[str, Path]:
     """Annotations without areas, and results."""
     truth, poses = draw(PAPER, people=60, together=2)
     paths = {name: tmp_path / f"{name}.json" for name in ("truth", "results", "mine")}
-    write_results(paths["results"], result_rows(poses))
+    write_new_pose_file(paths["results"], poses)
     paths["truth"].write_text(json.dumps(as_coco(truth)), encoding="utf-8")
     return paths
 

@@ -9,7 +9,7 @@ import pytest
 from tests.report.conftest import Scene
 
 from posefix.cli.app import main
-from posefix.formats.coco import result_rows, write_results
+from posefix.interchange import write_new_pose_file
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def files(tmp_path: Path, scene: Scene) -> tuple[Path, Path, Path, Path]:
     }
     annotations, before, after = (tmp_path / f"{name}.json" for name in ("truth", "before", "after"))
     annotations.write_text(json.dumps(content), encoding="utf-8")
-    write_results(before, result_rows(scene.before))
-    write_results(after, result_rows(scene.after))
+    write_new_pose_file(before, scene.before)
+    write_new_pose_file(after, scene.after)
     return annotations, before, after, scene.photos[1].parent
 
 

@@ -16,7 +16,7 @@ pytest.importorskip("timm")
 from posefix.errors import InputError
 from posefix.models import load_model
 from posefix.poses import Poses
-from posefix.refine.calibration import FEATURES, Calibration, Regression, read_calibration
+from posefix.refine.calibration import FEATURES, PERSON_FEATURES, Calibration, Regression, read_calibration
 from posefix.refine.refiner import Refiner
 from posefix.refine.second_opinion import Look, contradicted, measure_contradiction
 from posefix.refine.vocabulary import prepare
@@ -97,7 +97,7 @@ def test_people_are_looked_for_anew_where_that_made_the_better_pose() -> None:
     even = Regression(
         np.zeros(19), np.zeros(len(FEATURES))
     )  # nothing is to be gained, so all keep their places
-    keeping = Calibration(*[even] * 7, anew=Regression(np.zeros(1), np.zeros(4)))
+    keeping = Calibration(*[*[even] * 7, Regression(np.zeros(1), np.zeros(len(PERSON_FEATURES)))])
     right = np.random.default_rng(1).random(100) < 0.5
     trial = Trial(attempt(right), attempt(right), attempt(~right))
     anew = fit_anew([[trial]], keeping)

@@ -10,8 +10,9 @@ from posefix.errors import InputError
 from posefix.evaluation.coco import METRIC_NAMES, evaluate_coco
 from posefix.evaluation.posetrack import POSETRACK_METRIC_NAMES, evaluate_posetrack, read_poses
 from posefix.evaluation.tables import Row
-from posefix.formats.coco import Annotations, read_annotations, read_results
+from posefix.formats.coco import Annotations, read_annotations
 from posefix.formats.coco_posetrack import PoseTrackAnnotations, read_posetrack_annotations
+from posefix.interchange import read_annotated_poses
 from posefix.poses import ImageId, Poses
 from posefix.skeletons import Skeleton
 
@@ -133,7 +134,7 @@ def keypoint_notes(compared: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
 def _read(path: Path, skeleton: Skeleton | None, truth: Annotations | PoseTrackAnnotations) -> Poses:
     if isinstance(truth, PoseTrackAnnotations):
         return read_poses(path, skeleton, truth)
-    return read_results(path, skeleton).poses
+    return read_annotated_poses(path, truth, skeleton)
 
 
 def _measure(

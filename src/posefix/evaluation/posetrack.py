@@ -20,10 +20,11 @@ import numpy as np
 from posefix.errors import InputError
 from posefix.evaluation.coco import check_images, percent
 from posefix.evaluation.matching import Rows, rows_by_image
-from posefix.files import read_json
-from posefix.formats.coco import read_results
 from posefix.formats.coco_posetrack import PoseTrackAnnotations
 from posefix.formats.coco_posetrack_results import read_posetrack_results
+from posefix.interchange import read_annotated_poses
+from posefix.interchange.detection import detect_format
+from posefix.pose_file import Source
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
 from posefix.skeletons import Skeleton
 
@@ -40,6 +41,8 @@ GROUPS = {
 TOTAL = "Total"
 POSETRACK_METRIC_NAMES = (*GROUPS, TOTAL)
 SCORED = tuple(name for names in GROUPS.values() for name in names)
+JUDGED_BY_FRAME = ("posetrack18", "coco-annotations")
+"""Formats of files that say which frames were looked at, with or without people."""
 FOUND_DISTANCE = 0.5
 """In head sizes."""
 HEAD_SIZE_OF_DIAGONAL = 0.6
@@ -209,22 +212,22 @@ def check_frames(listed: frozenset[ImageId], truth: PoseTrackAnnotations, where:
 
 
 def read_poses(path: str | Path, skeleton: Skeleton | None, truth: PoseTrackAnnotations) -> Poses:
-    """Read poses from PoseTrack results or from a COCO results file.
+    """Read poses from PoseTrack results or from another pose file.
 
     Args:
-        path: A folder of PoseTrack results, one of its files, or a COCO results file.
-        skeleton: Layout of a COCO results file; PoseTrack's files name theirs.
+        path: A folder of PoseTrack results, one of its files, or a pose file of another format.
+        skeleton: Layout of a file that does not say it; PoseTrack's files name theirs.
         truth: The annotations that the poses will be compared with.
 
     Raises:
         InputError: A file is faulty, PoseTrack results leave out an annotated frame, or no skeleton is given for a
-            COCO results file.
+            file that does not say its layout.
     """
-    if Path(path).is_dir() or isinstance(read_json(path), dict):
-        found = read_posetrack_results(path)
+    if detect_format(Source(path)).format.name in JUDGED_BY_FRAME:
+        found = read_posetrack_results(path, skeleton)
         check_frames(found.image_ids, truth, str(path))
         return found.file.poses
-    return read_results(path, skeleton).poses
+    return read_annotated_poses(path, truth.annotations, skeleton)
 
 
 def _found(results: Poses) -> tuple[_Points, FloatArray, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""COCO keypoint files: results (`coco_results`) and annotations (`coco_annotations`)."""
+"""COCO keypoint annotation files, as ground truth."""
 
 from posefix.formats.coco_annotations import (
     Annotations,
@@ -7,16 +7,11 @@ from posefix.formats.coco_annotations import (
     read_annotations,
     read_image_infos,
 )
-from posefix.formats.coco_results import ResultsFile, read_results, result_rows, write_results
 
 __all__ = [
     "Annotations",
     "ImageInfo",
     "PersonAnnotations",
-    "ResultsFile",
     "read_annotations",
     "read_image_infos",
-    "read_results",
-    "result_rows",
-    "write_results",
 ]

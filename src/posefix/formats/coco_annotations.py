@@ -12,12 +12,15 @@ import numpy.typing as npt
 
 from posefix.errors import InputError, quoted
 from posefix.files import read_json
-from posefix.formats.coco_records import Records
 from posefix.poses import FloatArray, ImageId
+from posefix.records import Records
 from posefix.skeletons import Skeleton, keypoint_category, skeleton_from_coco
 
 AREA_OF_BOX = 0.53
 """A person's area as a share of the box, where a file has no areas: that of COCO's people on average."""
+
+
+BOX = ("left", "top", "width", "height")
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,16 @@ def parse_annotations(content: Mapping[str, Any], path: Path) -> Annotations:
     return Annotations(path, images, _people(person_records(content, path), images, skeleton), skeleton)
 
 
+def keypoint_triples(records: Records, skeleton: Skeleton) -> FloatArray:
+    """(N, K, 3): x, y and visibility of each keypoint.
+
+    Raises:
+        FormatError: A list is missing, has another length or holds something that is not a finite number.
+    """
+    names = [f"{what} of {name}" for name in skeleton.keypoint_names for what in ("x", "y", "visibility")]
+    return records.number_lists("keypoints", names).reshape(-1, len(skeleton), 3)
+
+
 def person_records(content: Mapping[str, Any], path: Path) -> Records:
     """The annotations of the category that names keypoints.
 
@@ -111,7 +124,7 @@ def person_records(content: Mapping[str, Any], path: Path) -> Records:
         InputError: The file has no such category or no list of annotations.
     """
     person = keypoint_category(content, str(path)).get("id")
-    records = _records(content, path, "annotations", "annotation")
+    records = listed_records(content, path, "annotations", "annotation")
     return records.choose([row.get("category_id", person) == person for row in records.rows])
 
 
@@ -131,14 +144,27 @@ def read_object(path: str | Path) -> Mapping[str, Any]:
     Raises:
         InputError: It cannot be read, is not JSON, or holds something else.
     """
-    content = read_json(path)
+    return as_object(read_json(path), path)
+
+
+def as_object(content: Any, path: str | Path) -> Mapping[str, Any]:
+    """Check that a parsed file holds an object.
+
+    Raises:
+        InputError: It holds something else.
+    """
     if not isinstance(content, dict):
         got = "a list; are these results?" if isinstance(content, list) else f"{quoted(content)}."
         raise InputError(f"{path}: expected an object with 'images' and 'annotations', got {got}")
     return content
 
 
-def _records(content: Mapping[str, Any], path: Path, field: str, noun: str) -> Records:
+def listed_records(content: Mapping[str, Any], path: Path, field: str, noun: str) -> Records:
+    """The records of one of a file's lists.
+
+    Raises:
+        InputError: There is no such list, or it holds something else than objects.
+    """
     rows = content.get(field)
     if not isinstance(rows, list):
         raise InputError(f"{path}, field {field!r}: expected a list, got {quoted(rows)}.")
@@ -146,7 +172,7 @@ def _records(content: Mapping[str, Any], path: Path, field: str, noun: str) -> R
 
 
 def _images(content: Mapping[str, Any], path: Path) -> dict[ImageId, ImageInfo]:
-    records = _records(content, path, "images", "image")
+    records = listed_records(content, path, "images", "image")
     infos = {}
     for number, (image_id, row) in enumerate(zip(records.unique_ids(), records.rows, strict=True)):
         if not isinstance(row.get("file_name"), str):
@@ -159,8 +185,7 @@ def _images(content: Mapping[str, Any], path: Path) -> dict[ImageId, ImageInfo]:
 
 
 def _people(records: Records, images: Mapping[ImageId, ImageInfo], skeleton: Skeleton) -> PersonAnnotations:
-    names = [f"{what} of {name}" for name in skeleton.keypoint_names for what in ("x", "y", "visibility")]
-    triples = records.number_lists("keypoints", names).reshape(-1, len(skeleton), 3)
+    triples = keypoint_triples(records, skeleton)
     visibility = triples[..., 2]
     if (bad := np.argwhere(~np.isin(visibility, (0, 1, 2)))).size:
         row, keypoint = bad[0]
@@ -170,7 +195,7 @@ def _people(records: Records, images: Mapping[ImageId, ImageInfo], skeleton: Ske
     image_ids = records.ids("image_id")
     if unknown := [number for number, image_id in enumerate(image_ids) if image_id not in images]:
         raise records.fault(unknown[0], "image_id", "the id of an image of this file")
-    bbox_xywh = records.number_lists("bbox", ("left", "top", "width", "height"))
+    bbox_xywh = records.number_lists("bbox", BOX)
     lacks_area = np.array([row.get("area") is None for row in records.rows], dtype=np.bool_)
     area = AREA_OF_BOX * bbox_xywh[:, 2] * bbox_xywh[:, 3]
     area[~lacks_area] = records.choose(~lacks_area).numbers("area")

@@ -25,8 +25,8 @@ from posefix.formats.coco_annotations import (
     person_records,
     read_object,
 )
-from posefix.formats.coco_records import Record, Records
 from posefix.poses import FloatArray, ImageId
+from posefix.records import Record, Records
 
 HEAD_BOX = ("left", "top", "width", "height")
 NO_BOX = [0, 0, 0, 0]

@@ -1,14 +1,15 @@
 """PoseTrack 2018 results: one file for each video, with scores beside the keypoints.
 
 A person of such a file has ``keypoints`` (x, y, 1 for each keypoint; 0, 0, 0 for a missing one), ``scores`` (one for
-each keypoint) and ``track_id``. Read, it becomes a row of a COCO results file that keeps its other fields.
+each keypoint) and ``track_id``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,35 @@ import numpy as np
 
 from posefix.errors import InputError
 from posefix.files import make_folder, write_text_atomic
-from posefix.formats.coco_annotations import read_object
+from posefix.formats.coco_annotation_poses import (
+    boxes_of,
+    file_names_of,
+    flat_numbers,
+    removals,
+    visible_triples_to_write,
+)
+from posefix.formats.coco_annotations import as_object, keypoint_triples, listed_records
 from posefix.formats.coco_posetrack import PoseTrackAnnotations, check_unique, video_files
-from posefix.formats.coco_records import Record, Records
-from posefix.formats.coco_results import ResultsFile
+from posefix.json_text import JsonText, Place
+from posefix.pose_file import (
+    Contents,
+    Format,
+    PoseFile,
+    Reading,
+    Source,
+    boxes_to_write,
+    check_same_poses,
+    numbers_to_write,
+)
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
+from posefix.records import Record, Records
 from posefix.skeletons import Skeleton, keypoint_category, match_keypoints, skeleton_from_coco
 
+NAME = "posetrack18"
 NO_SCORE = -9999.0
 """What poseval takes for the score of a keypoint without one: it ranks last."""
-SMALLEST_SCORE = 1e-6
-"""In a COCO results file a keypoint of score 0 is missing: it gets this score."""
+VIDEO_FIELDS = {"vid_id", "is_labeled", "nframes"}
+"""Of these, PoseTrack's images have some and COCO's none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,52 +53,85 @@ class PoseTrackResults:
     """Results of several videos.
 
     Attributes:
-        file: The same people as rows of a COCO results file, and as arrays.
+        file: The people.
         image_ids: All frames that the files list, those without people too.
     """
 
-    file: ResultsFile
+    file: PoseFile
     image_ids: frozenset[ImageId]
 
 
-def read_posetrack_results(path: str | Path) -> PoseTrackResults:
-    """Read PoseTrack 2018 results; the layout is the one that the files' categories name.
+def recognise(source: Source) -> str | None:
+    """Why a source is of PoseTrack 2018: an object, or a folder of such files, of a video's frames or with scores."""
+    first = next((path for path in source.files if path.suffix.lower() == ".json"), None)
+    content = Source(first).opening if first is not None else None
+    if not isinstance(content, dict) or "annotations" not in content:
+        return None
+    if source.path.is_dir() and "images" in content and "categories" in content:
+        return "a folder of files with 'images', 'annotations' and 'categories'"
+    if any(VIDEO_FIELDS & set(image) for image in _objects(content.get("images"))):
+        return "an object with 'annotations', and 'images' that are frames of a video"
+    if any("scores" in person and "keypoints" in person for person in _objects(content["annotations"])):
+        return "an object with 'annotations' that have 'keypoints' and 'scores'"
+    return None
+
+
+def read(source: Source, reading: Reading) -> PoseFile:
+    """Read PoseTrack 2018 files, of results or annotations; see `read_posetrack_results`."""
+    return read_posetrack_results(source.path, reading.skeleton).file
+
+
+FORMAT = Format(
+    NAME, "PoseTrack 2018: a file for each video, with scores beside the keypoints", recognise, read
+)
+
+
+def read_posetrack_results(path: str | Path, skeleton: Skeleton | None = None) -> PoseTrackResults:
+    """Read PoseTrack 2018 results; the layout is the one that the files' categories name, unless it is given.
 
     A keypoint at 0, 0 with visibility 0 is missing, any other was found. A keypoint without score gets
     `NO_SCORE`, a person without one the mean of the keypoints'.
 
     Args:
         path: A folder with one JSON file for each video, or one such file.
+        skeleton: Layout to read the keypoints in.
 
     Raises:
         InputError: There is no such file, one is faulty, two hold the same image or name different keypoints.
     """
     path = Path(path)
-    parts = [_read_video(file) for file in video_files(path)]
-    skeleton = parts[0].file.poses.skeleton
-    for part in parts:
-        if part.file.poses.skeleton != skeleton:
+    videos = [_Video.read(file, skeleton) for file in video_files(path)]
+    first = videos[0]
+    for video in videos:
+        if video.poses.skeleton != first.poses.skeleton:
             raise InputError(
-                f"{part.file.path}, field 'categories': expected the keypoints of {parts[0].file.path}, got "
-                f"{', '.join(part.file.poses.skeleton.keypoint_names)}."
+                f"{video.text.path}, field 'categories': expected the keypoints of {first.text.path}, got "
+                f"{', '.join(video.poses.skeleton.keypoint_names)}."
             )
-    check_unique((part.file.path, "image", part.image_ids) for part in parts)
-    rows = [row for part in parts for row in part.file.rows]
-    poses = _join([part.file.poses for part in parts], skeleton)
-    return PoseTrackResults(
-        ResultsFile(path, rows, poses), frozenset[ImageId]().union(*(part.image_ids for part in parts))
+    check_unique((video.text.path, "image", video.image_ids) for video in videos)
+    poses = _join([video.poses for video in videos], first.poses.skeleton)
+    file = PoseFile(
+        path,
+        NAME,
+        poses,
+        _Rewrite(path, videos, poses),
+        tracks=tuple(_track(row) for video in videos for row in video.records.rows),
+        boxes=_joined_boxes(videos),
+        notes=_notes(videos),
+        file_names={key: name for video in videos for key, name in file_names_of(video.text.root).items()},
     )
+    return PoseTrackResults(file, frozenset[ImageId]().union(*(video.image_ids for video in videos)))
 
 
-def write_posetrack_results(folder: str | Path, results: ResultsFile, truth: PoseTrackAnnotations) -> None:
+def write_posetrack_results(folder: str | Path, results: PoseFile, truth: PoseTrackAnnotations) -> None:
     """Write results as poseval takes them: a file for each annotated video, with all of its frames.
 
-    Keypoints are matched by name. ``track_id``, ``bbox`` and ``id`` are those of the rows; without them people are
-    numbered within their frame, which is all that an evaluation of poses needs.
+    Keypoints are matched by name. People without a track are numbered within their frame, which is all that an
+    evaluation of poses needs.
 
     Args:
         folder: Made if it is not there.
-        results: A COCO results file's, or PoseTrack results.
+        results: Poses of any file.
         truth: Annotations of the same videos.
 
     Raises:
@@ -91,7 +143,7 @@ def write_posetrack_results(folder: str | Path, results: ResultsFile, truth: Pos
         write_text_atomic(Path(folder) / name, json.dumps(content) + "\n")
 
 
-def posetrack_contents(results: ResultsFile, truth: PoseTrackAnnotations) -> dict[str, Record]:
+def posetrack_contents(results: PoseFile, truth: PoseTrackAnnotations) -> dict[str, Record]:
     """What `write_posetrack_results` writes, by file name.
 
     Raises:
@@ -109,7 +161,7 @@ def posetrack_contents(results: ResultsFile, truth: PoseTrackAnnotations) -> dic
     contents: dict[str, Record] = {}
     for video in truth.videos:
         people = [
-            _person(results.rows[row], number, triples[row], scores[row])
+            _person(results, row, number, triples[row], scores[row])
             for image_id in video.image_ids
             for number, row in enumerate(rows_of.get(image_id, []))
         ]
@@ -121,17 +173,20 @@ def posetrack_contents(results: ResultsFile, truth: PoseTrackAnnotations) -> dic
     return contents
 
 
-def _person(row: Mapping[str, Any], number: int, triples: FloatArray, scores: FloatArray) -> Record:
+def _person(results: PoseFile, row: int, number: int, triples: FloatArray, scores: FloatArray) -> Record:
     """A person of a PoseTrack file; `number` counts the people of the frame."""
+    track = results.tracks[row] if results.tracks is not None else None
     person: Record = {
-        "image_id": row["image_id"],
+        "image_id": results.poses.image_ids[row],
         "category_id": 1,
-        "track_id": row.get("track_id", number),
+        "track_id": number if track is None else track,
         "keypoints": triples.ravel().tolist(),
     }
     if (scores != NO_SCORE).any():
         person["scores"] = scores.tolist()
-    return {**person, **{field: row[field] for field in ("id", "score", "bbox") if field in row}}
+    if results.boxes is not None and np.isfinite(results.boxes[row]).all():
+        person["bbox"] = results.boxes[row].tolist()
+    return {**person, "score": float(results.poses.pose_scores[row])}
 
 
 def _in_layout(poses: Poses, skeleton: Skeleton) -> tuple[FloatArray, FloatArray]:
@@ -146,31 +201,96 @@ def _in_layout(poses: Poses, skeleton: Skeleton) -> tuple[FloatArray, FloatArray
     return triples, scores
 
 
-def _read_video(path: Path) -> PoseTrackResults:
-    content = read_object(path)
-    skeleton = skeleton_from_coco(keypoint_category(content, str(path)), path.name)
-    image_ids = Records(path, "image", _list(content, "images", path)).unique_ids()
-    records = Records(path, "annotation", _list(content, "annotations", path))
-    names = [f"{what} of {name}" for name in skeleton.keypoint_names for what in ("x", "y", "visibility")]
-    triples = records.number_lists("keypoints", names).reshape(-1, len(skeleton), 3)
-    people = records.ids("image_id")
-    known = set(image_ids)
-    if unknown := [number for number, image_id in enumerate(people) if image_id not in known]:
-        raise records.fault(unknown[0], "image_id", "the id of an image of this file")
-    valid = (triples != 0).any(axis=-1)
-    scores = _scores(records, skeleton)
-    pose_scores = _pose_scores(records, valid, scores)
-    poses = Poses(triples[..., :2], scores, valid, people, pose_scores, skeleton)
-    return PoseTrackResults(ResultsFile(path, _coco_rows(records.rows, poses), poses), frozenset(image_ids))
+@dataclass(frozen=True, eq=False)
+class _Video:
+    """One file."""
+
+    text: JsonText
+    records: Records
+    triples: FloatArray
+    poses: Poses
+    image_ids: tuple[ImageId, ...]
+
+    @classmethod
+    def read(cls, path: Path, skeleton: Skeleton | None) -> _Video:
+        text = JsonText.read(path)
+        content = as_object(text.root, path)
+        named = keypoint_category(content, str(path))
+        skeleton = skeleton or skeleton_from_coco(named, path.name)
+        image_ids = listed_records(content, path, "images", "image").unique_ids()
+        records = listed_records(content, path, "annotations", "annotation")
+        triples = keypoint_triples(records, skeleton)
+        people = records.ids("image_id")
+        known = set(image_ids)
+        if unknown := [number for number, image_id in enumerate(people) if image_id not in known]:
+            raise records.fault(unknown[0], "image_id", "the id of an image of this file")
+        valid = (triples != 0).any(axis=-1)
+        scores = _scores(records, skeleton)
+        poses = Poses(triples[..., :2], scores, valid, people, _pose_scores(records, valid, scores), skeleton)
+        return cls(text, records, triples, poses, image_ids)
+
+    def with_poses(self, poses: Poses, keep: Sequence[int] | None, update_boxes: bool) -> bytes:
+        """The file with other poses; of these only some are kept if so asked."""
+        written = visible_triples_to_write(poses, self.triples, self.poses.valid, visibility=1)
+        scores = numbers_to_write(self.poses.scores, np.where(poses.valid, poses.scores, self.poses.scores))
+        scores[self.poses.valid & ~poses.valid] = 0.0
+        edits: dict[Place, Any] = {}
+        for row, person in enumerate(self.records.rows):
+            place = ("annotations", row)
+            if moved := bool((written[row] != self.triples[row]).any()):
+                edits[(*place, "keypoints")] = flat_numbers(written[row])
+            if person.get("scores") and (scores[row] != self.poses.scores[row]).any():
+                edits[(*place, "scores")] = scores[row].tolist()
+            if "score" in person and poses.pose_scores[row] != self.poses.pose_scores[row]:
+                edits[(*place, "score")] = float(poses.pose_scores[row])
+            if moved and update_boxes and person.get("bbox") and poses.valid[row].any():
+                edits[(*place, "bbox")] = boxes_to_write(poses[[row]])[0].tolist()
+        return self.text.edited({**edits, **removals(self.records, keep, edits)}).encode()
 
 
-def _list(content: Mapping[str, Any], field: str, path: Path) -> list[Record]:
-    value = content.get(field)
-    if not isinstance(value, list):
-        raise InputError(
-            f"{path}, field {field!r}: expected a list, as in PoseTrack 2018's files, got {type(value).__name__}."
-        )
-    return value
+@dataclass(frozen=True, eq=False)
+class _Rewrite:
+    """The files with other poses; see `posefix.pose_file.Rewrite`."""
+
+    path: Path
+    videos: Sequence[_Video]
+    poses: Poses
+
+    def __call__(
+        self, poses: Poses, *, keep: Sequence[int] | None = None, update_boxes: bool = False
+    ) -> Contents:
+        check_same_poses(self.path, poses, self.poses)
+        contents = {}
+        for video, end in zip(
+            self.videos, accumulate(len(video.poses) for video in self.videos), strict=True
+        ):
+            start = end - len(video.poses)
+            kept = None if keep is None else [row - start for row in keep if start <= row < end]
+            name = video.text.path.name if self.path.is_dir() else ""
+            contents[name] = video.with_poses(poses[start:end], kept, update_boxes)
+        return contents
+
+
+def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
+    return (entry for entry in value if isinstance(entry, dict)) if isinstance(value, list) else iter(())
+
+
+def _track(person: Mapping[str, Any]) -> int | str | None:
+    track = person.get("track_id")
+    return track if type(track) in (int, str) else None
+
+
+def _joined_boxes(videos: Sequence[_Video]) -> FloatArray | None:
+    parts = [boxes_of(video.records) for video in videos]
+    if all(part is None for part in parts):
+        return None
+    unknown = [np.full((len(video.poses), 4), np.nan) for video in videos]
+    return np.concatenate([own if own is not None else nan for own, nan in zip(parts, unknown, strict=True)])
+
+
+def _notes(videos: Sequence[_Video]) -> tuple[str, ...]:
+    lacking = sum(not person.get("scores") for video in videos for person in video.records.rows)
+    return (f"people without keypoint scores, which are not written either: {lacking}",) if lacking else ()
 
 
 def _scores(records: Records, skeleton: Skeleton) -> FloatArray:
@@ -190,17 +310,6 @@ def _pose_scores(records: Records, valid: BoolArray, scores: FloatArray) -> Floa
     if any(given):
         means[given] = records.choose(given).numbers("score")
     return np.asarray(means, dtype=np.float64)
-
-
-def _coco_rows(people: list[Record], poses: Poses) -> list[Record]:
-    scores = np.where(poses.scores == 0, SMALLEST_SCORE, poses.scores)
-    triples = np.concatenate([poses.keypoints, scores[..., None]], axis=-1)
-    triples[~poses.valid] = 0
-    rows = []
-    for person, numbers, score in zip(people, triples, poses.pose_scores.tolist(), strict=True):
-        other = {field: value for field, value in person.items() if field != "scores"}
-        rows.append({"category_id": 1, **other, "keypoints": numbers.ravel().tolist(), "score": score})
-    return rows
 
 
 def _join(parts: list[Poses], skeleton: Skeleton) -> Poses:

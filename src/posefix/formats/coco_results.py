@@ -1,169 +1,252 @@
-"""COCO results files: rows, one per pose, read as arrays and written back with nothing else changed."""
+"""COCO results files: a list with one row per pose.
+
+A file of a hundred thousand people is never parsed as a whole: its text is kept once, its rows are read and edited one
+after the other.
+"""
 
 from __future__ import annotations
 
 import json
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from posefix import geometry
-from posefix.errors import InputError, quoted
-from posefix.files import read_json, write_text_atomic
-from posefix.formats.coco_records import Record, Records
+from posefix.errors import quoted
+from posefix.json_text import JsonText, Member, Place
+from posefix.pose_file import (
+    Contents,
+    Format,
+    FormatError,
+    NewFile,
+    PoseFile,
+    Reading,
+    Source,
+    boxes_to_write,
+    check_same_poses,
+    triples_to_write,
+)
 from posefix.poses import FloatArray, Poses
+from posefix.records import Record, Records, report
 from posefix.skeletons import Skeleton, load_skeleton, skeleton_names
 
-DECIMALS = 3
-SMALLEST = 10.0**-DECIMALS
+NAME = "coco-results"
+ROWS_AT_ONCE = 2000
+"""Rows that are parsed, or made text, together."""
+BOX = ("left", "top", "width", "height")
+TRACK = "track_id"
+
+
+def recognise(source: Source) -> str | None:
+    """Why a source is a COCO results file: a list of objects with `image_id` or a flat list of keypoints."""
+    rows = source.opening
+    if not isinstance(rows, list):
+        return None
+    if not rows:
+        return "an empty list"
+    if any(isinstance(row, dict) and "image_id" in row for row in rows):
+        return "a list of people with 'image_id'" + (
+            " and 'keypoints'" if any("keypoints" in row for row in rows if isinstance(row, dict)) else ""
+        )
+    return None
+
+
+def read(source: Source, reading: Reading) -> PoseFile:
+    """Read a COCO results file: rows with ``image_id``, ``keypoints`` and, in all or none, ``score``.
+
+    ``keypoints`` is x, y, score of each keypoint of the skeleton. A keypoint is missing when it lies at 0, 0 or has
+    score 0. An empty list is a file with no poses; a person may have no valid keypoint. Where no row has a ``score``,
+    all poses get 1. ``bbox`` and ``track_id`` are read where they are there.
+
+    Raises:
+        FormatError: No skeleton is given (it is never guessed), or the file is faulty; names file, row (from 0) and
+            field.
+    """
+    text, skeleton = source.document, reading.skeleton
+    if not text.is_list:
+        held = text.root
+        what = "an annotation file" if isinstance(held, dict) and "annotations" in held else quoted(held)
+        raise FormatError(f"{source.path}: expected a list of poses, got {what}.")
+    if skeleton is None:
+        raise FormatError(f"{source.path}: {_ask_for_layout(text.opening(ROWS_AT_ONCE))}.")
+    starts, ends, numbers = array("q"), array("q"), array("d")
+    chunks = [_Chunk.of(records, skeleton, numbers) for records in _record_chunks(text, starts, ends)]
+    rows = _Chunk.joined(chunks, source.path)
+    triples = np.frombuffer(numbers, dtype=np.float64).reshape(-1, len(skeleton), 3)
+    poses = Poses(
+        keypoints=triples[..., :2],
+        scores=triples[..., 2],
+        valid=(triples[..., 2] != 0) & (triples[..., :2] != 0).any(axis=-1),
+        image_ids=rows.image_ids,
+        pose_scores=rows.pose_scores,
+        skeleton=skeleton,
+    )
+    rewrite = _Rewrite(text, starts, ends, poses, triples, rows.boxes)
+    known = any(track is not None for track in rows.tracks)
+    has_boxes = bool(np.isfinite(rows.boxes).any())
+    return PoseFile(
+        source.path,
+        NAME,
+        poses,
+        rewrite,
+        tracks=rows.tracks if known else None,
+        boxes=rows.boxes if has_boxes else None,
+    )
+
+
+def write(new: NewFile) -> Contents:
+    """A new results file, one line for each pose; missing keypoints are written as 0, 0, 0, scores in full."""
+    poses = new.poses
+    nothing = np.zeros((*poses.valid.shape, 3))
+    triples = triples_to_write(poses, nothing, np.zeros_like(poses.valid))
+    there = poses.valid & (poses.scores != 0)
+    triples[..., 2] = np.where(there, poses.scores, triples[..., 2])
+    lines = (json.dumps(_new_row(new, row, triples[row].ravel().tolist())) for row in range(len(poses)))
+    return {"": ("[" + ",\n".join(lines) + "]\n").encode()}
+
+
+FORMAT = Format(NAME, "COCO results: a list with a row for each pose", recognise, read, write)
 
 
 @dataclass(frozen=True, eq=False)
-class ResultsFile:
-    """A results file as it was written, and as arrays.
+class _Chunk:
+    """What some rows hold besides coordinates."""
 
-    Attributes:
-        path: The file.
-        rows: Its rows, as parsed.
-        poses: The same poses as arrays, row by row.
-    """
+    image_ids: tuple[int | str, ...]
+    pose_scores: FloatArray
+    boxes: FloatArray
+    tracks: tuple[int | str | None, ...]
 
-    path: Path
-    rows: list[Record]
-    poses: Poses
+    @classmethod
+    def of(cls, records: Records, skeleton: Skeleton, numbers: array[float]) -> _Chunk:
+        """Some rows; NaN for a score or box that is not there. Adds x, y, score of all keypoints to `numbers`."""
+        names = [f"{what} of {name}" for name in skeleton.keypoint_names for what in ("x", "y", "score")]
+        # One array that grows: parts that are joined in the end would need their memory twice.
+        triples = records.number_lists("keypoints", names, _other_layouts(records.rows, skeleton))
+        numbers.frombytes(triples.tobytes())
+        scores = np.zeros(len(records.rows))
+        scores[records.asked()] = np.nan
+        if (scored := np.array(["score" in row for row in records.rows], dtype=np.bool_)).any():
+            scores[scored] = records.choose(scored).numbers("score")
+        boxes = np.full((len(records.rows), 4), np.nan)
+        if (boxed := np.array([bool(row.get("bbox")) for row in records.rows], dtype=np.bool_)).any():
+            boxes[boxed] = records.choose(boxed).number_lists("bbox", BOX)
+        tracks = tuple(_track(row.get(TRACK)) for row in records.rows)
+        return cls(records.ids("image_id"), scores, boxes, tracks)
 
-    def replace(self, poses: Poses, *, update_boxes: bool = False) -> list[Record]:
-        """The rows with other coordinates: same order, ids and further fields.
-
-        A number is written, with three decimals, where it differs by at least half of the last one; all
-        others stay as they were parsed, so rows that nothing changed are equal. A valid keypoint is never
-        written as a missing one: instead of 0, 0 or the score 0 it gets .001. Keypoints that are no longer
-        valid become 0, 0, 0.
-
-        Args:
-            poses: One pose per row, in the same order and layout.
-            update_boxes: Whether a field ``bbox`` of changed rows becomes the box around the keypoints,
-                enlarged by `geometry.KEYPOINT_BOX_FACTOR`.
+    @classmethod
+    def joined(cls, chunks: Sequence[_Chunk], path: Path) -> _Chunk:
+        """All rows.
 
         Raises:
-            InputError: The poses are not those of these rows.
+            FormatError: Some have a score, others not.
         """
-        if poses.image_ids != self.poses.image_ids or poses.skeleton != self.poses.skeleton:
-            raise InputError(
-                f"{self.path}: expected its own {self.poses!r} in the same order, got {poses!r}."
-            )
-        old, new = _triples(self.poses), _written_triples(poses, self.poses)
-        changed = (old != new).reshape(len(self.rows), 3 * len(poses.skeleton))
-        rows = [dict(row) for row in self.rows]
-        for number in np.flatnonzero(changed.any(axis=1)):
-            before, after = rows[number]["keypoints"], new[number].ravel().tolist()
-            chosen = zip(before, after, changed[number], strict=True)
-            rows[number]["keypoints"] = [written if differs else kept for kept, written, differs in chosen]
-        for number in np.flatnonzero(poses.pose_scores != self.poses.pose_scores):
-            rows[number]["score"] = float(poses.pose_scores[number])
-        if update_boxes:
-            _update_boxes(rows, poses, changed.any(axis=1))
-        return rows
+        scores = np.concatenate([np.zeros(0), *(chunk.pose_scores for chunk in chunks)])
+        if (lacking := np.flatnonzero(np.isnan(scores))).size and lacking.size < scores.size:
+            for row in lacking:
+                where = f"{path}, row {row}, field 'score'"
+                mend = "Give all rows a score, or none."
+                report(FormatError(f"{where}: expected a finite number, got no such field.", mend))
+        return cls(
+            tuple(chain.from_iterable(chunk.image_ids for chunk in chunks)),
+            np.ones(scores.size) if lacking.size else scores,
+            np.concatenate([np.zeros((0, 4)), *(chunk.boxes for chunk in chunks)]),
+            tuple(chain.from_iterable(chunk.tracks for chunk in chunks)),
+        )
 
 
-def read_results(path: str | Path, skeleton: Skeleton | None) -> ResultsFile:
-    """Read a COCO results file: rows with ``image_id``, ``keypoints`` and, in all or none, ``score``.
+@dataclass(frozen=True, eq=False)
+class _Rewrite:
+    """The file with other poses; see `posefix.pose_file.Rewrite`."""
 
-    ``keypoints`` is x, y, score of each keypoint of the skeleton. A keypoint is missing when it lies at 0,
-    0 or has score 0. An empty list is a file with no poses; a person may have no valid keypoint. Where no
-    row has a ``score``, all poses get 1.
+    text: JsonText
+    starts: array[int]
+    ends: array[int]
+    poses: Poses
+    triples: FloatArray
+    boxes: FloatArray
 
-    Args:
-        path: The file.
-        skeleton: Its layout; the file does not say it, and it is never guessed from the number of keypoints.
+    def __call__(
+        self, poses: Poses, *, keep: Sequence[int] | None = None, update_boxes: bool = False
+    ) -> Contents:
+        check_same_poses(self.text.path, poses, self.poses)
+        edits: Iterable[Mapping[Place, Any] | None] = self._edits(poses, update_boxes)
+        if keep is not None:
+            kept = set(keep)
+            edits = (edit if number in kept else None for number, edit in enumerate(edits))
+        return {"": self.text.edited_elements(zip(self.starts, self.ends, strict=True), edits)}
 
-    Raises:
-        InputError: No skeleton is given, or the file is faulty; names file, row (from 0) and field.
-    """
-    path = Path(path)
-    rows = read_json(path)
-    if not isinstance(rows, list):
-        what = "an annotation file" if isinstance(rows, dict) and "annotations" in rows else quoted(rows)
-        raise InputError(f"{path}: expected a list of poses, got {what}.")
-    records = Records(path, "row", rows)
-    if skeleton is None:
-        raise InputError(f"{path}: {_ask_for_layout(rows)}.")
-    names = [f"{what} of {name}" for name in skeleton.keypoint_names for what in ("x", "y", "score")]
-    numbers = records.number_lists("keypoints", names, _other_layouts(rows, skeleton))
-    triples = numbers.reshape(len(rows), len(skeleton), 3)
-    keypoints, scores = triples[..., :2], triples[..., 2]
-    poses = Poses(
-        keypoints=keypoints,
-        scores=scores,
-        valid=(scores != 0) & (keypoints != 0).any(axis=-1),
-        image_ids=records.ids("image_id"),
-        pose_scores=records.numbers("score") if any("score" in row for row in rows) else np.ones(len(rows)),
-        skeleton=skeleton,
-    )
-    return ResultsFile(path, rows, poses)
+    def _edits(self, poses: Poses, update_boxes: bool) -> Iterator[dict[Place, Any]]:
+        for start in range(0, len(poses), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            yield from self._edits_of(rows, poses[rows], update_boxes)
 
-
-def result_rows(poses: Poses) -> list[Record]:
-    """Rows of a new results file; missing keypoints are written as 0, 0, 0."""
-    blank = [0] * (3 * len(poses.skeleton))
-    rows: list[Record] = [
-        {"image_id": image_id, "category_id": 1, "keypoints": blank, "score": score}
-        for image_id, score in zip(poses.image_ids, poses.pose_scores.tolist(), strict=True)
-    ]
-    nothing = poses.with_keypoints(
-        np.zeros_like(poses.keypoints), np.zeros_like(poses.valid), np.zeros_like(poses.scores)
-    )
-    return ResultsFile(Path("new results"), rows, nothing).replace(poses)
+    def _edits_of(self, rows: slice, poses: Poses, update_boxes: bool) -> Iterator[dict[Place, Any]]:
+        before = self.triples[rows]
+        written = triples_to_write(poses, before, self.poses.valid[rows])
+        moved = (written != before).any(axis=(1, 2))
+        rescored = poses.pose_scores != self.poses.pose_scores[rows]
+        boxed = moved & update_boxes & poses.valid.any(axis=1) & np.isfinite(self.boxes[rows]).all(axis=1)
+        boxes = boxes_to_write(poses) if boxed.any() else self.boxes[rows]
+        for row, numbers in enumerate(written):
+            edit: dict[Place, Any] = {}
+            if moved[row]:
+                edit["keypoints",] = numbers.ravel().tolist()
+            if rescored[row]:
+                edit["score",] = float(poses.pose_scores[row])
+            if boxed[row]:
+                edit["bbox",] = boxes[row].tolist()
+            yield edit
 
 
-def write_results(path: str | Path, rows: list[Record]) -> None:
-    """Write rows as a COCO results file, one line each; the file appears whole or not at all.
-
-    Raises:
-        InputError: The file cannot be written.
-    """
-    write_text_atomic(path, "[" + ",\n".join(json.dumps(row) for row in rows) + "]\n")
-
-
-def _triples(poses: Poses) -> FloatArray:
-    """(N, K, 3): x, y, score."""
-    return np.concatenate([poses.keypoints, poses.scores[..., None]], axis=-1)
+def _record_chunks(text: JsonText, starts: array[int], ends: array[int]) -> Iterator[Records]:
+    """The rows, some at a time; fills in where each begins and ends."""
+    elements: Iterator[Member] = text.elements()
+    while chunk := list(islice(elements, ROWS_AT_ONCE)):
+        places = range(len(starts), len(starts) + len(chunk))
+        starts.extend(element.start for element in chunk)
+        ends.extend(element.end for element in chunk)
+        yield Records(text.path, "row", [element.value for element in chunk], places)
 
 
-def _written_triples(poses: Poses, before: Poses) -> FloatArray:
-    """(N, K, 3): the numbers to write, equal to those before wherever nothing changed."""
-    old, new = _triples(before), np.round(_triples(poses), DECIMALS)
-    same = np.abs(_triples(poses) - old) < SMALLEST / 2
-    written = np.where(same | ~poses.valid[..., None], old, new)
-    written[before.valid & ~poses.valid] = 0.0
-    at_origin = (written[..., :2] == 0).all(axis=-1) & poses.valid
-    written[at_origin, 0] = SMALLEST
-    written[(written[..., 2] == 0) & poses.valid, 2] = SMALLEST
-    return written
+def _new_row(new: NewFile, row: int, keypoints: list[float]) -> Record:
+    content: Record = {
+        "image_id": new.poses.image_ids[row],
+        "category_id": 1,
+        "keypoints": [number or 0 for number in keypoints],
+        "score": float(new.poses.pose_scores[row]),
+    }
+    if new.boxes is not None and np.isfinite(new.boxes[row]).all():
+        content["bbox"] = new.boxes[row].tolist()
+    if new.tracks is not None and new.tracks[row] is not None:
+        content[TRACK] = new.tracks[row]
+    return content
 
 
-def _update_boxes(rows: list[Record], poses: Poses, changed: npt.NDArray[np.bool_]) -> None:
-    tight = geometry.box_from_keypoints(poses.keypoints, poses.valid)
-    boxes = np.round(geometry.enlarge(tight, geometry.KEYPOINT_BOX_FACTOR), DECIMALS)
-    for number in np.flatnonzero(changed & poses.valid.any(axis=1)):
-        if "bbox" in rows[number]:
-            rows[number]["bbox"] = boxes[number].tolist()
+def _track(value: Any) -> int | str | None:
+    return value if type(value) in (int, str) else None
 
 
-def _ask_for_layout(rows: list[Record]) -> str:
+def _ask_for_layout(rows: list[Any]) -> str:
     """What to tell who did not name the layout."""
     never = "expected the name of its layout (--layout), which is never guessed"
-    lengths = {len(row["keypoints"]) for row in rows if isinstance(row.get("keypoints"), list)}
-    return never + _layouts_of_length(lengths.pop()) if len(lengths) == 1 else never
+    lengths = _lengths(rows)
+    return never + _layouts_of_length(lengths.pop()) if len(set(lengths)) == 1 else never
 
 
-def _other_layouts(rows: list[Record], skeleton: Skeleton) -> str:
+def _other_layouts(rows: list[Any], skeleton: Skeleton) -> str:
     """Which layouts the first row of another length may have."""
-    lengths = (len(row["keypoints"]) for row in rows if isinstance(row.get("keypoints"), list))
-    other = next((length for length in lengths if length != 3 * len(skeleton)), None)
+    other = next((length for length in _lengths(rows) if length != 3 * len(skeleton)), None)
     return "" if other is None else f" (--layout){_layouts_of_length(other)}"
+
+
+def _lengths(rows: list[Any]) -> list[int]:
+    lists = (row.get("keypoints") for row in rows if isinstance(row, dict))
+    return [len(value) for value in lists if isinstance(value, list)]
 
 
 def _layouts_of_length(length: int) -> str:

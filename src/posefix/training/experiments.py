@@ -12,15 +12,15 @@ from typing import Any
 from posefix.errors import InputError
 from posefix.evaluation.coco import check_images, evaluate_coco
 from posefix.files import make_folder, read_json, write_text_atomic
-from posefix.formats.coco import Annotations, read_annotations, read_results
+from posefix.formats.coco import Annotations, read_annotations
 from posefix.images import ImageId
+from posefix.interchange import read_pose_file
 from posefix.models import DESCRIPTION_FILE, load_model
 from posefix.people import find_photos, labelled_boxes
 from posefix.poses import Poses
 from posefix.refine.backends import open_backend
 from posefix.refine.estimation import estimate_poses
 from posefix.refine.refiner import Refiner
-from posefix.skeletons import load_skeleton
 from posefix.training.config import TrainConfig, with_defaults
 from posefix.training.loop import CHECKPOINT_FILE, OnStep
 from posefix.training.run import train
@@ -185,7 +185,7 @@ def load_judge(recipe: TrainConfig, *, needs_results: bool) -> Judge:
     annotations = read_annotations(root / data.validation_annotations)
     results: dict[str, Poses] = {}
     for file, layout in zip(data.validation_results, data.validation_layouts, strict=True):
-        poses = read_results(root / file, load_skeleton(layout)).poses
+        poses = read_pose_file(root / file, layout).poses
         check_images(poses, annotations)
         results[Path(file).name.split(".")[0]] = poses
     photos = find_photos(annotations, root / data.validation_images)

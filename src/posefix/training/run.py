@@ -11,7 +11,7 @@ from posefix.error_profile import load_error_profile
 from posefix.errors import InputError
 from posefix.files import ensure_writable, make_folder
 from posefix.formats.coco_annotations import read_annotations
-from posefix.formats.coco_results import read_results
+from posefix.interchange import read_pose_file
 from posefix.nn.architectures import build_network
 from posefix.nn.backbones import Backbone, load_backbone_weights
 from posefix.nn.checkpoint import save_network
@@ -142,7 +142,7 @@ def _load_estimates(config: TrainConfig) -> dict[int, list[Poses]]:
     sets = data.estimate_sets or (0,) * len(data.estimates)
     estimates: dict[int, list[Poses]] = {}
     for number, results, layout in zip(sets, data.estimates, data.estimate_layouts, strict=True):
-        poses = read_results(root / results, load_skeleton(layout)).poses
+        poses = read_pose_file(root / results, layout).poses
         estimates.setdefault(number, []).append(poses)
     return estimates
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from posefix.decoding import Decoder
 from posefix.evaluation.coco import evaluate_coco
 from posefix.formats.coco_annotations import read_annotations
-from posefix.formats.coco_results import read_results
 from posefix.images import find_images
+from posefix.interchange import read_pose_file
 from posefix.nn.model import PoseNetwork
 from posefix.refine.backends import HeatmapBackend, TorchNetwork
 from posefix.refine.refiner import Refiner
-from posefix.skeletons import Skeleton, load_skeleton
+from posefix.skeletons import Skeleton
 from posefix.training.config import TrainConfig
 from posefix.training.loop import Validate
 
@@ -28,7 +28,7 @@ def load_validation(config: TrainConfig, skeleton: Skeleton) -> Validate | None:
         return None
     annotations = read_annotations(root / data.validation_annotations)
     inputs = {
-        Path(results).name.split(".")[0]: read_results(root / results, load_skeleton(layout)).poses
+        Path(results).name.split(".")[0]: read_pose_file(root / results, layout).poses
         for results, layout in zip(data.validation_results, data.validation_layouts, strict=True)
     }
     names = {image_id: info.file_name for image_id, info in annotations.images.items()}

@@ -1,0 +1,113 @@
+"""`posefix inspect`, `posefix convert` and `posefix validate`: pose files of any format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from posefix.interchange.pose_files import Hints
+
+EXIT_FAULTS = 2
+
+
+@Parameter(name="*", group="Input")
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions:
+    """How a pose file is read."""
+
+    layout: str | None = None
+    """Skeleton of the poses, if the file does not say it: a name of `posefix skeleton`, or a skeleton file."""
+    format: Annotated[str | None, Parameter(name="--format")] = None
+    """Format of the file, one of docs/formats.md; by default, recognised by the content."""
+    images: Path | None = None
+    """Folder of the photos: to look whether each is there, and for coordinates that are shares of a photo."""
+    annotations: Path | None = None
+    """COCO annotation file that names the photos; by default, image ids are matched to file names."""
+
+    def hints(self) -> Hints:
+        """The same, with the names that the annotation file gives."""
+        from posefix.formats.coco import read_image_infos
+        from posefix.interchange.pose_files import Hints
+
+        names = None
+        if self.annotations is not None:
+            infos = read_image_infos(self.annotations)
+            names = {image_id: image.file_name for image_id, image in infos.items()}
+        return Hints(layout=self.layout, format=self.format, images=self.images, file_names=names)
+
+
+DEFAULT_READING = ReadingOptions()
+
+
+def inspect(file: Path, /, *, reading: ReadingOptions = DEFAULT_READING, model: str = "small") -> int:
+    """Say what a pose file holds: format, layout, people, photos, scores, what would be refined, what is odd.
+
+    Args:
+        file: A file of any format of docs/formats.md, or a folder of one.
+        reading: How the file is read.
+        model: A packaged model's name, or a model folder: its keypoints are those that would be refined.
+
+    Returns:
+        Exit code: 2 if the file cannot be read.
+    """
+    from posefix.interchange.inspection import inspect_file
+    from posefix.models import load_model
+
+    inspection = inspect_file(file, load_model(model).skeleton, reading.hints())
+    print(inspection)
+    return EXIT_FAULTS if inspection.file is None else 0
+
+
+def convert(
+    file: Path,
+    output: Path,
+    /,
+    *,
+    to: Annotated[str, Parameter(name="--to")],
+    to_layout: str | None = None,
+    reading: ReadingOptions = DEFAULT_READING,
+) -> None:
+    """Write the poses of a file as a new file of another format or layout; says which keypoints are lost or missing.
+
+    Args:
+        file: A file of any format of docs/formats.md, or a folder of one.
+        output: The file to write; a new folder for formats that are one.
+        to: Format to write, one of docs/formats.md.
+        to_layout: Skeleton to write, matched by keypoint names; that of the file when left out.
+        reading: How the file is read.
+    """
+    from posefix.interchange import read_pose_file, write_new_pose_file
+    from posefix.interchange.conversion import convert as convert_poses
+    from posefix.interchange.detection import find_format
+    from posefix.interchange.pose_files import load_layout
+
+    find_format(to, "--to")
+    layout, hints = load_layout(to_layout), reading.hints()
+    sizes = hints.reading.photo_size
+    source = read_pose_file(file, reading.layout, format=reading.format, photo_size=sizes)
+    conversion = convert_poses(source, layout, sizes, hints.photo_names(source))
+    write_new_pose_file(output, conversion.new, to)
+    print(conversion.report())
+    people, photos = len(source.poses), len(set(source.poses.image_ids))
+    print(f"{people} people in {photos} photos written to {output}: {source.format} -> {to}")
+
+
+def validate(file: Path, /, *, reading: ReadingOptions = DEFAULT_READING) -> int:
+    """List everything that is wrong with a pose file: file, record, field, and how to mend it.
+
+    Args:
+        file: A file of any format of docs/formats.md, or a folder of one.
+        reading: How the file is read.
+
+    Returns:
+        Exit code: 2 if there are faults.
+    """
+    from posefix.interchange.validation import validate as find_faults
+
+    validation = find_faults(file, reading.hints())
+    print(validation)
+    return EXIT_FAULTS if validation.faults else 0

@@ -1,0 +1,238 @@
+"""AlphaPose's results: its own list, and the two shapes of its ``--format``.
+
+Shapes as ``write_json`` of alphapose/utils/pPose_nms.py, https://github.com/MVIG-SJTU/AlphaPose, writes them:
+
+| ``--format`` | content |
+|---|---|
+| none | a list like COCO's results: ``image_id`` is the photo's file name, ``box`` its sides, ``idx`` the track |
+| ``cmu`` | photo name -> ``version`` and ``bodies``, each with ``joints``; or the same of one photo |
+| ``open`` | photo name -> ``version`` and ``people``, each with ``pose_keypoints_2d``; or the same of one photo |
+
+Of the three only the list has scores of the poses: mean and 1.25 times the highest score of the keypoints on top of the
+detector's, so above 1.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from posefix.errors import quoted
+from posefix.images import IMAGE_SUFFIXES
+from posefix.json_people import (
+    Document,
+    JsonRewrite,
+    PeopleList,
+    PersonChange,
+    documents,
+    flat_triples,
+    joined,
+    json_files,
+    lists_where_given,
+    numbers_where_given,
+    odd_scores,
+    openings,
+    people_poses,
+)
+from posefix.json_text import Place
+from posefix.layouts import layout_of_count
+from posefix.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
+from posefix.poses import ImageId
+from posefix.records import Record, Records
+from posefix.skeletons import Skeleton, load_skeleton
+from posefix.units import new_boxes, new_triples
+
+NAME = "alphapose"
+LAYOUTS = {17: "coco17", 26: "halpe26", 136: "halpe136", 133: "wholebody133", 16: "mpii16"}
+LAYOUTS_OF_VARIANTS = {18: "openpose18"}
+IMAGE, POINTS, SCORE, BOX, TRACK = "image_id", "keypoints", "score", "box", "idx"
+BOX_SIDES = ("left", "top", "width", "height")
+VERSION = "version"
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """One of the shapes: where the people of a photo stand, and their keypoints."""
+
+    people: str
+    points: str
+
+
+_CMU, _OPEN = _Variant("bodies", "joints"), _Variant("people", "pose_keypoints_2d")
+
+
+def recognise(source: Source) -> str | None:
+    """Why a source is of AlphaPose."""
+    if source.path.is_dir():
+        found = any(_is_photo(opening) for opening in openings(json_files(source)))
+        return "a folder of files with AlphaPose's 'version' and people, or 'bodies'" if found else None
+    content = source.opening
+    if isinstance(content, dict):
+        by_name = bool(content) and all(_variant(value) for value in content.values())
+        if by_name or _is_photo(content):
+            return "people in 'bodies', or in 'people' by photo name or of AlphaPose's 'version'"
+        return None
+    rows = [row for row in content if isinstance(row, dict)] if isinstance(content, list) else []
+    if any(isinstance(row.get(IMAGE), str) and isinstance(row.get(POINTS), list) for row in rows):
+        return _why_not_coco(rows)
+    return None
+
+
+def read(source: Source, reading: Reading) -> PoseFile:
+    """Read results of AlphaPose in any of its shapes.
+
+    The number of values says the layout: AlphaPose's models have one for each number of keypoints, and the other two
+    shapes are in OpenPose's order of 18.
+
+    Raises:
+        FormatError: The layout is neither given nor one of AlphaPose's, or a file is faulty.
+    """
+    texts = documents(source, json_files(source))
+    found = [_lists(document) for document in texts]
+    lists = [people for some, _ in found for people in some]
+    variant = next((variant for _, variant in found if variant is not None), None)
+    points = variant.points if variant else POINTS
+    skeleton, notes = _layout(source, lists, points, reading.skeleton)
+    triples = joined((flat_triples(people.records, points, skeleton) for people in lists), (len(skeleton), 3))
+    scores = joined((numbers_where_given(people.records, SCORE) for people in lists), ())
+    poses = people_poses(lists, triples, skeleton, scores=scores)
+    boxes = joined((lists_where_given(people.records, BOX, BOX_SIDES) for people in lists), (4,))
+    tracks, why = _tracks(lists)
+
+    def edit(change: PersonChange) -> Mapping[Place, Any]:
+        return _edit(change, points)
+
+    return PoseFile(
+        source.path,
+        NAME,
+        poses,
+        JsonRewrite(source.path, texts, lists, poses, triples, edit),
+        tracks=tracks,
+        boxes=boxes if np.isfinite(boxes).any() else None,
+        notes=(*notes, *why, *odd_scores(poses)),
+    )
+
+
+def write(new: NewFile) -> Contents:
+    """A new list, as AlphaPose writes it without ``--format``."""
+    rows, boxes = [], new_boxes(new)
+    for row, triples in enumerate(new_triples(new.poses)):
+        image_id = new.poses.image_ids[row]
+        content: Record = {
+            IMAGE: new.file_names.get(image_id, str(image_id)),
+            "category_id": 1,
+            POINTS: triples.ravel().tolist(),
+            SCORE: float(new.poses.pose_scores[row]),
+            BOX: boxes[row].tolist(),
+        }
+        if new.tracks is not None and new.tracks[row] is not None:
+            content[TRACK] = new.tracks[row]
+        rows.append(content)
+    return {"": (json.dumps(rows) + "\n").encode()}
+
+
+FORMAT = Format(NAME, "AlphaPose: its list, and --format cmu and open", recognise, read, write)
+
+
+def _why_not_coco(rows: Sequence[Record]) -> str | None:
+    """Why a list of people with photo names is of AlphaPose and not of COCO; None if nothing says so."""
+    for field in (BOX, TRACK):
+        if any(field in row for row in rows):
+            return f"a list of people with photo names and {field!r}"
+    above = any(isinstance(row.get(SCORE), float) and row[SCORE] > 1 for row in rows)
+    named = all(PurePath(str(row.get(IMAGE))).suffix.lower() in IMAGE_SUFFIXES for row in rows)
+    return "a list of people with photo file names and scores above 1" if above and named else None
+
+
+def _variant(photo: Any) -> _Variant | None:
+    """The shape of what may be the people of one photo."""
+    if not isinstance(photo, dict):
+        return None
+    return next((variant for variant in (_CMU, _OPEN) if isinstance(photo.get(variant.people), list)), None)
+
+
+def _is_photo(content: Any) -> bool:
+    """Whether it is one photo's people in one of the two shapes, and not OpenPose's own."""
+    variant = _variant(content)
+    return variant is _CMU or (variant is _OPEN and str(content.get(VERSION)).startswith("AlphaPose"))
+
+
+def _lists(document: Document) -> tuple[list[PeopleList], _Variant | None]:
+    """The people of a document, and its shape if it is not the list."""
+    content, path = document[1].root, document[1].path
+    if isinstance(content, list):
+        records = Records(path, "row", content)
+        return [PeopleList(*document, (), records, records.ids(IMAGE))], None
+    if variant := _variant(content):
+        return [_photo(document, (), content, variant, path.stem)], variant
+    if not isinstance(content, dict):
+        raise FormatError(f"{path}: expected a list of people or photos by name, got {quoted(content)}.")
+    variant = next((found for found in map(_variant, content.values()) if found), _OPEN)
+    lists = []
+    for name, photo in content.items():
+        if not isinstance(photo, dict):
+            raise FormatError(f"{path}, photo {quoted(name)}: expected an object, got {quoted(photo)}.")
+        lists.append(_photo(document, (name,), photo, variant, name))
+    return lists, variant
+
+
+def _photo(
+    document: Document, place: Place, photo: Record, variant: _Variant, image_id: ImageId
+) -> PeopleList:
+    noun = f"photo {quoted(image_id)}, person" if place else "person"
+    return PeopleList.of_photo(document, (*place, variant.people), photo.get(variant.people), noun, image_id)
+
+
+def _layout(
+    source: Source, lists: Sequence[PeopleList], points: str, given: Skeleton | None
+) -> tuple[Skeleton, tuple[str, ...]]:
+    if given is not None:
+        return given, ()
+    defined = LAYOUTS if points == POINTS else LAYOUTS_OF_VARIANTS
+    values = (row.get(points) for people in lists for row in people.records.rows)
+    lengths = [len(value) for value in values if isinstance(value, list)]
+    if not lengths:
+        return load_skeleton(next(iter(defined.values()))), ("nobody in the file",)
+    length = next((length for length in lengths if length / 3 in defined), lengths[0])
+    skeleton, note = layout_of_count(source.path, length // 3, defined, "AlphaPose")
+    return skeleton, (note,)
+
+
+def _tracks(lists: Sequence[PeopleList]) -> tuple[tuple[int | None, ...] | None, tuple[str, ...]]:
+    """``idx`` of each person, and what to note of it.
+
+    It is a number, also within a list, which pose suppression makes of the numbers of merged poses. Without tracking
+    AlphaPose gives all people the same one.
+    """
+    tracks = [_track(row.get(TRACK)) for people in lists for row in people.records.rows]
+    photos = [image_id for people in lists for image_id in people.image_ids]
+    known = [(photo, track) for photo, track in zip(photos, tracks, strict=True) if track is not None]
+    if not known:
+        return None, ()
+    if len(set(known)) < len(known):
+        return None, (f"two people of one photo have the same {TRACK!r}: no tracks",)
+    return tuple(tracks), ()
+
+
+def _track(value: Any) -> int | None:
+    while isinstance(value, list) and value:
+        value = value[0]
+    whole = type(value) is int or (isinstance(value, float) and value.is_integer())
+    return int(value) if whole else None
+
+
+def _edit(change: PersonChange, points: str) -> Mapping[Place, Any]:
+    edit: dict[Place, Any] = {}
+    if change.triples is not None:
+        edit[points,] = change.triples.ravel().tolist()
+    if change.corners is not None and change.record.get(BOX):
+        low, high = change.corners
+        edit[BOX,] = np.round(np.concatenate([low, high - low]), 3).tolist()
+    if change.pose_score is not None and SCORE in change.record:
+        edit[SCORE,] = change.pose_score
+    return edit

@@ -1,0 +1,161 @@
+"""COCO annotation files as files of poses: the people in them refined in place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from posefix.formats.coco_annotations import BOX, as_object, keypoint_triples, person_records
+from posefix.json_text import REMOVED, JsonText, Place
+from posefix.pose_file import (
+    Contents,
+    Format,
+    PoseFile,
+    Reading,
+    Source,
+    boxes_to_write,
+    check_same_poses,
+    numbers_to_write,
+)
+from posefix.poses import BoolArray, FloatArray, ImageId, Poses
+from posefix.records import Records
+from posefix.skeletons import keypoint_category, skeleton_from_coco
+
+NAME = "coco-annotations"
+
+
+def recognise(source: Source) -> str | None:
+    """Why a source is a COCO annotation file: an object with the lists `images`, `annotations` and `categories`."""
+    content = source.opening
+    if isinstance(content, dict) and "annotations" in content and {"images", "categories"} & set(content):
+        return "an object with 'annotations' and 'images' or 'categories'"
+    return None
+
+
+def read(source: Source, reading: Reading) -> PoseFile:
+    """Read the people of an annotation file as poses, to refine what was annotated or estimated there in place.
+
+    A keypoint is there if its visibility is above 0. Visibility is no score: all keypoints and poses get the score 1,
+    and none is written. People of a category without keypoints are left alone.
+
+    Raises:
+        FormatError: The file is faulty; names file, annotation (from 0) and field.
+    """
+    text, path = source.document, source.path
+    content = as_object(text.root, path)
+    skeleton = reading.skeleton or skeleton_from_coco(keypoint_category(content, str(path)), path.name)
+    records = person_records(content, path)
+    triples = keypoint_triples(records, skeleton)
+    visible = triples[..., 2] > 0
+    poses = Poses(
+        keypoints=triples[..., :2],
+        scores=visible.astype(np.float64),
+        valid=visible,
+        image_ids=records.ids("image_id"),
+        pose_scores=np.ones(len(records.rows)),
+        skeleton=skeleton,
+    )
+    return PoseFile(
+        path,
+        NAME,
+        poses,
+        _Rewrite(text, records, poses, triples),
+        boxes=boxes_of(records),
+        notes=("annotations have no scores: only keypoints, and boxes if asked, are written",),
+        file_names=file_names_of(content),
+    )
+
+
+FORMAT = Format(NAME, "COCO annotations: an object with images, annotations and categories", recognise, read)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rewrite:
+    """The file with other poses; see `posefix.pose_file.Rewrite`."""
+
+    text: JsonText
+    records: Records
+    poses: Poses
+    triples: FloatArray
+
+    def __call__(
+        self, poses: Poses, *, keep: Sequence[int] | None = None, update_boxes: bool = False
+    ) -> Contents:
+        check_same_poses(self.text.path, poses, self.poses)
+        written = visible_triples_to_write(poses, self.triples, self.poses.valid, visibility=2)
+        moved = (written != self.triples).any(axis=(1, 2))
+        edits: dict[Place, Any] = {}
+        for row in np.flatnonzero(moved).tolist():
+            place = ("annotations", self.records.place(row))
+            edits[(*place, "keypoints")] = flat_numbers(written[row])
+            if "num_keypoints" in self.records.rows[row]:
+                edits[(*place, "num_keypoints")] = int(poses.valid[row].sum())
+            if update_boxes and self.records.rows[row].get("bbox") and poses.valid[row].any():
+                edits[(*place, "bbox")] = boxes_to_write(poses[[row]])[0].tolist()
+        return {"": self.text.edited({**edits, **removals(self.records, keep, edits)}).encode()}
+
+
+def removals(records: Records, keep: Sequence[int] | None, edits: dict[Place, Any]) -> dict[Place, Any]:
+    """Edits that take annotations out of the file; other edits of these are dropped from `edits`.
+
+    Args:
+        records: Annotations.
+        keep: Which of them stay; None keeps all.
+        edits: Edits of the annotations.
+    """
+    gone = set() if keep is None else set(range(len(records.rows))) - set(keep)
+    places = {records.place(row) for row in gone}
+    for edited in [edited for edited in edits if edited[1] in places]:
+        del edits[edited]
+    return {("annotations", place): REMOVED for place in sorted(places)}
+
+
+def visible_triples_to_write(
+    poses: Poses, before: FloatArray, was_valid: BoolArray, visibility: int
+) -> FloatArray:
+    """(N, K, 3) x, y, visibility as they are written; keypoints that are gone become 0, 0, 0.
+
+    Args:
+        poses: The new poses.
+        before: (N, K, 3) the file's numbers as read.
+        was_valid: (N, K) which keypoints were there.
+        visibility: Of a keypoint that was filled in.
+    """
+    after = np.concatenate([poses.keypoints, before[..., 2:]], axis=-1)
+    after[poses.valid & ~was_valid, 2] = visibility
+    written = np.where(poses.valid[..., None], numbers_to_write(before, after), before)
+    written[was_valid & ~poses.valid] = 0.0
+    return written
+
+
+def flat_numbers(triples: FloatArray) -> list[float]:
+    """One person's triples (K, 3) as a file has them: in one list, the visibilities whole numbers."""
+    return [number for x, y, seen in triples.tolist() for number in (x, y, int(seen))]
+
+
+def boxes_of(records: Records) -> FloatArray | None:
+    """bbox_xywh (N, 4) of people, NaN where there is none; None where nobody has one.
+
+    Raises:
+        FormatError: One is faulty.
+    """
+    boxes = np.full((len(records.rows), 4), np.nan)
+    there = [bool(row.get("bbox")) for row in records.rows]
+    if not any(there):
+        return None
+    boxes[there] = records.choose(there).number_lists("bbox", BOX)
+    return boxes
+
+
+def file_names_of(content: Mapping[str, Any]) -> dict[ImageId, str]:
+    """Photo of each image id, of the images that have an id and a name; a file of poses needs neither."""
+    images = content.get("images")
+    found = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
+    return {
+        image["id"]: image["file_name"]
+        for image in found
+        if type(image.get("id")) in (int, str) and isinstance(image.get("file_name"), str)
+    }

@@ -1,0 +1,225 @@
+"""OpenPose's JSON: a file for each photo or frame, with the people in it.
+
+Fields as in doc/02_output.md and src/openpose/filestream of https://github.com/CMU-Perceptual-Computing-Lab/openpose,
+scales as in src/openpose/core/keypointScaler.cpp:
+
+| ``--keypoint_scale`` | a coordinate x in a photo of width W |
+|---|---|
+| 0, 1, 2 | pixels; of the photo, unless another output size was asked for |
+| 3 | x / (W - 1), from 0 to 1 |
+| 4 | 2 x / (W - 1) - 1, from -1 to 1 |
+
+Missing keypoints are 0, 0, 0 before that, so with scale 4 they lie at -1, -1. OpenPose adds half a pixel to the peaks
+of its heat maps, a correction found by trial against COCO's annotations (nmsBase.cpp), not another origin: nothing is
+taken off again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from posefix.errors import quoted
+from posefix.json_people import (
+    JsonRewrite,
+    PeopleList,
+    PersonChange,
+    documents,
+    flat_triples,
+    joined,
+    json_files,
+    measured_in_shares,
+    missing_frames,
+    odd_scores,
+    openings,
+    people_poses,
+)
+from posefix.json_text import Place
+from posefix.layouts import layout_of_count
+from posefix.photo_names import are_frames, photo_stems, rows_by_photo
+from posefix.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
+from posefix.poses import FloatArray, ImageId
+from posefix.records import Record
+from posefix.skeletons import Skeleton, load_skeleton
+from posefix.units import PIXELS, Unit, new_triples, photo_sizes, shares
+
+NAME = "openpose"
+PEOPLE, POINTS, PERSON = "people", "pose_keypoints_2d", "person_id"
+SUFFIX = "_keypoints"
+LAYOUTS = {25: "body25", 18: "openpose18"}
+NO_PERSON = -1
+LEFT_OF_PHOTO = -0.05
+"""OpenPose finds nothing outside of a photo: of coordinates from 0 to 1 none is below this, refined ones included."""
+
+_FRAME = re.compile(r"(?P<video>.+)_(?P<number>[0-9]{12})")
+_OTHERS = ("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d")
+_OTHERS_3D = ("pose_keypoints_3d", "face_keypoints_3d", "hand_left_keypoints_3d", "hand_right_keypoints_3d")
+
+
+def recognise(source: Source) -> str | None:
+    """Why a source is of OpenPose."""
+    if source.path.is_dir():
+        files = [path for path in json_files(source) if path.stem.endswith(SUFFIX)]
+        if files:
+            return f"a folder of files NAME{SUFFIX}.json"
+        found = any(_has_people(opening) for opening in openings(json_files(source)))
+        return f"a folder of files with {PEOPLE!r}" if found else None
+    return f"an object with {PEOPLE!r}" if _has_people(source.opening) else None
+
+
+def read(source: Source, reading: Reading) -> PoseFile:
+    """Read the files of OpenPose: a folder of them, or one.
+
+    The number of values says the layout, BODY_25 or COCO with 18 keypoints. A pose's score is the mean of its
+    keypoints'.
+
+    Raises:
+        FormatError: A file is faulty, the layout unknown, or coordinates are shares of photos that are not given.
+    """
+    files = _files(source)
+    ids = _image_ids([source.path] if source.path.is_file() else files)
+    texts = documents(source, files)
+    lists = []
+    for document, image_id in zip(texts, ids, strict=True):
+        content, path = document[1].root, document[1].path
+        if not isinstance(content, dict):
+            raise FormatError(f"{path}: expected an object with {PEOPLE!r}, got {quoted(content)}.")
+        lists.append(PeopleList.of_photo(document, (PEOPLE,), content.get(PEOPLE), "person", image_id))
+    skeleton, notes = _layout(source.path, lists, reading.skeleton)
+    triples = joined((flat_triples(people.records, POINTS, skeleton) for people in lists), (len(skeleton), 3))
+    unit, why = _unit(source.path, lists, triples, reading)
+    poses = people_poses(lists, triples, skeleton, unit=unit)
+    notes += (*why, *_frame_notes(ids), *_left_alone(source, files), *odd_scores(poses))
+    return PoseFile(
+        source.path,
+        NAME,
+        poses,
+        JsonRewrite(source.path, texts, lists, poses, triples, _edit, unit),
+        tracks=_tracks(lists),
+        notes=notes,
+    )
+
+
+def write(new: NewFile) -> Contents:
+    """A folder with a file for each photo, in pixels.
+
+    Raises:
+        FormatError: The layout is none of OpenPose's, or two photos have one name.
+    """
+    skeleton = new.poses.skeleton
+    if skeleton not in [load_skeleton(name) for name in LAYOUTS.values()]:
+        raise FormatError(
+            f"OpenPose has no place for poses of {skeleton.name}: expected {' or '.join(LAYOUTS.values())}; "
+            "choose another format."
+        )
+    triples = new_triples(new.poses)
+    frames = are_frames(new)
+    stems = {} if frames else photo_stems(new, "OpenPose's files")
+    contents = {}
+    for image_id, rows in rows_by_photo(new).items():
+        stem = f"frame_{image_id:012d}" if frames else stems[image_id]
+        people = [_person(triples[row], None if new.tracks is None else new.tracks[row]) for row in rows]
+        text = json.dumps({"version": 1.3, PEOPLE: people}, separators=(",", ":"))
+        contents[f"{stem}{SUFFIX}.json"] = f"{text}\n".encode()
+    return contents
+
+
+FORMAT = Format(NAME, "OpenPose: a JSON file for each photo or frame", recognise, read, write)
+
+
+def _has_people(content: Any) -> bool:
+    """Whether it is an object with people; AlphaPose writes such objects too, and says so in the version."""
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get(PEOPLE), list)
+        and not str(content.get("version")).startswith("AlphaPose")
+    )
+
+
+def _files(source: Source) -> list[Path]:
+    """The files of a folder that OpenPose wrote: by their names, if any has such a name."""
+    files = json_files(source)
+    return [path for path in files if path.stem.endswith(SUFFIX)] or list(files)
+
+
+def _left_alone(source: Source, files: Sequence[Path]) -> tuple[str, ...]:
+    others = [] if source.path.is_file() else [path.name for path in json_files(source) if path not in files]
+    return (f"other JSON files are left out: {', '.join(others)}",) if others else ()
+
+
+def _image_ids(files: Sequence[Path]) -> list[ImageId]:
+    """The name of each photo; the number of each frame, where all files are called as frames of one video.
+
+    OpenPose calls frames VIDEO_000000000012_keypoints.json, from 0 on. Where these are photos of such names after
+    all (COCO_val2014_000000000042), the number still finds them.
+    """
+    stems = [path.stem.removesuffix(SUFFIX) for path in files]
+    frames = [_FRAME.fullmatch(stem) for stem in stems]
+    if len({frame["video"] if frame else None for frame in frames}) == 1 and frames[0]:
+        return [int(frame["number"]) for frame in frames if frame]
+    return list(stems)
+
+
+def _frame_notes(ids: Sequence[ImageId]) -> tuple[str, ...]:
+    frames = [image_id for image_id in ids if isinstance(image_id, int)]
+    if not frames:
+        return ()
+    return ("the numbers in the names are image ids: frames, counted from 0", *missing_frames(frames))
+
+
+def _layout(
+    path: Path, lists: Sequence[PeopleList], given: Skeleton | None
+) -> tuple[Skeleton, tuple[str, ...]]:
+    if given is not None:
+        return given, ()
+    values = (row.get(POINTS) for people in lists for row in people.records.rows)
+    lengths = [len(value) for value in values if isinstance(value, list)]
+    if not lengths:
+        return load_skeleton(LAYOUTS[25]), ("nobody in any file",)
+    # A person of another length is a fault of that person, told when the lists are read.
+    length = next((length for length in lengths if length / 3 in LAYOUTS), lengths[0])
+    skeleton, note = layout_of_count(path, length // 3, LAYOUTS, "OpenPose")
+    return skeleton, (note,)
+
+
+def _unit(
+    path: Path, lists: Sequence[PeopleList], triples: FloatArray, reading: Reading
+) -> tuple[Unit, tuple[str, ...]]:
+    """What the coordinates are, and the note that says why."""
+    found = triples[..., 2] != 0
+    if not measured_in_shares(lists, POINTS, triples[..., :2], found):
+        return PIXELS, ()
+    ids = [image_id for people in lists for image_id in people.image_ids]
+    span = photo_sizes(path, reading.photo_size, ids) - 1
+    low, high = triples[..., :2].min(), triples[found][..., :2].max()
+    said = f"coordinates from {low:g} to {high:g} are shares of the photo"
+    if low < LEFT_OF_PHOTO:
+        return shares(span / 2, span / 2), (f"{said}, from -1 to 1 (--keypoint_scale 4)",)
+    return shares(span), (f"{said}, from 0 to 1 (--keypoint_scale 3)",)
+
+
+def _tracks(lists: Sequence[PeopleList]) -> tuple[int | None, ...] | None:
+    """``person_id`` of each person; -1 and an empty list are OpenPose without tracking."""
+    tracks = []
+    for people in lists:
+        for row in people.records.rows:
+            value = row.get(PERSON)
+            track = value[0] if isinstance(value, list) and value else value
+            tracks.append(track if type(track) is int and track != NO_PERSON else None)
+    return tuple(tracks) if any(track is not None for track in tracks) else None
+
+
+def _edit(change: PersonChange) -> Mapping[Place, Any]:
+    return {} if change.triples is None else {(POINTS,): change.triples.ravel().tolist()}
+
+
+def _person(triples: FloatArray, track: int | str | None) -> Record:
+    """A person with the fields that OpenPose writes, in its order."""
+    return {
+        PERSON: [track if isinstance(track, int) else NO_PERSON],
+        POINTS: [number or 0 for number in triples.ravel().tolist()],
+        **{field: [] for field in (*_OTHERS, *_OTHERS_3D)},
+    }

@@ -1,0 +1,72 @@
+"""SLEAP: labels (.slp, through sleap-io) and analysis files (.h5)."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from posefix.errors import InputError
+from posefix.pose_file import Format, FormatError, PoseFile, Reading, Source
+
+NAME = "sleap"
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+def recognise(source: Source) -> str | None:
+    """Whether a file is of SLEAP."""
+    suffix = source.path.suffix.lower()
+    if suffix not in (".slp", ".h5", ".hdf5") or not source.path.is_file():
+        return None
+    if suffix == ".slp":
+        return "its name ends in .slp"
+    try:
+        content = source.path.read_bytes()
+    except OSError:
+        return None
+    known = content.startswith(HDF5_SIGNATURE) and b"track_occupancy" in content and b"node_names" in content
+    return "an HDF5 file with tracks, their occupancy and names of nodes" if known else None
+
+
+def read(source: Source, reading: Reading) -> PoseFile:
+    """Read a file of SLEAP.
+
+    Raises:
+        FormatError: The file is faulty, or a library that reads it is not installed.
+    """
+    path = source.path
+    needed = ("h5py", "sleap_io") if path.suffix.lower() == ".slp" else ("h5py",)
+    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
+        raise FormatError(
+            f"{path}: reading it needs {' and '.join(missing)}, not installed here; run: pip install 'posefix[animals]'"
+        )
+    content = _content(path)
+    try:
+        if path.suffix.lower() == ".slp":
+            from posefix.formats.sleap_labels import read_labels
+
+            return read_labels(path, content, reading)
+        from posefix.formats.sleap_analysis import read_analysis
+
+        return read_analysis(path, content, reading)
+    except FormatError:
+        raise
+    except InputError as error:
+        raise FormatError(f"{path}: {error}") from error
+    # What h5py and sleap-io raise on damaged contents; the file is the user's, so none of it is a fault of ours.
+    except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
+        raise FormatError(
+            f"{path}: expected a file as SLEAP writes it, got a damaged one ({error}); write it again with SLEAP."
+        ) from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror}).") from error
+    if not content.startswith(HDF5_SIGNATURE):
+        raise FormatError(f"{path}: expected an HDF5 file, got other contents; write it again with SLEAP.")
+    return content
+
+
+FORMAT = Format(NAME, "SLEAP, labels and analysis files (.slp, .h5)", recognise, read)

@@ -1,0 +1,343 @@
+"""Ultralytics label files: a text file for each photo, a line for each person, all coordinates shares of the photo.
+
+Columns as ``Results.save_txt`` (ultralytics/engine/results.py, https://github.com/ultralytics/ultralytics) writes them:
+class, the box's centre, width and height, then x, y and maybe a score (in annotations the visibility 0, 1 or 2) of each
+keypoint, then the confidence (``save_conf``) and the track, each only if asked for. Pixels are x W, without a half.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from posefix.errors import quoted
+from posefix.layouts import unnamed_layout
+from posefix.photo_names import photo_stems, rows_by_photo
+from posefix.pose_file import (
+    Contents,
+    Format,
+    FormatError,
+    NewFile,
+    PoseFile,
+    Reading,
+    Source,
+    boxes_to_write,
+    check_same_poses,
+)
+from posefix.poses import FloatArray, Poses
+from posefix.units import (
+    LARGEST_SHARE,
+    SHARE_DECIMALS,
+    Unit,
+    new_boxes,
+    new_triples,
+    photo_sizes,
+    shares,
+    triples_in_unit,
+)
+
+NAME = "ultralytics-labels"
+CLASS_NAMES = "classes.txt"
+"""Labelling programs put a list of class names beside the labels."""
+BOX_END = 5
+"""Columns of class and box."""
+FEWEST = 8
+"""Columns of a line with the fewest keypoints that are looked for when a file is recognised."""
+
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_WORD = re.compile(r"\S+")
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What the columns hold: for each keypoint two or three numbers; where the confidence and the track stand."""
+
+    per_keypoint: int
+    confidence: int | None
+    track: int | None
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A person: the file, its number counted from 1, its span with the line break, and the span of each number."""
+
+    file: int
+    number: int
+    start: int
+    end: int
+    words: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Labels:
+    """Label files: name within the folder, path, and text of each; and the lines that are not empty."""
+
+    files: tuple[tuple[str, Path, str], ...]
+    lines: tuple[_Line, ...]
+
+    def texts(self, line: _Line) -> list[str]:
+        """The numbers of a line as they are written."""
+        text = self.files[line.file][2]
+        return [text[start:end] for start, end in line.words]
+
+    def where(self, line: _Line) -> str:
+        """How messages name a line."""
+        return f"{self.files[line.file][1]}, line {line.number}"
+
+
+def recognise(source: Source) -> str | None:
+    """Why a source is made of label files."""
+    for path in _label_files(source):
+        try:
+            words = next((words for line in _text(path).splitlines() if (words := line.split())), None)
+        except FormatError:
+            return None
+        if words is not None:
+            return "lines of class, box and keypoints as shares of the photo" if _is_label(words) else None
+    return None
+
+
+def read(source: Source, reading: Reading) -> PoseFile:
+    """Read a folder of label files, or one, each called as its photo.
+
+    Raises:
+        FormatError: No layout is given (the files do not say it), a line is faulty, or the photos are not given.
+    """
+    labels = _labels(source)
+    if reading.skeleton is None:
+        raise unnamed_layout(source.path, None)
+    skeleton = reading.skeleton
+    numbers = _numbers(labels)
+    columns = _columns(source.path, labels, numbers, len(skeleton))
+    points_end = BOX_END + columns.per_keypoint * len(skeleton)
+    values = numbers[:, BOX_END:points_end].reshape(-1, len(skeleton), columns.per_keypoint)
+    for shown in (numbers[:, 1:BOX_END], values[..., 0], values[..., 1]):
+        _check_shares(labels, shown)
+    ids = tuple(labels.files[line.file][1].stem for line in labels.lines)
+    sizes = photo_sizes(source.path, reading.photo_size, ids)
+    unit = shares(sizes)
+    scores = values[..., 2] if columns.per_keypoint == 3 else np.ones(values.shape[:2])
+    poses = Poses(
+        keypoints=unit.to_pixels(values[..., :2]),
+        scores=scores,
+        valid=(scores != 0) & (values[..., :2] != 0).any(axis=-1),
+        image_ids=ids,
+        pose_scores=np.ones(len(ids)) if columns.confidence is None else numbers[:, columns.confidence],
+        skeleton=skeleton,
+    )
+    triples = np.concatenate([values[..., :2], scores[..., None]], axis=-1)
+    return PoseFile(
+        source.path,
+        NAME,
+        poses,
+        _Rewrite(source.path, labels, columns, poses, triples, unit),
+        tracks=None if columns.track is None else tuple(int(track) for track in numbers[:, columns.track]),
+        boxes=_boxes(numbers[:, 1:BOX_END], sizes) if len(numbers) else None,
+        notes=_notes(source, columns),
+    )
+
+
+def write(new: NewFile) -> Contents:
+    """A folder with a file for each photo, with confidence and, if there are any, tracks.
+
+    Raises:
+        FormatError: The photos are not given, or two have one name.
+    """
+    stems = photo_stems(new, "label files")
+    sizes = photo_sizes(Path("label files"), new.photo_size, new.poses.image_ids)
+    triples = new_triples(new.poses, shares(sizes))
+    boxes = new_boxes(new)
+    low, size = boxes[:, :2] / sizes, boxes[:, 2:] / sizes
+    tracked = new.tracks is not None and all(
+        isinstance(track, int) for track in new.tracks
+    )  # all lines or none
+    lines = []
+    for row, score in enumerate(new.poses.pose_scores.tolist()):
+        values = [*(low[row] + size[row] / 2), *size[row], *triples[row].ravel(), score]
+        track = f" {new.tracks[row]}" if tracked and new.tracks else ""
+        lines.append(" ".join(["0", *map(_written, values)]) + track + "\n")
+    return {
+        f"{stems[image_id]}.txt": "".join(lines[row] for row in rows).encode()
+        for image_id, rows in rows_by_photo(new).items()
+    }
+
+
+FORMAT = Format(NAME, "Ultralytics: label text files, shares of the photo", recognise, read, write)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rewrite:
+    """The same files with other poses; see `posefix.pose_file.Rewrite`."""
+
+    path: Path
+    labels: _Labels
+    columns: _Columns
+    poses: Poses
+    triples: FloatArray
+    unit: Unit
+
+    def __call__(
+        self, poses: Poses, *, keep: Sequence[int] | None = None, update_boxes: bool = False
+    ) -> Contents:
+        check_same_poses(self.path, poses, self.poses)
+        kept = range(len(poses)) if keep is None else set(keep)
+        triples = triples_in_unit(poses, self.poses, self.triples, self.unit)
+        boxes = self._boxes(poses) if update_boxes else None
+        pieces: list[list[str]] = [[] for _ in self.labels.files]
+        done = [0] * len(self.labels.files)
+        for row, line in enumerate(self.labels.lines):
+            text = self.labels.files[line.file][2]
+            pieces[line.file].append(text[done[line.file] : line.start])
+            if row in kept:
+                changes = dict(self._changes(row, poses, triples[row], boxes))
+                pieces[line.file].append(_replaced(text, line, changes))
+            done[line.file] = line.end
+        return {
+            name: "".join([*pieces[file], text[done[file] :]]).encode()
+            for file, (name, _, text) in enumerate(self.labels.files)
+        }
+
+    def _boxes(self, poses: Poses) -> FloatArray:
+        """(N, 4) centre, width and height of new boxes."""
+        boxes, scale = boxes_to_write(poses), self.unit.scale[:, 0]
+        return np.concatenate([(boxes[:, :2] + boxes[:, 2:] / 2) / scale, boxes[:, 2:] / scale], axis=1)
+
+    def _changes(
+        self, row: int, poses: Poses, triples: FloatArray, boxes: FloatArray | None
+    ) -> Iterator[tuple[int, str]]:
+        """Column and new text of what changed of a person."""
+        before, per_keypoint = self.triples[row], self.columns.per_keypoint
+        for keypoint, value in np.argwhere(triples != before).tolist():
+            if value < per_keypoint:
+                yield BOX_END + per_keypoint * keypoint + value, _written(triples[keypoint, value])
+        if boxes is not None and (triples != before).any() and poses.valid[row].any():
+            yield from ((1 + side, _written(value)) for side, value in enumerate(boxes[row]))
+        rescored = poses.pose_scores[row] != self.poses.pose_scores[row]
+        if rescored and self.columns.confidence is not None:
+            yield self.columns.confidence, _written(poses.pose_scores[row])
+
+
+def _label_files(source: Source) -> tuple[Path, ...]:
+    return tuple(
+        path for path in source.files if path.suffix.lower() == ".txt" and path.name.lower() != CLASS_NAMES
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(
+            f"{path}: expected a text file with labels, got something unreadable ({error})."
+        ) from error
+
+
+def _is_label(words: Sequence[str]) -> bool:
+    """Whether the words of a line may be class, box and keypoints."""
+    if len(words) < FEWEST or not words[0].isdecimal() or not all(map(_NUMBER.fullmatch, words)):
+        return False
+    return all(0 <= float(word) <= LARGEST_SHARE for word in words[1:BOX_END])
+
+
+def _labels(source: Source) -> _Labels:
+    paths = [source.path] if source.path.is_file() else list(_label_files(source))
+    if not paths:
+        raise FormatError(f"{source.path}: expected a folder with label files (.txt), got none.")
+    files = tuple(("" if source.path.is_file() else path.name, path, _text(path)) for path in paths)
+    lines = (line for file, (_, _, text) in enumerate(files) for line in _lines(file, text))
+    return _Labels(files, tuple(lines))
+
+
+def _lines(file: int, text: str) -> Iterator[_Line]:
+    start = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        end = min(start + len(line) + 1, len(text))
+        if words := tuple((start + word.start(), start + word.end()) for word in _WORD.finditer(line)):
+            yield _Line(file, number, start, end, words)
+        start = end
+
+
+def _numbers(labels: _Labels) -> FloatArray:
+    """(N, columns): all numbers of all lines."""
+    rows: list[list[float]] = []
+    for line in labels.lines:
+        words = labels.texts(line)
+        if len(words) != len(labels.lines[0].words):
+            raise FormatError(
+                f"{labels.where(line)}: expected {len(labels.lines[0].words)} columns as in "
+                f"{labels.where(labels.lines[0])}, got {len(words)}; keep labels of one kind together."
+            )
+        odd = next((word for word in words if not _NUMBER.fullmatch(word) or abs(float(word)) >= 1e15), None)
+        if odd is not None or not words[0].isdecimal():
+            column = words.index(words[0] if odd is None else odd)
+            wanted = "the number of a class" if column == 0 else "a number"
+            raise FormatError(
+                f"{labels.where(line)}, column {column}: expected {wanted}, got {quoted(words[column])}."
+            )
+        rows.append(list(map(float, words)))
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(rows[0]) if rows else 0)
+
+
+def _columns(path: Path, labels: _Labels, numbers: FloatArray, count: int) -> _Columns:
+    """What the columns hold, by how many they are."""
+    if not len(numbers):
+        return _Columns(3, None, None)
+    width = numbers.shape[1]
+    fitting = {
+        each: width - BOX_END - each * count for each in (3, 2) if 0 <= width - BOX_END - each * count <= 2
+    }
+    if not fitting:
+        raise FormatError(
+            f"{labels.where(labels.lines[0])}: expected class, box and {count} keypoints (--layout) of 2 or 3 numbers, "
+            f"{BOX_END + 2 * count} or {BOX_END + 3 * count} columns and maybe confidence and track, got {width}."
+        )
+    each = min(fitting, key=lambda each: fitting[each])
+    last = numbers[:, -1]
+    tracked = fitting[each] == 2 or (fitting[each] == 1 and bool((last == np.round(last)).all()))
+    if tracked and (odd := np.flatnonzero(last != np.round(last))).size:
+        where = labels.where(labels.lines[int(odd[0])])
+        raise FormatError(
+            f"{where}, column {width - 1}: expected a whole number, the track, got {last[odd[0]]:g}."
+        )
+    confidence = BOX_END + each * count if fitting[each] - tracked == 1 else None
+    return _Columns(each, confidence, width - 1 if tracked else None)
+
+
+def _check_shares(labels: _Labels, numbers: FloatArray) -> None:
+    if (bad := np.argwhere(np.abs(numbers) > LARGEST_SHARE)).size:
+        row, column = bad[0]
+        raise FormatError(
+            f"{labels.where(labels.lines[row])}: expected shares of the photo's width and height, from 0 to 1, got "
+            f"{numbers[row, column]:g}; divide pixels by them."
+        )
+
+
+def _boxes(centred: FloatArray, sizes: FloatArray) -> FloatArray:
+    """bbox_xywh (N, 4) in pixels of boxes with centre, width and height as shares."""
+    return np.concatenate([(centred[:, :2] - centred[:, 2:] / 2) * sizes, centred[:, 2:] * sizes], axis=1)
+
+
+def _notes(source: Source, columns: _Columns) -> tuple[str, ...]:
+    extra = [name for name, there in (("confidence", columns.confidence), ("track", columns.track)) if there]
+    known = f"{columns.per_keypoint} numbers for each keypoint" + "".join(f", {name}" for name in extra)
+    names = any(path.name.lower() == CLASS_NAMES for path in source.files)
+    return (known, f"{CLASS_NAMES} holds no labels and is left out") if names else (known,)
+
+
+def _replaced(text: str, line: _Line, changes: dict[int, str]) -> str:
+    """A line with some of its numbers changed."""
+    pieces, done = [], line.start
+    for column, new in sorted(changes.items()):
+        start, end = line.words[column]
+        pieces += [text[done:start], new]
+        done = end
+    return "".join([*pieces, text[done : line.end]])
+
+
+def _written(number: float) -> str:
+    """A number without exponent and without zeros at its end."""
+    return f"{number:.{SHARE_DECIMALS}f}".rstrip("0").rstrip(".")

@@ -1,0 +1,36 @@
+"""The formats that posefix knows."""
+
+from __future__ import annotations
+
+from posefix.formats import (
+    alphapose,
+    coco_annotation_poses,
+    coco_detectron2,
+    coco_posetrack_results,
+    coco_results,
+    deeplabcut,
+    mmpose,
+    mpii,
+    openpose,
+    sleap,
+    ultralytics,
+    ultralytics_labels,
+)
+from posefix.pose_file import Format
+
+# The order is that of asking: the first format that recognises a file has it, so a format stands before those whose
+# files look the same but say less. COCO results, the plainest, come last.
+FORMATS: tuple[Format, ...] = (
+    deeplabcut.FORMAT,
+    sleap.FORMAT,
+    mpii.FORMAT,
+    coco_posetrack_results.FORMAT,
+    coco_annotation_poses.FORMAT,
+    mmpose.FORMAT,
+    openpose.FORMAT,
+    alphapose.FORMAT,
+    ultralytics.FORMAT,
+    ultralytics_labels.FORMAT,
+    coco_detectron2.FORMAT,
+    coco_results.FORMAT,
+)

@@ -1,0 +1,73 @@
+"""Poses carried over to another format or layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from posefix.pose_file import NewFile, PhotoSize, PoseFile
+from posefix.poses import ImageId, Poses
+from posefix.skeletons import KeypointMapping, Skeleton, match_keypoints
+
+
+@dataclass(frozen=True, eq=False)
+class Conversion:
+    """What is written to a file of another format.
+
+    Attributes:
+        new: The poses, in the layout that was asked for.
+        mapping: Which keypoints the two layouts share; None where the layout is the file's own.
+    """
+
+    new: NewFile
+    mapping: KeypointMapping | None
+
+    def report(self) -> str:
+        """A line for each kind of keypoint that does not go over, or one that says that all do."""
+        if self.mapping is None:
+            return f"layout {self.new.poses.skeleton.name}: all {len(self.new.poses.skeleton)} keypoints kept"
+        names = f"{self.mapping.source.name} -> {self.mapping.target.name}"
+        lines = [f"layout {names}: {len(self.mapping.shared)} keypoints kept"]
+        if lost := self.mapping.passes_through:
+            lines.append(f"  lost, not in {self.mapping.target.name} ({len(lost)}): {', '.join(lost)}")
+        if missing := self.mapping.missing:
+            lines.append(
+                f"  missing, not in {self.mapping.source.name} ({len(missing)}): {', '.join(missing)}"
+            )
+        return "\n".join(lines)
+
+
+def convert(
+    file: PoseFile,
+    layout: Skeleton | None = None,
+    photo_size: PhotoSize | None = None,
+    file_names: Mapping[ImageId, str] | None = None,
+) -> Conversion:
+    """What a file holds, for a new file of any format.
+
+    Args:
+        file: As it was read.
+        layout: Skeleton to convert to, matched by keypoint names; None keeps that of the file.
+        photo_size: For formats whose coordinates are shares of the photo.
+        file_names: Name of the photo of each image id; None for what the file itself says.
+
+    Raises:
+        InputError: The layouts share no keypoint.
+    """
+    mapping = None
+    if layout is not None and layout != file.poses.skeleton:
+        mapping = match_keypoints(file.poses.skeleton, layout)
+    poses = file.poses if mapping is None else in_layout(file.poses, mapping)
+    new = NewFile(poses, file.tracks, file.boxes, file_names or file.file_names or {}, photo_size)
+    return Conversion(new, mapping)
+
+
+def in_layout(poses: Poses, mapping: KeypointMapping) -> Poses:
+    """Poses in another layout; keypoints that theirs lacks are missing, at 0, 0 with score 0."""
+    shape = (len(poses), len(mapping.target))
+    keypoints, scores, valid = np.zeros((*shape, 2)), np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+    for target, source in ((keypoints, poses.keypoints), (scores, poses.scores), (valid, poses.valid)):
+        target[:, mapping.target_index] = source[:, mapping.source_index]
+    return replace(poses, keypoints=keypoints, scores=scores, valid=valid, skeleton=mapping.target)

@@ -1,0 +1,74 @@
+"""Which format a file has, and why."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from posefix.errors import InputError
+from posefix.interchange.catalogue import FORMATS
+from posefix.pose_file import Format, FormatError, Source
+
+
+class Detection(NamedTuple):
+    """A format, and why it is that of a file."""
+
+    format: Format
+    reason: str
+
+
+def detect_format(source: Source, name: str | None = None) -> Detection:
+    """The format of a file.
+
+    Args:
+        source: The file or folder.
+        name: Of the format, as `--format` takes it; None to recognise it by the content.
+
+    Raises:
+        FormatError: No format of this name, or none that recognises the file.
+        InputError: A file named .json is not JSON.
+    """
+    if name is not None:
+        return Detection(find_format(name), "as was asked for")
+    for known in FORMATS:
+        if (reason := known.recognise(source)) is not None:
+            return Detection(known, reason)
+    raise _unknown(source)
+
+
+def find_format(name: str, option: str = "--format") -> Format:
+    """The format of a name.
+
+    Args:
+        name: As `--format` takes it.
+        option: What messages call the option.
+
+    Raises:
+        FormatError: There is none.
+    """
+    for known in FORMATS:
+        if known.name == name:
+            return known
+    raise FormatError(f"{option}: expected one of {', '.join(format_names())}, got {name!r}")
+
+
+def format_names() -> tuple[str, ...]:
+    """Names of all formats, in the order in which they are asked."""
+    return tuple(known.name for known in FORMATS)
+
+
+def _unknown(source: Source) -> InputError:
+    """The error for a file that no format recognises."""
+    ending = source.path.suffix or "no ending"
+    found = "a folder" if source.path.is_dir() else f"a file with {ending}"
+    if source.json is not None:
+        found = _described(source.json.root)  # raises if it is not JSON
+    return FormatError(
+        f"{source.path}: expected a pose file of a known format, got {found}; if it is one of "
+        f"{', '.join(format_names())}, name it (--format)"
+    )
+
+
+def _described(value: object) -> str:
+    if isinstance(value, dict):
+        return f"an object with {', '.join(map(repr, list(value)[:5])) or 'nothing'}"
+    return "a list of something else" if isinstance(value, list) else "a single value"

@@ -1,0 +1,164 @@
+"""Reading a pose file of any format, and writing it back in its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from posefix.files import ensure_new_folder, ensure_writable, write_bytes_atomic, write_folder_atomic
+from posefix.images import find_images, photo_sizes
+from posefix.interchange.detection import detect_format, find_format
+from posefix.pose_file import Contents, FormatError, NewFile, PhotoSize, PoseFile, Reading, Source
+from posefix.poses import ImageId, Poses
+from posefix.skeletons import Skeleton, load_skeleton
+
+Layout = Skeleton | str | Path
+"""A skeleton, or the name or file of one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hints:
+    """What somebody knows of a pose file that it may not say itself.
+
+    Attributes:
+        layout: Skeleton of the poses.
+        format: Name of the format; recognised by the content when None.
+        images: Folder of the photos, for coordinates that are shares of them.
+        file_names: Name of the photo of each image id; by default ids are matched to names.
+    """
+
+    layout: Layout | None = None
+    format: str | None = None
+    images: Path | None = None
+    file_names: Mapping[ImageId, str] | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """What the readers of formats ask for.
+
+        Raises:
+            InputError: There is no such layout.
+        """
+        sizes = None if self.images is None else photo_sizes(self.images, self.file_names)
+        return Reading(load_layout(self.layout), sizes)
+
+    def photo_names(self, file: PoseFile) -> Mapping[ImageId, str] | None:
+        """Name of the photo of each image id of a file, looked for where the folder of the photos is known.
+
+        Raises:
+            InputError: Some are not there, or an id fits two.
+        """
+        names = self.file_names or file.file_names
+        if self.images is None:
+            return names
+        found = find_images(file.poses.image_ids, self.images, names)
+        return names or {image_id: path.name for image_id, path in found.items()}
+
+
+NO_HINTS = Hints()
+
+
+def read_pose_file(
+    path: str | Path,
+    layout: Layout | None = None,
+    *,
+    format: str | None = None,
+    photo_size: PhotoSize | None = None,
+) -> PoseFile:
+    """Read the poses in an estimator's file.
+
+    Example:
+        >>> file = read_pose_file("poses.json", "coco17")  # doctest: +SKIP
+        >>> write_pose_file("refined.json", file, refined)  # doctest: +SKIP
+
+    Args:
+        path: The file, or the folder of a format that is one.
+        layout: Skeleton of the poses; None where the file says it.
+        format: Name of the format (docs/formats.md); recognised by the content when None.
+        photo_size: Width and height of the photo of an image id, for coordinates that are shares of the photo.
+
+    Raises:
+        FormatError: There is no such file, its format is unknown, it is faulty, or it does not say its layout; names
+            file, record and field.
+    """
+    source = Source(path)
+    return detect_format(source, format).format.read(source, Reading(load_layout(layout), photo_size))
+
+
+def load_layout(layout: Layout | None) -> Skeleton | None:
+    """The skeleton that somebody named, or gave.
+
+    Raises:
+        InputError: There is none of this name, or its file is faulty.
+    """
+    return layout if layout is None or isinstance(layout, Skeleton) else load_skeleton(layout)
+
+
+def write_pose_file(
+    path: str | Path,
+    file: PoseFile,
+    poses: Poses | None = None,
+    *,
+    keep: Sequence[int] | None = None,
+    update_boxes: bool = False,
+) -> None:
+    """Write a pose file again in its own format, with other poses and everything else as it was.
+
+    A file appears whole or not at all; so does a folder, which must be new or empty.
+
+    Args:
+        path: The file or folder to write.
+        file: As it was read.
+        poses: As many as were read, in their order and layout; None for those that were read.
+        keep: Rows to keep, others are taken out; None keeps all.
+        update_boxes: Whether the box of a pose that moved becomes the one around its keypoints.
+
+    Raises:
+        FormatError: The poses are not those of the file.
+        InputError: It cannot be written.
+    """
+    contents = file.rewrite(file.poses if poses is None else poses, keep=keep, update_boxes=update_boxes)
+    write_contents(path, contents)
+
+
+def write_new_pose_file(path: str | Path, new: NewFile | Poses, format: str = "coco-results") -> None:
+    """Write poses as a new file.
+
+    Args:
+        path: The file or folder to write.
+        new: The poses, and what else is known of them.
+        format: Name of the format (docs/formats.md).
+
+    Raises:
+        FormatError: The format cannot be written anew, or has no place for such poses.
+        InputError: It cannot be written.
+    """
+    known = find_format(format, "--to")
+    if known.write is None:
+        raise FormatError(f"--to: files of format {known.name} can be refined in place, not written anew")
+    write_contents(path, known.write(new if isinstance(new, NewFile) else NewFile(new)))
+
+
+def write_contents(path: str | Path, contents: Contents) -> None:
+    """Write one file, or a folder of them.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    if set(contents) == {""}:
+        write_bytes_atomic(path, contents[""])
+    else:
+        write_folder_atomic(path, contents)
+
+
+def ensure_output(path: str | Path, source: str | Path) -> None:
+    """Find out before the work whether a file or folder can be written again under a name.
+
+    Raises:
+        InputError: It cannot.
+    """
+    if Path(source).is_dir():
+        ensure_new_folder(path)
+    else:
+        ensure_writable(path)

@@ -1,0 +1,60 @@
+"""All faults of a pose file at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from posefix.errors import InputError
+from posefix.interchange.detection import detect_format, find_format
+from posefix.interchange.pose_files import NO_HINTS, Hints
+from posefix.pose_file import FormatError, PoseFile, Source
+from posefix.records import noted_faults
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """What is wrong with a pose file.
+
+    Attributes:
+        file: As it was read; None where it has faults.
+        faults: What is wrong, in the order of the file as far as it can be read.
+    """
+
+    file: PoseFile | None
+    faults: tuple[InputError, ...]
+
+    def __str__(self) -> str:
+        lines = []
+        for fault in self.faults:
+            lines.append(str(fault))
+            if isinstance(fault, FormatError) and fault.mend:
+                lines.append(f"    {fault.mend}")
+        count = len(self.faults)
+        return "\n".join([*lines, "1 fault" if count == 1 else f"{count or 'no'} faults"])
+
+
+def validate(path: str | Path, hints: Hints = NO_HINTS) -> Validation:
+    """Look for everything that is wrong with a pose file.
+
+    A fault that hides what is behind it, such as a bracket that is missing, is the last one to be listed.
+
+    Args:
+        path: The file, or the folder of a format that is one.
+        hints: What the file may not say itself.
+
+    Raises:
+        InputError: There is no such layout or format.
+    """
+    reading, file, last = hints.reading, None, []
+    if hints.format is not None:
+        find_format(hints.format)
+    with noted_faults() as faults:
+        try:
+            source = Source(path)
+            file = detect_format(source, hints.format).format.read(source, reading)
+            hints.photo_names(file)
+        except InputError as error:
+            last = [error]
+    found = (*faults, *last)
+    return Validation(None if found else file, found)

@@ -1,0 +1,100 @@
+"""COCO annotation files refined in place."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from tests.formats.mutations import mutated_texts
+
+from posefix.errors import InputError
+from posefix.formats.coco_annotation_poses import FORMAT
+from posefix.interchange import read_pose_file
+from posefix.pose_file import Reading, Source
+from posefix.skeletons import load_skeleton
+
+PERSON: dict[str, Any] = {
+    "id": 0,
+    "image_id": 7,
+    "category_id": 1,
+    "keypoints": [10, 20.50, 2, 0, 0, 0],
+    "num_keypoints": 1,
+    "bbox": [5, 6, 10, 20],
+    "segmentation": {"counts": 'a"b', "size": [3, 4]},
+}
+CONTENT: dict[str, Any] = {
+    "info": {"year": 2017},
+    "images": [{"id": 7, "file_name": "day/a.jpg", "height": 480}],
+    "annotations": [
+        {"id": 5, "image_id": 7, "category_id": 2},
+        PERSON,
+        {**PERSON, "id": 1, "keypoints": [1, 2, 1, 3, 4, 2]},
+    ],
+    "categories": [
+        {"id": 2, "name": "dog"},
+        {"id": 1, "name": "person", "keypoints": ["left_eye", "right_eye"]},
+    ],
+}
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "truth.json"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("layout", [{}, {"indent": 2}, {"separators": (",", ":")}])
+def test_only_what_moved_is_rewritten(tmp_path: Path, layout: dict[str, Any]) -> None:
+    text = json.dumps(CONTENT, **layout).replace("20.5", "20.50")
+    file = read_pose_file(write(tmp_path, text))
+    poses = file.poses
+    assert (file.format, poses.image_ids, file.file_names) == ("coco-annotations", (7, 7), {7: "day/a.jpg"})
+    assert poses.valid.tolist() == [[True, False], [True, True]]
+    assert file.boxes is not None and file.boxes.tolist() == [[5, 6, 10, 20]] * 2
+    assert file.rewrite(poses)[""].decode() == text
+
+    keypoints, valid = poses.keypoints.copy(), poses.valid.copy()
+    keypoints[0, 0], keypoints[0, 1], valid[0, 1] = (10, 21.123456), (30, 41.123), True
+    after = json.loads(file.rewrite(poses.with_keypoints(keypoints, valid), update_boxes=True)[""])
+    expected = json.loads(text)
+    expected["annotations"][1] |= {
+        "keypoints": [10, 21.123, 2, 30.0, 41.123, 2],
+        "num_keypoints": 2,
+        "bbox": [8.0, 19.124, 24.0, 23.999],  # around both, 1.2 times as large
+    }
+    assert after == expected
+
+
+def test_people_can_be_taken_out_and_keypoints_lost(tmp_path: Path) -> None:
+    file = read_pose_file(write(tmp_path, json.dumps(CONTENT)))
+    assert json.loads(file.rewrite(file.poses, keep=[0])[""]) == {
+        **CONTENT,
+        "annotations": CONTENT["annotations"][:2],
+    }
+    valid = file.poses.valid.copy()
+    valid[1, 0] = False
+    after = json.loads(file.rewrite(file.poses.with_keypoints(file.poses.keypoints, valid), keep=[1])[""])
+    assert [person["id"] for person in after["annotations"]] == [5, 1]
+    assert after["annotations"][1]["keypoints"] == [0, 0, 0, 3, 4, 2]
+    assert after["annotations"][1]["num_keypoints"] == 1
+
+
+def test_a_layout_that_is_given_overrides_the_names(tmp_path: Path) -> None:
+    ears = load_skeleton("coco17").subset(["left_ear", "right_ear"])
+    assert read_pose_file(write(tmp_path, json.dumps(CONTENT)), ears).poses.skeleton == ears
+
+
+@given(text=mutated_texts(json.dumps(CONTENT)))
+@settings(max_examples=40)
+def test_a_faulty_file_is_refused_in_one_sentence(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    path = write(tmp_path_factory.getbasetemp(), text)
+    FORMAT.recognise(Source(path))
+    try:
+        file = FORMAT.read(Source(path), Reading())
+        assert file.rewrite(file.poses)[""].decode() == text
+        file.rewrite(file.poses.with_keypoints(file.poses.keypoints + 1), update_boxes=True)
+    except InputError as error:
+        assert "truth.json" in str(error)

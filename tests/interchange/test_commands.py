@@ -1,0 +1,183 @@
+"""`posefix inspect`, `posefix convert`, `posefix validate`."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from posefix.skeletons import load_skeleton
+
+Run = Callable[..., tuple[int, str, str]]
+ROW: dict[str, Any] = {
+    "image_id": "a.jpg",
+    "category_id": 1,
+    "keypoints": [number for index in range(17) for number in (10 + index, 20.5 + index, 0.5)],
+    "score": 0.75,
+    "track_id": 4,
+}
+
+
+@pytest.fixture
+def poses(tmp_path: Path) -> Path:
+    return write(tmp_path, [ROW, {**ROW, "image_id": "b.jpg", "track_id": 5, "keypoints": [0] * 51}])
+
+
+def write(folder: Path, rows: Any, name: str = "poses.json") -> Path:
+    path = folder / name
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    return path
+
+
+def cells(out: str) -> dict[str, list[str]]:
+    """Lines of the report by their names; a line without a name belongs to the one before it."""
+    lines: dict[str, list[str]] = {}
+    name = ""
+    for line in out.splitlines():
+        match = re.fullmatch(r"(\S.*?)? {2,}(\S.*)", line)
+        assert match, line
+        name = match[1] or name
+        lines.setdefault(name, []).append(match[2])
+    return lines
+
+
+def test_inspect_says_what_a_file_holds(run: Run, poses: Path) -> None:
+    code, out, err = run("inspect", poses, "--layout", "coco17")
+    assert (code, err) == (0, "")
+    told = cells(out)
+    assert told["format"] == ["coco-results, COCO results: a list with a row for each pose"]
+    assert told["recognised by"] == ["a list of people with 'image_id' and 'keypoints'"]
+    assert told["layout"] == ["coco17, 17 keypoints"]
+    assert told["people"] == ["2 in 2 photos"]
+    assert told["keypoints"] == ["17 there, 50.0% missing"]
+    assert told["keypoint scores"] == ["0.5 to 0.5, median 0.5"]
+    assert told["tracks"] == ["2"]
+    assert told["refined"] == ["1 person: all 17 keypoints"]
+    assert told["passes through"] == ["1 person with too few keypoints to be found"]
+    assert told["problem"] == ["1 person without any keypoint"]
+
+
+def test_inspect_says_what_the_layout_may_be(run: Run, poses: Path) -> None:
+    code, out, _ = run("inspect", poses)
+    assert code == 2
+    assert "coco17 or" in cells(out)["problem"][0]
+    assert cells(out)["format"][0].startswith("coco-results")
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ([], "there is nobody in the file"),
+        ([ROW, ROW], "people who are there again, same photo and same keypoints: 1"),
+        ([{**ROW, "keypoints": [0.5, 0.25, 7] * 17}], "all coordinates lie in -1 to 1"),
+        ([{**ROW, "keypoints": [50, 25, 7] * 17}], "keypoint scores are not all in 0 to 1"),
+    ],
+)
+def test_inspect_finds_what_is_odd(run: Run, tmp_path: Path, rows: Any, problem: str) -> None:
+    code, out, _ = run("inspect", write(tmp_path, rows), "--layout", "coco17")
+    assert code == 0
+    assert any(line.startswith(problem) for line in cells(out)["problem"])
+
+
+def test_photos_are_looked_for(run: Run, poses: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.new("RGB", (8, 6)).save(photos / "a.jpg")
+    arguments = (poses, "--layout", "coco17", "--images", photos)
+    assert "no photo for image id 'b.jpg'" in cells(run("inspect", *arguments)[1])["problem"][-1]
+    code, out, _ = run("validate", *arguments)
+    assert (code, out.splitlines()[-1]) == (2, "1 fault")
+    Image.new("RGB", (8, 6)).save(photos / "b.jpg")
+    assert run("validate", *arguments) == (0, "no faults\n", "")
+
+
+def test_validate_lists_all_faults_and_how_to_mend_them(run: Run, tmp_path: Path) -> None:
+    rows = [
+        {**ROW, "keypoints": ROW["keypoints"][:-1]},
+        ROW,
+        "no row",
+        {**ROW, "image_id": None, "keypoints": [None, "1", *ROW["keypoints"][2:]]},
+        {**ROW, "score": "high"},
+        {"image_id": 1},
+    ]
+    path = write(tmp_path, rows)
+    code, out, err = run("validate", path, "--layout", "coco17")
+    assert (code, err) == (2, "")
+    faults = [line.removeprefix(f"{path}, ") for line in out.splitlines() if line.startswith(str(path))]
+    assert faults == [
+        "row 2: expected an object, got 'no row'.",
+        "row 0, field 'keypoints': expected 51 numbers, got 50 (--layout); no packaged layout has 16.6667 keypoints, "
+        "give a skeleton file of your own.",
+        "row 3, field 'keypoints', x of nose: expected a finite number, got None.",
+        "row 3, field 'keypoints', y of nose: expected a finite number, got '1'.",
+        "row 5, field 'keypoints': expected a list of 51 numbers, got no such field.",
+        "row 4, field 'score': expected a finite number, got 'high'.",
+        "row 3, field 'image_id': expected an integer or a text, got None.",
+        "row 5, field 'score': expected a finite number, got no such field.",
+    ]
+    assert "    Take it out of the list." in out.splitlines()
+    assert out.splitlines()[-1] == "8 faults"
+
+
+def test_validate_tells_faults_that_hide_all_others(run: Run, tmp_path: Path) -> None:
+    broken = tmp_path / "poses.json"
+    broken.write_text("[{]", encoding="utf-8")
+    code, out, _ = run("validate", broken)
+    assert code == 2
+    assert "expected JSON, got an error at line 1, column 3" in out
+    code, out, _ = run("validate", tmp_path / "nowhere.json")
+    assert (code, out.splitlines()[-1]) == (2, "1 fault")
+
+
+def test_convert_keeps_people_photos_tracks_and_shared_keypoints(
+    run: Run, poses: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "lsp.json"
+    layout = ("--layout", "coco17", "--to", "coco-results", "--to-layout", "lsp14")
+    code, out, err = run("convert", poses, output, *layout)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "layout coco17 -> lsp14: 12 keypoints kept",
+        "  lost, not in lsp14 (5): nose, left_eye, right_eye, left_ear, right_ear",
+        "  missing, not in coco17 (2): neck, head_top",
+        f"2 people in 2 photos written to {output}: coco-results -> coco-results",
+    ]
+    rows = json.loads(output.read_text())
+    assert [(row["image_id"], row["track_id"], row["score"]) for row in rows] == [
+        ("a.jpg", 4, 0.75),
+        ("b.jpg", 5, 0.75),
+    ]
+    lsp = load_skeleton("lsp14")
+    ankle, neck = lsp.index("right_ankle"), lsp.index("neck")
+    assert rows[0]["keypoints"][3 * ankle : 3 * ankle + 3] == ROW["keypoints"][48:]
+    assert rows[0]["keypoints"][3 * neck : 3 * neck + 3] == [0, 0, 0]
+
+
+def test_photos_give_ids_their_names(run: Run, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.new("RGB", (640, 480)).save(photos / "000000001584.jpg")
+    poses = write(tmp_path, [{**ROW, "image_id": 1584}])
+    output = tmp_path / "labels"
+    arguments = ("--layout", "coco17", "--images", photos, "--to", "ultralytics-labels")
+    code, _, err = run("convert", poses, output, *arguments)
+    assert (code, err) == (0, "")
+    assert [path.name for path in output.iterdir()] == ["000000001584.txt"]
+
+
+def test_convert_knows_its_formats(run: Run, poses: Path, tmp_path: Path) -> None:
+    code, _, err = run("convert", poses, tmp_path / "x", "--layout", "coco17", "--to", "coca")
+    assert code == 2
+    assert "--to: expected one of" in err
+    code, _, err = run("convert", poses, tmp_path / "x", "--layout", "coco17", "--to", "posetrack18")
+    assert code == 2
+    assert "refined in place, not written anew" in err
+
+
+def test_a_file_of_no_known_format_is_described(run: Run, tmp_path: Path) -> None:
+    code, _, err = run("inspect", write(tmp_path, {"a": 1, "b": 2}))
+    assert code == 2
+    assert "expected a pose file of a known format, got an object with 'a', 'b'" in err

@@ -1,0 +1,104 @@
+"""Pose files read and written whole; poses compared with annotations."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from posefix.errors import InputError
+from posefix.formats.coco import read_annotations
+from posefix.interchange import read_annotated_poses, read_pose_file, write_new_pose_file
+from posefix.interchange.catalogue import FORMATS
+from posefix.interchange.pose_files import ensure_output, write_contents
+from posefix.poses import Poses
+from posefix.skeletons import load_skeleton
+
+PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])
+
+
+def poses(*image_ids: int | str) -> Poses:
+    count = len(image_ids)
+    shape = (count, 2)
+    return Poses(
+        np.full((*shape, 2), 5.0), np.ones(shape), np.ones(shape, np.bool_), image_ids, np.ones(count), PAIR
+    )
+
+
+def test_formats_have_names_of_their_own_and_say_what_they_are() -> None:
+    assert len({known.name for known in FORMATS}) == len(FORMATS)
+    assert all(known.title and known.name == known.name.lower() for known in FORMATS)
+    assert FORMATS[-1].name == "coco-results"
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    write_contents(output, {"a/b.json": b"1", "c.json": b"2"})
+    assert (output / "a" / "b.json").read_bytes() == b"1"
+    assert sorted(path.name for path in output.iterdir()) == ["a", "c.json"]
+    with pytest.raises(InputError, match="expected a new or an empty folder"):
+        write_contents(output, {"c.json": b"3"})
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError):
+        write_contents(tmp_path / "empty", {"a": b"1", "a/b": b"2"})  # a file and a folder of one name
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "out"]
+    write_contents(tmp_path / "empty", {"a": b"1"})
+    assert (tmp_path / "empty" / "a").read_bytes() == b"1"
+
+
+def test_whether_an_output_can_be_written_is_found_out_before_the_work(tmp_path: Path) -> None:
+    ensure_output(tmp_path / "new", tmp_path)
+    (tmp_path / "file").touch()
+    ensure_output(tmp_path / "file", tmp_path / "file")
+    with pytest.raises(InputError, match="new or an empty folder"):
+        ensure_output(tmp_path, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.json: there is no such file or folder"):
+        read_pose_file(tmp_path / "nowhere.json")
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    images = [
+        {"id": 7, "file_name": "val/000000000036.jpg"},
+        {"id": 8, "file_name": "b c.png"},
+        {"id": 9, "file_name": "one/x.jpg"},
+        {"id": 10, "file_name": "two/x.jpg"},
+    ]
+    person: dict[str, Any] = {
+        "id": 1,
+        "image_id": 7,
+        "keypoints": [1, 2, 2, 3, 4, 2],
+        "bbox": [0, 0, 9, 9],
+        "area": 9,
+    }
+    content = {
+        "images": images,
+        "annotations": [person],
+        "categories": [{"id": 1, "keypoints": list(PAIR.keypoint_names)}],
+    }
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_names_of_photos_become_the_ids_of_annotations(truth: Path, tmp_path: Path) -> None:
+    names = ("000000000036.jpg", 36, "C:\\photos\\B%20C.PNG", "/home/two/x.jpg", 8, "else")
+    write_new_pose_file(tmp_path / "poses.json", poses(*names))
+    read = read_annotated_poses(tmp_path / "poses.json", read_annotations(truth), PAIR)
+    assert read.image_ids == (7, 7, 8, 10, 8, "else")
+
+
+def test_ids_that_the_annotations_know_are_left_alone(truth: Path, tmp_path: Path) -> None:
+    write_new_pose_file(tmp_path / "poses.json", poses(7, 10))
+    assert read_annotated_poses(tmp_path / "poses.json", read_annotations(truth), PAIR).image_ids == (7, 10)
+
+
+def test_a_name_of_two_annotated_photos_is_an_error(truth: Path, tmp_path: Path) -> None:
+    write_new_pose_file(tmp_path / "poses.json", poses("x.jpg"))
+    with pytest.raises(InputError, match=r"annotations: image id 'x\.jpg' fits two photos"):
+        read_annotated_poses(tmp_path / "poses.json", read_annotations(truth), PAIR)
