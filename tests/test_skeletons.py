@@ -31,6 +31,8 @@ COUNTS = {
     "body25": 25,
     "blazepose33": 33,
     "halpe26": 26,
+    "halpe136": 136,
+    "wholebody133": 133,
     "posefix19": 19,
 }
 COCO_SIGMAS = [26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]

@@ -19,7 +19,8 @@ from safetensors.torch import load_file  # noqa: E402
 from posefix.error_profile import load_error_profile  # noqa: E402
 from posefix.errors import InputError  # noqa: E402
 from posefix.evaluation.coco import evaluate_coco  # noqa: E402
-from posefix.formats.coco import read_annotations, read_results  # noqa: E402
+from posefix.formats.coco import read_annotations  # noqa: E402
+from posefix.interchange import read_pose_file  # noqa: E402
 from posefix.refine.refiner import Refiner  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training.config import OptimiserConfig, load_recipe  # noqa: E402
@@ -94,7 +95,7 @@ def test_validation_refines_a_results_file_and_logs_its_ap(recipe: Path, tmp_pat
     assert 0 <= lines[0]["ap_results"] <= 1
     truth, guess = (Path(config.data.root) / name for name in ("train.json", "results.json"))
     before = evaluate_coco(
-        read_results(guess, load_skeleton(config.skeleton)).poses, read_annotations(truth)
+        read_pose_file(guess, load_skeleton(config.skeleton)).poses, read_annotations(truth)
     ).ap
     assert lines[0]["ap_results"] - lines[0]["ap_gain_results"] == pytest.approx(before, abs=1e-5)
 

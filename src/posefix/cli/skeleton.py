@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from posefix.skeletons import Skeleton
+
+NAMES_LISTED = 33
+"""The list of all skeletons shows so many names of each; more would fill the screen."""
 
 
 def skeleton(
@@ -12,12 +19,16 @@ def skeleton(
     /,
     *,
     to: Annotated[str | None, Parameter(name="--to")] = None,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    sigmas: Literal["missing", "all"] = "missing",
 ) -> None:
-    """List the packaged skeletons, show one, or report how one maps to another.
+    """List the packaged skeletons, show and check one, or report how one maps to another.
 
     Args:
-        name: A name, or a skeleton file of your own; all names are listed when left out.
+        name: A name, or a skeleton or annotation file of your own; all names are listed when left out.
         to: Another skeleton: prints which keypoints are shared by name, which pass through and which are missing.
+        output: Write it as a skeleton file, ready for a recipe's key skeleton and for --layout.
+        sigmas: Of an annotation file, guess the sigmas that are not known of people, or all: for animals and hands.
     """
     from posefix.errors import InputError
     from posefix.skeletons import load_skeleton, match_keypoints
@@ -25,13 +36,39 @@ def skeleton(
     if name is not None and to is not None:
         print(match_keypoints(load_skeleton(name), load_skeleton(to)).report())
     elif name is not None:
-        _show(name)
-    elif to is None:
+        known = _load(name, everything=sigmas == "all")
+        _show(known)
+        if output is not None:
+            _write(known, output)
+    elif to is None and output is None:
         _list()
     else:
         raise InputError(
-            "--to: expected a skeleton to start from, got none; write `posefix skeleton NAME --to OTHER`"
+            "--to, --output: expected a skeleton to start from, got none; write `posefix skeleton NAME --to OTHER`"
         )
+
+
+def _load(name: str, *, everything: bool) -> Skeleton:
+    """A skeleton, with sigmas guessed where it comes from an annotation file with people."""
+    from posefix.files import read_json
+    from posefix.own_skeleton import skeleton_of_annotations
+    from posefix.skeletons import load_skeleton
+
+    known = load_skeleton(name)
+    content = read_json(name) if Path(name).is_file() else {}
+    if "annotations" not in content or not content["annotations"]:
+        return known
+    return skeleton_of_annotations(name, replace_known=everything)
+
+
+def _write(known: Skeleton, output: Path) -> None:
+    from dataclasses import replace
+
+    from posefix.files import write_text_atomic
+    from posefix.skeletons import skeleton_text
+
+    write_text_atomic(output, skeleton_text(replace(known, name=output.stem)))
+    print(f"skeleton: {output}")
 
 
 def _list() -> None:
@@ -39,13 +76,14 @@ def _list() -> None:
 
     for name in skeleton_names():
         known = load_skeleton(name)
-        print(f"{name:<16} {len(known):>2} keypoints  {', '.join(known.keypoint_names)}")
+        names = known.keypoint_names
+        more = f" and {len(names) - NAMES_LISTED} more" if len(names) > NAMES_LISTED else ""
+        print(f"{name:<16} {len(known):>3} keypoints  {', '.join(names[:NAMES_LISTED])}{more}")
 
 
-def _show(name: str) -> None:
-    from posefix.skeletons import load_skeleton
+def _show(known: Skeleton) -> None:
+    from posefix.skeletons import concerns, mirror_pairs
 
-    known = load_skeleton(name)
     print(
         f"{known.name}: {len(known)} keypoints, {len(known.limbs)} limbs; number, name, sigma, definition, aliases"
     )
@@ -53,7 +91,19 @@ def _show(name: str) -> None:
     for index, keypoint in enumerate(known.keypoints):
         sigma = "  ?  " if keypoint.sigma is None else f"{keypoint.sigma:.3f}"
         aliases = f" ({', '.join(keypoint.aliases)})" if keypoint.aliases else ""
-        print(f"{index:>3}  {keypoint.name:<{width}}  {sigma}  {keypoint.definition}{aliases}")
-    print(f"mirrored: {', '.join(f'{first} / {second}' for first, second in known.flip_pairs) or 'none'}")
+        print(f"{index:>3}  {keypoint.name:<{width}}  {sigma}  {keypoint.definition}{aliases}".rstrip())
+    told = " (as the names say)" if known.flip_pairs == mirror_pairs(known.keypoint_names) else ""
+    print(
+        f"mirrored{told}: {', '.join(f'{first} / {second}' for first, second in known.flip_pairs) or 'none'}"
+    )
+    print(f"limbs: {', '.join(f'{first} - {second}' for first, second in known.limbs) or 'none'}")
     if known.unscored:
         print(f"not scored: {', '.join(known.unscored)}")
+    sources = dict.fromkeys(keypoint.sigma_source or "unknown" for keypoint in known.keypoints)
+    for source in sources:
+        names = [
+            keypoint.name for keypoint in known.keypoints if (keypoint.sigma_source or "unknown") == source
+        ]
+        print(f"sigmas, {source}: {', '.join(names)}")
+    for concern in concerns(known):
+        print(f"note: {concern}")

@@ -3,17 +3,33 @@
 Keypoints are the same when their names are, after aliases; never because of a position or a number.
 """
 
-from posefix.skeletons.library import keypoint_category, load_skeleton, skeleton_from_coco, skeleton_names
+from posefix.skeletons.checking import concerns
+from posefix.skeletons.library import (
+    keypoint_category,
+    load_skeleton,
+    skeleton_from_coco,
+    skeleton_from_names,
+    skeleton_names,
+    skeleton_text,
+)
 from posefix.skeletons.matching import KeypointMapping, match_keypoints
+from posefix.skeletons.mirroring import mirror_pairs
+from posefix.skeletons.sigmas import estimate_sigmas, neighbour_distances
 from posefix.skeletons.skeleton import Keypoint, Skeleton
 
 __all__ = [
     "Keypoint",
     "KeypointMapping",
     "Skeleton",
+    "concerns",
+    "estimate_sigmas",
     "keypoint_category",
     "load_skeleton",
     "match_keypoints",
+    "mirror_pairs",
+    "neighbour_distances",
     "skeleton_from_coco",
+    "skeleton_from_names",
     "skeleton_names",
+    "skeleton_text",
 ]

@@ -7,7 +7,7 @@ names, in the form of a user's file (docs/formats.md).
 from __future__ import annotations
 
 import difflib
-import re
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -16,6 +16,7 @@ from typing import Any
 
 from posefix.errors import InputError, quoted
 from posefix.files import read_json
+from posefix.skeletons.mirroring import mirror_pairs, mirrored_name, without_partner
 from posefix.skeletons.skeleton import Keypoint, Pair, Skeleton, normalise, spellings
 
 FOLDER = Path(__file__).parent.parent / "data" / "skeletons"
@@ -32,11 +33,12 @@ PACKAGED = (
     "body25",
     "blazepose33",
     "halpe26",
+    "halpe136",
+    "wholebody133",
     "posefix19",
 )
 SKELETON_FIELDS = ("name", "description", "source", "keypoints", "limbs", "flip_pairs", "unscored")
-KEYPOINT_FIELDS = ("name", "definition", "aliases", "sigma", "sigma_source")
-MIRROR = {"left": "right", "right": "left", "l": "r", "r": "l"}
+KEYPOINT_FIELDS = ("name", "definition", "aliases", "sigma", "sigma_source", "parents")
 
 
 def skeleton_names() -> tuple[str, ...]:
@@ -124,6 +126,60 @@ def skeleton_from_coco(category: Mapping[str, Any], name: str) -> Skeleton:
     return _from_description(content, name)
 
 
+def skeleton_from_names(
+    names: Sequence[str], name: str, limbs: Sequence[Pair] = (), flip_pairs: Sequence[Pair] | None = None
+) -> Skeleton:
+    """The skeleton of keypoints of which a file says no more than the names, and maybe limbs.
+
+    As `skeleton_from_coco`, but a keypoint of one side alone is no fault: what such a file holds can be refined, if not
+    mirrored.
+
+    Args:
+        names: Of the keypoints, in order.
+        name: Of the file, for messages and as the skeleton's.
+        limbs: Pairs of names.
+        flip_pairs: Pairs of names; None to tell them by the names.
+
+    Raises:
+        InputError: Two keypoints have one name, or there is none.
+    """
+    number = {keypoint: place + 1 for place, keypoint in enumerate(names)}
+    category = {
+        "keypoints": list(names),
+        "skeleton": [[number[end] for end in limb] for limb in limbs if number.keys() >= set(limb)],
+        "flip_pairs": [list(pair) for pair in (mirror_pairs(names) if flip_pairs is None else flip_pairs)],
+    }
+    return skeleton_from_coco(category, name)
+
+
+def skeleton_text(skeleton: Skeleton) -> str:
+    """A skeleton file that `load_skeleton` reads as this skeleton."""
+    keypoints = []
+    for keypoint in skeleton.keypoints:
+        known = {
+            "definition": keypoint.definition,
+            "aliases": keypoint.aliases,
+            "sigma_source": keypoint.sigma_source,
+            "parents": _own_parents(keypoint),
+        }
+        filled = {field: value for field, value in known.items() if value}
+        keypoints.append({"name": keypoint.name, "sigma": keypoint.sigma, **filled})
+    lists = {"keypoints": keypoints, "limbs": skeleton.limbs, "flip_pairs": skeleton.flip_pairs}
+    texts = [f'  "name": {json.dumps(skeleton.name)}']
+    if skeleton.description:
+        texts.append(f'  "description": {json.dumps(skeleton.description)}')
+    for field, rows in {**lists, "unscored": skeleton.unscored}.items():
+        lines = ",\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in rows)
+        texts.append(f'  "{field}": [\n{lines}\n  ]' if rows else f'  "{field}": []')
+    return "{\n" + ",\n".join(texts) + "\n}\n"
+
+
+def _own_parents(keypoint: Keypoint) -> tuple[str, ...]:
+    """Parents that the vocabulary does not give the keypoint anyhow."""
+    known = _vocabulary().get(normalise(keypoint.name))
+    return () if known is not None and known.parents == keypoint.parents else keypoint.parents
+
+
 @cache
 def _packaged(name: str) -> Skeleton:
     return _from_description(read_json(FOLDER / f"{name}.json"), name)
@@ -133,7 +189,10 @@ def _packaged(name: str) -> Skeleton:
 def _vocabulary() -> dict[str, Keypoint]:
     """Normalised name or alias -> packaged keypoint."""
     keypoints = [
-        Keypoint(name, **{**fields, "aliases": tuple(fields["aliases"])})
+        Keypoint(
+            name,
+            **{**fields, "aliases": tuple(fields["aliases"]), "parents": tuple(fields.get("parents", ()))},
+        )
         for name, fields in read_json(FOLDER / "keypoints.json").items()
     ]
     positions = spellings(keypoints, "keypoints.json")
@@ -151,6 +210,7 @@ def _from_description(content: Mapping[str, Any], where: str) -> Skeleton:
     if not _are_names(unscored):
         raise InputError(f"{where}, field 'unscored': expected a list of names, got {quoted(unscored)}.")
     canonical = {spelling: keypoints[index].name for spelling, index in spellings(keypoints, where).items()}
+    _check_parents(entries, canonical, where)
     explicit = "flip_pairs" in content
     try:
         return Skeleton(
@@ -176,13 +236,32 @@ def _keypoint(entry: Any, where: str) -> Keypoint:
         raise InputError(f"{where}, field 'aliases': expected a list of names, got {quoted(aliases)}.")
     known = _vocabulary().get(normalise(fields["name"]), Keypoint(fields["name"], None, ""))
     definition = str(fields.get("definition", known.definition))
-    keypoint = replace(known, definition=definition, aliases=(*known.aliases, *aliases))
+    parents = fields.get("parents", list(known.parents))
+    if not _are_names(parents):
+        raise InputError(f"{where}, field 'parents': expected a list of names, got {quoted(parents)}.")
+    keypoint = replace(
+        known,
+        definition=definition,
+        aliases=tuple(dict.fromkeys((*known.aliases, *aliases))),
+        parents=tuple(parents),
+    )
     if "sigma" not in fields:
         return keypoint
     sigma = fields["sigma"]
     if isinstance(sigma, bool) or not isinstance(sigma, int | float | None):
         raise InputError(f"{where}, field 'sigma': expected a number or null, got {quoted(sigma)}.")
     return replace(keypoint, sigma=sigma, sigma_source=str(fields.get("sigma_source", "")))
+
+
+def _check_parents(entries: Sequence[Any], canonical: Mapping[str, str], where: str) -> None:
+    """Refuse parents that the file names and does not have; those of the vocabulary may be in other layouts only."""
+    for entry in entries:
+        for parent in entry.get("parents", []) if isinstance(entry, Mapping) else []:
+            if normalise(parent) not in canonical:
+                raise InputError(
+                    f"{where}, keypoint {entry['name']!r}, field 'parents': there is no keypoint {parent!r}; "
+                    "name keypoints of this file."
+                )
 
 
 def _pairs(content: Mapping[str, Any], key: str, canonical: Mapping[str, str]) -> tuple[Pair, ...]:
@@ -194,24 +273,13 @@ def _pairs(content: Mapping[str, Any], key: str, canonical: Mapping[str, str]) -
 
 def _pairs_by_name(keypoints: Sequence[Keypoint]) -> tuple[Pair, ...]:
     """Flip pairs that follow from left and right, or l and r, in the names."""
-    by_words = {_words(keypoint.name): keypoint.name for keypoint in keypoints}
-    pairs = []
-    for words, name in by_words.items():
-        mirrored = tuple(MIRROR.get(word, word) for word in words)
-        partner = by_words.get(mirrored)
-        if partner is None and not {"left", "right"}.isdisjoint(words):
-            raise InputError(
-                f"keypoint {name!r} has no mirror partner {'_'.join(mirrored)!r}; "
-                "add that keypoint, or a field 'flip_pairs' with all pairs."
-            )
-        if partner is not None and not {"left", "l"}.isdisjoint(words):
-            pairs.append((name, partner))
-    return tuple(pairs)
-
-
-def _words(name: str) -> tuple[str, ...]:
-    """``LPaw``, ``left_paw1`` -> ``l paw``, ``left paw 1``."""
-    return tuple(word.lower() for word in re.findall(r"[A-Z](?![a-z])|[A-Z]?[a-z]+|[^\W_a-zA-Z]+", name))
+    names = [keypoint.name for keypoint in keypoints]
+    if lonely := without_partner(names):
+        raise InputError(
+            f"keypoint {lonely[0]!r} has no mirror partner {mirrored_name(lonely[0])!r}; "
+            "add that keypoint, or a field 'flip_pairs' with all pairs."
+        )
+    return mirror_pairs(names)
 
 
 def _check_fields(content: Mapping[str, Any], known: Sequence[str], where: str) -> None:

@@ -26,6 +26,7 @@ class Keypoint:
         definition: Where the point is, in one line.
         aliases: Other names; case, spaces, hyphens and underscores never matter.
         sigma_source: Where the sigma comes from.
+        parents: Keypoints that carry this one along where it is not refined itself; their layout need not have them.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Keypoint:
     definition: str
     aliases: tuple[str, ...] = ()
     sigma_source: str = ""
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,8 @@ class Skeleton:
         if unknown := [keypoint.name for keypoint in self.keypoints if keypoint.sigma is None]:
             raise InputError(
                 f"skeleton {self.name!r}: no sigma is known for {', '.join(unknown)}; "
-                "leave these keypoints out, or give them a sigma in a skeleton file."
+                "leave these keypoints out, or give them a sigma in a skeleton file, which "
+                "`posefix skeleton ANNOTATIONS --output FILE` writes."
             )
         return np.array([keypoint.sigma for keypoint in self.keypoints], dtype=np.float64)
 

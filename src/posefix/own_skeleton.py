@@ -1,0 +1,40 @@
+"""A skeleton of one's own from an annotation file: its category, and sigmas where none are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from posefix.formats.coco_annotations import read_annotations
+from posefix.skeletons import Skeleton, estimate_sigmas
+
+
+def skeleton_of_annotations(path: str | Path, *, replace_known: bool = False) -> Skeleton:
+    """The skeleton that an annotation file's category describes, with sigmas guessed from its people.
+
+    Args:
+        path: A COCO keypoint annotation file.
+        replace_known: Guess the sigmas of all keypoints, those too that the packaged vocabulary knows of people.
+
+    Returns:
+        The skeleton; a keypoint that too few people show keeps having no sigma.
+
+    Raises:
+        InputError: The file is faulty or annotates nobody.
+    """
+    annotations = read_annotations(path)
+    people, skeleton = annotations.people, annotations.skeleton
+    chosen = ~people.is_crowd
+    sigmas = estimate_sigmas(
+        people.keypoints[chosen], people.visibility[chosen] > 0, people.area[chosen], skeleton.flip_index
+    )
+    source = f"guessed from {int(chosen.sum())} annotations of {annotations.path.name}"
+    keypoints = tuple(
+        replace(keypoint, sigma=round(float(sigma), 4), sigma_source=source)
+        if (replace_known or keypoint.sigma is None) and not np.isnan(sigma)
+        else keypoint
+        for keypoint, sigma in zip(skeleton.keypoints, sigmas, strict=True)
+    )
+    return replace(skeleton, keypoints=keypoints)
