@@ -242,6 +242,9 @@ def before_after(
     before: tuple[Points, npt.NDArray[np.bool_]],
     after: tuple[Points, npt.NDArray[np.bool_]],
     skeleton: Skeleton,
+    *,
+    view: View | None = None,
+    limb_colours: Sequence[Colour] | None = None,
 ) -> Image:
     """Show the people of a photo twice, with a legend: as they were, and as they are with what moved marked.
 
@@ -250,15 +253,19 @@ def before_after(
         before: Keypoints (N, K, 2) in pixels of the photo, and which of them (N, K) are valid.
         after: The same people's.
         skeleton: Names the keypoints.
+        view: What is shown of the photo; by default its people, `PICTURE_HEIGHT` high.
+        limb_colours: As in `draw_poses`.
 
     Returns:
-        (`PICTURE_HEIGHT` + two bars, W, 3) uint8 RGB.
+        (height of the view + two bars, W, 3) uint8 RGB.
     """
     (old, old_valid), (new, new_valid) = before, after
-    view = close_up(image, np.concatenate([old, new]), np.concatenate([old_valid, new_valid]))
+    if view is None:
+        view = close_up(image, np.concatenate([old, new]), np.concatenate([old_valid, new_valid]))
     photo, old, new = view.show(image), view.place(old), view.place(new)
-    left = draw_poses(photo, old, old_valid, skeleton)
-    right = draw_poses(draw_moves(photo, old, new, old_valid & new_valid), new, new_valid, skeleton)
+    left = draw_poses(photo, old, old_valid, skeleton, limb_colours=limb_colours)
+    marked = draw_moves(photo, old, new, old_valid & new_valid)
+    right = draw_poses(marked, new, new_valid, skeleton, limb_colours=limb_colours)
     pair = side_by_side([left, right], ["before", "after"])
     return np.concatenate([pair, _legend(pair.shape[1])])
 

@@ -292,7 +292,8 @@ def stored(folder: Path, calibration: Any) -> Model:
 def random_calibration() -> Calibration:
     rng = np.random.default_rng(0)
     keypoints = (Regression(rng.normal(size=19), rng.normal(size=len(FEATURES))) for _ in range(7))
-    return Calibration(*keypoints, anew=Regression(rng.normal(size=1), rng.normal(size=len(PERSON_FEATURES))))
+    person = Regression(rng.normal(size=1), rng.normal(size=len(PERSON_FEATURES)))
+    return Calibration(*[*keypoints, person])
 
 
 def test_a_calibration_comes_back_from_a_model_s_description(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Decoding and cutting ahead of the network."""
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from PIL import Image
 from posefix import images
 from posefix.errors import InputError
 from posefix.refine import pipeline
-from posefix.refine.pipeline import CropStream, PhotoTask, batches
+from posefix.refine.pipeline import CropStream, PhotoTask, batches, photo_tasks
 
 MATRIX = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
@@ -72,3 +73,36 @@ def test_an_unreadable_photo_stops_or_is_left_out(tmp_path: Path) -> None:
         else:
             assert [row for row, _ in crops] == [0, 3]
             assert [(photo.path.name, photo.people) for photo in crops.failed] == [("1.png", 2)]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A frame of a file that can only be read from its start on."""
+
+    number: int
+    asked: list[int]
+    path: Path = Path("clip.mp4")
+
+    def read(self, exif: str) -> np.ndarray:
+        assert (exif, threading.current_thread().name) == ("ignore", "posefix-decode_0")
+        self.asked.append(self.number)
+        if self.number == 13:
+            raise InputError("clip.mp4, frame 13: is damaged")
+        return np.full((8, 8, 3), self.number, np.uint8)
+
+
+def test_frames_are_read_once_in_their_order_by_one_thread() -> None:
+    asked: list[int] = []
+    frames = {image_id: Page(number, asked) for image_id, number in ((5, 5), ("b", 12), (3, 3), ("c", 13))}
+    tasks = photo_tasks([5, "b", 3, 5, "c"], np.arange(5), frames)
+    crops = CropStream(
+        tasks, np.tile(MATRIX, (5, 1, 1)), (8, 8), people_ahead=4, exif="ignore", stop_on_error=False
+    )
+    assert [(row, int(image[4, 4, 0])) for row, image in crops] == [(2, 3), (0, 5), (3, 5), (1, 12)]
+    assert asked == [3, 5, 12, 13]
+    assert [(photo.path, photo.people) for photo in crops.failed] == [(Path("clip.mp4"), 1)]
+
+
+def test_a_photo_without_a_place_is_an_error() -> None:
+    with pytest.raises(InputError, match=r"no photo for image id 2 \(1 of 2 ids\)"):
+        photo_tasks([1, 2, 2], np.arange(3), {1: Path("1.png")})

@@ -39,9 +39,9 @@ class Leaning:
         self.withheld: list[int] = []
 
     def __call__(self, images: Array, keypoints: Array, weights: Array) -> Evidence:
-        blind = ~weights.any(axis=1)
+        blind = np.asarray(~weights.any(axis=1))
         self.withheld.append(int(blind.sum()))
-        places = np.where(blind[:, None, None], TRUTH, keypoints + np.float32([0, 15]))
+        places = np.where(blind[:, None, None], TRUTH, keypoints + np.array([0, 15]))
         shape = weights.shape
         near = np.exp(-(np.linalg.norm(keypoints - TRUTH, axis=-1) ** 2) / 200)
         given = np.where(blind[:, None], near, 0.1)

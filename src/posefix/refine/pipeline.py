@@ -1,6 +1,7 @@
 """Crops of many photos in batches: threads decode and cut ahead while the network works on the batch before.
 
-Only crops are kept, of no more than a stated number of people, so memory does not grow with the photos.
+Only crops are kept, of no more than a stated number of people, so memory does not grow with the photos. A photo is a
+file or the frame of a video; frames are decoded by one thread, in their order.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,12 +31,31 @@ Crops = tuple[npt.NDArray[np.int64], Image]
 MOST_THREADS = 8
 
 
+class Frame(Protocol):
+    """A photo that is part of a longer file, which is read from its start on, such as a video."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def number(self) -> int:
+        """The frame's place in the file's order."""
+
+    def read(self, exif: Exif) -> Image:
+        """Decode it, (H, W, 3) RGB; fast only in rising order. Raises InputError."""
+
+
+Photo = str | Path | Frame
+"""Where a photo is: a file of its own, or a frame."""
+
+
 @dataclass(frozen=True)
 class FailedPhoto:
     """A photo that could not be read.
 
     Attributes:
-        path: The file.
+        path: The file, that of the video where the photo is a frame.
         reason: One sentence.
         people: How many poses in it stay as they were.
     """
@@ -48,31 +69,42 @@ class FailedPhoto:
 class PhotoTask:
     """A photo and the rows of the people in it."""
 
-    path: Path
+    photo: Photo
     rows: npt.NDArray[np.int64]
+
+    @property
+    def path(self) -> Path:
+        """The file that the photo is in."""
+        return Path(self.photo) if isinstance(self.photo, str | Path) else self.photo.path
 
 
 def photo_tasks(
-    image_ids: Sequence[ImageId], rows: npt.NDArray[np.int64], paths: Mapping[ImageId, Path]
+    image_ids: Sequence[ImageId], rows: npt.NDArray[np.int64], photos: Mapping[ImageId, Photo]
 ) -> list[PhotoTask]:
-    """One task per photo, in the order in which the photos first appear.
+    """One task per photo: files in the order in which they first appear, frames in that of their video.
 
     Args:
         image_ids: (N) photo of each person.
         rows: Of the people who are cut out.
-        paths: File of each image id.
+        photos: Where the photo of each image id is.
 
     Raises:
-        InputError: A photo has no file.
+        InputError: A photo is nowhere.
     """
     by_photo: dict[ImageId, list[int]] = defaultdict(list)
     for row in rows.tolist():
         by_photo[image_ids[row]].append(row)
-    if lost := [image_id for image_id in by_photo if image_id not in paths]:
+    if lost := [image_id for image_id in by_photo if image_id not in photos]:
         raise InputError(
             f"images: no photo for image id {lost[0]!r} ({len(lost)} of {len(by_photo)} ids); add them"
         )
-    return [PhotoTask(paths[image_id], np.array(members)) for image_id, members in by_photo.items()]
+    tasks = [PhotoTask(photos[image_id], np.array(members)) for image_id, members in by_photo.items()]
+    return sorted(tasks, key=_place)
+
+
+def _place(task: PhotoTask) -> int:
+    """What puts frames in order and, sorting being stable, leaves files in theirs."""
+    return 0 if isinstance(task.photo, str | Path) else task.photo.number
 
 
 @dataclass
@@ -112,7 +144,8 @@ class CropStream:
                     yield from cut
 
     def _decoded(self) -> Generator[tuple[PhotoTask, Future[list[Crop]]], None, None]:
-        threads = min(MOST_THREADS, os.cpu_count() or 1)
+        files = all(isinstance(task.photo, str | Path) for task in self.tasks)
+        threads = min(MOST_THREADS, os.cpu_count() or 1) if files else 1
         waiting: deque[tuple[PhotoTask, Future[list[Crop]]]] = deque()
         people = 0
         pool = ThreadPoolExecutor(threads, thread_name_prefix="posefix-decode")
@@ -129,7 +162,8 @@ class CropStream:
             pool.shutdown(cancel_futures=True)
 
     def _cut(self, task: PhotoTask) -> list[Crop]:
-        image = decode_image(task.path, exif=self.exif)
+        photo, exif = task.photo, self.exif
+        image = decode_image(photo, exif=exif) if isinstance(photo, str | Path) else photo.read(exif)
         return list(cut_crops(image, task.rows, self.matrices, self.size_wh))
 
 

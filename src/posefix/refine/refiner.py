@@ -21,7 +21,7 @@ from posefix.refine.backends import Backend, open_backend
 from posefix.refine.boxes import check_boxes
 from posefix.refine.calibration import Calibration, read_calibration
 from posefix.refine.decision import Choice, agreement, choose, hold_back
-from posefix.refine.pipeline import Crop, CropStream, FailedPhoto, batches, cut_crops, photo_tasks
+from posefix.refine.pipeline import Crop, CropStream, FailedPhoto, Photo, batches, cut_crops, photo_tasks
 from posefix.refine.results import RefinedPoses, Refinement, RefinementReport
 from posefix.refine.scores import Scores, rescore, resolve_scores
 from posefix.refine.second_opinion import Look, contradicted, measure_contradiction
@@ -181,7 +181,7 @@ class Refiner:
     def refine(
         self,
         poses: Poses,
-        images: str | Path | Mapping[ImageId, Path],
+        images: str | Path | Mapping[ImageId, Photo],
         *,
         boxes: npt.ArrayLike | None = None,
         missing: Missing = "fill",
@@ -193,7 +193,8 @@ class Refiner:
 
         Args:
             poses: In original-image pixels, any layout that shares keypoints with the model.
-            images: The folder with the photos, or the file of each image id (`posefix.images.find_images`).
+            images: The folder with the photos, or the photo of each image id: a file (`posefix.images.find_images`) or
+                a frame of a video (`posefix.video.find_frames`).
             boxes: bbox_xywh (N, 4) of the people, instead of boxes made from the keypoints.
             missing: "fill" gives missing keypoints the network's place and the smallest valid score of their
                 person, "keep" leaves them missing.
@@ -224,7 +225,7 @@ class Refiner:
         return self._result(poses, people, choice, done, missing, failed)
 
     def examine(
-        self, poses: Poses, images: Mapping[ImageId, Path], *, alone: bool, progress: Progress | None = None
+        self, poses: Poses, images: Mapping[ImageId, Photo], *, alone: bool, progress: Progress | None = None
     ) -> tuple[People, Look]:
         """What the network says of people, before anything is decided: for calibration.
 
@@ -246,7 +247,7 @@ class Refiner:
         self,
         poses: Poses,
         people: People,
-        paths: Mapping[ImageId, Path],
+        paths: Mapping[ImageId, Photo],
         exif: Exif = "apply",
         on_error: OnError = "stop",
     ) -> CropStream:

@@ -1,0 +1,84 @@
+"""Fingers, toes and faces that move with the body: keypoints that the model does not know, carried along by others."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from posefix.errors import InputError
+from posefix.poses import Poses
+from posefix.skeletons import Skeleton
+
+Rows = npt.NDArray[np.int64]
+
+
+def carry_along(before: Poses, after: Poses, vocabulary: Skeleton) -> Poses:
+    """Move keypoints that the model does not know by what their parents moved, in the mean.
+
+    Nobody looks at the photo here: a finger keeps its place relative to the wrist, whether or not it was right. A
+    keypoint none of whose parents was valid before stays, and so do missing ones.
+
+    Args:
+        before: The poses as they were given.
+        after: The same people refined.
+        vocabulary: The keypoints that the model knows; they stay where the refinement put them.
+
+    Returns:
+        `after` with these keypoints moved.
+
+    Raises:
+        InputError: The two are not the same people.
+
+    Example:
+        >>> from posefix.skeletons import load_skeleton
+        >>> hand = load_skeleton("wholebody133").subset(["left_wrist", "left_thumb4"])
+        >>> before = Poses(np.array([[[5, 5], [8, 9]]]), np.ones((1, 2)), np.ones((1, 2)), (0,), np.ones(1), hand)
+        >>> after = before.with_keypoints(np.array([[[7.0, 4.0], [8, 9]]]))
+        >>> carry_along(before, after, load_skeleton("coco17")).keypoints[0, 1].tolist()
+        [10.0, 8.0]
+    """
+    if before.image_ids != after.image_ids or before.skeleton != after.skeleton:
+        raise InputError(
+            f"carry_along: expected the same people before and after, in one layout, got {before!r} and {after!r}"
+        )
+    there = before.valid & after.valid
+    moves = np.where(there[..., None], after.keypoints - before.keypoints, 0.0)
+    keypoints = after.keypoints.copy()
+    for child, parents in carriers(before.skeleton, vocabulary).items():
+        count = there[:, parents].sum(axis=1)
+        mean = moves[:, parents].sum(axis=1) / np.maximum(count, 1)[:, None]
+        keypoints[:, child] += np.where(there[:, child, None], mean, 0.0)
+    return after.with_keypoints(keypoints)
+
+
+def carriers(layout: Skeleton, vocabulary: Skeleton) -> dict[int, Rows]:
+    """Which keypoints of a layout are carried along, and by which: positions in the layout.
+
+    The parents are those that the skeleton names, as far as layout and model know them; without one, the keypoints
+    that the model knows and the fewest limbs away. A keypoint that no limbs join to any of them is left out.
+
+    Args:
+        layout: Of the poses.
+        vocabulary: The keypoints that the model knows.
+    """
+    known = {
+        index for index, name in enumerate(layout.keypoint_names) if name in set(vocabulary.keypoint_names)
+    }
+    found = {}
+    for index, keypoint in enumerate(layout.keypoints):
+        if index not in known:
+            positions = (layout.find(name) for name in keypoint.parents)
+            named = {position for position in positions if position is not None and position in known}
+            if parents := named or _nearest(layout, index, known):
+                found[index] = np.array(sorted(parents), dtype=np.int64)
+    return found
+
+
+def _nearest(layout: Skeleton, start: int, known: set[int]) -> set[int]:
+    """The known keypoints that the fewest limbs join to a keypoint; none where no limbs do."""
+    limbs = layout.limb_index.tolist()
+    seen, ring = {start}, {start}
+    while ring and not ring & known:
+        ring = {other for limb in limbs for other in limb if ring & set(limb)} - seen
+        seen |= ring
+    return ring & known
