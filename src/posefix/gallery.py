@@ -84,13 +84,22 @@ def most_changed(before: Poses, after: Poses, count: int) -> list[int]:
         InputError: The two are not the same people.
     """
     check_same_people(before, after)
+    change = movement(before, after)
+    change[_sizes(after) < SMALLEST_TO_SHOW] -= change.max(initial=0) + 1
+    return _first_of_each_photo(before, change, count)
+
+
+def movement(before: Poses, after: Poses) -> npt.NDArray[np.float64]:
+    """(N,): mean distance that each person's keypoints moved, in units of the person's size after."""
     both = before.valid & after.valid
     distance = np.where(both, np.linalg.norm(after.keypoints - before.keypoints, axis=-1), 0).sum(axis=1)
-    boxes = geometry.box_from_keypoints(after.keypoints, after.valid)
-    size = np.maximum(boxes[:, 2:].max(axis=1, initial=0), geometry.MINIMAL_BOX_SIDE)
-    change = distance / np.maximum(both.sum(axis=1), 1) / size
-    change[size < SMALLEST_TO_SHOW] -= change.max(initial=0) + 1
-    return _first_of_each_photo(before, change, count)
+    return np.asarray(distance / np.maximum(both.sum(axis=1), 1) / _sizes(after))
+
+
+def _sizes(poses: Poses) -> npt.NDArray[np.float64]:
+    """(N,): the longer side of each person's box in pixels."""
+    boxes = geometry.box_from_keypoints(poses.keypoints, poses.valid)
+    return np.asarray(np.maximum(boxes[:, 2:].max(axis=1, initial=0), geometry.MINIMAL_BOX_SIDE))
 
 
 def most_certain(poses: Poses, count: int) -> list[int]:

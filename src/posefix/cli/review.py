@@ -1,0 +1,167 @@
+"""`posefix review`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from posefix.errors import InputError
+
+if TYPE_CHECKING:
+    from posefix.images import ImageId
+    from posefix.pose_file import PoseFile
+    from posefix.review.output import OutputWriter, ReviewedFile
+    from posefix.review.session import Review
+
+
+@Parameter(name="*", group="Input")
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """How poses and photos are read."""
+
+    images: Path
+    """Folder of the photos."""
+    layout: str | None = None
+    """Skeleton of the poses, if the files do not say it: a name of `posefix skeleton`, or a skeleton file."""
+    format: str | None = None
+    """Format of the poses, one of docs/formats.md; by default, recognised by the content (see `posefix inspect`)."""
+    annotations: Path | None = None
+    """COCO annotation file that names the photos; by default, image ids are matched to file names."""
+    exif: Literal["apply", "ignore"] = "apply"
+    """Whether the coordinates are those of the photo turned as its EXIF orientation says, or as stored."""
+
+    def read(self, path: Path) -> PoseFile:
+        """A pose file."""
+        from posefix.images import photo_sizes
+        from posefix.interchange import read_pose_file
+
+        sizes = photo_sizes(self.images, self._names(), exif=self.exif)
+        return read_pose_file(path, self.layout, format=self.format, photo_size=sizes)
+
+    def find(self, file: PoseFile) -> dict[ImageId, Path]:
+        """The photos of a file's people."""
+        from posefix.images import find_images
+
+        return find_images(file.poses.image_ids, self.images, self._names() or file.file_names)
+
+    def _names(self) -> dict[ImageId, str] | None:
+        from posefix.formats.coco import read_image_infos
+
+        if self.annotations is None:
+            return None
+        return {image_id: image.file_name for image_id, image in read_image_infos(self.annotations).items()}
+
+
+@Parameter(name="*", group="Page")
+@dataclass(frozen=True, kw_only=True)
+class PageOptions:
+    """How the page is served."""
+
+    port: int = 0
+    """Port of the page on this machine; a free one by default."""
+    browser: Annotated[bool, Parameter(negative="--no-browser")] = True
+    """Show the page in the browser."""
+
+
+def review(
+    results: Path,
+    refined: Path,
+    /,
+    *,
+    source: SourceOptions,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    update_boxes: Annotated[bool, Parameter(negative=())] = False,
+    page: PageOptions | None = None,
+) -> None:
+    """Look at refined poses in a browser and decide: accept, reject, or correct them by hand.
+
+    Serves a page on this machine until Ctrl-C. Every step is kept at once; start it again to go on.
+
+    Args:
+        results: Poses before: a file of any format of docs/formats.md, or a folder of one.
+        refined: The same people refined, as `posefix refine` writes them.
+        source: How poses and photos are read.
+        output: The file to write, in the format of REFINED; by default, the name of REFINED with `.reviewed` in it.
+        update_boxes: Rewrite the box of each person who was changed to fit the keypoints.
+        page: How the page is served.
+    """
+    _require_server()
+    from posefix.review.output import OutputWriter, ReviewedFile
+    from posefix.review.scenes import Scenes
+    from posefix.review.server import listen, page_address, serve
+    from posefix.review.session import Review, check_same_people
+
+    options = page or PageOptions()
+    output = output or refined.with_name(f"{refined.stem}.reviewed{refined.suffix}")
+    journal = _check_output(output, results, refined)
+    before, after = source.read(results), source.read(refined)
+    check_same_people(results, before.poses, refined, after.poses)
+    photos = source.find(after)
+    with (
+        closing(Review(before.poses, after.poses, journal, (results.name, refined.name))) as session,
+        listen(options.port) as listening,
+    ):
+        file = ReviewedFile(output, after, update_boxes=update_boxes)
+        writer = OutputWriter(partial(_write, session, file))
+        writer.request()
+        print(f"{_progress(session)}\nreview: {page_address(listening)}\nCtrl-C ends it", flush=True)
+        titles = (results.name, refined.name, output.name)
+        try:
+            serve(
+                Scenes(session, photos, source.exif, titles), writer, listening, open_browser=options.browser
+            )
+        except KeyboardInterrupt:
+            pass  # the usual end
+        finally:
+            writer.close()
+        print(_ending(session, writer, output))
+
+
+def _write(session: Review, file: ReviewedFile) -> int:
+    """Bring the output up to date; returns how many steps it holds."""
+    steps, poses = session.snapshot()
+    file.write(poses)
+    return steps
+
+
+def _require_server() -> None:
+    """Refuse where the libraries of the page are not installed."""
+    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"review: the page needs {' and '.join(missing)}, not installed here; install 'posefix[review]'"
+        )
+
+
+def _check_output(output: Path, results: Path, refined: Path) -> Path:
+    """Refuse an output that would overwrite something else; returns the place of the journal."""
+    from posefix.files import ensure_writable
+
+    if output.resolve() in (results.resolve(), refined.resolve()):
+        raise InputError(f"--output: expected another file than RESULTS and REFINED, got {output}")
+    journal = output.with_name(f"{output.name}.review.jsonl")
+    if output.exists() and not journal.exists():
+        raise InputError(
+            f"--output: {output} is there already, but not the decisions that it holds, {journal.name}; give another "
+            "name, or move the file away"
+        )
+    ensure_writable(journal)
+    return journal
+
+
+def _progress(session: Review) -> str:
+    standings = session.standings()
+    counts = {name: standings.count(name) for name in ("accepted", "rejected", "corrected", "undecided")}
+    return f"{len(standings)} people: " + ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _ending(session: Review, writer: OutputWriter, output: Path) -> str:
+    if writer.problem:
+        raise InputError(f"every decision is kept, but the output is behind: {writer.problem}")
+    return f"{_progress(session)}\nwritten to {output}"

@@ -1,0 +1,224 @@
+"""The server of the review page: on this machine only, and for this page only."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+import threading
+import webbrowser
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from posefix.errors import InputError
+from posefix.review.output import OutputWriter
+from posefix.review.scenes import Scenes
+from posefix.review.session import StaleError
+
+ADDRESS = "127.0.0.1"
+STATIC = Path(__file__).parent / "static"
+LONGEST_STEP = 1_000_000
+"""Bytes; a step with all keypoints of the largest layouts edited is far shorter."""
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class OwnPageOnly:
+    """Refuses requests of other sites, whose pages could otherwise see photos and take steps from the same browser.
+
+    The host must be this server under its own name: a foreign name that was made to resolve to 127.0.0.1 is refused.
+    Where a browser says which page is asking, it must be this server's; whoever changes something must say it.
+
+    Args:
+        app: What answers the requests of the own page.
+        port: Of this server.
+    """
+
+    def __init__(self, app: ASGIApp, port: int) -> None:
+        self._app = app
+        self._hosts = {f"{name}:{port}" for name in (ADDRESS, "localhost")}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif problem := self._problem(scope["method"], Headers(scope=scope)):
+            await PlainTextResponse(problem, status_code=403)(scope, receive, _with_headers(send))
+        else:
+            await self._app(scope, receive, _with_headers(send))
+
+    def _problem(self, method: str, headers: Headers) -> str | None:
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if host not in self._hosts:
+            return f"This server is {ADDRESS}, not {host}."
+        if origin is None and method not in ("GET", "HEAD"):
+            return "Requests that change something must come from the review page."
+        if origin is not None and origin != f"http://{host}":
+            return "Requests must come from the review page, not from another site."
+        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            return "Requests must come from the review page, not from another site."
+        return None
+
+
+def make_app(scenes: Scenes, output: OutputWriter, port: int) -> Starlette:
+    """The pages and what they ask for.
+
+    Args:
+        scenes: The people with their photos.
+        output: Writes the reviewed file; ended when the server ends.
+        port: Where the server listens.
+    """
+    review = scenes.review
+    key = secrets.token_hex(4)
+
+    def page(_: Request) -> Response:
+        return Response((STATIC / "review.html").read_bytes(), media_type="text/html")
+
+    def table(_: Request) -> Response:
+        return JSONResponse({**scenes.table(), "key": key, "output": _output_state(output)})
+
+    def person(request: Request) -> Response:
+        return JSONResponse(scenes.person(request.path_params["person"]))
+
+    def status(_: Request) -> Response:
+        return JSONResponse({"output": _output_state(output)})
+
+    def photo(request: Request) -> Response:
+        return _picture(scenes.whole_photo(request.path_params["photo"]))
+
+    def close_up(request: Request) -> Response:
+        return _picture(scenes.close_up(request.path_params["person"]))
+
+    async def step(request: Request) -> Response:
+        # On the event loop, one step at a time: a line in the journal takes milliseconds.
+        body = await _read_json(request)
+        if body.get("review") != review.fingerprint:
+            raise StaleError("Another review is served here now; load this page again.")
+        about = review.take(body.get("entry"), body.get("version"))
+        output.request()
+        return JSONResponse({**review.state([about]), "person": about, "output": _output_state(output)})
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        output.close()
+
+    return Starlette(
+        routes=[
+            Route("/", page),
+            Route("/people", table),
+            Route("/people/{person:int}", person),
+            Route("/people/{person:int}/close-up", close_up),
+            Route("/photos/{photo:int}", photo),
+            Route("/status", status),
+            Route("/steps", step, methods=["POST"]),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        exception_handlers={StaleError: _stale, InputError: _refused},
+        middleware=[Middleware(OwnPageOnly, port=port)],
+        lifespan=lifespan,
+    )
+
+
+def listen(port: int) -> socket.socket:
+    """A socket on this machine's own address.
+
+    Args:
+        port: 0 for a free one.
+
+    Raises:
+        InputError: The port is taken or not allowed.
+    """
+    if not 0 <= port < 65536:
+        raise InputError(f"--port: expected a number below 65536, got {port}; leave it out for a free one")
+    try:
+        return socket.create_server((ADDRESS, port))
+    except OSError as error:
+        raise InputError(
+            f"--port: {port} cannot be used ({error.strerror}); leave it out for a free one"
+        ) from error
+
+
+def serve(scenes: Scenes, output: OutputWriter, listening: socket.socket, *, open_browser: bool) -> None:
+    """Serve the page until Ctrl-C or SIGTERM; when this returns, the output is written.
+
+    Args:
+        scenes: The people with their photos.
+        output: Writes the reviewed file; ended when the server ends.
+        listening: Made by `listen`.
+        open_browser: Whether to show the page.
+    """
+    port = listening.getsockname()[1]
+    if open_browser:
+        # In a thread: a browser in the terminal would not return. The socket queues it until the server is up.
+        threading.Thread(target=webbrowser.open, args=(page_address(listening),), daemon=True).start()
+    config = uvicorn.Config(
+        make_app(scenes, output, port), log_level="warning", lifespan="on", timeout_graceful_shutdown=3
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def page_address(listening: socket.socket) -> str:
+    """Where a browser finds the page."""
+    return f"http://{ADDRESS}:{listening.getsockname()[1]}/"
+
+
+def _with_headers(send: Send) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers.update(HEADERS)
+            headers.setdefault("Cache-Control", "no-store")
+        await send(message)
+
+    return send_with_headers
+
+
+async def _read_json(request: Request) -> dict[str, Any]:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_STEP:
+            raise InputError("step: expected a short request, got a very long one.")
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise InputError("step: expected an object of JSON.")
+    return value
+
+
+def _picture(content: bytes) -> Response:
+    # The page's addresses have a key that is new with each start, so that no other review's photo is shown.
+    return Response(content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+
+def _output_state(output: OutputWriter) -> dict[str, Any]:
+    return {"steps": output.steps, "problem": output.problem}
+
+
+def _stale(_: Request, error: Exception) -> Response:
+    return JSONResponse({"problem": str(error)}, status_code=409)
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    return JSONResponse({"problem": str(error)}, status_code=400)

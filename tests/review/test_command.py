@@ -1,0 +1,152 @@
+"""`posefix review` from start to end, without a browser."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+from tests.review.conftest import LEFT_WRIST, Files, Process
+
+from posefix.cli import review as command
+
+Run = Callable[..., tuple[int, str, str]]
+Serve = Callable[..., Process]
+
+
+def post(url: str, entry: Any, version: int) -> Any:
+    table = json.load(urlopen(f"{url}people"))
+    body = json.dumps({"review": table["review"], "version": version, "entry": entry}).encode()
+    return json.load(urlopen(Request(f"{url}steps", body, {"Origin": url.removesuffix("/")})))
+
+
+def rejected(person: int) -> dict[str, Any]:
+    return {"step": "decide", "person": person, "decision": {"verdict": "rejected", "edits": {}}}
+
+
+def test_the_output_is_the_refined_file_with_the_decisions(files: Files, serve: Serve) -> None:
+    server = serve()
+    post(server.url, rejected(2), 0)
+    code, out, error = server.stop()
+    assert (code, error) == (0, "")
+    assert "6 people: 0 accepted, 1 rejected, 0 corrected, 5 undecided" in out and str(files.output) in out
+    before, refined = (json.loads(path.read_text()) for path in (files.results, files.refined))
+    assert files.rows() == [*refined[:2], before[2], *refined[3:]]
+    # Untouched people keep every character of the refined file.
+    lines, own = files.output.read_text().splitlines(), files.refined.read_text().splitlines()
+    assert len(lines) == len(own) and sum(a != b for a, b in zip(lines, own, strict=True)) == 18
+
+
+def test_sigterm_ends_it_with_the_output_written(files: Files, serve: Serve) -> None:
+    server = serve()
+    post(server.url, rejected(2), 0)
+    server.stop(signal.SIGTERM)
+    assert files.keypoint(2, LEFT_WRIST)[2] == 0.5
+
+
+def test_it_goes_on_where_it_was_killed(files: Files, serve: Serve) -> None:
+    server = serve()
+    for version in range(3):
+        post(server.url, rejected(version + 1), version)
+    server.kill()  # whatever the output is like now, the journal has all
+    files.output.unlink(missing_ok=True)
+    again = serve()
+    assert json.load(urlopen(f"{again.url}people"))["standing"].count("rejected") == 3
+    post(again.url, {"step": "undo"}, 3)
+    again.stop()
+    assert [files.keypoint(person, LEFT_WRIST)[2] for person in range(6)] == [
+        0.75,
+        0.5,
+        0.5,
+        0.75,
+        0.75,
+        0.75,
+    ]
+
+
+def test_a_torn_step_is_not_confirmed_and_is_dropped(files: Files, serve: Serve) -> None:
+    server = serve()
+    post(server.url, rejected(1), 0)
+    server.kill()
+    with files.journal.open("ab") as journal:
+        journal.write(b'{"step":"decide","per')
+    again = serve()
+    assert json.load(urlopen(f"{again.url}people"))["version"] == 1
+
+
+def test_boxes_follow_where_it_is_asked(files: Files, serve: Serve) -> None:
+    rows = json.loads(files.refined.read_text())
+    for row in rows:
+        row["bbox"] = [1, 2, 3, 4]
+    files.refined.write_text(json.dumps(rows))
+    server = serve("--update-boxes")
+    post(server.url, rejected(2), 0)
+    server.stop()
+    boxes = [row["bbox"] for row in files.rows()]
+    assert boxes[2] != [1, 2, 3, 4] and boxes[:2] + boxes[3:] == [[1, 2, 3, 4]] * 5
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda files: files.refined.write_text("[]"), "expected the 6 people of"),
+        (lambda files: files.results.write_text("[]"), "expected the 0 people of"),
+        (lambda files: (files.images / "2.png").unlink(), "no photo for image id 2"),
+        (lambda files: files.output.write_text("{}"), "is there already, but not the decisions"),
+        (lambda files: files.journal.write_text("mine\n"), "expected the journal of a review"),
+        (lambda files: files.refined.unlink(), "refined.json"),
+    ],
+)
+def test_faults_are_told_in_one_sentence(
+    files: Files, run: Run, change: Callable[[Files], Any], words: str
+) -> None:
+    change(files)
+    code, out, error = run("review", *files.options, "--no-browser")
+    assert (code, out) == (2, "") and words in error and error.count("\n") == 1
+    assert not any(path.name.startswith(".") for path in files.folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["poses.json", "refined.json"])
+def test_the_input_is_never_overwritten(files: Files, run: Run, name: str) -> None:
+    code, _, error = run("review", *files.options[:-1], files.folder / name, "--no-browser")
+    assert code == 2 and "expected another file than RESULTS and REFINED" in error
+
+
+def test_decisions_about_other_poses_are_not_mixed_in(files: Files, run: Run, serve: Serve) -> None:
+    server = serve()
+    post(server.url, rejected(1), 0)
+    server.stop()
+    files.refined.write_text(files.refined.read_text().replace("0.75", "0.7"))
+    code, _, error = run("review", *files.options, "--no-browser")
+    assert code == 2 and "got those about other ones (poses.json and refined.json)" in error
+
+
+def test_without_its_libraries_it_says_what_to_install(
+    files: Files, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    code, _, error = run("review", *files.options)
+    assert code == 2 and "install 'posefix[review]'" in error
+
+
+def test_the_output_is_named_after_the_refined_file(files: Files, serve: Serve) -> None:
+    server = serve()
+    server.stop()
+    plain = Process(files.options[:-2])
+    plain.start()
+    plain.stop()
+    assert (files.folder / "refined.reviewed.json").is_file()
+    assert (files.folder / "refined.reviewed.json.review.jsonl").is_file()
+
+
+def test_the_page_is_in_the_package() -> None:
+    folder = Path(command.__file__).parents[1] / "review" / "static"
+    names = {path.name for path in folder.iterdir()}
+    assert {"review.html", "review.css", "page.js"} <= names
+    for path in folder.iterdir():
+        text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert "http://" not in text and "https://" not in text and "@import" not in text
