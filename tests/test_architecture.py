@@ -22,9 +22,21 @@ ARROWS: dict[str, set[str]] = {
     "error_profile": {"errors", "files", "similarity", "skeletons", "taxonomy"},
     "synthesis": {"error_profile", "errors", "similarity", "skeletons", "taxonomy"},
     "images": {"errors"},
+    "video": {"errors", "images"},
+    "smoothing": {"errors", "geometry", "poses", "similarity"},
     "json_text": {"errors", "files"},
-    "pose_file": {"errors", "json_text", "poses", "skeletons"},
-    "formats": {"errors", "files", "geometry", "poses", "skeletons"},
+    "pose_file": {"errors", "geometry", "json_text", "poses", "skeletons"},
+    "records": {"errors", "pose_file", "poses"},
+    "units": {"pose_file", "poses"},
+    "layouts": {"pose_file", "skeletons"},
+    "photo_names": {"images", "pose_file", "poses"},
+    "json_people": {"errors", "json_text", "pose_file", "poses", "records", "skeletons", "units"},
+    "formats": {
+        "errors", "files", "geometry", "images", "json_people", "json_text", "layouts", "photo_names", "pose_file",
+        "poses", "records", "skeletons", "units",
+    },
+    "own_skeleton": {"formats", "skeletons"},
+    "interchange": {"errors", "files", "formats", "images", "pose_file", "poses", "records", "skeletons"},
     "people": {"errors", "formats", "images", "poses", "similarity", "skeletons", "taxonomy"},
     "decoding": {"similarity", "skeletons"},
     "models": {"decoding", "errors", "files", "skeletons"},
@@ -32,31 +44,37 @@ ARROWS: dict[str, set[str]] = {
     "refine": {
         "decoding", "errors", "files", "geometry", "images", "models", "nn", "poses", "similarity", "skeletons",
     },
-    "evaluation": {"errors", "files", "formats", "geometry", "people", "poses", "similarity", "skeletons", "taxonomy"},
+    "estimators": {"errors", "images", "poses", "refine", "skeletons"},
+    "evaluation": {
+        "errors", "files", "formats", "geometry", "interchange", "people", "pose_file", "poses", "similarity",
+        "skeletons", "taxonomy",
+    },
     "analysis": {"errors", "evaluation", "formats", "people", "poses", "similarity", "skeletons", "taxonomy"},
     "profiles": {
         "analysis", "error_profile", "errors", "evaluation", "files", "formats", "poses", "skeletons", "synthesis",
         "taxonomy",
     },
     "training": {
-        "decoding", "error_profile", "errors", "evaluation", "files", "formats", "geometry", "images", "models", "nn",
-        "people", "poses", "refine", "similarity", "skeletons", "synthesis", "taxonomy",
+        "decoding", "error_profile", "errors", "evaluation", "files", "formats", "geometry", "images", "interchange",
+        "models", "nn", "people", "poses", "refine", "similarity", "skeletons", "synthesis", "taxonomy",
     },
     "drawing": {"errors", "files", "geometry", "skeletons"},
+    "rendering": {"drawing", "errors", "files", "images", "poses", "smoothing", "video"},
     "examples": {
         "drawing", "error_profile", "errors", "formats", "geometry", "images", "people", "skeletons", "synthesis",
         "taxonomy",
     },
     "gallery": {"drawing", "errors", "geometry", "images", "poses"},
+    "review": {"drawing", "errors", "files", "gallery", "geometry", "images", "pose_file", "poses"},
     "network_pictures": {"decoding", "drawing", "errors", "geometry", "images", "models", "nn", "poses", "refine"},
     "report": {
         "analysis", "drawing", "evaluation", "examples", "formats", "images", "poses", "taxonomy",
     },
-    "demo": {"drawing", "errors", "formats", "images", "poses", "refine", "skeletons"},
+    "demo": {"drawing", "errors", "files", "images", "interchange", "poses", "refine", "skeletons"},
     "cli": {
         "analysis", "demo", "drawing", "errors", "evaluation", "examples", "files", "formats", "gallery", "images",
-        "models", "network_pictures", "nn", "people", "poses", "profiles", "refine", "report", "skeletons",
-        "training",
+        "interchange", "models", "network_pictures", "nn", "own_skeleton", "people", "pose_file", "poses", "profiles",
+        "refine", "rendering", "report", "review", "skeletons", "smoothing", "training", "video",
     },
 }  # fmt: skip
 
@@ -75,7 +93,14 @@ LIGHT_LIBRARIES = {
     "PIL", "array_api_compat", "cv2", "cyclopts", "hotcoco", "jinja2", "markupsafe", "matplotlib", "numpy",
     "onnxruntime", "rich",
 }  # fmt: skip
-OPTIONAL_LIBRARIES = {"pandas"}  # used where somebody has them
+OPTIONAL_LIBRARIES = {
+    "h5py",
+    "pandas",
+    "scipy",
+    "sleap_io",
+    "starlette",
+    "uvicorn",
+}  # used where somebody has them
 BANNED_NAMES = {"base", "common", "core", "helper", "helpers", "misc", "util", "utils"}
 
 

@@ -25,8 +25,9 @@ COMMANDS = {
     "refine": [
         "--images", "--output", "-o", "--layout", "--annotations", "--boxes", "--exif", "--on-error", "--missing",
         "--update-boxes", "--oks-nms", "--scores", "--model", "--no-flip", "--caution", "--device", "--threads",
-        "--batch-size",
+        "--batch-size", "--video", "--first-frame", "--smooth", "--min-cutoff", "--beta", "--render", "--carry-along",
     ],
+    "review": ["--images", "--output", "-o", "--layout", "--format", "--update-boxes", "--port", "--no-browser"],
     "analyze": ["--annotations", "--layout", "--json", "--strict"],
     "compare": ["--annotations", "--layout", "--after-layout", "--match", "--strict", "--json"],
     "profile": ["--annotations", "--output", "-o", "--layout", "--name", "--strict"],
@@ -36,7 +37,7 @@ COMMANDS = {
         "--recipe", "--output", "-o", "--seeds", "--device", "--set", "--annotations", "--images", "--results",
         "--layouts", "--validation-annotations", "--validation-images",
     ],
-    "skeleton": ["--to"],
+    "skeleton": ["--to", "--output", "--sigmas"],
     "synthesize": ["--output"],
     "train": ["--output", "--resume", "--device", "--errors", "--set"],
     "calibrate": ["--recipe", "--device", "--set"],
@@ -227,7 +228,7 @@ def test_scores_of_the_model_are_written(
 ) -> None:
     even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
     never = Regression(np.array([-700.0]), np.zeros(len(PERSON_FEATURES)))
-    use_backend(monkeypatch, shift_backend, Calibration(*[even] * 7, anew=never))
+    use_backend(monkeypatch, shift_backend, Calibration(*[*[even] * 7, never]))
     output = tmp_path / "out.json"
     command = ["refine", results, "--images", photos, "-o", output, "--layout", "coco17"]
     assert run(*command, "--scores", scores)[0] == 0

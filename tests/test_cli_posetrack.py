@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from posefix.interchange import read_pose_file, write_new_pose_file
 from posefix.skeletons import load_skeleton
 
 Run = Callable[..., tuple[int, str, str]]
@@ -65,7 +66,7 @@ def test_coco_results_are_measured_by_posetrack_rules_and_against_others(
     assert run("posetrack", "merge-annotations", truth, "-o", merged)[0] == 0
     rows = [{**row, "score": 1.0} for row in people(0)]
     better.write_text(json.dumps(rows))
-    assert run("posetrack", "read-results", results, "-o", coco)[0] == 0
+    write_new_pose_file(coco, read_pose_file(results).poses)
     layout = ("--layout", "posetrack18")
     code, out, _ = run("evaluate", better, *layout, "--annotations", truth, "--against", coco)
     assert code == 0
@@ -77,8 +78,7 @@ def test_coco_results_are_measured_by_posetrack_rules_and_against_others(
 
 def test_results_go_to_coco_and_back(run: Run, truth: Path, results: Path, tmp_path: Path) -> None:
     coco, back = tmp_path / "coco.json", tmp_path / "back"
-    code, out, _ = run("posetrack", "read-results", results, "-o", coco)
-    assert (code, out) == (0, f"2 rows of layout posetrack18 written to {coco}\n")
+    assert run("convert", results, coco, "--to", "coco-results")[0] == 0
     assert [row["track_id"] for row in json.loads(coco.read_text())] == [7, 7]
     code, *_ = run(
         "posetrack", "write-results", coco, "--layout", "posetrack18", "--annotations", truth, "-o", back
@@ -99,5 +99,5 @@ def test_frames_that_results_leave_out_are_named(run: Run, truth: Path, tmp_path
 def test_help_names_the_commands_and_their_options(run: Run) -> None:
     code, out, _ = run("posetrack", "--help")
     assert code == 0
-    assert all(command in out for command in ("merge-annotations", "read-results", "write-results"))
+    assert all(command in out for command in ("merge-annotations", "write-results"))
     assert "--metric" in run("evaluate", "--help")[1]

@@ -11,7 +11,7 @@ import pytest
 
 from posefix.errors import InputError
 from posefix.formats.coco_annotations import Annotations, read_annotations
-from posefix.formats.coco_results import read_results
+from posefix.interchange import read_pose_file
 from posefix.people import (
     PersonRecords,
     add_consensus_labels,
@@ -239,7 +239,7 @@ def test_consensus_finds_hidden_labels_of_real_photos(shared_data: Path) -> None
     posefix = load_skeleton("posefix19")
     truth = read_annotations(shared_data / "lspet" / "person_keypoints_train.json")
     found = [
-        read_results(shared_data / "predictions" / "lspet_train" / f"{name}.coco17.json", COCO).poses
+        read_pose_file(shared_data / "predictions" / "lspet_train" / f"{name}.coco17.json", COCO).poses
         for name in ("movenet", "tinypose128")
     ]
     records = build_records(truth, find_photos(truth, shared_data / "lspet" / "images"), posefix, found)

@@ -27,9 +27,11 @@ SNAPSHOT = [
     "match_keypoints",
     "measure_confidence",
     "read_annotations",
-    "read_results",
+    "read_pose_file",
+    "refine_predictions",
     "skeleton_names",
-    "write_results",
+    "write_new_pose_file",
+    "write_pose_file",
 ]
 HEAVY = ["cv2", "cyclopts", "numpy", "onnxruntime", "rich", "timm", "torch"]
 

@@ -82,7 +82,7 @@ def test_the_commands_run_in_their_order() -> None:
 def test_the_python_code_runs(desk: Path) -> None:
     photo = cv2.imread("photos/000000000036.jpg")
     assert photo is not None
-    poses = posefix.read_results("poses.json", posefix.load_skeleton("coco17")).poses
+    poses = posefix.read_pose_file("poses.json", posefix.load_skeleton("coco17")).poses
     names: dict[str, Any] = {"image": photo[..., ::-1], "keypoints": poses.keypoints, "scores": poses.scores}
     exec(compile(PYTHON, "README.md", "exec"), names)  # the README's own code, as a reader would type it
     assert names["refined"].keypoints.shape == (1, 17, 2)

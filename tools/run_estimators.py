@@ -9,6 +9,7 @@ and 9 for hourglass) and `estimates/coco_train/...` (jitter 0). The estimators' 
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ import numpy.typing as npt
 import onnxruntime
 from rich.progress import track
 
-from posefix.formats.coco import read_annotations, write_results
+from posefix.files import write_text_atomic
+from posefix.formats.coco import read_annotations
 from posefix.geometry import invert, transform, warp
 from posefix.images import decode_image, find_images
 
@@ -111,7 +113,7 @@ def main() -> None:
                 "score": round(float(scores.mean()), 4),
             }
         )
-    write_results(options.output, rows)
+    write_text_atomic(options.output, "[" + ",\n".join(map(json.dumps, rows)) + "]\n")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 ```python
 import posefix
 
-results = posefix.read_results("poses.json", posefix.load_skeleton("coco17"))
-refinement = posefix.Refiner.from_pretrained("small").refine(results.poses, "photos/")
-posefix.write_results("refined.json", results.replace(refinement.poses))
+file = posefix.read_pose_file("poses.json", "coco17")
+refinement = posefix.Refiner.from_pretrained("small").refine(file.poses, "photos/")
+posefix.write_pose_file("refined.json", file, refinement.poses)
 ```
 """
 
@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from posefix.analysis import analyze, compare
     from posefix.errors import InputError
+    from posefix.estimators import refine_predictions
     from posefix.evaluation.bootstrap import compare_coco
     from posefix.evaluation.coco import CocoMetrics, evaluate_coco
     from posefix.evaluation.confidence import measure_confidence
     from posefix.evaluation.repairs import count_repairs
-    from posefix.formats.coco import read_annotations, read_results, write_results
+    from posefix.formats.coco import read_annotations
+    from posefix.interchange import read_pose_file, write_new_pose_file, write_pose_file
     from posefix.poses import Poses
     from posefix.refine.refiner import Refiner
     from posefix.refine.results import RefinedPoses, Refinement
@@ -47,9 +49,11 @@ __all__ = [
     "match_keypoints",
     "measure_confidence",
     "read_annotations",
-    "read_results",
+    "read_pose_file",
+    "refine_predictions",
     "skeleton_names",
-    "write_results",
+    "write_new_pose_file",
+    "write_pose_file",
 ]
 
 # Loaded when first used: importing posefix loads neither OpenCV nor ONNX Runtime nor PyTorch.
@@ -70,9 +74,11 @@ _HOMES = {
     "match_keypoints": "posefix.skeletons",
     "measure_confidence": "posefix.evaluation.confidence",
     "read_annotations": "posefix.formats.coco",
-    "read_results": "posefix.formats.coco",
+    "read_pose_file": "posefix.interchange",
+    "refine_predictions": "posefix.estimators",
     "skeleton_names": "posefix.skeletons",
-    "write_results": "posefix.formats.coco",
+    "write_new_pose_file": "posefix.interchange",
+    "write_pose_file": "posefix.interchange",
 }
 
 

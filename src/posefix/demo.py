@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from posefix.drawing import before_after, write_picture
 from posefix.errors import InputError
-from posefix.formats.coco import read_results
+from posefix.files import read_json
 from posefix.images import decode_image, image_ids_of
+from posefix.interchange import read_pose_file
 from posefix.poses import Poses
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import Skeleton, load_skeleton
@@ -131,7 +132,7 @@ def packaged_scene() -> Scene:
     """A sample photo, and a pose with an estimator's typical errors."""
     skeleton = load_skeleton("coco17")
     scene = read_scene(sample_photo(), PACKAGED_POSES, skeleton)
-    rows = read_results(PACKAGED_POSES, skeleton).rows
+    rows = read_json(PACKAGED_POSES)
     annotated = np.array([row["annotated_keypoints"] for row in rows], dtype=np.float64).reshape(
         len(rows), -1, 3
     )
@@ -151,7 +152,7 @@ def read_scene(photo: Path, results: Path, skeleton: Skeleton | None) -> Scene:
         InputError: One of the files is faulty, or no row belongs to the photo.
     """
     image = decode_image(photo)
-    poses = read_results(results, skeleton).poses
+    poses = read_pose_file(results, skeleton).poses
     wanted = image_ids_of(photo, set(poses.image_ids))
     rows = [row for row, image_id in enumerate(poses.image_ids) if image_id in wanted]
     if not rows:

@@ -22,9 +22,9 @@ def analyze(
     """Tell which errors a results file makes, where, and what each kind costs in AP.
 
     Args:
-        results: Poses: a COCO results file.
+        results: Poses: a file of any format that `posefix refine` takes.
         annotations: Ground truth: a COCO keypoint annotation file.
-        layout: Skeleton of the results: a name of `posefix skeleton`, or a skeleton file.
+        layout: Skeleton of the results, if the file does not say it: a name of `posefix skeleton`, or a skeleton file.
         strict: Stop where a photo is in one of the two files only, instead of counting such photos.
         report: Files besides the text on the terminal.
     """
@@ -33,13 +33,13 @@ def analyze(
     from posefix.analysis import analyze as find_errors
     from posefix.cli.progress import ProgressBar
     from posefix.files import write_text_atomic
-    from posefix.formats.coco import read_annotations, read_results
-    from posefix.skeletons import load_skeleton
+    from posefix.formats.coco import read_annotations
+    from posefix.interchange import read_annotated_poses
 
     options = report or ReportOptions()
     options.check()
-    poses = read_results(results, load_skeleton(layout) if layout else None).poses
     truth = read_annotations(annotations)
+    poses = read_annotated_poses(results, truth, layout)
     photos = options.find_photos([poses], truth)
     with ProgressBar("repairing") as progress:
         analysis = find_errors(poses, truth, strict=strict, progress=progress)

@@ -15,10 +15,12 @@ from posefix.cli.demo import demo
 from posefix.cli.estimate import estimate
 from posefix.cli.evaluate import evaluate
 from posefix.cli.experiment import experiment
+from posefix.cli.interchange import convert, inspect, validate
 from posefix.cli.pictures import draw, look
-from posefix.cli.posetrack import merge_annotations, read_results, write_results
+from posefix.cli.posetrack import merge_annotations, write_results
 from posefix.cli.profile import profile
 from posefix.cli.refine import refine
+from posefix.cli.review import review
 from posefix.cli.skeleton import skeleton
 from posefix.cli.table import table
 from posefix.cli.training import calibrate, export, synthesize, train
@@ -39,6 +41,10 @@ app = App(
 for command in (
     demo,
     refine,
+    inspect,
+    convert,
+    validate,
+    review,
     evaluate,
     table,
     draw,
@@ -55,8 +61,11 @@ for command in (
     experiment,
 ):
     app.command(command)
-posetrack = App(name="posetrack", help="Convert PoseTrack 2018's files to COCO's and back.")
-for conversion in (merge_annotations, read_results, write_results):
+posetrack = App(
+    name="posetrack",
+    help="What needs PoseTrack 2018's annotations: to merge them, and to write results for its evaluation.",
+)
+for conversion in (merge_annotations, write_results):
     posetrack.command(conversion)
 app.command(posetrack)
 

@@ -42,10 +42,10 @@ def compare(
     """Tell what became of the same people: errors repaired and made, OKS and AP before and after.
 
     Args:
-        before: Poses to start from: a COCO results file.
+        before: Poses to start from: a file of any format that `posefix refine` takes.
         after: Their refinement, or the results of another estimator on the same photos.
         annotations: Ground truth: a COCO keypoint annotation file.
-        layout: Skeleton of the results: a name of `posefix skeleton`, or a skeleton file.
+        layout: Skeleton of the results, if the file does not say it: a name of `posefix skeleton`, or a skeleton file.
         after_layout: Skeleton of the results after; that of those before when left out.
         people: Which people are compared.
         report: Files besides the text on the terminal.
@@ -54,15 +54,14 @@ def compare(
 
     from posefix.analysis import compare as compare_results
     from posefix.files import write_text_atomic
-    from posefix.formats.coco import read_annotations, read_results
-    from posefix.skeletons import load_skeleton
+    from posefix.formats.coco import read_annotations
+    from posefix.interchange import read_annotated_poses
 
     options, files = people or PeopleOptions(), report or ReportOptions()
     files.check()
-    skeleton = load_skeleton(layout) if layout else None
-    other_skeleton = load_skeleton(after_layout) if after_layout else skeleton
-    first, second = read_results(before, skeleton).poses, read_results(after, other_skeleton).poses
     truth = read_annotations(annotations)
+    first = read_annotated_poses(before, truth, layout)
+    second = read_annotated_poses(after, truth, after_layout or layout)
     photos = files.find_photos([first, second], truth)
     comparison = compare_results(first, second, truth, match=options.match, strict=options.strict)
     print(f"before: {before}\nafter: {after}\nannotations: {annotations}")

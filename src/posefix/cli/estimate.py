@@ -32,7 +32,8 @@ def estimate(
     """
     from posefix.cli.progress import ProgressBar
     from posefix.files import ensure_writable
-    from posefix.formats.coco import read_annotations, result_rows, write_results
+    from posefix.formats.coco import read_annotations
+    from posefix.interchange import write_new_pose_file
     from posefix.models import load_model
     from posefix.people import find_photos, labelled_boxes
     from posefix.refine.backends import open_backend
@@ -47,5 +48,5 @@ def estimate(
     backend = open_backend(network, device=device, flip_test=flip)
     with ProgressBar("people") as progress:
         poses = estimate_poses(network, backend, image_ids, boxes, photos, progress=progress)
-    write_results(output, result_rows(poses))
+    write_new_pose_file(output, poses)
     print(f"{len(poses)} poses of layout {network.skeleton.name} written to {output}")

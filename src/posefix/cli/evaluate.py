@@ -23,9 +23,9 @@ def evaluate(
     COCO's is measured on the keypoints that results and annotations share, PoseTrack's on all of its fifteen.
 
     Args:
-        results: Poses: a COCO results file; or PoseTrack 2018 results, a folder with one file for each video.
+        results: Poses: a file of any format that `posefix refine` takes; PoseTrack 2018 results are a folder.
         annotations: Ground truth: a COCO keypoint annotation file, or a folder of PoseTrack 2018 annotation files.
-        layout: Skeleton of the results: a name of `posefix skeleton`, or a skeleton file; PoseTrack files name theirs.
+        layout: Skeleton of the results, if the file does not say it: a name of `posefix skeleton`, or a skeleton file.
         against: Second results; adds the difference (RESULTS minus this), of COCO's AP with its 95 % bootstrap
             interval.
         against_layout: Skeleton of the second results file; that of the first when left out.
@@ -42,20 +42,19 @@ def _evaluate_coco(
 ) -> None:
     from posefix.evaluation.bootstrap import compare_coco
     from posefix.evaluation.coco import evaluate_coco
-    from posefix.formats.coco import read_annotations, read_results
+    from posefix.formats.coco import read_annotations
     from posefix.formats.coco_posetrack import read_posetrack_annotations
-    from posefix.skeletons import load_skeleton
+    from posefix.interchange import read_annotated_poses
 
-    skeleton = load_skeleton(layout) if layout else None
     if annotations.is_dir():
         truth = read_posetrack_annotations(annotations).annotations
     else:
         truth = read_annotations(annotations)
-    poses = read_results(results, skeleton).poses
+    poses = read_annotated_poses(results, truth, layout)
     if against is None:
         print(evaluate_coco(poses, truth).table())
         return
-    other = read_results(against, load_skeleton(against_layout) if against_layout else None).poses
+    other = read_annotated_poses(against, truth, against_layout)
     print(f"before: {against}\nafter: {results}")
     print(compare_coco(other, poses, truth).table())
 

@@ -25,8 +25,8 @@ class SourceOptions:
 
     images: Path
     """Folder of the photos."""
-    layout: str
-    """Skeleton of the poses: a name of `posefix skeleton`, or a skeleton file."""
+    layout: str | None = None
+    """Skeleton of the poses, if the file does not say it: a name of `posefix skeleton`, or a skeleton file."""
     annotations: Path | None = None
     """COCO annotation file that names the photos; by default, image ids are matched to file names."""
 
@@ -42,10 +42,9 @@ class SourceOptions:
 
     def read(self, results: Path) -> Poses:
         """The poses of a results file."""
-        from posefix.formats.coco import read_results
-        from posefix.skeletons import load_skeleton
+        from posefix.interchange import read_pose_file
 
-        return read_results(results, load_skeleton(self.layout)).poses
+        return read_pose_file(results, self.layout).poses
 
 
 def draw(
@@ -61,7 +60,7 @@ def draw(
     """Draw photos beside their poses, and beside the refined poses: the people who changed most, or chosen photos.
 
     Args:
-        results: Poses: a COCO results file.
+        results: Poses: a file of any format that `posefix refine` takes.
         refined: The same people refined, as `posefix refine` writes them.
         source: How results and photos are read.
         photos: Image ids of photos to show whole, with everybody in them.
@@ -93,7 +92,7 @@ def look(
     """Draw what the network makes of one person: input and output heatmaps, or feature maps in feed-forward order.
 
     Args:
-        results: Poses: a COCO results file.
+        results: Poses: a file of any format that `posefix refine` takes.
         source: How results and photos are read.
         row: Which row of the results, counted from 0.
         what: The heatmaps on the photo with the coordinates (figure 2), or all stages (figure 5).

@@ -61,12 +61,12 @@ def profile(
 def _observe(results: Path, annotations: Path, layout: str | None, *, strict: bool) -> ObservedErrors:
     """The errors of one file; says what was compared."""
     from posefix.analysis.coverage import describe_coverage
-    from posefix.formats.coco import read_annotations, read_results
+    from posefix.formats.coco import read_annotations
+    from posefix.interchange import read_annotated_poses
     from posefix.profiles import observe_errors
-    from posefix.skeletons import load_skeleton
 
-    poses = read_results(results, load_skeleton(layout) if layout else None).poses
     truth = read_annotations(annotations)
+    poses = read_annotated_poses(results, truth, layout)
     observed = observe_errors(poses, truth, strict=strict)
     print(f"{results} on {annotations}: {len(observed):,} of {len(poses):,} poses show an annotated person")
     for line in describe_coverage(poses, truth, observed.keypoint_names).lines():

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from posefix.cli.video_options import VideoOptions
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
-    from posefix.formats.coco import ResultsFile
     from posefix.images import ImageId
-    from posefix.poses import Poses
+    from posefix.poses import FloatArray, Poses
+    from posefix.refine.pipeline import Photo
     from posefix.refine.refiner import Refiner
     from posefix.refine.results import Refinement
     from posefix.refine.scores import Scores
@@ -28,7 +30,9 @@ class InputOptions:
     """How the input is read."""
 
     layout: str | None = None
-    """Skeleton of the poses: a name of `posefix skeleton`, or a skeleton file."""
+    """Skeleton of the poses, if the file does not say it: a name of `posefix skeleton`, or a skeleton file."""
+    format: str | None = None
+    """Format of the poses, one of docs/formats.md; by default, recognised by the content (see `posefix inspect`)."""
     annotations: Path | None = None
     """COCO annotation file that names the photos; by default, image ids are matched to file names."""
     boxes: Path | None = None
@@ -46,6 +50,8 @@ class OutputOptions:
 
     missing: Literal["fill", "keep"] = "fill"
     """Keypoints missing in the input: fill in what the model sees, or keep them missing."""
+    carry_along: Annotated[bool, Parameter(negative=())] = False
+    """Move fingers, toes and face points that the model does not know with wrists, ankles, nose and eyes."""
     update_boxes: Annotated[bool, Parameter(negative=())] = False
     """Rewrite each row's `bbox` to fit the refined keypoints."""
     scores: Literal["input", "model", "product"] | None = None
@@ -77,46 +83,85 @@ class ModelOptions:
 
 
 DEFAULT_INPUT, DEFAULT_OUTPUT, DEFAULT_MODEL = InputOptions(), OutputOptions(), ModelOptions()
+NO_VIDEO = VideoOptions()
 
 
 def refine(
     results: Path,
     /,
     *,
-    images: Path,
+    images: Path | None = None,
     output: Annotated[Path, Parameter(alias="-o")],
     reading: InputOptions = DEFAULT_INPUT,
     writing: OutputOptions = DEFAULT_OUTPUT,
     running: ModelOptions = DEFAULT_MODEL,
+    filmed: VideoOptions = NO_VIDEO,
 ) -> int:
-    """Refine the poses of a results file: the same rows, order, ids and extra fields, better coordinates.
+    """Refine the poses in an estimator's file: the same format, people, order and extra fields, better coordinates.
 
     Args:
-        results: Poses: a COCO results file.
-        images: Folder of the photos.
-        output: The results file to write.
+        results: Poses: a file of any format of docs/formats.md, or a folder of one.
+        images: Folder of the photos, unless the poses are of a video.
+        output: The file to write; a new folder where RESULTS is one.
         reading: How the input is read.
         writing: What the output holds.
         running: What runs, and where.
+        filmed: What is done where the poses are of a video.
 
     Returns:
         Exit code.
     """
-    from posefix.cli.progress import ProgressBar
-    from posefix.files import ensure_writable
-    from posefix.formats.coco import read_results, write_results
+    from posefix.cli.video_options import check_tracks, open_photos, smooth_tracks
+    from posefix.interchange import ensure_output, read_pose_file, write_pose_file
     from posefix.refine.boxes import read_boxes
-    from posefix.skeletons import load_skeleton
+    from posefix.refine.carrying import carriers, carry_along
+    from posefix.refine.suppression import oks_nms
 
-    ensure_writable(output)
-    file = read_results(results, load_skeleton(reading.layout) if reading.layout else None)
+    ensure_output(output, results)
+    names = _photo_names(reading.annotations)
+    source = open_photos(images, filmed, names, reading.exif)
+    file = read_pose_file(results, reading.layout, format=reading.format, photo_size=source.size)
     _check_suppression(writing.oks_nms, file.poses.skeleton)
     boxes = read_boxes(reading.boxes, file.poses.image_ids) if reading.boxes else None
-    photos = _find_photos(file.poses, images, reading.annotations)
+    photos = source.find(file.poses.image_ids, names or file.file_names)
+    if filmed.smooth:
+        check_tracks(file.poses, file.tracks, photos)
     refiner = _load_refiner(running, writing.scores)
+    refinement = _run(refiner, file.poses, photos, boxes, reading, writing)
+    poses, notes = refinement.poses, []
+    tracks: Sequence[int | str | None] | None = file.tracks
+    if writing.carry_along:
+        poses = carry_along(file.poses, poses, refiner.skeleton)
+        notes.append(f"carried along by others: {len(carriers(poses.skeleton, refiner.skeleton))} keypoints")
+    if filmed.smooth:
+        poses, tracks, note = smooth_tracks(poses, file.tracks, photos, filmed.settings())
+        notes.append(note)
+    keep = None if writing.oks_nms is None else oks_nms(poses, writing.oks_nms).tolist()
+    write_pose_file(output, file, poses, keep=keep, update_boxes=writing.update_boxes)
+    seen = "frames" if filmed.video else "photos"
+    print("\n".join([_summary(file.poses, refinement, refiner.skeleton, seen), *notes]))
+    print(f"{len(file.poses) if keep is None else len(keep)} poses written to {output}")
+    if filmed.render is not None:
+        rows = list(range(len(poses))) if keep is None else keep
+        owners = None if tracks is None else [tracks[row] for row in rows]
+        source.render(filmed.render, photos, file.poses[rows], poses[rows], owners)
+    return EXIT_PHOTOS_FAILED if refinement.report.failed else 0
+
+
+def _run(
+    refiner: Refiner,
+    poses: Poses,
+    photos: Mapping[ImageId, Photo],
+    boxes: FloatArray | None,
+    reading: InputOptions,
+    writing: OutputOptions,
+) -> Refinement:
+    """The refinement, with a progress bar."""
+    from posefix.cli.progress import ProgressBar
+
     with ProgressBar("people") as progress:
-        refinement = refiner.refine(
-            file.poses,
+        return refiner.refine(
+            poses,
             photos,
             boxes=boxes,
             missing=writing.missing,
@@ -124,11 +169,6 @@ def refine(
             exif=reading.exif,
             progress=progress,
         )
-    rows = _rows(file, refinement.poses, writing)
-    write_results(output, rows)
-    print(_summary(file.poses, refinement, refiner.skeleton))
-    print(f"{len(rows)} rows written to {output}")
-    return EXIT_PHOTOS_FAILED if refinement.report.failed else 0
 
 
 def _check_suppression(threshold: float | None, skeleton: Skeleton) -> None:
@@ -140,14 +180,12 @@ def _check_suppression(threshold: float | None, skeleton: Skeleton) -> None:
     _ = skeleton.sigmas
 
 
-def _find_photos(poses: Poses, folder: Path, annotations: Path | None) -> dict[ImageId, Path]:
+def _photo_names(annotations: Path | None) -> dict[ImageId, str] | None:
     from posefix.formats.coco import read_image_infos
-    from posefix.images import find_images
 
-    names = None
-    if annotations is not None:
-        names = {image_id: image.file_name for image_id, image in read_image_infos(annotations).items()}
-    return find_images(poses.image_ids, folder, names)
+    if annotations is None:
+        return None
+    return {image_id: image.file_name for image_id, image in read_image_infos(annotations).items()}
 
 
 def _load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
@@ -172,20 +210,13 @@ def _load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
     return replace(refiner, looks=options.looks)
 
 
-def _rows(file: ResultsFile, poses: Poses, options: OutputOptions) -> list[dict[str, Any]]:
-    from posefix.refine.suppression import oks_nms
-
-    rows = file.replace(poses, update_boxes=options.update_boxes)
-    return rows if options.oks_nms is None else [rows[row] for row in oks_nms(poses, options.oks_nms)]
-
-
-def _summary(before: Poses, refinement: Refinement, vocabulary: Skeleton) -> str:
+def _summary(before: Poses, refinement: Refinement, vocabulary: Skeleton, seen: str) -> str:
     """What the refinement did; how far keypoints moved and which are unknown to the model by name."""
     import numpy as np
 
     from posefix.skeletons import match_keypoints
 
-    lines = [f"{len(set(before.image_ids))} photos", str(refinement.report)]
+    lines = [f"{len(set(before.image_ids))} {seen}", str(refinement.report)]
     if refinement.moved.any():
         moves = np.linalg.norm(refinement.poses.keypoints - before.keypoints, axis=-1)[refinement.moved]
         lines.append(f"moved keypoints moved by {np.median(moves):.1f} px in the median")
