@@ -91,7 +91,7 @@ def test_each_pose_is_refined_on_its_frame(run: Run, tmp_path: Path, clip: Path)
     arguments = ("refine", poses, "--layout", "coco17", "--video", clip, "-o", tmp_path / "out.json")
     code, out, _ = run(*arguments, "--looks", "1")
     # Rows 0 and 3 are of one frame, under one id.
-    assert (code, out.splitlines()[0]) == (0, "3 photos")
+    assert (code, out.splitlines()[0]) == (0, "3 frames")
     once = moves(poses, tmp_path / "out.json").mean(axis=1)
     np.testing.assert_allclose(once / once[2], np.array([77, 37, 17, 77]) / 17, rtol=0.02)
     # Who moved far is looked at a second time, on the same frame: the file is read again from its start.

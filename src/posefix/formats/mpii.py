@@ -71,9 +71,9 @@ def read(source: Source, reading: Reading) -> PoseFile:
         variable, people = _people(path, content)
     except FormatError:
         raise
-    # What scipy raises on damaged contents; the file is the user's, so none of it is a fault of ours.
+    # What scipy raises on damaged contents, an unbound name of its own too; the file is the user's, so none of it is a fault of ours.
     except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError, zlib.error, struct.error,
-            OverflowError, MemoryError, NotImplementedError) as error:  # fmt: skip
+            OverflowError, MemoryError, NameError, NotImplementedError) as error:  # fmt: skip
         raise FormatError(
             f"{path}: expected a file as MATLAB writes it, got a damaged one ({error})."
         ) from error
