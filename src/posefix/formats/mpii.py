@@ -71,7 +71,8 @@ def read(source: Source, reading: Reading) -> PoseFile:
         variable, people = _people(path, content)
     except FormatError:
         raise
-    # What scipy raises on damaged contents, an unbound name of its own too; the file is the user's, so none of it is a fault of ours.
+    # What scipy raises on damaged contents, an unbound name of its own too; the file is the user's, so none of it is a
+    # fault of ours.
     except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError, zlib.error, struct.error,
             OverflowError, MemoryError, NameError, NotImplementedError) as error:  # fmt: skip
         raise FormatError(
