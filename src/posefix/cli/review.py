@@ -103,19 +103,18 @@ def review(
     before, after = source.read(results), source.read(refined)
     check_same_people(results, before.poses, refined, after.poses)
     photos = source.find(after)
+    file = ReviewedFile(output, after, update_boxes=update_boxes)
     with (
         closing(Review(before.poses, after.poses, journal, (results.name, refined.name))) as session,
         listen(options.port) as listening,
+        closing(OutputWriter(partial(_write, session, file))) as writer,
     ):
-        file = ReviewedFile(output, after, update_boxes=update_boxes)
-        writer = OutputWriter(partial(_write, session, file))
-        writer.request()
-        print(f"{_progress(session)}\nreview: {page_address(listening)}\nCtrl-C ends it", flush=True)
         titles = (results.name, refined.name, output.name)
+        scenes = Scenes(session, photos, source.exif, titles)
         try:
-            serve(
-                Scenes(session, photos, source.exif, titles), writer, listening, open_browser=options.browser
-            )
+            writer.request()
+            print(f"{_progress(session)}\nreview: {page_address(listening)}\nCtrl-C ends it", flush=True)
+            serve(scenes, writer, listening, open_browser=options.browser)
         except KeyboardInterrupt:
             pass  # the usual end
         finally:
