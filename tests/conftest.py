@@ -4,9 +4,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from posefix.cli.app import main
+
+# A busy machine is no fault of the code.
+hypothesis.settings.register_profile("posefix", deadline=None)
+hypothesis.settings.load_profile("posefix")
 
 
 @pytest.fixture

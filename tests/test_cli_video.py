@@ -125,6 +125,10 @@ def test_a_file_that_counts_from_one(run: Run, tmp_path: Path, clip: Path) -> No
         (["--video", "none.mp4"], "video: expected a video file, got none.mp4"),
         (["--video", "poses.json"], "poses.json: cannot be read as a video; it is cut off, damaged, or no video"),
         (["--video", "clip.mp4", "--render", "side.gif"], "expected a file name ending in .mp4 or .webm"),
+        (["--video", "clip.mp4", "--render", "clip.mp4"], "--render: expected another file than the video"),
+        (["--video", "clip.mp4", "--render", "../{folder}/clip.mp4"], "--render: expected another file than the"),
+        (["--video", "clip.mp4", "--render", "link.mp4"], "--render: expected another file than the video"),
+        (["--video", "link.mp4", "--render", "clip.mp4"], "--render: expected another file than the video"),
         (["--video", "clip.mp4", "--min-cutoff", "0"], "min_cutoff: expected a frequency above 0 Hz, got 0.0"),
     ],
 )  # fmt: skip
@@ -132,11 +136,15 @@ def test_faults_are_one_sentence_before_the_work(
     run: Run, tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     monkeypatch.chdir(clip.parent)
+    (tmp_path / "link.mp4").symlink_to(clip)
     write_poses(tmp_path / "poses.json", [(0, 0)])
+    content = clip.read_bytes()
+    arguments = [argument.format(folder=tmp_path.name) for argument in arguments]
     code, out, err = run("refine", "poses.json", "--layout", "coco17", "-o", "out.json", *arguments)
     assert (code, out) == (2, "")
     assert message in err
     assert not (tmp_path / "out.json").exists()
+    assert clip.read_bytes() == content
 
 
 def test_a_damaged_video_is_announced_and_its_lost_frames_can_be_passed_through(

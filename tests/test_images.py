@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from posefix.errors import InputError
-from posefix.images import decode_image, find_images, image_ids_of, photo_sizes
+from posefix.images import decode_image, find_images, id_matcher, image_ids_of, photo_sizes
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -224,6 +224,30 @@ def test_a_path_finds_the_longest_end_that_is_there(tmp_path: Path) -> None:
         InputError, match=r"'/a/x\.jpg' and '/b/x\.jpg' are two photos, and only x\.jpg is there"
     ):
         find_images([1, 2], tmp_path, {1: "/a/x.jpg", 2: "/b/x.jpg"})
+
+
+@pytest.mark.parametrize("before", ["../", "./../", "sub/../../", "..\\"])
+def test_no_id_reaches_outside_of_the_folder(before: str, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    (photos / "sub").mkdir(parents=True)
+    touch(tmp_path, "outside.jpg", "photos/inside.jpg")
+    assert find_images([f"{before}inside.jpg"], photos) == {f"{before}inside.jpg": photos / "inside.jpg"}
+    for image_id in (f"{before}outside.jpg", before):
+        with pytest.raises(InputError, match="no photo for image id"):
+            find_images([image_id], photos)
+
+
+@pytest.mark.parametrize("image_id", ["x" * 300 + ".jpg", "sub/" + "x" * 300 + ".jpg"])
+def test_a_name_longer_than_those_of_files_has_no_photo(image_id: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no photo for image id"):
+        find_images([image_id], tmp_path)
+
+
+def test_an_id_is_matched_with_names() -> None:
+    match = id_matcher({1: "a/000036.jpg", 2: "b/000036.jpg", 0: "c.jpg"})
+    assert [match(name) for name in ("c", "/data/b/000036.jpg", "d.jpg")] == [0, 2, None]
+    with pytest.raises(InputError, match="image id 36 fits two photos"):
+        match(36)
 
 
 def test_photos_have_sizes_as_they_are_seen(pixels: Pixels, tmp_path: Path) -> None:

@@ -137,6 +137,36 @@ def test_a_frame_beyond_the_end_is_an_error(clip: Path) -> None:
         Video(clip).read(20)
 
 
+class Undecodable:
+    """A capture that grabs every frame, and has no picture for one."""
+
+    def __init__(self, capture: cv2.VideoCapture, without: int) -> None:
+        self._capture, self._left = capture, without
+
+    def grab(self) -> bool:
+        return self._capture.grab()
+
+    def retrieve(self) -> tuple[bool, np.ndarray | None]:
+        self._left -= 1
+        return self._capture.retrieve() if self._left >= 0 else (False, None)
+
+    def release(self) -> None:
+        self._capture.release()
+
+
+def test_a_frame_without_a_picture_is_named(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video, opened = Video(clip), Video._open
+    monkeypatch.setattr(Video, "_open", lambda self, exif="apply": Undecodable(opened(self, exif), 3))
+    seen = []
+    with pytest.raises(InputError, match=r"clip\.mp4, frame 3: cannot be decoded; convert the video anew"):
+        for image in video.frames():
+            seen.append(shown(image))
+    assert seen == [0, 1, 2]
+    monkeypatch.setattr(Video, "_open", lambda self, exif="apply": Undecodable(opened(self, exif), 0))
+    with pytest.raises(InputError, match=r"clip\.mp4, frame 5: cannot be decoded"):
+        video.read(5)
+
+
 def test_a_file_that_is_no_video_is_an_error(clip: Path, tmp_path: Path) -> None:
     for content in (b"", b"no video at all", clip.read_bytes()[:1000]):
         path = tmp_path / "clip.mp4"

@@ -151,31 +151,27 @@ def image_ids_of(photo: str | Path, image_ids: Collection[ImageId]) -> set[Image
     return {one for one, name in texts.items() if _id_key(name) in keys or _loosely(name) in loose}
 
 
-def match_ids(image_ids: Collection[ImageId], names: Mapping[ImageId, str]) -> dict[ImageId, ImageId]:
-    """Which of some photos an estimator means by its ids, by the rule of `find_images`.
+def id_matcher(names: Mapping[ImageId, str]) -> Callable[[ImageId], ImageId | None]:
+    """What tells which of some photos an estimator means by an id, by the rule of `find_images`.
 
     Args:
-        image_ids: What the estimator calls the photos.
         names: Id -> file name, or path, of each photo.
 
     Returns:
-        Estimator's id -> id of `names`, of those that fit a photo.
-
-    Raises:
-        InputError: An id fits two photos.
+        Estimator's id -> id of `names`, None where it fits no photo; raises InputError where it fits two.
     """
     id_of = {Path(name): image_id for image_id, name in names.items()}
     index = _Index(tuple(id_of))
-    matches = {}
-    for image_id in image_ids:
+
+    def match(image_id: ImageId) -> ImageId | None:
         fitting = index.fitting(_name_of(str(image_id)))
         # Photos of one name in several folders: the id's own folders decide.
         if len(fitting) > 1:
             fitting = [path for path in fitting if str(image_id).endswith(path.as_posix())] or fitting
         _check_one(image_id, fitting, "annotations")
-        if fitting:
-            matches[image_id] = id_of[fitting[0]]
-    return matches
+        return id_of[fitting[0]] if fitting else None
+
+    return match
 
 
 @dataclass(frozen=True)
@@ -218,13 +214,17 @@ class _Photos:
         """The photos that lie in the folder itself.
 
         Raises:
-            InputError: There is no such folder.
+            InputError: There is no such folder, or it cannot be read.
         """
-        if not self.folder.is_dir():
-            raise InputError(
-                f"images: expected a folder with photos, got {self.folder}, which is not a folder"
-            )
-        is_photo = (path for path in self.folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        try:
+            if not self.folder.is_dir():
+                raise InputError(
+                    f"images: expected a folder with photos, got {self.folder}, which is not a folder"
+                )
+            paths = tuple(self.folder.iterdir())
+        except OSError as error:
+            raise InputError(f"images: the folder {self.folder} cannot be read ({error.strerror})") from error
+        is_photo = (path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES)
         return _Index(tuple(path for path in is_photo if not path.name.startswith(".")))
 
     def find(
@@ -252,14 +252,22 @@ class _Photos:
 
     def _fitting(self, text: str) -> list[Path]:
         """Photos that fit an id or a path."""
-        parts = re.split(r"[/\\]+", text)
+        # Without "..", so that no file's ids reach outside of the folder.
+        parts = [part for part in re.split(r"[/\\]+", text) if part not in ("..", ".")] or [text]
         # Only a path needs a look at the disk for each id.
         for start in range(len(parts) - 1):
             path = self.folder.joinpath(*parts[start:])
-            if path.is_relative_to(self.folder) and path.is_file():
+            if path.is_relative_to(self.folder) and _is_file(path):
                 return [path]
         named = self.folder / parts[-1]  # photos may have endings that are not among the usual ones
-        return self.index.fitting(parts[-1]) or ([named] if named.suffix and named.is_file() else [])
+        return self.index.fitting(parts[-1]) or ([named] if named.suffix and _is_file(named) else [])
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False  # a name longer than a file's may be, or a folder that may not be looked into
 
 
 def _check_one(image_id: ImageId, paths: list[Path], where: str) -> None:

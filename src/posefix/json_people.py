@@ -21,7 +21,7 @@ from posefix.pose_file import (
     check_same_poses,
 )
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
-from posefix.records import Record, Records
+from posefix.records import Record, Records, report
 from posefix.skeletons import Skeleton
 from posefix.units import PIXELS, Unit, are_shares, triples_in_unit
 
@@ -68,7 +68,8 @@ class PeopleList:
         name, text = document
         if not isinstance(value, list):
             where = f", field {place[-1]!r}" if place else ""
-            raise FormatError(f"{text.path}{where}: expected a list of people, got {quoted(value)}.")
+            report(FormatError(f"{text.path}{where}: expected a list of people, got {quoted(value)}."))
+            value = []
         return cls(name, text, place, Records(text.path, noun, value), (image_id,) * len(value))
 
 

@@ -17,15 +17,21 @@ def photo_stems(new: NewFile, files: str) -> dict[ImageId, str]:
         files: What messages call the format's files.
 
     Raises:
-        FormatError: Two photos have one name, so that their files would be the same.
+        FormatError: A photo has no name, or two have one, so that their files would be the same.
     """
     stems = {image_id: photo_stem(new, image_id) for image_id in dict.fromkeys(new.poses.image_ids)}
     owners: dict[str, ImageId] = {}
     for image_id, stem in stems.items():
-        if owners.setdefault(stem, image_id) != image_id:
+        if not stem:
             raise FormatError(
-                f"image ids {owners[stem]!r} and {image_id!r} are both of a photo {stem!r}: expected names of their "
-                f"own, since {files} are called as the photos; rename one of them."
+                f"image id {image_id!r} has no name of a photo: expected one, since {files} are called as the photos; "
+                "give the photo a name."
+            )
+        # To the file systems of macOS and Windows, A.txt and a.txt are one file.
+        if (other := owners.setdefault(stem.casefold(), image_id)) != image_id:
+            raise FormatError(
+                f"image ids {other!r} and {image_id!r} are both of a photo {stem!r}: expected names of their own, "
+                f"whatever their case, since {files} are called as the photos; rename one of them."
             )
     return stems
 

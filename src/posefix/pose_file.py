@@ -27,6 +27,8 @@ PhotoSize = Callable[[ImageId], tuple[int, int]]
 
 DECIMALS = 3
 """Of the coordinates that are written, in pixels."""
+LARGEST_NUMBER = 1e15
+"""Anything larger is no coordinate, area or score of a photo."""
 OPENING_RECORDS = 20
 """So many records of a long list are looked at to recognise a format."""
 
@@ -51,22 +53,44 @@ class Source:
         path: The file or folder.
 
     Raises:
-        FormatError: There is no such file or folder.
+        FormatError: There is no such file or folder, or nobody may look whether there is.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not self.path.exists():
+        try:
+            there = self.path.exists()
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        if not there:
             raise FormatError(f"{self.path}: there is no such file or folder.")
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
-        """The files of a folder by name, hidden ones left out; of a file, itself."""
+        """The files of a folder by name, hidden ones left out; of a file, itself.
+
+        Raises:
+            FormatError: The folder cannot be read.
+        """
         if self.path.is_file():
             return (self.path,)
-        return tuple(
-            sorted(path for path in self.path.iterdir() if path.is_file() and not path.name.startswith("."))
-        )
+        try:
+            shown = [path for path in self.path.iterdir() if not path.name.startswith(".")]
+            return tuple(sorted(path for path in shown if path.is_file()))
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+
+    @cached_property
+    def content(self) -> bytes:
+        """All bytes of a file.
+
+        Raises:
+            FormatError: It cannot be read.
+        """
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
 
     @cached_property
     def json(self) -> JsonText | None:
@@ -95,6 +119,10 @@ class Source:
             return None if self.json is None else self.json.opening(OPENING_RECORDS)
         except InputError:
             return None
+
+
+def _unreadable(path: Path, error: OSError) -> FormatError:
+    return FormatError(f"{path}: cannot be read ({error.strerror}).")
 
 
 @dataclass(frozen=True)

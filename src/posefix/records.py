@@ -14,13 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import quoted
-from posefix.pose_file import FormatError
+from posefix.pose_file import LARGEST_NUMBER, FormatError
 from posefix.poses import FloatArray, ImageId
 
 Record = dict[str, Any]
-
-LARGEST_NUMBER = 1e15
-"""Anything larger is no coordinate, area or score of a photo."""
 
 _NOTED: ContextVar[list[FormatError] | None] = ContextVar("noted faults", default=None)
 
@@ -176,6 +173,20 @@ class Records:
             mend = "Write a number; 0, 0, 0 stands for a keypoint that is missing."
             report(FormatError(f"{where}, {name}: expected a finite number, got {quoted(entry)}.", mend))
         return not wrong
+
+    def objects(self, field: str) -> Records:
+        """The objects that a field of each record holds.
+
+        Raises:
+            FormatError: One is missing or something else.
+        """
+        for number in self.asked():
+            if not isinstance(self.rows[number].get(field), dict):
+                report(self.fault(number, field, "an object"))
+        values = [row.get(field) for row in self.rows]
+        rows = [value if isinstance(value, dict) else _NoRecord() for value in values]
+        places = [self.place(number) for number in range(len(rows))]
+        return replace(self, noun=f"{field} of {self.noun}", rows=rows, places=places)
 
     def asked(self) -> list[int]:
         """Numbers of the records whose fields are looked at."""

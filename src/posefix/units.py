@@ -51,7 +51,7 @@ def shares(full: FloatArray, origin: FloatArray | None = None) -> Unit:
     return Unit(scale, np.zeros_like(scale) if origin is None else origin[:, None], SHARE_DECIMALS)
 
 
-def photo_sizes(path: Path, photo_size: PhotoSize | None, image_ids: Sequence[ImageId]) -> FloatArray:
+def sizes_of_photos(path: Path, photo_size: PhotoSize | None, image_ids: Sequence[ImageId]) -> FloatArray:
     """(N, 2) width and height in pixels of each pose's photo.
 
     Args:

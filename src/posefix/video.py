@@ -71,7 +71,7 @@ class Video:
             (H, W, 3) uint8 RGB.
 
         Raises:
-            InputError: The video ends before this frame.
+            InputError: The video ends before this frame, or it cannot be decoded.
         """
         if number < self._next or exif != self._exif:
             self._rewind(exif)
@@ -79,18 +79,18 @@ class Video:
             if not self._capture.grab():
                 raise InputError(self._end(number))
             self._next += 1
-        found, frame = self._capture.retrieve()
-        if not found or frame is None:
-            raise InputError(f"{self.path}, frame {number}: cannot be decoded; convert the video anew")
-        return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        return self._retrieve()
 
     def frames(self, exif: Exif = "apply") -> Iterator[Image]:
-        """All frames that can be decoded, (H, W, 3) uint8 RGB each, from the first one on."""
+        """All frames up to where the file ends, (H, W, 3) uint8 RGB each, from the first one on.
+
+        Raises:
+            InputError: A frame cannot be decoded.
+        """
         self._rewind(exif)
         while self._capture.grab():
             self._next += 1
-            _, frame = self._capture.retrieve()
-            yield np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+            yield self._retrieve()
 
     def size_wh(self, exif: Exif = "apply") -> tuple[int, int]:
         """Width and height of the frames, pixels; `exif` as in `read`."""
@@ -107,6 +107,15 @@ class Video:
             f"{self.path}: its header promises {self.announced} frames, {len(self)} are there; it is cut off or "
             "damaged, or its frame rate varies"
         )
+
+    def _retrieve(self) -> Image:
+        """The frame that was grabbed last."""
+        found, frame = self._capture.retrieve()
+        if not found or frame is None:
+            raise InputError(
+                f"{self.path}, frame {self._next - 1}: cannot be decoded; convert the video anew"
+            )
+        return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
     def _rewind(self, exif: Exif) -> None:
         self._capture.release()

@@ -240,6 +240,30 @@ def test_a_new_file_has_a_row_for_each_photo(tmp_path: Path) -> None:
     np.testing.assert_allclose(again.keypoints[2], np.array([[3.123, 4], [5, 6]]))
 
 
+def poses_of(*image_ids: str) -> Poses:
+    """A pose for each image id, the first at 0, 0, the next at 1, 1 ..."""
+    count = len(image_ids)
+    nose = load_skeleton("coco17").subset(["nose"])
+    places = np.repeat(np.arange(count, dtype=float), 2).reshape(count, 1, 2)
+    there = np.ones((count, 1), dtype=bool)
+    return Poses(places, np.ones((count, 1)), there, image_ids, np.ones(count), nose)
+
+
+def test_poses_without_a_track_get_names_that_no_track_has(tmp_path: Path) -> None:
+    new = NewFile(poses_of("a.jpg", "a.jpg", "a.jpg", "b.jpg"), tracks=(None, "animal1", None, None))
+    assert FORMAT.write is not None
+    again = read(tmp_path / "n.csv", FORMAT.write(new)[""])
+    assert again.tracks == ("animal2", "animal1", "animal3", "animal2")
+    assert again.poses.keypoints[:, 0, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_two_poses_of_a_photo_with_one_track_are_refused() -> None:
+    new = NewFile(poses_of("b.jpg", "a.jpg", "a.jpg"), tracks=(3, 3, 3))
+    assert FORMAT.write is not None
+    with pytest.raises(FormatError, match=r"poses 1 and 2 of image 'a\.jpg' are both of track '3'"):
+        FORMAT.write(new)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

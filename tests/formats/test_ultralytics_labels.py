@@ -62,6 +62,37 @@ def test_the_number_of_columns_says_what_they_hold(
     assert file.notes[0].startswith(f"{each} numbers for each keypoint")
 
 
+ANNOTATED = "0 .5 .5 .2 .2 .1 .2 2 .3 .4 1 0 0 0\n"
+
+
+def test_annotations_have_visibilities_and_no_scores(tmp_path: Path) -> None:
+    file = read(FORMAT, recorded(tmp_path / "im.txt", ANNOTATED), THREE, size)
+    assert file.poses.scores.tolist() == [[1, 1, 0]]
+    assert file.poses.valid.tolist() == [[True, True, False]]
+    assert (
+        file.notes[1]
+        == "the third numbers are visibilities 0, 1 or 2, as in annotations: no scores are written"
+    )
+
+
+def test_visibilities_stay_and_a_filled_in_keypoint_is_visible(tmp_path: Path) -> None:
+    file = read(FORMAT, recorded(tmp_path / "im.txt", ANNOTATED), THREE, size)
+    poses = moved(moved(file.poses, 0, 1, 320, 240), 0, 2, 64, 96)
+    poses = poses.with_keypoints(
+        poses.keypoints, np.array([[False, True, True]]), scores=np.full((1, 3), 0.25)
+    )
+    assert file.rewrite(poses) == {"": b"0 .5 .5 .2 .2 0 0 0 0.5 0.5 1 0.1 0.2 2\n"}
+    same = file.poses.with_keypoints(file.poses.keypoints, scores=np.full((1, 3), 0.25))
+    assert file.rewrite(same) == {"": ANNOTATED.encode()}
+
+
+@pytest.mark.parametrize("line", [ANNOTATED.replace("2 .3", ".9 .3"), ANNOTATED.replace("\n", " .5")])
+def test_scores_that_look_like_visibilities_are_scores(tmp_path: Path, line: str) -> None:
+    file = read(FORMAT, recorded(tmp_path / "im.txt", line), THREE, size)
+    assert file.poses.scores.tolist() == [[float(line.split()[7]), 1, 0]]
+    assert len(file.notes) == 1
+
+
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("end", ["", "\n", "\n\n"])
 def test_files_that_nothing_changed_are_equal(tmp_path: Path, newline: str, end: str) -> None:
@@ -182,7 +213,7 @@ def test_a_file_of_bytes_is_told(tmp_path: Path) -> None:
 ODD_WORDS = ["", "a", "-", ".", "1e400", "inf", "-1", "99", "0.5", "\u0661", "\x0b", "1e-7", "\n", "é"]
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(place=st.integers(0, 23), word=st.sampled_from(ODD_WORDS), cut=st.integers(0, 160))
 def test_a_faulty_file_is_refused_in_one_sentence(
     tmp_path_factory: Any, place: int, word: str, cut: int

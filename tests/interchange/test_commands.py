@@ -72,14 +72,17 @@ def test_inspect_says_what_the_layout_may_be(run: Run, poses: Path) -> None:
     [
         ([], "there is nobody in the file"),
         ([ROW, ROW], "people who are there again, same photo and same keypoints: 1"),
-        ([{**ROW, "keypoints": [0.5, 0.25, 7] * 17}], "all coordinates lie in -1 to 1"),
+        (
+            [{**ROW, "keypoints": [0.5, 0.25, 7] * 17}],
+            "expected pixels, got coordinates that all lie in -1 to 1",
+        ),
         ([{**ROW, "keypoints": [50, 25, 7] * 17}], "keypoint scores are not all in 0 to 1"),
     ],
 )
 def test_inspect_finds_what_is_odd(run: Run, tmp_path: Path, rows: Any, problem: str) -> None:
     code, out, _ = run("inspect", write(tmp_path, rows), "--layout", "coco17")
     assert code == 0
-    assert any(line.startswith(problem) for line in cells(out)["problem"])
+    assert any(problem in line for line in cells(out)["problem"])
 
 
 def test_photos_are_looked_for(run: Run, poses: Path, tmp_path: Path) -> None:
@@ -154,6 +157,16 @@ def test_convert_keeps_people_photos_tracks_and_shared_keypoints(
     ankle, neck = lsp.index("right_ankle"), lsp.index("neck")
     assert rows[0]["keypoints"][3 * ankle : 3 * ankle + 3] == ROW["keypoints"][48:]
     assert rows[0]["keypoints"][3 * neck : 3 * neck + 3] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("command", ["validate", "refine"])
+def test_shares_of_the_photo_are_not_taken_for_pixels(run: Run, tmp_path: Path, command: str) -> None:
+    poses = write(tmp_path, [{**ROW, "keypoints": [0.5, 0.25, 0.7] * 17}])
+    more = ("-o", tmp_path / "out.json", "--images", tmp_path) if command == "refine" else ()
+    code, out, err = run(command, poses, "--layout", "coco17", *more)
+    assert code == 2
+    assert "multiply them by its width and height" in out + err
+    assert not (tmp_path / "out.json").exists()
 
 
 def test_photos_give_ids_their_names(run: Run, tmp_path: Path) -> None:

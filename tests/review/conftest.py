@@ -162,20 +162,38 @@ def serve_here(files: Files) -> Iterator[Served]:
         assert output.steps == review.version, "the output is written when the server ends"
 
 
+DIES_AFTER_ITS_FIRST_STEP = (
+    "-c",
+    """
+import os, signal
+from posefix.cli.app import main
+synced, fsync = [], os.fsync
+def fsync_and_die(file):
+    fsync(file)
+    synced.append(file)
+    if len(synced) == 2:  # the first is that of the journal's header
+        os.kill(os.getpid(), signal.SIGKILL)
+os.fsync = fsync_and_die
+main()
+""",
+)
+"""`posefix` that is killed when the journal has the first step on the disk, before it is answered."""
+
+
 @dataclass
 class Process:
     """`posefix review` in a process of its own."""
 
     options: list[str]
     port: int = 0
+    program: tuple[str, ...] = ("-m", "posefix")
     url: str = field(default="", init=False)
     process: subprocess.Popen[str] = field(init=False)
 
     def start(self) -> None:
         command = [
             sys.executable,
-            "-m",
-            "posefix",
+            *self.program,
             "review",
             *self.options,
             "--no-browser",
@@ -215,13 +233,13 @@ def serve(files: Files) -> Iterator[Callable[..., Process]]:
     """Starts `posefix review`; whatever still runs at the end is killed."""
     started: list[Process] = []
 
-    def start(*more: str, port: int = 0) -> Process:
-        server = Process([*files.options, *more], port)
+    def start(*more: str, port: int = 0, program: tuple[str, ...] = Process.program) -> Process:
+        server = Process([*files.options, *more], port, program)
         started.append(server)
         server.start()
         return server
 
     yield start
     for server in started:
-        if server.process.poll() is None:
+        if server.process.returncode is None:  # it runs, or died by itself and left its pipes open
             server.kill()

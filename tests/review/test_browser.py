@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.review.conftest import COCO, HOSTILE, LEFT_WRIST, NOSE, Files, Process, Served, made_poses
+from tests.review.conftest import (
+    COCO,
+    DIES_AFTER_ITS_FIRST_STEP,
+    HOSTILE,
+    LEFT_WRIST,
+    NOSE,
+    Files,
+    Process,
+    Served,
+    made_poses,
+)
 
 selenium = pytest.importorskip("selenium")
 from selenium import webdriver  # noqa: E402
@@ -418,6 +428,20 @@ def test_killed_between_two_clicks_nothing_is_lost(empty_tab: Tab, serve: Serve,
     assert files.keypoint(2, LEFT_WRIST) == [*BEFORE.keypoints[2, LEFT_WRIST].tolist(), 0.5]
     x, y, _ = files.keypoint(3, NOSE)
     assert x > 360 + 5 and y > 70 + 5
+
+
+def test_killed_before_it_answered_nothing_is_lost(empty_tab: Tab, serve: Serve, files: Files) -> None:
+    server = serve(program=DIES_AFTER_ITS_FIRST_STEP)
+    tab = empty_tab.open(server.url)
+    tab.find("#reject").click()
+    tab.until("document.querySelector('#problem').textContent.includes('does not answer')")
+    tab.until_person(3)
+    tab.find("#reject").click()
+    serve(port=int(server.url.split(":")[-1].strip("/")))
+    tab.until_saved(2)
+    assert tab.find("#problem").get_attribute("hidden") is not None
+    assert tab.text("#count") == "2 of 6 decided"
+    assert [files.keypoint(person, LEFT_WRIST)[2] for person in range(1, 5)] == [0.75, 0.5, 0.5, 0.75]
 
 
 def test_steps_of_another_window_are_not_overwritten(tab: Tab, serve_here: Served) -> None:

@@ -10,17 +10,23 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
-from tests.review.conftest import LEFT_WRIST, Files, Process
+from tests.review.conftest import DIES_AFTER_ITS_FIRST_STEP, LEFT_WRIST, Files, Process
 
 from posefix.cli import review as command
+from posefix.review import server as page
+from posefix.review.output import OutputWriter, ReviewedFile
+from posefix.review.scenes import Scenes
 
 Run = Callable[..., tuple[int, str, str]]
 Serve = Callable[..., Process]
 
 
 def post(url: str, entry: Any, version: int) -> Any:
-    table = json.load(urlopen(f"{url}people"))
-    body = json.dumps({"review": table["review"], "version": version, "entry": entry}).encode()
+    return send(url, json.load(urlopen(f"{url}people"))["review"], entry, version)
+
+
+def send(url: str, review: str, entry: Any, version: int) -> Any:
+    body = json.dumps({"review": review, "version": version, "entry": entry}).encode()
     return json.load(urlopen(Request(f"{url}steps", body, {"Origin": url.removesuffix("/")})))
 
 
@@ -66,6 +72,21 @@ def test_it_goes_on_where_it_was_killed(files: Files, serve: Serve) -> None:
         0.75,
         0.75,
     ]
+
+
+def test_a_step_that_was_kept_but_not_answered_is_not_taken_twice(files: Files, serve: Serve) -> None:
+    server = serve(program=DIES_AFTER_ITS_FIRST_STEP)
+    review = json.load(urlopen(f"{server.url}people"))["review"]
+    with pytest.raises(OSError, match=r"reset|closed"):
+        send(server.url, review, rejected(2), 0)
+    again = serve()  # the page does not know better than to send it again, and what was clicked since
+    answer = send(again.url, review, rejected(2), 0)
+    assert (answer["version"], answer["person"]) == (1, 2)
+    assert answer["decisions"]["2"]["verdict"] == "rejected"
+    assert send(again.url, review, rejected(3), 1)["version"] == 2
+    again.stop()
+    assert len(files.journal.read_text().splitlines()) == 3
+    assert [files.keypoint(person, LEFT_WRIST)[2] for person in range(1, 5)] == [0.75, 0.5, 0.5, 0.75]
 
 
 def test_a_torn_step_is_not_confirmed_and_is_dropped(files: Files, serve: Serve) -> None:
@@ -123,6 +144,60 @@ def test_decisions_about_other_poses_are_not_mixed_in(files: Files, run: Run, se
     files.refined.write_text(files.refined.read_text().replace("0.75", "0.7"))
     code, _, error = run("review", *files.options, "--no-browser")
     assert code == 2 and "got those about other ones (poses.json and refined.json)" in error
+
+
+def test_an_output_that_is_behind_is_an_error(
+    files: Files, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def serve(scenes: Scenes, writer: OutputWriter, *_: Any, **__: Any) -> None:
+        writer.close()
+        scenes.review.take(rejected(1), 0)
+
+    monkeypatch.setattr(page, "serve", serve)
+    code, out, error = run("review", *files.options, "--no-browser")
+    assert code == 2 and "written to" not in out
+    assert "every decision is kept, but the output is behind: it holds 0 of 1 steps" in error
+
+
+def test_an_output_that_could_not_be_written_is_an_error(
+    files: Files, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(*_: Any) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(page, "serve", lambda *_, **__: None)
+    monkeypatch.setattr(ReviewedFile, "write", write)
+    code, out, error = run("review", *files.options, "--no-browser")
+    assert code == 2 and "written to" not in out
+    assert "the output is behind: RuntimeError: a fault of ours" in error and error.count("\n") == 1
+
+
+def test_folders_can_be_said_with_dots(
+    files: Files, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows = {"poses": files.results, "refined": files.refined}
+    for name, path in rows.items():
+        (tmp_path / "folders" / name / "within").mkdir(parents=True)
+        people = [
+            {"person_id": [-1], "pose_keypoints_2d": row["keypoints"]} for row in json.loads(path.read_text())
+        ]
+        for photo in (2, 3):
+            document = {"version": 1.3, "people": people[photo * 2 - 2 : photo * 2]}
+            (tmp_path / "folders" / name / f"{photo}_keypoints.json").write_text(json.dumps(document))
+    monkeypatch.setattr(page, "serve", lambda *_, **__: None)
+    options = ("--images", files.images, "--layout", "coco17", "--no-browser")
+    monkeypatch.chdir(tmp_path / "folders" / "refined")
+    code, out, error = run("review", "../poses", ".", *options)
+    assert (code, error) == (0, "") and "4 people" in out
+    output = tmp_path / "folders" / "refined.reviewed"
+    assert sorted(path.name for path in output.iterdir()) == ["2_keypoints.json", "3_keypoints.json"]
+    assert (tmp_path / "folders" / "refined.reviewed.review.jsonl").is_file()
+    monkeypatch.chdir("within")
+    assert run("review", "../../poses", "..", *options)[0] == 0
+    code, _, error = run("review", "../../poses", "..", "-o", ".", *options)
+    assert code == 2 and "within is there already, but not the decisions that it holds" in error
+    code, _, error = run("review", "../../poses", "/", *options)
+    assert code == 2 and "expected files or folders that have a name, got /" in error
 
 
 def test_without_its_libraries_it_says_what_to_install(

@@ -109,7 +109,28 @@ def test_decisions_about_other_poses_are_refused(path: Path) -> None:
         read(path, {**HEADER, "poses": "4567"})
 
 
-@pytest.mark.parametrize("content", [b'{"a": 1}\n', b"notes", b"notes\nmore\n", b"\xff\xfe\n", b"[]\n"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ((b'"0123"', b'"4567"'), "got those about other ones"),
+        ((b'{"step":"undo"}', b"oops"), "line 3: expected"),
+    ],
+)
+def test_a_journal_that_is_refused_keeps_its_torn_line(
+    path: Path, change: tuple[bytes, bytes], words: str
+) -> None:
+    write(path, ENTRIES)
+    content = path.read_bytes().replace(*change) + b'{"step":"dec'
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        read(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'{"a": 1}\n', b"notes", b"notes\nmore\n", b"notes\nmore", b'{"a": 1}\nmore', b"\xff\xfe\n", b"[]\n"],
+)
 def test_files_of_somebody_else_are_left_alone(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(InputError, match="expected the journal of a review"):

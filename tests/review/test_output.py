@@ -46,17 +46,25 @@ def test_requests_during_a_write_are_served_by_one_more() -> None:
     assert len(written) == 3  # and the last one, at the end
 
 
-def test_a_failed_write_is_told_and_made_good() -> None:
-    problems = ["disk full", None]
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (InputError("disk full"), "disk full"),
+        (ValueError("a fault of ours"), "ValueError: a fault of ours"),
+        (MemoryError(), "MemoryError: "),
+    ],
+)
+def test_a_failed_write_is_told_and_made_good(error: Exception, words: str) -> None:
+    problems = [error, None]
 
     def write() -> int:
         if problem := problems.pop(0):
-            raise InputError(problem)
+            raise problem
         return 7
 
     writer = OutputWriter(write)
     writer.request()
-    until(lambda: writer.problem == "disk full")
+    until(lambda: writer.problem == words)
     assert writer.steps == -1
     writer.close()
     assert (writer.steps, writer.problem) == (7, None)

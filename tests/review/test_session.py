@@ -90,9 +90,44 @@ def test_undo_brings_everything_back(review: Review) -> None:
 
 def test_who_does_not_know_the_latest_step_takes_none(review: Review) -> None:
     decide(review, 0, "accepted")
-    with pytest.raises(StaleError, match="another window"):
+    with pytest.raises(StaleError, match=r"another window; load this page again .* were not taken"):
         review.take({"step": "undo"}, 0)
     assert review.version == 1
+
+
+EDITED = {"verdict": "accepted", "edits": {"nose": [7, 9.25], "left_wrist": None}}
+DECIDE = {"step": "decide", "person": 3, "decision": EDITED}
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_the_last_step_sent_twice_is_taken_once(review: Review, tmp_path: Path, again: bool) -> None:
+    for version, entry in enumerate((DECIDE, {"step": "undo"}, {"step": "redo"}, DECIDE)):
+        assert review.take(entry, version) == 3
+        if again:  # killed when the journal had it, and nobody heard the answer
+            review.close()
+            review = opened(tmp_path)
+        state, journal = review.state(range(6)), (tmp_path / "out.review.jsonl").read_bytes()
+        assert review.take(entry, version) == 3
+        assert (review.version, review.state(range(6))) == (version + 1, state)
+        assert (tmp_path / "out.review.jsonl").read_bytes() == journal
+
+
+@pytest.mark.parametrize(
+    ("entry", "version"),
+    [
+        ({"step": "undo"}, 1),  # another one than the last
+        ({"step": "decide", "person": 4, "decision": {"verdict": "accepted", "edits": {}}}, 1),
+        ({"step": "decide", "person": 3, "decision": {"verdict": "rejected", "edits": {}}}, 1),
+        (DECIDE, 0),  # the last, of who does not know the one before it
+        (DECIDE, 3),
+    ],
+)
+def test_only_the_last_step_can_be_sent_twice(review: Review, entry: Any, version: int) -> None:
+    decide(review, 0, "accepted")
+    review.take(DECIDE, 1)
+    with pytest.raises(StaleError):
+        review.take(entry, version)
+    assert review.version == 2
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,7 @@ def refine(
     keep = None if writing.oks_nms is None else oks_nms(poses, writing.oks_nms).tolist()
     write_pose_file(output, file, poses, keep=keep, update_boxes=writing.update_boxes)
     seen = "frames" if filmed.video else "photos"
+    notes.append(_scores_note(refiner, writing.scores))
     print("\n".join([_summary(file.poses, refinement, refiner.skeleton, seen), *notes]))
     print(f"{len(file.poses) if keep is None else len(keep)} poses written to {output}")
     if filmed.render is not None:
@@ -208,6 +209,17 @@ def _load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
         scores=scores,
     )
     return replace(refiner, looks=options.looks)
+
+
+def _scores_note(refiner: Refiner, asked: Scores | None) -> str:
+    """Whose scores were written, and how to keep the estimator's."""
+    from posefix.refine.scores import resolve_scores
+
+    scores = resolve_scores(asked, refiner.calibration is not None)
+    if scores == "input":
+        return "scores: the estimator's"
+    whose = "the model's" if scores == "model" else "the estimator's times the model's"
+    return f"scores: {whose} (--scores input keeps the estimator's)"
 
 
 def _summary(before: Poses, refinement: Refinement, vocabulary: Skeleton, seen: str) -> str:

@@ -98,7 +98,8 @@ def review(
     from posefix.review.session import Review, check_same_people
 
     options = page or PageOptions()
-    output = output or refined.with_name(f"{refined.stem}.reviewed{refined.suffix}")
+    results, refined = _named(results), _named(refined)
+    output = _named(output or refined.with_name(f"{refined.stem}.reviewed{refined.suffix}"))
     journal = _check_output(output, results, refined)
     before, after = source.read(results), source.read(refined)
     check_same_people(results, before.poses, refined, after.poses)
@@ -138,6 +139,14 @@ def _require_server() -> None:
         )
 
 
+def _named(path: Path) -> Path:
+    """The path with the name of its own that `.` and `..` do not show."""
+    named = path if path.name not in ("", "..") else path.resolve()
+    if not named.name:
+        raise InputError(f"review: expected files or folders that have a name, got {path}")
+    return named
+
+
 def _check_output(output: Path, results: Path, refined: Path) -> Path:
     """Refuse an output that would overwrite something else; returns the place of the journal."""
     from posefix.files import ensure_writable
@@ -161,6 +170,9 @@ def _progress(session: Review) -> str:
 
 
 def _ending(session: Review, writer: OutputWriter, output: Path) -> str:
-    if writer.problem:
-        raise InputError(f"every decision is kept, but the output is behind: {writer.problem}")
+    problem = writer.problem
+    if not problem and writer.steps < session.version:
+        problem = f"it holds {writer.steps} of {session.version} steps; start the command again to write it"
+    if problem:
+        raise InputError(f"every decision is kept, but the output is behind: {problem}")
     return f"{_progress(session)}\nwritten to {output}"

@@ -136,9 +136,11 @@ def _open_video(options: VideoOptions) -> Video:
     from posefix.video import Video
 
     options.settings()
-    if options.render is not None:
-        check_video_path(options.render)
     assert options.video is not None
+    if options.render is not None:
+        if options.render.resolve() == options.video.resolve():
+            raise InputError(f"--render: expected another file than the video, got {options.render}")
+        check_video_path(options.render)
     video = Video(options.video)
     if video.damage:
         print(f"warning: {video.damage}", file=sys.stderr)

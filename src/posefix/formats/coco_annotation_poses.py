@@ -87,14 +87,15 @@ class _Rewrite:
         check_same_poses(self.text.path, poses, self.poses)
         written = visible_triples_to_write(poses, self.triples, self.poses.valid, visibility=2)
         moved = (written != self.triples).any(axis=(1, 2))
+        boxes = boxes_to_write(poses) if update_boxes else None
         edits: dict[Place, Any] = {}
         for row in np.flatnonzero(moved).tolist():
             place = ("annotations", self.records.place(row))
             edits[(*place, "keypoints")] = flat_numbers(written[row])
             if "num_keypoints" in self.records.rows[row]:
                 edits[(*place, "num_keypoints")] = int(poses.valid[row].sum())
-            if update_boxes and self.records.rows[row].get("bbox") and poses.valid[row].any():
-                edits[(*place, "bbox")] = boxes_to_write(poses[[row]])[0].tolist()
+            if boxes is not None and self.records.rows[row].get("bbox") and poses.valid[row].any():
+                edits[(*place, "bbox")] = boxes[row].tolist()
         return {"": self.text.edited({**edits, **removals(self.records, keep, edits)}).encode()}
 
 

@@ -38,7 +38,7 @@ from posefix.pose_file import (
     numbers_to_write,
 )
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
-from posefix.records import Record, Records
+from posefix.records import Record, Records, report
 from posefix.skeletons import Skeleton, keypoint_category, match_keypoints, skeleton_from_coco
 
 NAME = "posetrack18"
@@ -222,8 +222,10 @@ class _Video:
         triples = keypoint_triples(records, skeleton)
         people = records.ids("image_id")
         known = set(image_ids)
-        if unknown := [number for number, image_id in enumerate(people) if image_id not in known]:
-            raise records.fault(unknown[0], "image_id", "the id of an image of this file")
+        for number in records.asked():
+            given = records.rows[number].get("image_id")
+            if type(given) in (int, str) and given not in known:
+                report(records.fault(number, "image_id", "the id of an image of this file"))
         valid = (triples != 0).any(axis=-1)
         scores = _scores(records, skeleton)
         poses = Poses(triples[..., :2], scores, valid, people, _pose_scores(records, valid, scores), skeleton)
@@ -234,6 +236,7 @@ class _Video:
         written = visible_triples_to_write(poses, self.triples, self.poses.valid, visibility=1)
         scores = numbers_to_write(self.poses.scores, np.where(poses.valid, poses.scores, self.poses.scores))
         scores[self.poses.valid & ~poses.valid] = 0.0
+        boxes = boxes_to_write(poses) if update_boxes else None
         edits: dict[Place, Any] = {}
         for row, person in enumerate(self.records.rows):
             place = ("annotations", row)
@@ -243,8 +246,8 @@ class _Video:
                 edits[(*place, "scores")] = scores[row].tolist()
             if "score" in person and poses.pose_scores[row] != self.poses.pose_scores[row]:
                 edits[(*place, "score")] = float(poses.pose_scores[row])
-            if moved and update_boxes and person.get("bbox") and poses.valid[row].any():
-                edits[(*place, "bbox")] = boxes_to_write(poses[[row]])[0].tolist()
+            if moved and boxes is not None and person.get("bbox") and poses.valid[row].any():
+                edits[(*place, "bbox")] = boxes[row].tolist()
         return self.text.edited({**edits, **removals(self.records, keep, edits)}).encode()
 
 
@@ -260,12 +263,13 @@ class _Rewrite:
         self, poses: Poses, *, keep: Sequence[int] | None = None, update_boxes: bool = False
     ) -> Contents:
         check_same_poses(self.path, poses, self.poses)
+        kept_rows = set(range(len(poses)) if keep is None else keep)
         contents = {}
         for video, end in zip(
             self.videos, accumulate(len(video.poses) for video in self.videos), strict=True
         ):
             start = end - len(video.poses)
-            kept = None if keep is None else [row - start for row in keep if start <= row < end]
+            kept = [row - start for row in range(start, end) if row in kept_rows]
             name = video.text.path.name if self.path.is_dir() else ""
             contents[name] = video.with_poses(poses[start:end], kept, update_boxes)
         return contents

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from posefix import hdf5
 from posefix.errors import InputError
 from posefix.formats.deeplabcut_csv import format_csv, parse_csv
 from posefix.formats.deeplabcut_table import Table
@@ -24,12 +24,11 @@ from posefix.pose_file import (
     check_same_poses,
     numbers_to_write,
 )
-from posefix.poses import BoolArray, FloatArray, Poses
+from posefix.poses import BoolArray, FloatArray, ImageId, Poses
 from posefix.skeletons import Skeleton, skeleton_from_names
 
 NAME = "deeplabcut"
 SCORER = "posefix"
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def recognise(source: Source) -> str | None:
@@ -43,13 +42,12 @@ def recognise(source: Source) -> str | None:
                 if opening.startswith((b"scorer,", b'"scorer"'))
                 else None
             )
-        if source.path.suffix.lower() in (".h5", ".hdf5") and source.path.is_file():
-            content = source.path.read_bytes()
-            if content.startswith(HDF5_SIGNATURE) and b"pandas_type" in content:
-                return "an HDF5 file with a data frame"
-    except OSError:
-        pass
-    return None
+        if source.path.suffix.lower() not in (".h5", ".hdf5") or not source.path.is_file():
+            return None
+        known = source.content.startswith(hdf5.SIGNATURE) and b"pandas_type" in source.content
+        return "an HDF5 file with a data frame" if known else None
+    except (OSError, FormatError):
+        return None
 
 
 def read(source: Source, reading: Reading) -> PoseFile:
@@ -58,7 +56,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
     Raises:
         FormatError: The table is faulty, or it is HDF5 and h5py is not installed.
     """
-    content, table = _read_table(source.path)
+    table = _read_table(source)
     skeleton = _skeleton(table, reading.skeleton)
     cells = _Cells.of(table)
     keypoints, scores = cells.take(table.values)
@@ -77,7 +75,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         check_same_poses(table.path, poses, read_poses)
         values = cells.edited(table.values, poses, read_poses, keep)
         changed = ~((values == table.values) | (np.isnan(values) & np.isnan(table.values)))
-        return {"": table.write(values, changed) if changed.any() else content}
+        return {"": table.write(values, changed) if changed.any() else source.content}
 
     individuals = len(table.animals) > 1
     notes = []
@@ -94,14 +92,14 @@ def read(source: Source, reading: Reading) -> PoseFile:
 
 
 def write(new: NewFile) -> Contents:
-    """A new CSV file: a row for each photo, an individual for each track, or for the first, second ... of a photo."""
-    poses, seen = new.poses, dict[object, int]()
-    names: list[str] = []
-    for image_id, track in zip(poses.image_ids, new.tracks or [None] * len(poses), strict=True):
-        seen[image_id] = seen.get(image_id, 0) + 1
-        names.append(f"animal{seen[image_id]}" if track is None else str(track))
-    individuals = list(dict.fromkeys(names))
-    photos = list(dict.fromkeys(poses.image_ids))
+    """A new CSV file: a row for each photo, an individual for each track, or for the first, second ... of a photo.
+
+    Raises:
+        FormatError: There is no pose, or two of a photo have one track, which has one place in a row.
+    """
+    poses, names = new.poses, _names(new)
+    individuals = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    photos = {photo: place for place, photo in enumerate(dict.fromkeys(poses.image_ids))}
     several = len(individuals) > 1
     columns = [
         (SCORER, *([individual] if several else []), part, coordinate)
@@ -113,11 +111,35 @@ def write(new: NewFile) -> Contents:
     for number, (image_id, name) in enumerate(zip(poses.image_ids, names, strict=True)):
         triples = np.round(np.column_stack([poses.keypoints[number], poses.scores[number]]), 3)
         triples[~poses.valid[number]] = np.nan
-        values[photos.index(image_id), individuals.index(name)] = triples
+        values[photos[image_id], individuals[name]] = triples
     rows = [new.file_names.get(photo, photo) for photo in photos]
     if not columns:
         raise FormatError("deeplabcut: expected at least one pose to write, got none.")
     return {"": format_csv(columns, rows, values.reshape(len(photos), -1))}
+
+
+def _names(new: NewFile) -> list[str]:
+    """Individual of each pose: its track; without one, a name that no track has.
+
+    Raises:
+        FormatError: Two poses of a photo have one track.
+    """
+    tracks = new.tracks or (None,) * len(new.poses)
+    taken = {str(track) for track in tracks if track is not None}
+    free = [name for name in (f"animal{n + 1}" for n in range(len(tracks) + len(taken))) if name not in taken]
+    unnamed: dict[ImageId, int] = {}
+    row_of: dict[tuple[ImageId, str], int] = {}
+    for row, (image_id, track) in enumerate(zip(new.poses.image_ids, tracks, strict=True)):
+        number = unnamed.get(image_id, 0)
+        if track is None:
+            unnamed[image_id] = number + 1
+        place = image_id, free[number] if track is None else str(track)
+        if (other := row_of.setdefault(place, row)) != row:
+            raise FormatError(
+                f"deeplabcut: poses {other} and {row} of image {image_id!r} are both of track "
+                f"{place[1]!r}, which has one place in a row; give each a track of its own, or none."
+            )
+    return [name for _, name in row_of]
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,14 +190,11 @@ class _Cells:
         return edited
 
 
-def _read_table(path: Path) -> tuple[bytes, Table]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read ({error.strerror}).") from error
-    if not content.startswith(HDF5_SIGNATURE):
+def _read_table(source: Source) -> Table:
+    path, content = source.path, source.content
+    if not content.startswith(hdf5.SIGNATURE):
         try:
-            return content, parse_csv(path, content.decode("utf-8"))
+            return parse_csv(path, content.decode("utf-8"))
         except UnicodeDecodeError as error:
             raise FormatError(f"{path}: expected a CSV file in UTF-8, got other bytes.") from error
     if importlib.util.find_spec("h5py") is None:
@@ -184,7 +203,7 @@ def _read_table(path: Path) -> tuple[bytes, Table]:
         )
     from posefix.formats.deeplabcut_hdf5 import parse_hdf5
 
-    return content, parse_hdf5(path, content)
+    return parse_hdf5(path, content)
 
 
 def _skeleton(table: Table, wanted: Skeleton | None) -> Skeleton:

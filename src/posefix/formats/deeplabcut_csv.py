@@ -11,11 +11,10 @@ import numpy as np
 
 from posefix.errors import quoted
 from posefix.formats.deeplabcut_table import Table
-from posefix.pose_file import FormatError
+from posefix.pose_file import LARGEST_NUMBER, FormatError
 from posefix.poses import BoolArray, FloatArray, ImageId
 
 HEADERS = ("scorer", "individuals", "bodyparts", "coords")
-LARGEST_NUMBER = 1e15
 _CELL = re.compile(r'(?:^|,)("(?:[^"]|"")*"(?=,|$)|[^,]*)')
 
 

@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.formats.deeplabcut_table import Table
-from posefix.pose_file import FormatError
+from posefix.hdf5 import READING_ERRORS
+from posefix.pose_file import LARGEST_NUMBER, FormatError
 from posefix.poses import BoolArray, FloatArray, ImageId
 
 KEY = "df_with_missing"
-LARGEST_NUMBER = 1e15
 
 Column = tuple[str, ...]
 
@@ -67,9 +67,7 @@ def parse_hdf5(path: Path, content: bytes) -> Table:
                 )
     except FormatError:
         raise
-    # What h5py and damaged or foreign contents raise; the file is the user's, so none of it is a fault of ours.
-    except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError, pickle.UnpicklingError,
-            EOFError, OverflowError, MemoryError) as error:  # fmt: skip
+    except (*READING_ERRORS, pickle.UnpicklingError) as error:
         raise FormatError(
             f"{path}: expected a table of DeepLabCut in HDF5, got a damaged one ({error})."
         ) from error

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -49,8 +50,8 @@ from posefix.pose_file import (
     Reading,
     Source,
 )
-from posefix.poses import FloatArray
-from posefix.records import Record, Records
+from posefix.poses import BoolArray, FloatArray
+from posefix.records import Record, Records, report
 from posefix.skeletons import Skeleton, skeleton_from_names
 from posefix.units import new_triples
 
@@ -152,9 +153,9 @@ def _lists(document: Document) -> tuple[list[PeopleList], tuple[str, ...]]:
     stem = path.stem
     if isinstance(content, dict):
         if INFO not in content:
-            raise FormatError(
-                f"{path}: expected a list of instances or a field {INFO!r}, got {quoted(content)}."
-            )
+            what = f"a list of instances or a field {INFO!r}"
+            report(FormatError(f"{path}: expected {what}, got {quoted(content)}."))
+            return [], ()
         content, place, stem = content[INFO], (INFO,), stem.removeprefix(DEMO_PREFIX)
     if isinstance(content, list) and any(isinstance(row, dict) and INSTANCES in row for row in content):
         return _frames(document, place, content)
@@ -164,21 +165,22 @@ def _lists(document: Document) -> tuple[list[PeopleList], tuple[str, ...]]:
 def _frames(document: Document, place: Place, content: list[Any]) -> tuple[list[PeopleList], tuple[str, ...]]:
     records = Records(document[1].path, "frame", content)
     ids = records.unique_ids(FRAME)
-    for number, frame in enumerate(ids):
-        if not isinstance(frame, int) or frame < 0:
-            raise records.fault(number, FRAME, "a whole number that is not negative")
-    numbers = [int(frame) for frame in ids]
+    for number in records.asked():
+        frame = records.rows[number].get(FRAME)
+        if isinstance(frame, str) or (type(frame) is int and frame < 0):
+            report(records.fault(number, FRAME, "a whole number that is not negative"))
+    numbers = [frame if isinstance(frame, int) else 0 for frame in ids]
     # The demo counts before it stores a frame, the inferencer numbers what it stored.
     first = 1 if place and 0 not in numbers else 0
     lists = [
         PeopleList.of_photo(
             document,
             (*place, number, INSTANCES),
-            row.get(INSTANCES),
+            records.rows[number].get(INSTANCES),
             f"frame {number}, instance",
             numbers[number] - first,
         )
-        for number, row in enumerate(content)
+        for number in records.asked()
     ]
     base = (f"frames are counted from {first}",)
     return lists, base + missing_frames([people - first for people in numbers])
@@ -222,23 +224,31 @@ def _triples(records: Records, skeleton: Skeleton) -> FloatArray:
     """(n, K, 3): x, y, score of some instances."""
     names = skeleton.keypoint_names
     hint = f", which are not the keypoints of {skeleton.name}; a file has people of one layout"
-    flat = Records(
-        records.path, records.noun, [_flattened(records, number) for number in range(len(records.rows))]
-    )
     coordinates = [f"{axis} of {name}" for name in names for axis in "xy"]
-    points = flat.number_lists(POINTS, coordinates, hint).reshape(-1, len(names), 2)
+    points = np.zeros((len(records.rows), len(coordinates)))
+    paired = _paired(records)
+    points[paired] = _flattened(records.choose(paired)).number_lists(POINTS, coordinates, hint)
     scores = records.number_lists(SCORES, [f"score of {name}" for name in names], hint)
-    return np.concatenate([points, scores[..., None]], axis=-1)
+    return np.concatenate([points.reshape(-1, len(names), 2), scores[..., None]], axis=-1)
 
 
-def _flattened(records: Records, number: int) -> Record:
-    """An instance whose keypoints are one list of numbers."""
-    points = records.rows[number].get(POINTS)
-    if not isinstance(points, list) or not all(
-        isinstance(point, list) and len(point) == 2 for point in points
-    ):
-        raise records.fault(number, POINTS, "a list of [x, y]")
-    return {POINTS: list(chain.from_iterable(points))}
+def _paired(records: Records) -> BoolArray:
+    """(n,): whose keypoints are a list of pairs; where others raise no fault, it is noted."""
+    paired = np.zeros(len(records.rows), dtype=np.bool_)
+    for number in records.asked():
+        points = records.rows[number].get(POINTS)
+        paired[number] = isinstance(points, list) and all(
+            isinstance(point, list) and len(point) == 2 for point in points
+        )
+        if not paired[number]:
+            report(records.fault(number, POINTS, "a list of [x, y]"))
+    return paired
+
+
+def _flattened(records: Records) -> Records:
+    """Instances whose keypoints are one list of numbers each."""
+    rows: list[Record] = [{POINTS: list(chain.from_iterable(row[POINTS]))} for row in records.rows]
+    return replace(records, rows=rows)
 
 
 def _boxes(records: Records) -> FloatArray:

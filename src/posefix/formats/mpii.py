@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from posefix.errors import quoted
 from posefix.pose_file import (
+    LARGEST_NUMBER,
     Contents,
     Format,
     FormatError,
@@ -37,7 +38,6 @@ LAYOUT = "mpii16"
 ONE_BASED = 1.0
 """MATLAB's: the centre of the top-left pixel is (1, 1)."""
 FIELDS = ("x", "y", "score")
-LARGEST_NUMBER = 1e15
 HEADER_BYTES = 128
 TAG_BYTES = 8
 COMPRESSED = 15  # type of a compressed element, MAT-File Format, table 1-1
@@ -66,7 +66,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         raise FormatError(
             f"{path}: MPII's files have layout {LAYOUT}, got --layout {reading.skeleton.name}; leave it out."
         )
-    content = _content(path)
+    content = _content(source)
     try:
         variable, people = _people(path, content)
     except FormatError:
@@ -260,11 +260,8 @@ def _fields(value: Any) -> set[str]:
     return set(value.dtype.names or ()) if isinstance(value, np.ndarray) else set()
 
 
-def _content(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read ({error.strerror}).") from error
+def _content(source: Source) -> bytes:
+    path, content = source.path, source.content
     # The last two bytes of the header tell the order of bytes, here that of PCs.
     if not content.startswith(b"MATLAB 5.0") or content[HEADER_BYTES - 2 : HEADER_BYTES] != b"IM":
         raise FormatError(

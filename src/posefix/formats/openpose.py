@@ -44,7 +44,7 @@ from posefix.pose_file import Contents, Format, FormatError, NewFile, PoseFile, 
 from posefix.poses import FloatArray, ImageId
 from posefix.records import Record
 from posefix.skeletons import Skeleton, load_skeleton
-from posefix.units import PIXELS, Unit, new_triples, photo_sizes, shares
+from posefix.units import PIXELS, Unit, new_triples, shares, sizes_of_photos
 
 NAME = "openpose"
 PEOPLE, POINTS, PERSON = "people", "pose_keypoints_2d", "person_id"
@@ -146,7 +146,9 @@ def _files(source: Source) -> list[Path]:
 
 
 def _left_alone(source: Source, files: Sequence[Path]) -> tuple[str, ...]:
-    others = [] if source.path.is_file() else [path.name for path in json_files(source) if path not in files]
+    read_ones = set(files)
+    there = () if source.path.is_file() else json_files(source)
+    others = [path.name for path in there if path not in read_ones]
     return (f"other JSON files are left out: {', '.join(others)}",) if others else ()
 
 
@@ -193,7 +195,7 @@ def _unit(
     if not measured_in_shares(lists, POINTS, triples[..., :2], found):
         return PIXELS, ()
     ids = [image_id for people in lists for image_id in people.image_ids]
-    span = photo_sizes(path, reading.photo_size, ids) - 1
+    span = sizes_of_photos(path, reading.photo_size, ids) - 1
     low, high = triples[..., :2].min(), triples[found][..., :2].max()
     said = f"coordinates from {low:g} to {high:g} are shares of the photo"
     if low < LEFT_OF_PHOTO:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
 
+from posefix import hdf5
 from posefix.errors import InputError
 from posefix.pose_file import Format, FormatError, PoseFile, Reading, Source
 
 NAME = "sleap"
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def recognise(source: Source) -> str | None:
@@ -20,10 +19,10 @@ def recognise(source: Source) -> str | None:
     if suffix == ".slp":
         return "its name ends in .slp"
     try:
-        content = source.path.read_bytes()
-    except OSError:
+        content = source.content
+    except FormatError:
         return None
-    known = content.startswith(HDF5_SIGNATURE) and b"track_occupancy" in content and b"node_names" in content
+    known = content.startswith(hdf5.SIGNATURE) and b"track_occupancy" in content and b"node_names" in content
     return "an HDF5 file with tracks, their occupancy and names of nodes" if known else None
 
 
@@ -39,7 +38,9 @@ def read(source: Source, reading: Reading) -> PoseFile:
         raise FormatError(
             f"{path}: reading it needs {' and '.join(missing)}, not installed here; run: pip install 'posefix[animals]'"
         )
-    content = _content(path)
+    content = source.content
+    if not content.startswith(hdf5.SIGNATURE):
+        raise FormatError(f"{path}: expected an HDF5 file, got other contents; write it again with SLEAP.")
     try:
         if path.suffix.lower() == ".slp":
             from posefix.formats.sleap_labels import read_labels
@@ -52,21 +53,10 @@ def read(source: Source, reading: Reading) -> PoseFile:
         raise
     except InputError as error:
         raise FormatError(f"{path}: {error}") from error
-    # What h5py and sleap-io raise on damaged contents; the file is the user's, so none of it is a fault of ours.
-    except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
+    except hdf5.READING_ERRORS as error:
         raise FormatError(
             f"{path}: expected a file as SLEAP writes it, got a damaged one ({error}); write it again with SLEAP."
         ) from error
-
-
-def _content(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read ({error.strerror}).") from error
-    if not content.startswith(HDF5_SIGNATURE):
-        raise FormatError(f"{path}: expected an HDF5 file, got other contents; write it again with SLEAP.")
-    return content
 
 
 FORMAT = Format(NAME, "SLEAP, labels and analysis files (.slp, .h5)", recognise, read)

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from posefix.pose_file import FormatError, Reading, numbers_to_write
+from posefix.pose_file import LARGEST_NUMBER, FormatError, Reading, numbers_to_write
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
 from posefix.skeletons import Skeleton, skeleton_from_names
 
 Pair = tuple[str, str]
-LARGEST_NUMBER = 1e15
 
 
 def node_layout(

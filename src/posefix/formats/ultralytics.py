@@ -44,7 +44,7 @@ from posefix.pose_file import (
 from posefix.poses import FloatArray
 from posefix.records import Record, Records
 from posefix.skeletons import Skeleton
-from posefix.units import PIXELS, Unit, new_boxes, new_triples, photo_sizes, shares
+from posefix.units import PIXELS, Unit, new_boxes, new_triples, shares, sizes_of_photos
 
 NAME = "ultralytics"
 POINTS, BOX, SCORE, TRACK = "keypoints", "box", "confidence", "track_id"
@@ -124,18 +124,9 @@ def _keypoint_count(lists: Sequence[PeopleList]) -> int | None:
     return next((len(value) for value in values if isinstance(value, list)), None)
 
 
-def _inner(records: Records, field: str) -> Records:
-    """The objects in a field of each record, as records."""
-    for number, row in enumerate(records.rows):
-        if not isinstance(row.get(field), dict):
-            raise records.fault(number, field, "an object")
-    places = [records.place(number) for number in range(len(records.rows))]
-    return Records(records.path, f"{field} of {records.noun}", [row[field] for row in records.rows], places)
-
-
 def _triples(records: Records, skeleton: Skeleton) -> FloatArray:
     """(n, K, 3): x, y, score of some detections."""
-    points = _inner(records, POINTS)
+    points = records.objects(POINTS)
     hint = f", which are not the keypoints of {skeleton.name}; a file has people of one layout"
     columns = [
         points.number_lists(axis, [f"{axis} of {name}" for name in skeleton.keypoint_names], hint)
@@ -152,7 +143,7 @@ def _boxes(records: Records) -> FloatArray:
     """(n, 4) left, top, width, height in the file's unit; NaN for who has none."""
     boxes = np.full((len(records.rows), 4), np.nan)
     if (given := np.array([BOX in row for row in records.rows], dtype=np.bool_)).any():
-        inner = _inner(records.choose(given), BOX)
+        inner = records.choose(given).objects(BOX)
         boxes[given] = np.stack([inner.numbers(side) for side in CORNERS], axis=-1)
         boxes[:, 2:] -= boxes[:, :2]
     return boxes
@@ -169,7 +160,7 @@ def _unit(
     if not measured_in_shares(lists, POINTS, triples[..., :2], found):
         return PIXELS, ()
     ids = [image_id for people in lists for image_id in people.image_ids]
-    unit = shares(photo_sizes(source.path, reading.photo_size, ids))
+    unit = shares(sizes_of_photos(source.path, reading.photo_size, ids))
     low, high = triples[found][:, :2].min(), triples[found][:, :2].max()
     return unit, (f"coordinates from {low:g} to {high:g} are shares of the photo (normalize=True)",)
 

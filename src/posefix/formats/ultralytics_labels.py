@@ -18,6 +18,7 @@ from posefix.errors import quoted
 from posefix.layouts import unnamed_layout
 from posefix.photo_names import photo_stems, rows_by_photo
 from posefix.pose_file import (
+    LARGEST_NUMBER,
     Contents,
     Format,
     FormatError,
@@ -29,14 +30,15 @@ from posefix.pose_file import (
     check_same_poses,
 )
 from posefix.poses import FloatArray, Poses
+from posefix.records import report
 from posefix.units import (
     LARGEST_SHARE,
     SHARE_DECIMALS,
     Unit,
     new_boxes,
     new_triples,
-    photo_sizes,
     shares,
+    sizes_of_photos,
     triples_in_unit,
 )
 
@@ -45,6 +47,8 @@ CLASS_NAMES = "classes.txt"
 """Labelling programs put a list of class names beside the labels."""
 BOX_END = 5
 """Columns of class and box."""
+VISIBILITIES = (0, 1, 2)
+"""Of a keypoint in annotations: not labelled, hidden, visible."""
 FEWEST = 8
 """Columns of a line with the fewest keypoints that are looked for when a file is recognised."""
 
@@ -54,11 +58,19 @@ _WORD = re.compile(r"\S+")
 
 @dataclass(frozen=True)
 class _Columns:
-    """What the columns hold: for each keypoint two or three numbers; where the confidence and the track stand."""
+    """What the columns hold.
+
+    Attributes:
+        per_keypoint: Two or three numbers.
+        confidence: Where it stands; None where there is none.
+        track: As `confidence`.
+        annotated: Whether a keypoint's third number is its visibility, and no score.
+    """
 
     per_keypoint: int
     confidence: int | None
     track: int | None
+    annotated: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +105,9 @@ def recognise(source: Source) -> str | None:
     """Why a source is made of label files."""
     for path in _label_files(source):
         try:
-            words = next((words for line in _text(path).splitlines() if (words := line.split())), None)
+            words = next(
+                (words for line in _text(source, path).splitlines() if (words := line.split())), None
+            )
         except FormatError:
             return None
         if words is not None:
@@ -115,12 +129,12 @@ def read(source: Source, reading: Reading) -> PoseFile:
     columns = _columns(source.path, labels, numbers, len(skeleton))
     points_end = BOX_END + columns.per_keypoint * len(skeleton)
     values = numbers[:, BOX_END:points_end].reshape(-1, len(skeleton), columns.per_keypoint)
-    for shown in (numbers[:, 1:BOX_END], values[..., 0], values[..., 1]):
-        _check_shares(labels, shown)
+    _check_shares(labels, np.hstack([numbers[:, 1:BOX_END], values[..., 0], values[..., 1]]))
     ids = tuple(labels.files[line.file][1].stem for line in labels.lines)
-    sizes = photo_sizes(source.path, reading.photo_size, ids)
+    sizes = sizes_of_photos(source.path, reading.photo_size, ids)
     unit = shares(sizes)
-    scores = values[..., 2] if columns.per_keypoint == 3 else np.ones(values.shape[:2])
+    thirds = values[..., 2] if columns.per_keypoint == 3 else np.ones(values.shape[:2])
+    scores = (thirds > 0).astype(np.float64) if columns.annotated else thirds
     poses = Poses(
         keypoints=unit.to_pixels(values[..., :2]),
         scores=scores,
@@ -129,7 +143,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         pose_scores=np.ones(len(ids)) if columns.confidence is None else numbers[:, columns.confidence],
         skeleton=skeleton,
     )
-    triples = np.concatenate([values[..., :2], scores[..., None]], axis=-1)
+    triples = np.concatenate([values[..., :2], thirds[..., None]], axis=-1)
     return PoseFile(
         source.path,
         NAME,
@@ -148,7 +162,7 @@ def write(new: NewFile) -> Contents:
         FormatError: The photos are not given, or two have one name.
     """
     stems = photo_stems(new, "label files")
-    sizes = photo_sizes(Path("label files"), new.photo_size, new.poses.image_ids)
+    sizes = sizes_of_photos(Path("label files"), new.photo_size, new.poses.image_ids)
     triples = new_triples(new.poses, shares(sizes))
     boxes = new_boxes(new)
     low, size = boxes[:, :2] / sizes, boxes[:, 2:] / sizes
@@ -185,7 +199,7 @@ class _Rewrite:
     ) -> Contents:
         check_same_poses(self.path, poses, self.poses)
         kept = range(len(poses)) if keep is None else set(keep)
-        triples = triples_in_unit(poses, self.poses, self.triples, self.unit)
+        triples = self._triples(poses)
         boxes = self._boxes(poses) if update_boxes else None
         pieces: list[list[str]] = [[] for _ in self.labels.files]
         done = [0] * len(self.labels.files)
@@ -200,6 +214,15 @@ class _Rewrite:
             name: "".join([*pieces[file], text[done[file] :]]).encode()
             for file, (name, _, text) in enumerate(self.labels.files)
         }
+
+    def _triples(self, poses: Poses) -> FloatArray:
+        """(N, K, 3) what the file gets of all keypoints."""
+        triples = triples_in_unit(poses, self.poses, self.triples, self.unit)
+        if self.columns.annotated:
+            triples[..., 2] = self.triples[..., 2]
+            triples[poses.valid & ~self.poses.valid, 2] = VISIBILITIES[-1]
+            triples[self.poses.valid & ~poses.valid, 2] = VISIBILITIES[0]
+        return triples
 
     def _boxes(self, poses: Poses) -> FloatArray:
         """(N, 4) centre, width and height of new boxes."""
@@ -227,9 +250,9 @@ def _label_files(source: Source) -> tuple[Path, ...]:
     )
 
 
-def _text(path: Path) -> str:
+def _text(source: Source, path: Path) -> str:
     try:
-        return path.read_bytes().decode()
+        return (source.content if path == source.path else path.read_bytes()).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(
             f"{path}: expected a text file with labels, got something unreadable ({error})."
@@ -247,7 +270,7 @@ def _labels(source: Source) -> _Labels:
     paths = [source.path] if source.path.is_file() else list(_label_files(source))
     if not paths:
         raise FormatError(f"{source.path}: expected a folder with label files (.txt), got none.")
-    files = tuple(("" if source.path.is_file() else path.name, path, _text(path)) for path in paths)
+    files = tuple(("" if source.path.is_file() else path.name, path, _text(source, path)) for path in paths)
     lines = (line for file, (_, _, text) in enumerate(files) for line in _lines(file, text))
     return _Labels(files, tuple(lines))
 
@@ -263,23 +286,31 @@ def _lines(file: int, text: str) -> Iterator[_Line]:
 
 def _numbers(labels: _Labels) -> FloatArray:
     """(N, columns): all numbers of all lines."""
-    rows: list[list[float]] = []
-    for line in labels.lines:
+    numbers = np.zeros((len(labels.lines), len(labels.lines[0].words) if labels.lines else 0))
+    for row, line in enumerate(labels.lines):
         words = labels.texts(line)
-        if len(words) != len(labels.lines[0].words):
-            raise FormatError(
-                f"{labels.where(line)}: expected {len(labels.lines[0].words)} columns as in "
-                f"{labels.where(labels.lines[0])}, got {len(words)}; keep labels of one kind together."
-            )
-        odd = next((word for word in words if not _NUMBER.fullmatch(word) or abs(float(word)) >= 1e15), None)
-        if odd is not None or not words[0].isdecimal():
-            column = words.index(words[0] if odd is None else odd)
+        if (fault := _fault(labels, line, words)) is not None:
+            report(fault)
+        else:
+            numbers[row] = list(map(float, words))
+    return numbers
+
+
+def _fault(labels: _Labels, line: _Line, words: Sequence[str]) -> FormatError | None:
+    """What is wrong with the words of a line; None if they are as many numbers as in the first one."""
+    if len(words) != len(labels.lines[0].words):
+        return FormatError(
+            f"{labels.where(line)}: expected {len(labels.lines[0].words)} columns as in "
+            f"{labels.where(labels.lines[0])}, got {len(words)}; keep labels of one kind together."
+        )
+    for column, word in enumerate(words):
+        known = _NUMBER.fullmatch(word) and abs(float(word)) < LARGEST_NUMBER
+        if not known or (column == 0 and not word.isdecimal()):
             wanted = "the number of a class" if column == 0 else "a number"
-            raise FormatError(
-                f"{labels.where(line)}, column {column}: expected {wanted}, got {quoted(words[column])}."
+            return FormatError(
+                f"{labels.where(line)}, column {column}: expected {wanted}, got {quoted(word)}."
             )
-        rows.append(list(map(float, words)))
-    return np.array(rows, dtype=np.float64).reshape(len(rows), len(rows[0]) if rows else 0)
+    return None
 
 
 def _columns(path: Path, labels: _Labels, numbers: FloatArray, count: int) -> _Columns:
@@ -298,21 +329,29 @@ def _columns(path: Path, labels: _Labels, numbers: FloatArray, count: int) -> _C
     each = min(fitting, key=lambda each: fitting[each])
     last = numbers[:, -1]
     tracked = fitting[each] == 2 or (fitting[each] == 1 and bool((last == np.round(last)).all()))
-    if tracked and (odd := np.flatnonzero(last != np.round(last))).size:
-        where = labels.where(labels.lines[int(odd[0])])
-        raise FormatError(
-            f"{where}, column {width - 1}: expected a whole number, the track, got {last[odd[0]]:g}."
+    for row in np.flatnonzero(last != np.round(last)) if tracked else ():
+        where = labels.where(labels.lines[row])
+        report(
+            FormatError(
+                f"{where}, column {width - 1}: expected a whole number, the track, got {last[row]:g}."
+            )
         )
     confidence = BOX_END + each * count if fitting[each] - tracked == 1 else None
-    return _Columns(each, confidence, width - 1 if tracked else None)
+    thirds = numbers[:, BOX_END + 2 : BOX_END + each * count : each]
+    annotated = each == 3 and confidence is None and bool(np.isin(thirds, VISIBILITIES).all())
+    return _Columns(each, confidence, width - 1 if tracked else None, annotated)
 
 
 def _check_shares(labels: _Labels, numbers: FloatArray) -> None:
-    if (bad := np.argwhere(np.abs(numbers) > LARGEST_SHARE)).size:
-        row, column = bad[0]
-        raise FormatError(
-            f"{labels.where(labels.lines[row])}: expected shares of the photo's width and height, from 0 to 1, got "
-            f"{numbers[row, column]:g}; divide pixels by them."
+    """Refuse lines with pixels, each for its first one."""
+    bad = np.abs(numbers) > LARGEST_SHARE
+    for row in np.flatnonzero(bad.any(axis=1)):
+        got = numbers[row, bad[row].argmax()]
+        report(
+            FormatError(
+                f"{labels.where(labels.lines[row])}: expected shares of the photo's width and height, from 0 to 1, "
+                f"got {got:g}; divide pixels by them."
+            )
         )
 
 
@@ -324,8 +363,12 @@ def _boxes(centred: FloatArray, sizes: FloatArray) -> FloatArray:
 def _notes(source: Source, columns: _Columns) -> tuple[str, ...]:
     extra = [name for name, there in (("confidence", columns.confidence), ("track", columns.track)) if there]
     known = f"{columns.per_keypoint} numbers for each keypoint" + "".join(f", {name}" for name in extra)
-    names = any(path.name.lower() == CLASS_NAMES for path in source.files)
-    return (known, f"{CLASS_NAMES} holds no labels and is left out") if names else (known,)
+    notes = [known]
+    if columns.annotated:
+        notes.append("the third numbers are visibilities 0, 1 or 2, as in annotations: no scores are written")
+    if any(path.name.lower() == CLASS_NAMES for path in source.files):
+        notes.append(f"{CLASS_NAMES} holds no labels and is left out")
+    return tuple(notes)
 
 
 def _replaced(text: str, line: _Line, changes: dict[int, str]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from posefix.errors import InputError
 from posefix.formats.coco import Annotations, ImageInfo
-from posefix.images import match_ids
+from posefix.images import id_matcher
 from posefix.interchange.pose_files import Layout, read_pose_file
 from posefix.pose_file import PhotoSize
 from posefix.poses import ImageId, Poses
@@ -29,19 +29,25 @@ def read_annotated_poses(path: str | Path, annotations: Annotations, layout: Lay
         FormatError: The file is faulty, or does not say its layout; names file, record and field.
         InputError: An id names two photos.
     """
-    poses = read_pose_file(path, layout, photo_size=_sizes(annotations.images)).poses
+    known_as = _known_as(annotations.images)
+    poses = read_pose_file(path, layout, photo_size=_sizes(annotations.images, known_as)).poses
     if annotations.images.keys() >= set(poses.image_ids):
         return poses
-    names = {image_id: image.file_name for image_id, image in annotations.images.items()}
-    ids = match_ids(set(poses.image_ids) - names.keys(), names)
-    return replace(poses, image_ids=tuple(ids.get(image_id, image_id) for image_id in poses.image_ids))
+    ids = {image_id: known_as(image_id) for image_id in dict.fromkeys(poses.image_ids)}
+    # 0 is an id, too.
+    known = {image_id: image_id if found is None else found for image_id, found in ids.items()}
+    return replace(poses, image_ids=tuple(known[image_id] for image_id in poses.image_ids))
 
 
-def _sizes(images: Mapping[ImageId, ImageInfo]) -> PhotoSize:
-    names = {image_id: image.file_name for image_id, image in images.items()}
+def _known_as(images: Mapping[ImageId, ImageInfo]) -> Callable[[ImageId], ImageId | None]:
+    """What tells the annotations' id of a photo; None for a photo that they do not know."""
+    match = id_matcher({image_id: image.file_name for image_id, image in images.items()})
+    return lambda image_id: image_id if image_id in images else match(image_id)
 
+
+def _sizes(images: Mapping[ImageId, ImageInfo], known_as: Callable[[ImageId], ImageId | None]) -> PhotoSize:
     def size_of(image_id: ImageId) -> tuple[int, int]:
-        known = image_id if image_id in images else match_ids({image_id}, names).get(image_id)
+        known = known_as(image_id)
         image = images[known] if known is not None else None
         if image is None or image.width is None or image.height is None:
             raise InputError(f"annotations: expected width and height of the photo {image_id!r}, got none")

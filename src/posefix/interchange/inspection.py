@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from posefix.errors import InputError
 from posefix.interchange.detection import Detection, detect_format
-from posefix.interchange.pose_files import NO_HINTS, Hints
+from posefix.interchange.pose_files import NO_HINTS, Hints, check_pixels
 from posefix.pose_file import PoseFile, Source
 from posefix.poses import Poses
 from posefix.skeletons import Skeleton, match_keypoints
@@ -77,10 +77,11 @@ def inspect_file(path: str | Path, vocabulary: Skeleton, hints: Hints = NO_HINTS
     except InputError as error:
         return Inspection(source.path, detection, None, (str(error),), vocabulary)
     problems = [*_oddities(file.poses)]
-    try:
-        hints.photo_names(file)
-    except InputError as error:
-        problems.append(str(error))
+    for check in (check_pixels, hints.photo_names):
+        try:
+            check(file)
+        except InputError as error:
+            problems.append(str(error))
     return Inspection(source.path, detection, file, tuple(problems), vocabulary)
 
 
@@ -132,9 +133,6 @@ def _oddities(poses: Poses) -> Iterator[str]:
     empty = np.asarray(~poses.valid.any(axis=1))
     if empty.any():
         yield f"{_people(empty)} without any keypoint"
-    places = poses.keypoints[poses.valid]
-    if len(places) and np.abs(places).max() <= 1:
-        yield "all coordinates lie in -1 to 1: they may be shares of the photo, and pixels are expected"
     if poses.valid.any() and not 0 <= poses.scores[poses.valid].min() <= poses.scores[poses.valid].max() <= 1:
         yield "keypoint scores are not all in 0 to 1"
     rows = {

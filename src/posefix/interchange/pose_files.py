@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from posefix.files import ensure_new_folder, ensure_writable, write_bytes_atomic, write_folder_atomic
 from posefix.images import find_images, photo_sizes
 from posefix.interchange.detection import detect_format, find_format
 from posefix.pose_file import Contents, FormatError, NewFile, PhotoSize, PoseFile, Reading, Source
 from posefix.poses import ImageId, Poses
 from posefix.skeletons import Skeleton, load_skeleton
+from posefix.units import KEYPOINTS_OF_A_SCALE
 
 Layout = Skeleton | str | Path
 """A skeleton, or the name or file of one."""
@@ -83,7 +86,23 @@ def read_pose_file(
             file, record and field.
     """
     source = Source(path)
-    return detect_format(source, format).format.read(source, Reading(load_layout(layout), photo_size))
+    file = detect_format(source, format).format.read(source, Reading(load_layout(layout), photo_size))
+    check_pixels(file)
+    return file
+
+
+def check_pixels(file: PoseFile) -> None:
+    """Refuse poses whose coordinates must be shares of the photo, in a format that has pixels.
+
+    Raises:
+        FormatError: All lie in -1 to 1.
+    """
+    places = file.poses.keypoints[file.poses.valid]
+    if len(places) >= KEYPOINTS_OF_A_SCALE and np.abs(places).max() <= 1:
+        raise FormatError(
+            f"{file.path}: expected pixels, got coordinates that all lie in -1 to 1, as shares of the photo do; "
+            "multiply them by its width and height"
+        )
 
 
 def load_layout(layout: Layout | None) -> Skeleton | None:

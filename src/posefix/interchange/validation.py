@@ -7,7 +7,7 @@ from pathlib import Path
 
 from posefix.errors import InputError
 from posefix.interchange.detection import detect_format, find_format
-from posefix.interchange.pose_files import NO_HINTS, Hints
+from posefix.interchange.pose_files import NO_HINTS, Hints, check_pixels
 from posefix.pose_file import FormatError, PoseFile, Source
 from posefix.records import noted_faults
 
@@ -18,7 +18,7 @@ class Validation:
 
     Attributes:
         file: As it was read; None where it has faults.
-        faults: What is wrong, in the order of the file as far as it can be read.
+        faults: What is wrong, field by field as far as the file can be read.
     """
 
     file: PoseFile | None
@@ -53,7 +53,9 @@ def validate(path: str | Path, hints: Hints = NO_HINTS) -> Validation:
         try:
             source = Source(path)
             file = detect_format(source, hints.format).format.read(source, reading)
-            hints.photo_names(file)
+            if not faults:
+                check_pixels(file)
+                hints.photo_names(file)
         except InputError as error:
             last = [error]
     found = (*faults, *last)

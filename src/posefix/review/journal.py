@@ -72,19 +72,17 @@ class Journal:
         """Read what is there, cut off a torn last line, and begin a new journal where there is none."""
         content = self.path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            if not whole and not _line(header).startswith(content):
-                raise self._foreign(content)
+        lines = [self._parse(number, line) for number, line in enumerate(whole.splitlines(), start=1)]
+        if lines:
+            self._check_header(lines[0], header)
+        elif not _line(header).startswith(content):
+            raise self._foreign(content)
+        if len(whole) < len(content):  # only now: a file of somebody else keeps its last line
             os.ftruncate(self._file, len(whole))
         self._size = len(whole)
-        if not whole:
+        if not lines:
             self.append(header)
-            return []
-        first, *entries = (
-            self._parse(number, line) for number, line in enumerate(whole.splitlines(), start=1)
-        )
-        self._check_header(first, header)
-        return entries
+        return lines[1:]
 
     def _parse(self, number: int, line: bytes) -> Entry:
         try:

@@ -53,7 +53,7 @@ class OutputWriter:
     """Writes the output whenever it is asked to; requests that come during a write are served by the next one.
 
     Args:
-        write: Writes it, and returns how many steps it holds; raises `InputError` where it cannot.
+        write: Writes it, and returns how many steps it holds; raises where it cannot.
 
     Attributes:
         steps: How many steps the output holds; -1 before it is written.
@@ -91,4 +91,6 @@ class OutputWriter:
                 self.problem = None
             except InputError as error:
                 self.problem = str(error)
+            except Exception as error:  # nobody else would hear of it, and later writes may succeed
+                self.problem = f"{type(error).__name__}: {error}"
             self._closing.wait(REST * (time.monotonic() - begin))

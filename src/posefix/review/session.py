@@ -74,6 +74,7 @@ class Review:
         self._keypoints, self._scores = after.keypoints.copy(), after.scores.copy()
         self._valid, self._pose_scores = after.valid.copy(), after.pose_scores.copy()
         self._history = History(len(after))
+        self._last: tuple[Entry, int] | None = None
         header = {
             "journal": "posefix review 1",
             "results": names[0],
@@ -81,9 +82,11 @@ class Review:
             "poses": self.fingerprint,
         }
         self._journal = Journal(journal_path, header)
-        for number, entry in enumerate(self._journal.entries, start=2):
+        for number, kept in enumerate(self._journal.entries, start=2):
             try:
-                self._apply(self._check(entry))
+                entry = self._read(kept)
+                self._check_possible(entry)
+                self._apply(entry)
             except InputError as error:
                 self._journal.close()
                 raise InputError(f"{journal_path}, line {number}: {error}") from error
@@ -91,6 +94,9 @@ class Review:
 
     def take(self, entry: Any, version: Any) -> int:
         """Take a step, take the last one back, or take it again.
+
+        The last step sent once more is not taken twice, but answered as it was: whoever sends it did not hear the
+        answer, because the server was killed when the step was on the disk.
 
         Args:
             entry: `{"step": "decide", "person": 3, "decision": ...}`, `{"step": "undo"}` or `{"step": "redo"}`.
@@ -104,11 +110,15 @@ class Review:
             InputError: It is no step, or cannot be kept.
         """
         with self._lock:
+            entry = self._read(entry)
+            if self._last and version == self.version - 1 and entry == self._last[0]:
+                return self._last[1]
             if version != self.version:
                 raise StaleError(
-                    "Decisions were changed in another window; this page shows them now, look again."
+                    "Decisions were changed in another window; load this page again to see them, the last steps "
+                    "here were not taken."
                 )
-            entry = self._check(entry)
+            self._check_possible(entry)
             self._journal.append(entry)
             self.version += 1
             return self._apply(entry)
@@ -153,13 +163,11 @@ class Review:
         """Let go of the journal."""
         self._journal.close()
 
-    def _check(self, entry: Any) -> Entry:
-        """The entry as the journal gets it, if it is a step that can be taken now."""
+    def _read(self, entry: Any) -> Entry:
+        """The entry as the journal gets it, if it is a step."""
         step = entry.get("step") if isinstance(entry, dict) else None
-        if (step == "undo" and self._history.can_undo) or (step == "redo" and self._history.can_redo):
-            return {"step": step}
         if step in ("undo", "redo"):
-            raise InputError(f"There is nothing to {step}.")
+            return {"step": step}
         if step != "decide":
             raise InputError(f"step: expected decide, undo or redo, got {quoted(entry)}.")
         person = entry.get("person")
@@ -168,6 +176,12 @@ class Review:
         decision = read_decision(entry.get("decision"), self._names)
         return {"step": step, "person": person, "decision": decision.as_json(self._names)}
 
+    def _check_possible(self, entry: Entry) -> None:
+        """Refuse to go back or forth where there is nothing to go to."""
+        possible = {"undo": self._history.can_undo, "redo": self._history.can_redo}
+        if not possible.get(entry["step"], True):
+            raise InputError(f"There is nothing to {entry['step']}.")
+
     def _apply(self, entry: Entry) -> int:
         if entry["step"] == "decide":
             person: int = entry["person"]
@@ -175,6 +189,7 @@ class Review:
         else:
             person = self._history.undo() if entry["step"] == "undo" else self._history.redo()
         self._put(person, self._history.decisions[person])
+        self._last = entry, person
         return person
 
     def _put(self, person: int, decision: Decision) -> None:
