@@ -206,8 +206,15 @@ class Process:
             "PYTHONUNBUFFERED": "1",
             "OMP_NUM_THREADS": "1",
         }
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # A shell has its background ignore Ctrl-C, and what is started from there would, too.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         assert self.process.stdout is not None and self.process.stderr is not None
         for line in self.process.stdout:

@@ -435,13 +435,10 @@ def test_killed_before_it_answered_nothing_is_lost(empty_tab: Tab, serve: Serve,
     tab = empty_tab.open(server.url)
     tab.find("#reject").click()
     tab.until("document.querySelector('#problem').textContent.includes('does not answer')")
-    tab.until_person(3)
-    tab.find("#reject").click()
+    tab.drag(NOSE, 0, 60)  # while nobody listens
     serve(port=int(server.url.split(":")[-1].strip("/")))
     tab.until_saved(2)
     assert tab.find("#problem").get_attribute("hidden") is not None
-    assert tab.text("#count") == "2 of 6 decided"
-    assert [files.keypoint(person, LEFT_WRIST)[2] for person in range(1, 5)] == [0.75, 0.5, 0.5, 0.75]
 
 
 def test_steps_of_another_window_are_not_overwritten(tab: Tab, serve_here: Served) -> None:

@@ -96,7 +96,9 @@ def accepted(person: int) -> dict[str, Any]:
 )
 @pytest.mark.parametrize("path", ["/people", "/photos/0", "/steps", "/static/page.js"])
 def test_other_sites_are_refused(server: Server, method: str, headers: dict[str, str], path: str) -> None:
-    status, _, content = server.client.ask(method, path, b"{}", **headers)
+    # A request without Host is refused before its body is read: with one, the connection would be reset.
+    body = b"{}" if method == "POST" else b""
+    status, _, content = server.client.ask(method, path, body, **headers)
     assert status in (400, 403) and b"keypoints" not in content  # 400: h11 itself wants a host
     assert server.review.version == 0
 
