@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from posefix.pose_file import FormatError
-from posefix.skeletons import Skeleton, load_skeleton, skeleton_names
+from posefix.skeletons import Skeleton, layouts_of_count, load_skeleton
 
 
 def layout_of_count(path: Path, count: int, defined: Mapping[int, str], whose: str) -> tuple[Skeleton, str]:
@@ -32,8 +32,7 @@ def unnamed_layout(path: Path, count: int | None) -> FormatError:
     never = f"{path}: expected the name of its layout (--layout), which is never guessed"
     if count is None:
         return FormatError(f"{never}.")
-    names = [name for name in skeleton_names() if len(load_skeleton(name)) == count]
-    if names:
+    if names := layouts_of_count(count):
         return FormatError(f"{never}; with {count} keypoints it may be {' or '.join(names)}.")
     return FormatError(
         f"{never}; no packaged layout has {count} keypoints, give a skeleton file of your own."

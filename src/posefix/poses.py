@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError
-from posefix.skeletons import Skeleton
+from posefix.skeletons import KeypointMapping, Skeleton
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -107,3 +107,11 @@ class Poses:
             valid=self.valid if valid is None else valid,
             scores=self.scores if scores is None else scores,
         )
+
+    def in_layout(self, mapping: KeypointMapping) -> Poses:
+        """The same people in another layout; keypoints that this one lacks are missing, at 0, 0 with score 0."""
+        shape = (len(self), len(mapping.target))
+        keypoints, scores, valid = np.zeros((*shape, 2)), np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+        for target, source in ((keypoints, self.keypoints), (scores, self.scores), (valid, self.valid)):
+            target[:, mapping.target_index] = source[:, mapping.source_index]
+        return replace(self, keypoints=keypoints, scores=scores, valid=valid, skeleton=mapping.target)

@@ -30,13 +30,10 @@ class ReadingOptions:
 
     def hints(self) -> Hints:
         """The same, with the names that the annotation file gives."""
-        from posefix.formats.coco import read_image_infos
+        from posefix.formats.coco import read_file_names
         from posefix.interchange.pose_files import Hints
 
-        names = None
-        if self.annotations is not None:
-            infos = read_image_infos(self.annotations)
-            names = {image_id: image.file_name for image_id, image in infos.items()}
+        names = read_file_names(self.annotations)
         return Hints(layout=self.layout, format=self.format, images=self.images, file_names=names)
 
 

@@ -32,13 +32,10 @@ class SourceOptions:
 
     def find(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Path]:
         """The photos of some ids."""
-        from posefix.formats.coco import read_image_infos
+        from posefix.formats.coco import read_file_names
         from posefix.images import find_images
 
-        if self.annotations is None:
-            return find_images(image_ids, self.images)
-        infos = read_image_infos(self.annotations)
-        return find_images(image_ids, self.images, {key: info.file_name for key, info in infos.items()})
+        return find_images(image_ids, self.images, read_file_names(self.annotations))
 
     def read(self, results: Path) -> Poses:
         """The poses of a results file."""

@@ -112,13 +112,14 @@ def refine(
         Exit code.
     """
     from posefix.cli.video_options import check_tracks, open_photos, smooth_tracks
+    from posefix.formats.coco import read_file_names
     from posefix.interchange import ensure_output, read_pose_file, write_pose_file
     from posefix.refine.boxes import read_boxes
     from posefix.refine.carrying import carriers, carry_along
     from posefix.refine.suppression import oks_nms
 
     ensure_output(output, results)
-    names = _photo_names(reading.annotations)
+    names = read_file_names(reading.annotations)
     source = open_photos(images, filmed, names, reading.exif)
     file = read_pose_file(results, reading.layout, format=reading.format, photo_size=source.size)
     _check_suppression(writing.oks_nms, file.poses.skeleton)
@@ -179,14 +180,6 @@ def _check_suppression(threshold: float | None, skeleton: Skeleton) -> None:
     if not 0 < threshold <= 1:
         raise InputError(f"--oks-nms: expected an OKS above 0 and at most 1, got {threshold}; 0.9 is usual")
     _ = skeleton.sigmas
-
-
-def _photo_names(annotations: Path | None) -> dict[ImageId, str] | None:
-    from posefix.formats.coco import read_image_infos
-
-    if annotations is None:
-        return None
-    return {image_id: image.file_name for image_id, image in read_image_infos(annotations).items()}
 
 
 def _load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -41,21 +41,20 @@ class SourceOptions:
         from posefix.images import photo_sizes
         from posefix.interchange import read_pose_file
 
-        sizes = photo_sizes(self.images, self._names(), exif=self.exif)
+        sizes = photo_sizes(self.images, self._names, exif=self.exif)
         return read_pose_file(path, self.layout, format=self.format, photo_size=sizes)
 
     def find(self, file: PoseFile) -> dict[ImageId, Path]:
         """The photos of a file's people."""
         from posefix.images import find_images
 
-        return find_images(file.poses.image_ids, self.images, self._names() or file.file_names)
+        return find_images(file.poses.image_ids, self.images, self._names or file.file_names)
 
+    @cached_property
     def _names(self) -> dict[ImageId, str] | None:
-        from posefix.formats.coco import read_image_infos
+        from posefix.formats.coco import read_file_names
 
-        if self.annotations is None:
-            return None
-        return {image_id: image.file_name for image_id, image in read_image_infos(self.annotations).items()}
+        return read_file_names(self.annotations)
 
 
 @Parameter(name="*", group="Page")

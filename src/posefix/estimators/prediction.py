@@ -10,7 +10,7 @@ import numpy as np
 
 from posefix.errors import InputError
 from posefix.poses import BoolArray, FloatArray
-from posefix.skeletons import Skeleton, load_skeleton, skeleton_names
+from posefix.skeletons import Skeleton, layouts_of_count, load_skeleton
 
 COCO = {17: "coco17"}
 """Of libraries whose own models have COCO's seventeen keypoints: number of keypoints -> layout."""
@@ -110,7 +110,7 @@ def resolve_skeleton(
         return named
     if count in defined:
         return load_skeleton(defined[count])
-    fitting = [name for name in skeleton_names() if len(load_skeleton(name)) == count]
+    fitting = layouts_of_count(count)
     choice = f"one of {', '.join(map(repr, fitting))}" if fitting else "a skeleton file of your own"
     raise InputError(
         f"skeleton: {hint or f'{whose} does not say what its {count} keypoints are'}; name their layout, {choice}"

@@ -5,6 +5,7 @@ from posefix.formats.coco_annotations import (
     ImageInfo,
     PersonAnnotations,
     read_annotations,
+    read_file_names,
     read_image_infos,
 )
 
@@ -13,5 +14,6 @@ __all__ = [
     "ImageInfo",
     "PersonAnnotations",
     "read_annotations",
+    "read_file_names",
     "read_image_infos",
 ]

@@ -138,6 +138,17 @@ def read_image_infos(path: str | Path) -> dict[ImageId, ImageInfo]:
     return _images(read_object(path), path)
 
 
+def read_file_names(path: str | Path | None) -> dict[ImageId, str] | None:
+    """Name of the photo of each image id that a COCO file lists; None where there is no such file.
+
+    Raises:
+        InputError: The file is faulty; names file, record (from 0) and field.
+    """
+    if path is None:
+        return None
+    return {image_id: image.file_name for image_id, image in read_image_infos(path).items()}
+
+
 def read_object(path: str | Path) -> Mapping[str, Any]:
     """Parse a file that must hold an object.
 

@@ -191,14 +191,9 @@ def _person(results: PoseFile, row: int, number: int, triples: FloatArray, score
 
 def _in_layout(poses: Poses, skeleton: Skeleton) -> tuple[FloatArray, FloatArray]:
     """Poses as x, y, 1 (N, K, 3) and scores (N, K) of another layout; zeros where a keypoint is missing."""
-    mapping = match_keypoints(poses.skeleton, skeleton)
-    triples = np.zeros((len(poses), len(skeleton), 3))
-    scores = np.zeros(triples.shape[:2])
-    found = np.concatenate([poses.keypoints, np.ones((*poses.valid.shape, 1))], axis=-1)
-    found, there = np.where(poses.valid[..., None], found, 0.0), np.where(poses.valid, poses.scores, 0.0)
-    triples[:, mapping.target_index] = found[:, mapping.source_index]
-    scores[:, mapping.target_index] = there[:, mapping.source_index]
-    return triples, scores
+    known = poses.in_layout(match_keypoints(poses.skeleton, skeleton))
+    triples = np.concatenate([known.keypoints, np.ones((*known.valid.shape, 1))], axis=-1)
+    return np.where(known.valid[..., None], triples, 0.0), np.where(known.valid, known.scores, 0.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,8 @@ from posefix.pose_file import (
 )
 from posefix.poses import FloatArray, Poses
 from posefix.records import Record, Records, report
-from posefix.skeletons import Skeleton, load_skeleton, skeleton_names
+from posefix.skeletons import Skeleton, layouts_of_count
+from posefix.units import new_triples
 
 NAME = "coco-results"
 ROWS_AT_ONCE = 2000
@@ -101,10 +102,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
 def write(new: NewFile) -> Contents:
     """A new results file, one line for each pose; missing keypoints are written as 0, 0, 0, scores in full."""
     poses = new.poses
-    nothing = np.zeros((*poses.valid.shape, 3))
-    triples = triples_to_write(poses, nothing, np.zeros_like(poses.valid))
-    there = poses.valid & (poses.scores != 0)
-    triples[..., 2] = np.where(there, poses.scores, triples[..., 2])
+    triples = new_triples(poses)
     lines = (json.dumps(_new_row(new, row, triples[row].ravel().tolist())) for row in range(len(poses)))
     return {"": ("[" + ",\n".join(lines) + "]\n").encode()}
 
@@ -250,7 +248,6 @@ def _lengths(rows: list[Any]) -> list[int]:
 
 
 def _layouts_of_length(length: int) -> str:
-    names = [name for name in skeleton_names() if 3 * len(load_skeleton(name)) == length]
-    if names:
+    if names := layouts_of_count(length / 3):
         return f"; with {length // 3} keypoints it may be {' or '.join(names)}"
     return f"; no packaged layout has {length / 3:g} keypoints, give a skeleton file of your own"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass
 
 from posefix.pose_file import NewFile, PhotoSize, PoseFile
-from posefix.poses import ImageId, Poses
+from posefix.poses import ImageId
 from posefix.skeletons import KeypointMapping, Skeleton, match_keypoints
 
 
@@ -59,15 +57,6 @@ def convert(
     mapping = None
     if layout is not None and layout != file.poses.skeleton:
         mapping = match_keypoints(file.poses.skeleton, layout)
-    poses = file.poses if mapping is None else in_layout(file.poses, mapping)
+    poses = file.poses if mapping is None else file.poses.in_layout(mapping)
     new = NewFile(poses, file.tracks, file.boxes, file_names or file.file_names or {}, photo_size)
     return Conversion(new, mapping)
-
-
-def in_layout(poses: Poses, mapping: KeypointMapping) -> Poses:
-    """Poses in another layout; keypoints that theirs lacks are missing, at 0, 0 with score 0."""
-    shape = (len(poses), len(mapping.target))
-    keypoints, scores, valid = np.zeros((*shape, 2)), np.zeros(shape), np.zeros(shape, dtype=np.bool_)
-    for target, source in ((keypoints, poses.keypoints), (scores, poses.scores), (valid, poses.valid)):
-        target[:, mapping.target_index] = source[:, mapping.source_index]
-    return replace(poses, keypoints=keypoints, scores=scores, valid=valid, skeleton=mapping.target)

@@ -6,6 +6,7 @@ Keypoints are the same when their names are, after aliases; never because of a p
 from posefix.skeletons.checking import concerns
 from posefix.skeletons.library import (
     keypoint_category,
+    layouts_of_count,
     load_skeleton,
     skeleton_from_coco,
     skeleton_from_names,
@@ -24,6 +25,7 @@ __all__ = [
     "concerns",
     "estimate_sigmas",
     "keypoint_category",
+    "layouts_of_count",
     "load_skeleton",
     "match_keypoints",
     "mirror_pairs",

@@ -46,6 +46,11 @@ def skeleton_names() -> tuple[str, ...]:
     return PACKAGED
 
 
+def layouts_of_count(count: float) -> list[str]:
+    """Names of the packaged skeletons with so many keypoints."""
+    return [name for name in skeleton_names() if len(load_skeleton(name)) == count]
+
+
 def load_skeleton(name_or_path: str | Path) -> Skeleton:
     """A packaged skeleton by its name, or a user's own from a JSON file.
 
