@@ -1,8 +1,10 @@
 """Fixtures of several test files."""
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -33,3 +35,22 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data in {folder}; set POSEFIX_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    """Debian's Chromium, driven by Selenium."""
+    selenium = pytest.importorskip("selenium.webdriver")
+    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and chromedriver):
+        pytest.skip("Chromium or its driver is not installed")
+    options = selenium.ChromeOptions()
+    options.binary_location = chromium
+    # Without motion, so that a click finds its place and a toggle is done at once.
+    motion, window = "--force-prefers-reduced-motion", "--window-size=1280,900"
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", window, motion):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = selenium.Chrome(options=options, service=selenium.ChromeService(chromedriver))
+    yield driver
+    driver.quit()
