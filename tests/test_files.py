@@ -1,11 +1,14 @@
+import json
 import os
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from posefix.errors import InputError
-from posefix.files import ensure_writable, read_json, write_bytes_atomic, write_text_atomic
+from posefix.files import ensure_writable, parse_json, read_json, write_bytes_atomic, write_text_atomic
 
 
 def test_text_is_written_as_utf8_with_its_newlines(tmp_path: Path) -> None:
@@ -22,7 +25,15 @@ def test_json_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b'[1,\n {"a": }]', "expected JSON, got an error at line 2, column 8: Expecting value."),
-        (b"", "expected JSON, got an error at line 1, column 1: Expecting value."),
+        (b"", "expected JSON, got an empty file; write it again."),
+        (b"\xef\xbb\xbf \n", "expected JSON, got an empty file; write it again."),
+        (
+            b'[1,\n {"a": tr',
+            "expected JSON, got a text that ends in the middle, at line 2, column 10; it is cut off, copy or write it "
+            "again.",
+        ),
+        (b"poses", "expected JSON, got an error at line 1, column 1: Expecting value."),
+        (b"[1, 2] 3", "expected JSON, got an error at line 1, column 8: Extra data."),
         (b"\xff\xd8\xff", "expected JSON, got bytes that are not UTF-8 text."),
         (b"[" * 100_000, "expected JSON, got brackets or numbers without end."),
         (b"9" * 5000, "expected JSON, got brackets or numbers without end."),
@@ -36,6 +47,21 @@ def test_what_cannot_be_parsed_is_named(tmp_path: Path, content: bytes | None, m
     with pytest.raises(InputError) as caught:
         read_json(path)
     assert str(caught.value) == f"{path}: {message}"
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(value=st.lists(values) | st.dictionaries(st.text(), values), share=st.floats(0, 1, exclude_max=True))
+def test_whatever_is_cut_off_is_called_so(value: object, share: float) -> None:
+    text = json.dumps(value)
+    kept = text[: max(int(len(text) * share), 1)]
+    assume(kept != text)
+    with pytest.raises(InputError, match="got a text that ends in the middle"):
+        parse_json("a.json", kept)
 
 
 def test_writable_paths_are_found_out_without_a_trace(tmp_path: Path) -> None:

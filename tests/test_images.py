@@ -261,3 +261,47 @@ def test_photos_have_sizes_as_they_are_seen(pixels: Pixels, tmp_path: Path) -> N
     assert photo_sizes(tmp_path, exif="ignore")("b") == (48, 32)
     with pytest.raises(InputError, match=r"c\.png: cannot be read as a photo"):
         photo_sizes(tmp_path)("c")
+
+
+@pytest.mark.parametrize(
+    "text", ["Train/Clip/a.jpg", "/data/Train/clip/A.JPG", r"D:\\TRAIN\\clip\\a.jpg", "train%2Fx/a.jpg"]
+)
+def test_folders_of_another_case_are_found(text: str, tmp_path: Path) -> None:
+    for folder in ("train/clip", "test/clip", "train%2fX"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.jpg").touch()
+    found = find_images([text], tmp_path)[text]
+    assert found == tmp_path / ("train%2fX/a.jpg" if "%" in text else "train/clip/a.jpg")
+
+
+def test_an_exact_folder_goes_before_one_of_another_case(tmp_path: Path) -> None:
+    for folder in ("Train", "train", "TRAIN"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.jpg").touch()
+    if len(list(tmp_path.iterdir())) < 3:
+        pytest.skip("this file system takes them for one")
+    assert find_images(["train/a.jpg"], tmp_path) == {"train/a.jpg": tmp_path / "train" / "a.jpg"}
+    with pytest.raises(InputError, match=r"'tRAIN/a\.jpg' fits two photos"):
+        find_images(["tRAIN/a.jpg"], tmp_path)
+
+
+def test_folders_decide_which_annotated_photo_is_meant() -> None:
+    match = id_matcher({1: "Train/a.jpg", 2: "test/a.jpg"})
+    assert [match(text) for text in ("train/A.jpg", r"C:\\Test\\a.jpg", "Train/a.jpg")] == [1, 2, 1]
+
+
+def test_absent_photos_are_named_if_some_are_there(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").touch()
+    names: dict[int | str, str] = {1: "1.jpg", 2: "x/2.jpg"}
+    assert find_images([1, "b.jpg", r"c\d.jpg"], tmp_path, absent="keep") == {
+        1: tmp_path / "1.jpg",
+        "b.jpg": tmp_path / "b.jpg",
+        r"c\d.jpg": tmp_path / "d.jpg",
+    }
+    assert find_images([1, 2], tmp_path, names, absent="keep") == {
+        1: tmp_path / "1.jpg",
+        2: tmp_path / "2.jpg",
+    }
+    with pytest.raises(InputError, match=r"no photo for 2 image ids: 8, 9; .*give their video instead"):
+        find_images([8, 9], tmp_path, absent="keep")
+    assert find_images([], tmp_path, absent="keep") == {}

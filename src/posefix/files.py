@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from posefix.errors import InputError
+
+_BEGUN = re.compile(r"[\w.+-]{0,24}|\\?u?[0-9a-fA-F]{0,3}")
+"""What a text that is cut off may end with, where the fault is found: part of a number, a word or an escape."""
 
 
 def read_json(path: str | Path) -> Any:
@@ -41,16 +45,28 @@ def parse_json(path: str | Path, text: str) -> Any:
     """The value of a JSON text.
 
     Raises:
-        InputError: It is not JSON; names file, line and column.
+        InputError: It is not JSON: empty, cut off, or faulty at a line and column that are named.
     """
     try:
         # Editors on Windows put a byte order mark in front, which JSON forbids.
         return json.loads(text.removeprefix("\ufeff"))
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise InputError(f"{path}: expected JSON, got an error at {place}: {error.msg}.") from error
+        raise InputError(f"{path}: {_json_fault(error)}.") from error
     except (RecursionError, ValueError) as error:  # Python's limits of nesting and of digits
         raise InputError(f"{path}: expected JSON, got brackets or numbers without end.") from error
+
+
+def _json_fault(error: json.JSONDecodeError) -> str:
+    """What is wrong with a text that is not JSON."""
+    text = error.doc.rstrip()
+    if not text:
+        return "expected JSON, got an empty file; write it again"
+    begun = text[0] in "[{" and error.msg != "Extra data" and _BEGUN.fullmatch(text, error.pos)
+    if begun or error.msg.startswith("Unterminated string"):
+        end = json.JSONDecodeError("", text, len(text))
+        place = f"line {end.lineno}, column {end.colno}"
+        return f"expected JSON, got a text that ends in the middle, at {place}; it is cut off, copy or write it again"
+    return f"expected JSON, got an error at line {error.lineno}, column {error.colno}: {error.msg}"
 
 
 def ensure_writable(path: str | Path) -> None:

@@ -1,90 +1,49 @@
-"""Photos: finding the one that belongs to an image id, and decoding it."""
+"""Photos: finding the one that belongs to an image id; those that decode it are at hand here, too."""
 
 from __future__ import annotations
 
-import io
 import re
-import struct
 import unicodedata
-import zlib
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
-
 from posefix.errors import InputError
+from posefix.photo_pixels import Exif, ReducedPhoto, decode_image, decode_reduced, read_size
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "Absent",
+    "Exif",
+    "ImageId",
+    "ReducedPhoto",
+    "decode_image",
+    "decode_reduced",
+    "find_images",
+    "id_matcher",
+    "image_ids_of",
+    "photo_sizes",
+]
 
 ImageId = int | str
-Exif = Literal["apply", "ignore"]
+Absent = Literal["stop", "keep"]
 
 IMAGE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".tif", ".tiff", ".webp"}
 )
 IDS_SHOWN = 5
-ORIENTATION_TAG = 0x0112
-
-# EXIF orientation -> what turns the stored picture upright.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-SIDEWAYS = (5, 6, 7, 8)
-"""EXIF orientations that exchange width and height."""
-# What Pillow's readers raise on damaged files.
-_DECODING_ERRORS = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-
-
-def decode_image(source: str | Path | bytes, *, exif: Exif = "apply") -> npt.NDArray[np.uint8]:
-    """Decode a photo to 8-bit RGB, whatever it is: grey, palette, CMYK, with alpha, 16-bit.
-
-    Alpha is dropped and 16 bits are cut to the upper 8, as estimators that read with OpenCV see the photo.
-
-    Args:
-        source: A file, or the bytes of one.
-        exif: "apply" turns the photo upright as its EXIF orientation says; "ignore" leaves it as stored.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
-
-    Raises:
-        InputError: The file cannot be opened, is not an image, or is damaged or truncated.
-    """
-    name = "image" if isinstance(source, bytes) else str(source)
-    # Pillow, not OpenCV: OpenCV 4 fills the missing part of a truncated JPEG with grey and says nothing,
-    # Pillow raises. Their pixels of intact COCO photos are equal; Pillow takes 2.5 ms instead of 2, behind
-    # the network.
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as photo:
-            upright = _UPRIGHT.get(_orientation(photo)) if exif == "apply" else None
-            rgb = _to_rgb(photo, name)
-        return np.array(rgb.transpose(upright) if upright is not None else rgb)
-    except InputError:
-        raise
-    except _DECODING_ERRORS as error:
-        raise InputError(f"{name}: cannot be read as a photo ({error}); replace the file") from error
 
 
 def find_images(
-    image_ids: Collection[ImageId], folder: str | Path, file_names: Mapping[ImageId, str] | None = None
+    image_ids: Collection[ImageId],
+    folder: str | Path,
+    file_names: Mapping[ImageId, str] | None = None,
+    *,
+    absent: Absent = "stop",
 ) -> dict[ImageId, Path]:
     """Find the photo of each image id.
 
@@ -99,6 +58,9 @@ def find_images(
         image_ids: Ids to look for; repeated ones are looked up once.
         folder: Where the photos are.
         file_names: Image id -> path relative to `folder`, as in the `images` of a COCO annotation file.
+        absent: "stop" refuses ids without a photo; "keep" gives them the file that would be theirs and is not there,
+            for who deals with photos that cannot be read (`posefix.Refiner.refine`, on_error). Where no id at all has
+            a photo, the folder must be another one, and both refuse.
 
     Returns:
         Image id -> file, in the order of `image_ids`.
@@ -110,7 +72,7 @@ def find_images(
         >>> find_images([36], "photos")  # doctest: +SKIP
         {36: PosixPath('photos/000000000036.jpg')}
     """
-    return _Photos(Path(folder)).find(image_ids, file_names)
+    return _Photos(Path(folder)).find(image_ids, file_names, absent)
 
 
 def photo_sizes(
@@ -127,13 +89,7 @@ def photo_sizes(
 
     @cache
     def size_of(image_id: ImageId) -> tuple[int, int]:
-        path = photos.find([image_id], file_names)[image_id]
-        try:
-            with Image.open(path) as photo:
-                sideways = exif == "apply" and _orientation(photo) in SIDEWAYS
-                return photo.size[::-1] if sideways else photo.size
-        except _DECODING_ERRORS as error:
-            raise InputError(f"{path}: cannot be read as a photo ({error}); replace the file") from error
+        return read_size(photos.find([image_id], file_names)[image_id], exif=exif)
 
     return size_of
 
@@ -165,9 +121,14 @@ def id_matcher(names: Mapping[ImageId, str]) -> Callable[[ImageId], ImageId | No
 
     def match(image_id: ImageId) -> ImageId | None:
         fitting = index.fitting(_name_of(str(image_id)))
-        # Photos of one name in several folders: the id's own folders decide.
+        # Photos of one name in several folders: the id's own folders decide, and their case if it must.
+        text = re.sub(r"[/\\]+", "/", str(image_id))
         if len(fitting) > 1:
-            fitting = [path for path in fitting if str(image_id).endswith(path.as_posix())] or fitting
+            fitting = [
+                path for path in fitting if _loosely(text).endswith(_loosely(path.as_posix()))
+            ] or fitting
+        if len(fitting) > 1:
+            fitting = [path for path in fitting if text.endswith(path.as_posix())] or fitting
         _check_one(image_id, fitting, "annotations")
         return id_of[fitting[0]] if fitting else None
 
@@ -205,9 +166,10 @@ class _Index:
 
 @dataclass(frozen=True)
 class _Photos:
-    """The photos of a folder, which is listed once."""
+    """The photos of a folder, which is listed once, and so are the folders in it that paths name."""
 
     folder: Path
+    listed: dict[Path, dict[str, list[Path]]] = field(default_factory=dict)
 
     @cached_property
     def index(self) -> _Index:
@@ -228,7 +190,10 @@ class _Photos:
         return _Index(tuple(path for path in is_photo if not path.name.startswith(".")))
 
     def find(
-        self, image_ids: Collection[ImageId], file_names: Mapping[ImageId, str] | None
+        self,
+        image_ids: Collection[ImageId],
+        file_names: Mapping[ImageId, str] | None,
+        absent: Absent = "stop",
     ) -> dict[ImageId, Path]:
         """See `find_images`."""
         wanted = list(dict.fromkeys(image_ids))
@@ -238,17 +203,22 @@ class _Photos:
             names, hint = file_names, "the annotation file must name a photo in this folder for every id"
         _ = self.index
         matches = {image_id: self._fitting(names[image_id]) for image_id in wanted if image_id in names}
-        if missing := [image_id for image_id in wanted if not matches.get(image_id)]:
+        found = {image_id: paths for image_id, paths in matches.items() if paths}
+        missing = [image_id for image_id in wanted if image_id not in found]
+        if missing and (absent == "stop" or not found):
+            if not found and all(isinstance(image_id, int) for image_id in wanted):
+                hint += "; if they are numbers of frames, give their video instead (--video)"
             raise InputError(f"{self.folder}: no photo for {_listing(missing)}; {hint}")
         claims: dict[Path, str] = {}
-        for image_id, paths in matches.items():
+        for image_id, paths in found.items():
             _check_one(image_id, paths, str(self.folder))
             if _is_path(names[image_id]) and claims.setdefault(paths[0], names[image_id]) != names[image_id]:
                 raise InputError(
                     f"{self.folder}: {claims[paths[0]]!r} and {names[image_id]!r} are two photos, and only "
                     f"{paths[0].name} is there; give the folder that their paths begin in"
                 )
-        return {image_id: matches[image_id][0] for image_id in wanted}
+        lost = {image_id: self.folder / _name_of(names.get(image_id, str(image_id))) for image_id in missing}
+        return {image_id: lost[image_id] if image_id in lost else found[image_id][0] for image_id in wanted}
 
     def _fitting(self, text: str) -> list[Path]:
         """Photos that fit an id or a path."""
@@ -259,8 +229,28 @@ class _Photos:
             path = self.folder.joinpath(*parts[start:])
             if path.is_relative_to(self.folder) and _is_file(path):
                 return [path]
+        for start in range(len(parts) - 1):
+            if loosely := self._fitting_loosely(parts[start:]):
+                return loosely
         named = self.folder / parts[-1]  # photos may have endings that are not among the usual ones
         return self.index.fitting(parts[-1]) or ([named] if named.suffix and _is_file(named) else [])
+
+    def _fitting_loosely(self, parts: Sequence[str]) -> list[Path]:
+        """Photos at a path whose folders and name may be written in another case."""
+        fitting = [self.folder]
+        for part in parts:
+            fitting = [path for folder in fitting for path in self._entries(folder).get(_loosely(part), [])]
+        return [path for path in fitting if _is_file(path)]
+
+    def _entries(self, folder: Path) -> dict[str, list[Path]]:
+        """What a folder holds by loose keys; listed once, and nothing where it cannot be."""
+        if folder not in self.listed:
+            entries: dict[str, list[Path]] = {}
+            with suppress(OSError):
+                for path in folder.iterdir():
+                    entries.setdefault(_loosely(path.name), []).append(path)
+            self.listed[folder] = entries
+        return self.listed[folder]
 
 
 def _is_file(path: Path) -> bool:
@@ -277,28 +267,6 @@ def _check_one(image_id: ImageId, paths: list[Path], where: str) -> None:
             f"{where}: image id {image_id!r} fits two photos, {first.name} and {second.name}; remove "
             "one of them or give the names in an annotation file"
         )
-
-
-def _orientation(photo: Image.Image) -> int:
-    try:
-        return int(photo.getexif().get(ORIENTATION_TAG, 1))
-    except (*_DECODING_ERRORS, TypeError):
-        return 1  # A damaged EXIF block says nothing about orientation; viewers show such photos as stored.
-
-
-def _to_rgb(photo: Image.Image, name: str) -> Image.Image:
-    if photo.mode == "F":
-        raise InputError(
-            f"{name}: pixels are floating-point numbers, expected 8 or 16 bits; convert the photo"
-        )
-    if photo.mode == "P":
-        return photo.convert("RGBA").convert("RGB")  # at once, Pillow warns of lost transparency
-    if not photo.mode.startswith("I"):
-        return photo.convert("RGB")
-    grey = np.asarray(photo).astype(np.int64)  # I;16 and I: Pillow's own conversion would clip at 255
-    if grey.size and not 0 <= grey.min() <= grey.max() <= np.iinfo(np.uint16).max:
-        raise InputError(f"{name}: pixels have 32 bits, expected 8 or 16; convert the photo")
-    return Image.fromarray((grey >> 8).astype(np.uint8)).convert("RGB")
 
 
 def _id_key(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from posefix.errors import InputError, quoted
 from posefix.json_text import REMOVED, JsonText, Place
+from posefix.layouts import TRIPLE, misfit
 from posefix.pose_file import (
     OPENING_RECORDS,
     Contents,
@@ -21,7 +23,7 @@ from posefix.pose_file import (
     check_same_poses,
 )
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
-from posefix.records import Record, Records, report
+from posefix.records import Record, Records, id_or_none, report
 from posefix.skeletons import Skeleton
 from posefix.units import PIXELS, Unit, are_shares, triples_in_unit
 
@@ -148,14 +150,27 @@ class JsonRewrite:
 def documents(source: Source, files: Sequence[Path]) -> list[Document]:
     """Name within the folder, empty for a file, and text of each document of a source.
 
+    Where faults are noted, the files of a folder that are not JSON are left out.
+
     Raises:
-        InputError: A file cannot be read, or there is none.
+        InputError: A file cannot be read or is not JSON, or there is none.
     """
     if source.path.is_file():
         return [("", source.document)]
     if not files:
         raise FormatError(f"{source.path}: expected a folder with JSON files, got none.")
-    return [(path.name, JsonText.read(path)) for path in files]
+    return [(path.name, text) for path in files if (text := _document(path)) is not None]
+
+
+def _document(path: Path) -> JsonText | None:
+    """The document in a file of a folder; None where it is not JSON and that is noted."""
+    try:
+        text = JsonText.read(path)
+        _ = text.root
+    except InputError as error:
+        report(error)
+        return None
+    return text
 
 
 def openings(files: Iterable[Path]) -> Iterator[Any]:
@@ -179,8 +194,7 @@ def flat_triples(records: Records, field: str, skeleton: Skeleton) -> FloatArray
         FormatError: A list has another length or holds something that is not a finite number.
     """
     names = [f"{what} of {name}" for name in skeleton.keypoint_names for what in ("x", "y", "score")]
-    hint = f", which are not {len(skeleton)} keypoints of {skeleton.name}; a file has people of one layout"
-    return records.number_lists(field, names, hint).reshape(-1, len(skeleton), 3)
+    return records.number_lists(field, names, partial(misfit, TRIPLE)).reshape(-1, len(skeleton), 3)
 
 
 def joined(arrays: Iterable[FloatArray], shape: tuple[int, ...]) -> FloatArray:
@@ -252,7 +266,7 @@ def lists_where_given(records: Records, field: str, names: Sequence[str]) -> Flo
 def tracks_in(lists: Sequence[PeopleList], field: str) -> tuple[int | str | None, ...] | None:
     """Whom each pose is of, from a field with a number or a text; None if nobody has one."""
     values = [row.get(field) for people in lists for row in people.records.rows]
-    tracks = tuple(value if type(value) in (int, str) else None for value in values)
+    tracks = tuple(map(id_or_none, values))
     return tracks if any(track is not None for track in tracks) else None
 
 
@@ -271,20 +285,16 @@ def measured_in_shares(
         FormatError: Those of some people are shares, those of others pixels.
     """
     shares, odd = are_shares(numbers, found)
-    if odd is not None:
-        raise FormatError(
-            f"{where(lists, odd)}, field {field!r}: expected pixels as of the others, got shares of the photo; keep "
-            "files of one unit together."
-        )
+    for (people, number), among in zip(_people(lists), odd, strict=True) if odd.any() else ():
+        if among:
+            where = people.records.where(number, field)
+            report(
+                FormatError(
+                    f"{where}: expected pixels as of the others, got shares of the photo; keep files of one unit "
+                    "together."
+                )
+            )
     return shares
-
-
-def where(lists: Sequence[PeopleList], row: int) -> str:
-    """How messages name a person."""
-    for number, (people, index) in enumerate(_people(lists)):
-        if number == row:
-            return f"{people.text.path}, {people.records.noun} {index}"
-    raise IndexError(row)
 
 
 def odd_scores(poses: Poses) -> tuple[str, ...]:

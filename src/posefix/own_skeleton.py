@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from posefix.formats.coco_annotations import read_annotations
-from posefix.skeletons import Skeleton, estimate_sigmas
+from posefix.errors import InputError
+from posefix.files import read_json
+from posefix.formats.coco_annotations import Annotations, parse_annotations, read_annotations
+from posefix.skeletons import Skeleton, estimate_sigmas, parse_skeleton
 
 
 def skeleton_of_annotations(path: str | Path, *, replace_known: bool = False) -> Skeleton:
@@ -24,7 +26,31 @@ def skeleton_of_annotations(path: str | Path, *, replace_known: bool = False) ->
     Raises:
         InputError: The file is faulty or annotates nobody.
     """
-    annotations = read_annotations(path)
+    return _with_sigmas(read_annotations(path), replace_known=replace_known)
+
+
+def load_own_skeleton(path: str | Path, *, replace_known: bool = False) -> Skeleton:
+    """The skeleton of a file of one's own, with sigmas guessed where it annotates people; the file is parsed once.
+
+    Args:
+        path: A skeleton file, or a COCO annotation file.
+        replace_known: As of `skeleton_of_annotations`.
+
+    Raises:
+        InputError: The file is faulty, or sigmas are to be replaced and it annotates nobody.
+    """
+    path = Path(path)
+    content = read_json(path)
+    if isinstance(content, dict) and content.get("annotations"):
+        return _with_sigmas(parse_annotations(content, path), replace_known=replace_known)
+    if replace_known:
+        raise InputError(
+            f"{path}: annotates nobody from whom sigmas could be guessed; give an annotation file."
+        )
+    return parse_skeleton(content, path)
+
+
+def _with_sigmas(annotations: Annotations, *, replace_known: bool) -> Skeleton:
     people, skeleton = annotations.people, annotations.skeleton
     chosen = ~people.is_crowd
     sigmas = estimate_sigmas(

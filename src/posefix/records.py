@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -13,23 +13,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import quoted
+from posefix.errors import InputError, quoted
 from posefix.pose_file import LARGEST_NUMBER, FormatError
 from posefix.poses import FloatArray, ImageId
 
 Record = dict[str, Any]
 
-_NOTED: ContextVar[list[FormatError] | None] = ContextVar("noted faults", default=None)
+_NOTED: ContextVar[list[InputError] | None] = ContextVar("noted faults", default=None)
 
 
 @contextmanager
-def noted_faults() -> Iterator[list[FormatError]]:
+def noted_faults() -> Iterator[list[InputError]]:
     """Within it, records note what is wrong with them and go on with stand-ins, instead of raising the first fault.
 
     Yields:
         The faults so far. What is read with any is of no use.
     """
-    faults: list[FormatError] = []
+    faults: list[InputError] = []
     token = _NOTED.set(faults)
     try:
         yield faults
@@ -88,7 +88,7 @@ class Records:
         row = self.rows[number]
         got, mend = "no such field", f"Add the field, or take the {self.noun} out of the list."
         if field in row:
-            got, mend = quoted(row[field]), f"Write {expected}."
+            got, mend = quoted(row[field]), f"Correct the value, or take the {self.noun} out of the list."
         return FormatError(f"{self.where(number, field)}: expected {expected}, got {got}.", mend)
 
     def ids(self, field: str) -> tuple[ImageId, ...]:
@@ -100,9 +100,9 @@ class Records:
         values: list[Any] = [row.get(field) for row in self.rows]
         if not set(map(type, values)) <= {int, str}:
             for number in self.asked():
-                if type(values[number]) not in (int, str):
+                if id_or_none(values[number]) is None:
                     report(self.fault(number, field, "an integer or a text"))
-            values = [value if type(value) in (int, str) else "" for value in values]
+            values = ["" if (known := id_or_none(value)) is None else known for value in values]
         return tuple(values)
 
     def unique_ids(self, field: str = "id") -> tuple[ImageId, ...]:
@@ -115,7 +115,7 @@ class Records:
         if len(set(ids)) < len(ids):
             first = {value: number for number, value in reversed(list(enumerate(ids)))}
             for number in self.asked():
-                if first[ids[number]] != number and type(self.rows[number].get(field)) in (int, str):
+                if first[ids[number]] != number and id_or_none(self.rows[number].get(field)) is not None:
                     place = self.place(first[ids[number]])
                     report(self.fault(number, field, f"another id than that of {self.noun} {place}"))
         return ids
@@ -135,13 +135,15 @@ class Records:
             array = np.array([value if _is_number(value) else 0 for value in values], dtype=np.float64)
         return array
 
-    def number_lists(self, field: str, names: Sequence[str], hint: str = "") -> FloatArray:
+    def number_lists(
+        self, field: str, names: Sequence[str], misfit: Callable[[int], str] | None = None
+    ) -> FloatArray:
         """(N, length): a field that holds a flat list of numbers.
 
         Args:
             field: The field.
             names: What each number of the list is.
-            hint: What to do about a list of another length; begins with a semicolon.
+            misfit: What another length says, to be added to the message. None for numbers that are not of keypoints.
 
         Raises:
             FormatError: A list is missing, has another length, or holds something that is not a finite number.
@@ -153,26 +155,40 @@ class Records:
         if array is None:  # only now look at each record: converting all at once is many times faster
             array = np.zeros((len(self.rows), len(names)))
             for number in self.asked():
-                if self._is_list_of_numbers(number, field, names, hint):
+                if self._is_list_of_numbers(number, field, names, misfit):
                     array[number] = values[number]
         return array
 
-    def _is_list_of_numbers(self, number: int, field: str, names: Sequence[str], hint: str) -> bool:
+    def _is_list_of_numbers(
+        self, number: int, field: str, names: Sequence[str], misfit: Callable[[int], str] | None
+    ) -> bool:
         """Whether it is, where faults are only noted."""
         value = self.rows[number].get(field)
         if not isinstance(value, list):
             report(self.fault(number, field, f"a list of {len(names)} numbers"))
             return False
+        if holds_lists(value):
+            message = f"{self.where(number, field)}: expected one flat list of numbers, got a list of lists."
+            report(FormatError(message, f"Write {names[0]} to {names[-1]} one after the other."))
+            return False
         where = self.where(number, field)
         if len(value) != len(names):
             mend = f"Write all of {names[0]} to {names[-1]}, 0 for what is missing."
-            report(FormatError(f"{where}: expected {len(names)} numbers, got {len(value)}{hint}.", mend))
+            why = "" if misfit is None else misfit(len(value))
+            report(FormatError(f"{where}: expected {len(names)} numbers, got {len(value)}{why}.", mend))
             return False
         wrong = [(name, entry) for name, entry in zip(names, value, strict=True) if not _is_number(entry)]
         for name, entry in wrong:
-            mend = "Write a number; 0, 0, 0 stands for a keypoint that is missing."
+            mend = "Write 0 for all numbers of a keypoint that is missing."
+            if misfit is None:
+                mend = f"Correct the value, or take {field!r} out of the {self.noun}."
             report(FormatError(f"{where}, {name}: expected a finite number, got {quoted(entry)}.", mend))
         return not wrong
+
+    def lengths(self, field: str) -> list[int]:
+        """Of the flat lists in a field; records without one are left out."""
+        values = (row.get(field) for row in self.rows)
+        return [len(value) for value in values if isinstance(value, list) and not holds_lists(value)]
 
     def objects(self, field: str) -> Records:
         """The objects that a field of each record holds.
@@ -193,12 +209,22 @@ class Records:
         return [number for number, row in enumerate(self.rows) if not isinstance(row, _NoRecord)]
 
 
-def report(fault: FormatError) -> None:
+def report(fault: InputError) -> None:
     """Raise a fault, or note it if somebody wants to know them all."""
     noted = _NOTED.get()
     if noted is None:
         raise fault
     noted.append(fault)
+
+
+def id_or_none(value: Any) -> ImageId | None:
+    """A value that is an id, of a photo or of whom a pose is in a video; None for anything else, true and false too."""
+    return value if type(value) in (int, str) else None
+
+
+def holds_lists(value: list[Any]) -> bool:
+    """Whether a list begins with a list: keypoints are flat in some formats, and points in others."""
+    return bool(value) and isinstance(value[0], list)
 
 
 def _is_number(value: Any) -> bool:

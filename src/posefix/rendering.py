@@ -23,13 +23,20 @@ CODECS = {".mp4": "mp4v", ".webm": "VP80"}
 """Ending -> code of the codec: those that OpenCV's wheels write without further libraries."""
 
 
-def check_video_path(path: str | Path) -> None:
+def check_video_path(path: str | Path, video: str | Path) -> None:
     """Find out before the work whether `render_before_after` will be able to write.
 
+    Args:
+        path: The file to write.
+        video: The file that is read, which must be another one.
+
     Raises:
-        InputError: The ending is not that of a video format, or the file cannot be written.
+        InputError: It is the same file, its ending is not that of a video format, or it cannot be written.
     """
-    if Path(path).suffix.lower() not in CODECS:
+    path, video = Path(path), Path(video)
+    if path.resolve() == video.resolve() or (path.exists() and video.exists() and path.samefile(video)):
+        raise InputError(f"{path}: expected another file than the video that is drawn on; rename the output")
+    if path.suffix.lower() not in CODECS:
         raise InputError(
             f"video: expected a file name ending in {' or '.join(CODECS)}, got {path}; rename the output"
         )
@@ -62,7 +69,7 @@ def render_before_after(
     Raises:
         InputError: See `check_video_path`; or OpenCV cannot write such a file here.
     """
-    check_video_path(path)
+    check_video_path(path, video.path)
     pictures = _pictures(video, frames, poses, _colours(tracks), exif)
     with written_elsewhere(path) as temporary:
         count = _write(temporary, Path(path), pictures, video, progress)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from posefix.errors import InputError
 from posefix.pose_file import DECIMALS, FormatError, NewFile, PhotoSize, boxes_to_write, triples_to_write
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
+from posefix.records import report
 
 SHARE_DECIMALS = 7
 """Of shares that are written: a thousandth of a pixel in photos of 10,000."""
@@ -17,6 +19,10 @@ LARGEST_SHARE = 2.0
 """Shares of a photo stay below this even where a keypoint lies outside of it; pixels do not."""
 KEYPOINTS_OF_A_SCALE = 5
 """So many keypoints of a person within the first two pixels of a photo are no chance: they are shares."""
+
+
+class UnknownSizesError(FormatError):
+    """Coordinates are shares of photos that nobody has shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,18 +66,24 @@ def sizes_of_photos(path: Path, photo_size: PhotoSize | None, image_ids: Sequenc
         image_ids: Photo of each pose.
 
     Raises:
-        FormatError: Nobody knows the photos.
+        InputError: Nobody knows the photos, or one is not there.
     """
     if photo_size is None:
-        raise FormatError(
+        raise UnknownSizesError(
             f"{path}: its coordinates are shares of the photo's width and height, which only the photos tell; "
             "name their folder (--images)."
         )
-    sizes = {image_id: photo_size(image_id) for image_id in dict.fromkeys(image_ids)}
+    sizes: dict[ImageId, tuple[int, int]] = {}
+    for image_id in dict.fromkeys(image_ids):
+        try:
+            sizes[image_id] = photo_size(image_id)
+        except InputError as error:
+            report(error)
+            sizes[image_id] = (1, 1)
     return np.array([sizes[image_id] for image_id in image_ids], dtype=np.float64).reshape(-1, 2)
 
 
-def are_shares(numbers: FloatArray, present: BoolArray) -> tuple[bool, int | None]:
+def are_shares(numbers: FloatArray, present: BoolArray) -> tuple[bool, BoolArray]:
     """Whether the coordinates of a file are so small that they are shares of the photo.
 
     Args:
@@ -79,16 +91,15 @@ def are_shares(numbers: FloatArray, present: BoolArray) -> tuple[bool, int | Non
         present: (N, K) which keypoints are there.
 
     Returns:
-        Whether they are shares, those of all people; and the first person whose many keypoints are shares where those
-        of somebody else are pixels, None in a file of one unit.
+        Whether they are shares, those of all people; and (N,) the people whose many keypoints are shares where those
+        of somebody else are pixels, nobody in a file of one unit.
     """
     largest = np.where(present[..., None], np.abs(numbers), 0.0).max(axis=(1, 2), initial=0.0)
     counted = present.sum(axis=1)
     small = (largest <= LARGEST_SHARE) & (counted > 0)
     if (largest > LARGEST_SHARE).any():
-        odd = np.flatnonzero(small & (counted >= KEYPOINTS_OF_A_SCALE))
-        return False, int(odd[0]) if odd.size else None
-    return bool(small.any()), None
+        return False, np.asarray(small & (counted >= KEYPOINTS_OF_A_SCALE))
+    return bool(small.any()), np.zeros(len(small), dtype=np.bool_)
 
 
 def triples_in_unit(poses: Poses, before: Poses, numbers: FloatArray, unit: Unit) -> FloatArray:

@@ -54,14 +54,15 @@ class Video:
         self.frame_rate = _rate(self.times, capture.get(cv2.CAP_PROP_FPS))
         self._capture = capture
         self._exif: Exif = "apply"
-        self._next = len(self.times)  # the scan has used the capture up
+        # The frame that was decoded last, -1 before the first; None where the capture is used up, as by the scan.
+        self._at: int | None = None
 
     def __len__(self) -> int:
         """Frames in the file; a damaged one, and one that an edit list cuts off, may hide some at the end."""
         return len(self.times)
 
     def read(self, number: int, exif: Exif = "apply") -> Image:
-        """Decode a frame.
+        """Decode a frame; the same one again, or a later one, does not begin anew.
 
         Args:
             number: Counted from 0.
@@ -73,13 +74,15 @@ class Video:
         Raises:
             InputError: The video ends before this frame, or it cannot be decoded.
         """
-        if number < self._next or exif != self._exif:
-            self._rewind(exif)
-        while self._next <= number:
+        at = self._at
+        if at is None or number < at or exif != self._exif:
+            at = self._rewind(exif)
+        while at < number:
             if not self._capture.grab():
-                raise InputError(self._end(number))
-            self._next += 1
-        return self._retrieve()
+                self._at = None
+                raise InputError(self._end(number, frames=at + 1))
+            at = self._at = at + 1
+        return self._retrieve(at)
 
     def frames(self, exif: Exif = "apply") -> Iterator[Image]:
         """All frames up to where the file ends, (H, W, 3) uint8 RGB each, from the first one on.
@@ -87,10 +90,11 @@ class Video:
         Raises:
             InputError: A frame cannot be decoded.
         """
-        self._rewind(exif)
+        at = self._rewind(exif)
         while self._capture.grab():
-            self._next += 1
-            yield self._retrieve()
+            at = self._at = at + 1
+            yield self._retrieve(at)
+        self._at = None
 
     def size_wh(self, exif: Exif = "apply") -> tuple[int, int]:
         """Width and height of the frames, pixels; `exif` as in `read`."""
@@ -108,19 +112,19 @@ class Video:
             "damaged, or its frame rate varies"
         )
 
-    def _retrieve(self) -> Image:
-        """The frame that was grabbed last."""
+    def _retrieve(self, number: int) -> Image:
+        """The frame that was grabbed last, whose number is for the message."""
         found, frame = self._capture.retrieve()
         if not found or frame is None:
-            raise InputError(
-                f"{self.path}, frame {self._next - 1}: cannot be decoded; convert the video anew"
-            )
+            raise InputError(f"{self.path}, frame {number}: cannot be decoded; convert the video anew")
         return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
-    def _rewind(self, exif: Exif) -> None:
+    def _rewind(self, exif: Exif) -> int:
+        """Begin anew; returns the number before that of the first frame."""
         self._capture.release()
         self._capture = self._open(exif)
-        self._exif, self._next = exif, 0
+        self._exif, self._at = exif, -1
+        return -1
 
     def _open(self, exif: Exif = "apply") -> cv2.VideoCapture:
         capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
@@ -148,8 +152,8 @@ class Video:
             raise InputError(f"{self.path}: says neither when its frames are shown nor how many a second")
         return np.arange(len(stamps)) / rate
 
-    def _end(self, number: int) -> str:
-        ends = f"{self.path}: ends after {self._next} frames, wanted frame {number}, counted from 0"
+    def _end(self, number: int, frames: int) -> str:
+        ends = f"{self.path}: ends after {frames} frames, wanted frame {number}, counted from 0"
         promised = max(self.announced, len(self))
         return (
             f"{ends}; its header promises {promised}, it is trimmed, cut off or damaged"

@@ -108,7 +108,7 @@ def test_only_the_numbers_of_a_moved_keypoint_change(tmp_path: Path, shape: str)
 def test_files_of_nobody_stay(tmp_path: Path, content: Any) -> None:
     path = recorded(tmp_path / "a.json", content)
     file = read(FORMAT, path)
-    assert (len(file.poses), file.notes) == (0, ("nobody in the file",))
+    assert (len(file.poses), file.notes) == (0, ("there are no people",))
     assert file.rewrite(file.poses) == contents_of(path)
 
 
@@ -159,7 +159,7 @@ FAULTS: list[tuple[Any, str]] = [
     ([ROW, 3], "a.json, row 1: expected an object, got 3."),
     (
         [{**ROW, "keypoints": [1, 2]}],
-        "row 0, field 'keypoints': expected 6 numbers, got 2, which are not 2 keypoints",
+        "row 0, field 'keypoints': expected 6 numbers, got 2, which is not a multiple of 3.",
     ),
     ([{**ROW, "image_id": None}], "row 0, field 'image_id': expected an integer or a text, got None."),
     ([{**ROW, "score": "high"}], "row 0, field 'score': expected a finite number, got 'high'."),

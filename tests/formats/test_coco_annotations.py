@@ -143,7 +143,8 @@ def test_faults_are_named_with_file_record_and_field(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "expected JSON, got an error at line 1"),
+        ("{,}", "expected JSON, got an error at line 1"),
+        ("{", "expected JSON, got a text that ends in the middle, at line 1"),
         ("[]", "expected an object .*, got a list; are these results?"),
     ],
 )

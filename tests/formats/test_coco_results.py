@@ -77,7 +77,11 @@ def test_poses_without_scores_count_one(tmp_path: Path) -> None:
 
 
 FAULTS: list[tuple[Any, str]] = [
-    ("[{", "results.json: expected JSON, got an error at line 1, column 3: Expecting property name"),
+    ("[{,", "results.json: expected JSON, got an error at line 1, column 3: Expecting property name"),
+    (
+        "[{",
+        "results.json: expected JSON, got a text that ends in the middle, at line 1, column 3; it is cut off",
+    ),
     ({"a": 1}, "results.json: expected a list of poses, got {'a': 1}."),
     ({"annotations": []}, "results.json: expected a list of poses, got an annotation file."),
     ([GOOD, 3], "results.json, row 1: expected an object, got 3."),
@@ -85,18 +89,16 @@ FAULTS: list[tuple[Any, str]] = [
     ([{**GOOD, "keypoints": None}], "row 0, field 'keypoints': expected a list of 6 numbers, got None."),
     (
         [GOOD, {**GOOD, "keypoints": [0] * 51}],
-        "row 1, field 'keypoints': expected 6 numbers, got 51 (--layout); with 17 keypoints it may be coco17 or "
-        "posetrack18.",
+        "row 1, field 'keypoints': expected 6 numbers, got 51, as of coco17 or posetrack18; a file has people of one "
+        "layout.",
     ),
     (
         [{**GOOD, "keypoints": [0] * 7}],
-        "row 0, field 'keypoints': expected 6 numbers, got 7 (--layout); no packaged layout has 2.33333 keypoints, "
-        "give a skeleton file of your own.",
+        "row 0, field 'keypoints': expected 6 numbers, got 7, which is not a multiple of 3.",
     ),
     (
         [{**GOOD, "keypoints": [[1, 2, 3], [4, 5, 6]]}],
-        "row 0, field 'keypoints': expected 6 numbers, got 2 (--layout); no packaged layout has 0.666667 keypoints, "
-        "give a skeleton file of your own.",
+        "row 0, field 'keypoints': expected one flat list of numbers, got a list of lists.",
     ),
     (
         [GOOD, GOOD, {**GOOD, "keypoints": [1, 2, 3, 4, float("nan"), 1]}],
@@ -162,6 +164,28 @@ def test_the_layout_is_asked_for_and_never_guessed(tmp_path: Path, count: int, h
         str(caught.value)
         == f"{path}: expected the name of its layout (--layout), which is never guessed{hint}"
     )
+
+
+@pytest.mark.parametrize(
+    ("count", "hint"),
+    [
+        (17, "; with 17 keypoints it may be coco17 or posetrack18."),
+        (20, "; no packaged layout has 20 keypoints, give a skeleton file of your own."),
+    ],
+)
+def test_a_layout_that_fits_nobody_is_one_fault(tmp_path: Path, count: int, hint: str) -> None:
+    rows = [{**GOOD, "keypoints": [1] * (3 * count)}] * 3
+    with pytest.raises(FormatError) as caught:
+        read(write(tmp_path, rows))
+    expected = f"expected 2 keypoints in each row, as {PAIR.name} has (--layout), got {count}{hint}"
+    assert str(caught.value) == f"{tmp_path / 'results.json'}: {expected}"
+
+
+@pytest.mark.parametrize("layout", [None, "named"])
+def test_lists_of_a_number_that_is_no_multiple_of_three(tmp_path: Path, layout: str | None) -> None:
+    path = write(tmp_path, [{**GOOD, "keypoints": [1] * 50}] * 2)
+    with pytest.raises(FormatError, match="got lists of 50 numbers, which is not a multiple of 3"):
+        read(path, None) if layout is None else read(path)
 
 
 def test_an_empty_list_needs_a_layout_too(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_number_of_values_says_the_layout(tmp_path: Path, count: int, layout
 def test_nobody_in_any_file_is_legal(tmp_path: Path) -> None:
     path = recorded(tmp_path / "json", {"a_keypoints.json": frame()})
     file = read(FORMAT, path)
-    assert (len(file.poses), file.notes) == (0, ("nobody in any file",))
+    assert (len(file.poses), file.notes) == (0, ("there are no people",))
     assert file.rewrite(file.poses) == contents_of(path)
 
 
@@ -215,8 +215,8 @@ FAULTS: list[tuple[Any, str]] = [
     (frame(WHOLE, 3), "a_keypoints.json, person 1: expected an object, got 3."),  # type: ignore[arg-type]
     (
         frame(WHOLE, person([1] * 75)),
-        "person 1, field 'pose_keypoints_2d': expected 6 numbers, got 75, which are not 2 keypoints of coco17 (2 of 17 "
-        "keypoints); a file has people of one layout.",
+        "person 1, field 'pose_keypoints_2d': expected 6 numbers, got 75, as of body25; a file has people of "
+        "one layout.",
     ),
     (frame(person([])), "person 0, field 'pose_keypoints_2d': expected 6 numbers, got 0"),
     (

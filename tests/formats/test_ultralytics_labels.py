@@ -172,7 +172,7 @@ FAULTS = [
     (
         "0 .5 .5 .2 .2 .1 .2",
         "line 1: expected class, box and 2 keypoints (--layout) of 2 or 3 numbers, 9 or 11 columns and maybe "
-        "confidence and track, got 7.",
+        "confidence and track, got 7; no packaged layout has 1 keypoints",
     ),
     (f"{GOOD} .1 .2 .5 1.5", "line 1, column 12: expected a whole number, the track, got 1.5."),
 ]
@@ -186,10 +186,15 @@ def test_faults_are_named_with_their_line(tmp_path: Path, text: str, message: st
 
 def test_layout_photos_and_files_are_asked_for(tmp_path: Path) -> None:
     path = recorded(tmp_path / "im.txt", PLAIN)
-    with pytest.raises(
-        FormatError, match=r"expected the name of its layout \(--layout\), which is never guessed\.$"
-    ):
+    with pytest.raises(FormatError, match=r"never guessed; no packaged layout has 2 or 3 keypoints, give"):
         read(FORMAT, path)
+    columns = recorded(
+        tmp_path / "coco.txt", "0 " + " ".join([".5"] * (4 + 51))
+    )  # or 25 with two numbers, and a score
+    with pytest.raises(
+        FormatError, match="with 17 or 25 keypoints it may be coco17 or posetrack18 or body25"
+    ):
+        read(FORMAT, columns)
     with pytest.raises(FormatError, match=r"only the photos tell; name their folder \(--images\)\.$"):
         read(FORMAT, path, PAIR)
     with pytest.raises(FormatError, match=r"expected a folder with label files \(\.txt\), got none\.$"):

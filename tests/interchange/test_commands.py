@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -60,11 +62,158 @@ def test_inspect_says_what_a_file_holds(run: Run, poses: Path) -> None:
     assert told["problem"] == ["1 person without any keypoint"]
 
 
-def test_inspect_says_what_the_layout_may_be(run: Run, poses: Path) -> None:
-    code, out, _ = run("inspect", poses)
+def test_inspect_says_what_can_be_said_without_a_layout(run: Run, poses: Path, tmp_path: Path) -> None:
+    code, out, err = run("inspect", poses, "--images", tmp_path)
+    assert (code, err) == (2, "")
+    told = cells(out)
+    assert told["format"][0].startswith("coco-results")
+    assert told["layout"] == ["not known, 17 keypoints"]
+    assert told["people"] == ["2 in 2 photos"]
+    assert told["keypoints"] == ["17 there, 50.0% missing"]
+    assert told["keypoint scores"] == ["0.5 to 0.5, median 0.5"]
+    assert told["tracks"] == ["2"]
+    assert told["problem"][0].endswith("never guessed; with 17 keypoints it may be coco17 or posetrack18.")
+    assert told["problem"][1] == "1 person without any keypoint"
+    assert "no photo for 2 image ids" in told["problem"][2]
+    assert told["layouts that fit"] == [
+        "coco17: nose, left_eye, right_eye, left_ear, right_ear, left_shoulder, ...",
+        "posetrack18: nose, neck, head_top, left_ear, right_ear, left_shoulder, ...",
+    ]
+    typed = f"posefix inspect {poses} --layout coco17 --images {tmp_path}"
+    assert told["what to type"] == [typed, typed.replace("coco17", "posetrack18")]
+    assert "refined" not in told
+    assert run(*typed.split()[1:])[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "layout", "problem", "typed"),
+    [
+        (20, None, "no packaged layout has 20 keypoints", ["--layout mine.json"]),
+        (
+            14,
+            "coco17",
+            "expected 17 keypoints in each row, as coco17 has",
+            ["--layout lsp14", "--layout aic14"],
+        ),
+    ],
+)
+def test_inspect_says_which_layouts_fit(
+    run: Run, tmp_path: Path, count: int, layout: str | None, problem: str, typed: list[str]
+) -> None:
+    path = write(tmp_path, [{**ROW, "keypoints": [9.5, 3, 0.25] * count}])
+    code, out, _ = run("inspect", path, *(["--layout", layout] if layout else []))
+    told = cells(out)
+    assert (code, told["people"]) == (2, ["1 in 1 photos"])
+    assert problem in told["problem"][0]
+    assert told["layout"] == [f"{'another than was named' if layout else 'not known'}, {count} keypoints"]
+    assert all(end in line for end, line in zip(typed, told["what to type"], strict=False))
+
+
+def test_inspect_leaves_out_a_layout_where_the_file_says_its_own(run: Run, tmp_path: Path) -> None:
+    person = {"id": 1, "image_id": 1, "category_id": 1, "keypoints": ROW["keypoints"]}
+    names = load_skeleton("coco17").keypoint_names
+    content = {"annotations": [person], "images": [], "categories": [{"id": 1, "keypoints": names}]}
+    path = write(tmp_path, content)
+    code, out, _ = run("inspect", path, "--layout", "lsp14")
+    told = cells(out)
+    assert (code, told["layout"]) == (2, ["coco17, 17 keypoints"])
+    assert told["problem"][0].startswith(
+        "expected 14 keypoints in each annotation, as lsp14 has (--layout), got 17"
+    )
+    assert told["refined"] == ["1 person: all 17 keypoints"]
+    assert told["what to type"] == [f"posefix inspect {path}"]
+
+
+def test_inspect_of_nobody_asks_for_the_layout(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("inspect", write(tmp_path, []))
+    assert (code, cells(out)["people"], cells(out)["layout"]) == (2, ["0 in 0 photos"], ["not known"])
+
+
+def test_inspect_of_labels_needs_neither_layout_nor_photos(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "labels").mkdir()
+    line = " ".join(["0", *[".5"] * 4, *[".25"] * 51])
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / "labels" / name).write_text(f"{line}\n{line}\n")
+    code, out, _ = run("inspect", tmp_path / "labels")
+    told = cells(out)
+    assert (code, told["people"], told["boxes"]) == (2, ["4 in 2 photos"], ["4"])
+    assert told["layout"] == ["not known, 17 or 25 keypoints"]
+    assert "keypoint scores" not in told  # of 25 keypoints they would be other columns
+    assert "name their folder (--images)" in told["problem"][1]
+    assert told["what to type"][0] == f"posefix inspect {tmp_path / 'labels'} --layout coco17 --images PHOTOS"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("COCO17", "'coco17'"),
+        ("coco-17", "'coco17'"),
+        ("coco", "'coco17'"),
+        ("halpe", "'halpe26' or 'halpe136'"),
+        ("opnpose18", "'openpose18'"),
+    ],
+)
+def test_a_layout_that_is_nearly_right_is_suggested(run: Run, poses: Path, name: str, meant: str) -> None:
+    code, _, err = run("validate", poses, "--layout", name)
     assert code == 2
-    assert "coco17 or" in cells(out)["problem"][0]
-    assert cells(out)["format"][0].startswith("coco-results")
+    assert f"did you mean {meant}?" in err
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Eight frames."""
+    path = tmp_path / "clip.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (64, 48))
+    for _ in range(8):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    return path
+
+
+def test_frames_are_looked_for(run: Run, tmp_path: Path, clip: Path) -> None:
+    path = write(tmp_path, [{**ROW, "image_id": number} for number in range(1, 9)])
+    arguments = (path, "--layout", "coco17", "--video", clip)
+    _, out, _ = run("inspect", *arguments)
+    assert cells(out)["people"] == ["8 in 8 frames, of 8 in the video"]
+    assert "if the poses count frames from 1, say --first-frame 1" in cells(out)["problem"][-1]
+    assert run("validate", *arguments)[0] == 2
+    assert run("validate", *arguments, "--first-frame", "1") == (0, "no faults\n", "")
+    (tmp_path / "photos").mkdir()
+    _, out, _ = run("inspect", path, "--layout", "coco17", "--images", tmp_path / "photos")
+    assert "if they are numbers of frames, give their video instead (--video)" in cells(out)["problem"][-1]
+
+
+@pytest.mark.parametrize("command", ["inspect", "validate"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--first-frame", "1"], "--first-frame: needs --video"),
+        (
+            ["--images", ".", "--video", "clip.mp4"],
+            "--images, --video: expected a folder of photos or a video, not",
+        ),
+        (["--video", "none.mp4"], "video: expected a video file, got none.mp4"),
+    ],
+)
+def test_faulty_videos_are_told(
+    run: Run, poses: Path, command: str, arguments: list[str], message: str
+) -> None:
+    code, _, err = run(command, poses, "--layout", "coco17", *arguments)
+    assert code == 2
+    assert message in err
+
+
+def test_a_folder_is_not_called_as_a_file(run: Run, poses: Path, tmp_path: Path) -> None:
+    arguments = ("--layout", "coco17", "--to", "mmpose")
+    code, _, err = run("convert", poses, tmp_path / "out.json", *arguments)
+    assert code == 2
+    assert "out.json: expected the name of a folder, since these poses are a file for each photo" in err
+    assert not (tmp_path / "out.json").exists()
+    assert run("convert", poses, tmp_path / "out", *arguments)[0] == 0
+    more = ("--layout", "coco17", "--images", tmp_path, "-o", tmp_path / "refined.json")
+    code, _, err = run("refine", tmp_path / "out", *more)
+    assert code == 2
+    assert "refined.json: expected the name of a folder" in err
 
 
 @pytest.mark.parametrize(
@@ -112,8 +261,7 @@ def test_validate_lists_all_faults_and_how_to_mend_them(run: Run, tmp_path: Path
     faults = [line.removeprefix(f"{path}, ") for line in out.splitlines() if line.startswith(str(path))]
     assert faults == [
         "row 2: expected an object, got 'no row'.",
-        "row 0, field 'keypoints': expected 51 numbers, got 50 (--layout); no packaged layout has 16.6667 keypoints, "
-        "give a skeleton file of your own.",
+        "row 0, field 'keypoints': expected 51 numbers, got 50, which is not a multiple of 3.",
         "row 3, field 'keypoints', x of nose: expected a finite number, got None.",
         "row 3, field 'keypoints', y of nose: expected a finite number, got '1'.",
         "row 5, field 'keypoints': expected a list of 51 numbers, got no such field.",
@@ -185,6 +333,9 @@ def test_convert_knows_its_formats(run: Run, poses: Path, tmp_path: Path) -> Non
     code, _, err = run("convert", poses, tmp_path / "x", "--layout", "coco17", "--to", "coca")
     assert code == 2
     assert "--to: expected one of" in err
+    assert "did you mean" not in err
+    code, _, err = run("convert", poses, tmp_path / "x", "--layout", "coco17", "--to", "OpenPos")
+    assert err.endswith("got 'OpenPos'; did you mean 'openpose'?\n")
     code, _, err = run("convert", poses, tmp_path / "x", "--layout", "coco17", "--to", "posetrack18")
     assert code == 2
     assert "refined in place, not written anew" in err

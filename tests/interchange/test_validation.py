@@ -1,6 +1,7 @@
 """All faults of a file at once, in the formats that have shapes of their own."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,7 @@ def test_all_faults_of_ultralytics(tmp_path: Path) -> None:
         "detection 2: expected an object, got 'nobody'.",
         "detection 1, field 'keypoints': expected an object, got [1, 2].",
         "detection 5, field 'keypoints': expected an object, got no such field.",
-        f"keypoints of detection 3, field 'x': expected 2 numbers, got 1, which are not the keypoints of {PAIR.name}; "
-        "a file has people of one layout.",
+        "keypoints of detection 3, field 'x': expected 2 numbers, got 1; a file has people of one layout.",
         "detection 0, field 'box': expected an object, got None.",
         "box of detection 4, field 'x2': expected a finite number, got 'right'.",
     ]
@@ -161,3 +161,132 @@ def photos(folder: Path, *stems: str) -> Path:
     for stem in stems:
         Image.new("RGB", (64, 48)).save(images / f"{stem}.png")
     return images
+
+
+def test_a_layout_that_fits_nobody_is_one_fault(tmp_path: Path) -> None:
+    row = {"image_id": "a", "keypoints": [1, 2, 0.5] * 14, "score": 0.5}
+    path = tmp_path / "poses.json"
+    path.write_text(json.dumps([row] * 3), encoding="utf-8")
+    found = validate(path, Hints(layout="coco17")).faults
+    assert [str(fault) for fault in found] == [
+        f"{path}: expected 17 keypoints in each row, as coco17 has (--layout), got 14; with 14 keypoints it may be "
+        "lsp14 or aic14 or hourglass14 or crowdpose14."
+    ]
+
+
+OPENPOSE = {"people": [{"pose_keypoints_2d": [20.5, 30, 0.5] * 25}]}
+
+
+def test_all_faulty_files_of_a_folder(tmp_path: Path) -> None:
+    texts = {
+        "a": json.dumps(OPENPOSE)[:-5],
+        "b": json.dumps(OPENPOSE),
+        "c": "",
+        "d": "[]",
+        "e": json.dumps({"people": [{"pose_keypoints_2d": [1, 2, 3]}, 4]}),
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}_keypoints.json").write_text(text, encoding="utf-8")
+    assert [fault.removeprefix(f"{tmp_path}/") for fault in faults(tmp_path, Hints())] == [
+        "a_keypoints.json: expected JSON, got a text that ends in the middle, at line 1, column "
+        f"{len(texts['a']) + 1}; it is cut off, copy or write it again.",
+        "c_keypoints.json: expected JSON, got an empty file; write it again.",
+        "d_keypoints.json: expected an object with 'people', got [].",
+        "e_keypoints.json, person 1: expected an object, got 4.",
+        "e_keypoints.json, person 0, field 'pose_keypoints_2d': expected 75 numbers, got 3; a file has people of one "
+        "layout.",
+    ]
+
+
+def test_everybody_in_another_unit_is_told(tmp_path: Path) -> None:
+    people = [{"pose_keypoints_2d": [x, 0.5, 0.5] * 25} for x in (0.5, 300, 0.25)]
+    path = tmp_path / "a_keypoints.json"
+    path.write_text(json.dumps({"people": people}), encoding="utf-8")
+    why = "expected pixels as of the others, got shares of the photo; keep files of one unit together."
+    assert faults(path, Hints()) == [f"person {n}, field 'pose_keypoints_2d': {why}" for n in (0, 2)]
+
+
+def test_all_missing_photos_of_shares(tmp_path: Path) -> None:
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    for stem in "abc":
+        (folder / f"{stem}.txt").write_text("0 .5 .5 .2 .2 .1 .2 .9 .3 .4 .8 .7")
+    images = photos(tmp_path, "b")
+    found = faults(folder, Hints(layout=PAIR, images=images))
+    assert [fault.split(";")[0] for fault in found] == [
+        f"{images}: no photo for image id '{stem}'" for stem in "ac"
+    ]
+
+
+def test_all_faults_of_alphapose_by_photo_name(tmp_path: Path) -> None:
+    content = {"a.jpg": {"version": "AlphaPose v0.3", "people": []}, "b.jpg": 3, "c.jpg": None}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert faults(path, Hints(format="alphapose")) == [
+        "photo 'b.jpg': expected an object, got 3.",
+        "photo 'c.jpg': expected an object, got None.",
+    ]
+
+
+def test_faults_of_mmpose_behind_faulty_names(tmp_path: Path) -> None:
+    content = {
+        "meta_info": {"keypoint_id2name": {"0": "nose", "2": "tail"}},
+        "instance_info": [{"frame_id": 1, "instances": [INSTANCE, {**INSTANCE, "keypoint_scores": None}]}],
+    }
+    path = tmp_path / "results_a.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    names, scores = faults(path, Hints())
+    assert names.startswith("field 'meta_info': expected names of the keypoints 0 to 1 in 'keypoint_id2name'")
+    assert scores == "frame 0, instance 1, field 'keypoint_scores': expected a list of 2 numbers, got None."
+
+
+def test_all_faults_of_a_folder_of_posetrack(tmp_path: Path) -> None:
+    def video(image_id: int, names: Sequence[str] = PAIR.keypoint_names, **fields: Any) -> dict[str, Any]:
+        content = {
+            "images": [{"id": image_id, "vid_id": 1}],
+            "annotations": [{**TRACKED, "image_id": image_id}],
+            "categories": [{"id": 1, "keypoints": list(names)}],
+        }
+        return content | fields
+
+    contents = {
+        "1": video(7),
+        "2": video(7),
+        "3": video(8, ["nose", "tail"]),
+        "4": video(9, categories=[]),
+        "5": video(9, annotations=None, images=None),
+    }
+    for name, content in contents.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    (tmp_path / "0.json").write_text("{", encoding="utf-8")
+    assert [fault.removeprefix(f"{tmp_path}/") for fault in faults(tmp_path, Hints())] == [
+        "0.json: expected JSON, got a text that ends in the middle, at line 1, column 2; it is cut off, copy or "
+        "write it again.",
+        "4.json, field 'categories': expected one category with a list of names 'keypoints', got 0.",
+        "5.json, field 'images': expected a list, got None.",
+        "5.json, field 'annotations': expected a list, got None.",
+        f"2.json: image id 7 is also in {tmp_path}/1.json; give each video's images their own ids.",
+        f"3.json, field 'categories': expected the keypoints of {tmp_path}/1.json, got nose, tail.",
+    ]
+
+
+def test_a_folder_of_which_nothing_can_be_read(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.json").write_text("{", encoding="utf-8")
+    found = validate(tmp_path, Hints(format="posetrack18")).faults
+    assert [str(fault).split(":")[0] for fault in found] == [
+        str(tmp_path / "a.json"),
+        str(tmp_path / "b.json"),
+    ]
+
+
+def test_what_mends_several_faults_is_said_once(tmp_path: Path) -> None:
+    row = {"image_id": "a", "keypoints": [1, 2, 0.5, 3, 4, 0.5], "score": 0.5}
+    path = tmp_path / "poses.json"
+    path.write_text(json.dumps([row, {**row, "score": "a"}, {**row, "score": None}]), encoding="utf-8")
+    assert str(validate(path, Hints(layout=PAIR))).splitlines() == [
+        f"{path}, row 1, field 'score': expected a finite number, got 'a'.",
+        f"{path}, row 2, field 'score': expected a finite number, got None.",
+        "    Correct the value, or take the row out of the list.",
+        "2 faults",
+    ]

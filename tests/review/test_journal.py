@@ -149,3 +149,13 @@ def test_a_faulty_line_is_named(path: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         Journal(tmp_path / "nowhere" / "x", HEADER)
+
+
+def test_brackets_without_end_are_a_faulty_line(path: Path) -> None:
+    write(path, ENTRIES)
+    path.write_bytes(path.read_bytes() + b"[" * 100_000 + b"\n")
+    with pytest.raises(InputError, match=r"line 5: expected a step of a review, got b'\[\["):
+        read(path)
+    path.write_bytes(b"[" * 100_000 + b"\n")
+    with pytest.raises(InputError, match="expected the journal of a review"):
+        read(path)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+
+from posefix.errors import InputError
 
 if TYPE_CHECKING:
     from posefix.interchange.pose_files import Hints
@@ -37,10 +39,36 @@ class ReadingOptions:
         return Hints(layout=self.layout, format=self.format, images=self.images, file_names=names)
 
 
-DEFAULT_READING = ReadingOptions()
+@Parameter(name="*", group="Input")
+@dataclass(frozen=True, kw_only=True)
+class CheckingOptions(ReadingOptions):
+    """How a pose file is read that is only looked at."""
+
+    video: Path | None = None
+    """The video, instead of --images: image ids are numbers of frames, or end in one, such as clip_0012.jpg."""
+    first_frame: Literal[0, 1] = 0
+    """The number of the video's first frame in the file of the poses."""
+
+    def hints(self) -> Hints:
+        """The same, with the names that the annotation file gives, and the video.
+
+        Raises:
+            InputError: Photos and a video are given, a first frame without one, or the video cannot be read.
+        """
+        from posefix.cli.video_options import open_video
+
+        if self.images is not None and self.video is not None:
+            raise InputError("--images, --video: expected a folder of photos or a video, not both")
+        if self.video is None and self.first_frame != 0:
+            raise InputError("--first-frame: needs --video, whose frames are counted")
+        video = None if self.video is None else open_video(self.video)
+        return replace(super().hints(), video=video, first_frame=self.first_frame)
 
 
-def inspect(file: Path, /, *, reading: ReadingOptions = DEFAULT_READING, model: str = "small") -> int:
+DEFAULT_READING, DEFAULT_CHECKING = ReadingOptions(), CheckingOptions()
+
+
+def inspect(file: Path, /, *, reading: CheckingOptions = DEFAULT_CHECKING, model: str = "small") -> int:
     """Say what a pose file holds: format, layout, people, photos, scores, what would be refined, what is odd.
 
     Args:
@@ -49,14 +77,14 @@ def inspect(file: Path, /, *, reading: ReadingOptions = DEFAULT_READING, model: 
         model: A packaged model's name, or a model folder: its keypoints are those that would be refined.
 
     Returns:
-        Exit code: 2 if the file cannot be read.
+        Exit code: 2 if the file cannot be read, or its layout must be named first.
     """
     from posefix.interchange.inspection import inspect_file
     from posefix.models import load_model
 
     inspection = inspect_file(file, load_model(model).skeleton, reading.hints())
     print(inspection)
-    return EXIT_FAULTS if inspection.file is None else 0
+    return EXIT_FAULTS if inspection.faults else 0
 
 
 def convert(
@@ -93,7 +121,7 @@ def convert(
     print(f"{people} people in {photos} photos written to {output}: {source.format} -> {to}")
 
 
-def validate(file: Path, /, *, reading: ReadingOptions = DEFAULT_READING) -> int:
+def validate(file: Path, /, *, reading: CheckingOptions = DEFAULT_CHECKING) -> int:
     """List everything that is wrong with a pose file: file, record, field, and how to mend it.
 
     Args:

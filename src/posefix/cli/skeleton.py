@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from posefix.errors import InputError
+
 if TYPE_CHECKING:
     from posefix.skeletons import Skeleton
 
@@ -20,7 +22,7 @@ def skeleton(
     *,
     to: Annotated[str | None, Parameter(name="--to")] = None,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
-    sigmas: Literal["missing", "all"] = "missing",
+    sigmas: Literal["missing", "all"] | None = None,
 ) -> None:
     """List the packaged skeletons, show and check one, or report how one maps to another.
 
@@ -28,37 +30,53 @@ def skeleton(
         name: A name, or a skeleton or annotation file of your own; all names are listed when left out.
         to: Another skeleton: prints which keypoints are shared by name, which pass through and which are missing.
         output: Write it as a skeleton file, ready for a recipe's key skeleton and for --layout.
-        sigmas: Of an annotation file, guess the sigmas that are not known of people, or all: for animals and hands.
+        sigmas: Of an annotation file, guess the sigmas that are not known of people (the default: missing), or all:
+            for animals and hands.
     """
-    from posefix.errors import InputError
     from posefix.skeletons import load_skeleton, match_keypoints
 
-    if name is not None and to is not None:
+    _check_options(name, to, output, sigmas)
+    if name is None:
+        _list()
+    elif to is not None:
         print(match_keypoints(load_skeleton(name), load_skeleton(to)).report())
-    elif name is not None:
+    else:
         known = _load(name, everything=sigmas == "all")
         _show(known)
         if output is not None:
             _write(known, output)
-    elif to is None and output is None:
-        _list()
-    else:
+
+
+def _check_options(name: str | None, to: str | None, output: Path | None, sigmas: str | None) -> None:
+    """Refuse options that would have no effect, and an output that cannot be written."""
+    from posefix.files import ensure_writable
+
+    if name is None and (to, output, sigmas) != (None, None, None):
         raise InputError(
-            "--to, --output: expected a skeleton to start from, got none; write `posefix skeleton NAME --to OTHER`"
+            "--to, --output, --sigmas: expected a skeleton to start from, got none; write `posefix skeleton NAME --to "
+            "OTHER`"
         )
+    if to is not None and (output, sigmas) != (None, None):
+        raise InputError(
+            "--output, --sigmas: have no meaning beside --to, which compares two skeletons and makes none; leave one "
+            "of them out"
+        )
+    if output is not None:
+        ensure_writable(output)
 
 
 def _load(name: str, *, everything: bool) -> Skeleton:
     """A skeleton, with sigmas guessed where it comes from an annotation file with people."""
-    from posefix.files import read_json
-    from posefix.own_skeleton import skeleton_of_annotations
-    from posefix.skeletons import load_skeleton
+    from posefix.own_skeleton import load_own_skeleton
+    from posefix.skeletons import load_skeleton, skeleton_names
 
-    known = load_skeleton(name)
-    content = read_json(name) if Path(name).is_file() else {}
-    if "annotations" not in content or not content["annotations"]:
-        return known
-    return skeleton_of_annotations(name, replace_known=everything)
+    if name not in skeleton_names() and Path(name).is_file():
+        return load_own_skeleton(name, replace_known=everything)
+    if everything:
+        raise InputError(
+            f"--sigmas all: expected an annotation file, from whose people sigmas are guessed, got {name!r}"
+        )
+    return load_skeleton(name)
 
 
 def _write(known: Skeleton, output: Path) -> None:

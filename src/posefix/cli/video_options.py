@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
-    from posefix.images import Exif, ImageId
+    from posefix.images import Absent, Exif, ImageId
     from posefix.pose_file import PhotoSize
     from posefix.poses import Poses
     from posefix.refine.pipeline import Photo
@@ -90,9 +90,20 @@ class Photos:
 
 
 def open_photos(
-    images: Path | None, options: VideoOptions, names: Mapping[ImageId, str] | None, exif: Exif
+    images: Path | None,
+    options: VideoOptions,
+    names: Mapping[ImageId, str] | None,
+    exif: Exif,
+    absent: Absent = "stop",
 ) -> Photos:
     """The photos in a folder, or those of a video; says so where the video seems to be damaged.
+
+    Args:
+        images: The folder.
+        options: The video, and what is done with it.
+        names: Name of the photo of each image id.
+        exif: How photos are turned.
+        absent: Photos that are not in the folder: stop, or name the files that are not there.
 
     Raises:
         InputError: Neither is given or both are, options do not fit together, or the video cannot be read.
@@ -101,8 +112,8 @@ def open_photos(
         raise InputError("--images, --video: expected a folder of photos or a video, one of the two")
     if images is not None:
         _check_unused(options)
-        return _folder(images, names, exif)
-    video = _open_video(options)
+        return _folder(images, names, exif, absent)
+    video = _checked_video(options)
 
     def find(
         image_ids: Sequence[ImageId], file_names: Mapping[ImageId, str] | None
@@ -115,33 +126,42 @@ def open_photos(
     return Photos(lambda _: size_wh, find, exif, video)
 
 
-def _folder(images: Path, names: Mapping[ImageId, str] | None, exif: Exif) -> Photos:
+def _folder(images: Path, names: Mapping[ImageId, str] | None, exif: Exif, absent: Absent) -> Photos:
     from posefix.images import find_images, photo_sizes
 
     return Photos(
         photo_sizes(images, names, exif=exif),
-        lambda image_ids, file_names: dict(find_images(image_ids, images, file_names)),
+        lambda image_ids, file_names: dict(find_images(image_ids, images, file_names, absent=absent)),
         exif,
     )
 
 
-def _open_video(options: VideoOptions) -> Video:
+def _checked_video(options: VideoOptions) -> Video:
+    """The video, where what is asked for can be done with it."""
+    from posefix.rendering import check_video_path
+
+    options.settings()
+    assert options.video is not None
+    if options.render is not None:
+        check_video_path(options.render, options.video)
+    return open_video(options.video)
+
+
+def open_video(path: Path) -> Video:
+    """A video; says so where it seems to be damaged.
+
+    Raises:
+        InputError: It cannot be read.
+    """
     import cv2
 
     # What FFmpeg and OpenCV have to say of damaged files goes to standard error otherwise, a line for each block of
     # pixels; here a fault is one sentence.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-    from posefix.rendering import check_video_path
     from posefix.video import Video
 
-    options.settings()
-    assert options.video is not None
-    if options.render is not None:
-        if options.render.resolve() == options.video.resolve():
-            raise InputError(f"--render: expected another file than the video, got {options.render}")
-        check_video_path(options.render)
-    video = Video(options.video)
+    video = Video(path)
     if video.damage:
         print(f"warning: {video.damage}", file=sys.stderr)
     return video

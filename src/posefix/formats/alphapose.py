@@ -40,11 +40,10 @@ from posefix.json_people import (
     people_poses,
 )
 from posefix.json_text import Place
-from posefix.layouts import layout_of_count
+from posefix.layouts import layout_of_lengths
 from posefix.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
 from posefix.poses import ImageId
-from posefix.records import Record, Records
-from posefix.skeletons import Skeleton, load_skeleton
+from posefix.records import Record, Records, report
 from posefix.units import new_boxes, new_triples
 
 NAME = "alphapose"
@@ -97,7 +96,9 @@ def read(source: Source, reading: Reading) -> PoseFile:
     lists = [people for some, _ in found for people in some]
     variant = next((variant for _, variant in found if variant is not None), None)
     points = variant.points if variant else POINTS
-    skeleton, notes = _layout(source, lists, points, reading.skeleton)
+    defined = LAYOUTS if variant is None else LAYOUTS_OF_VARIANTS
+    lengths = [length for people in lists for length in people.records.lengths(points)]
+    skeleton, notes = layout_of_lengths(source.path, lengths, reading.skeleton, defined, "AlphaPose")
     triples = joined((flat_triples(people.records, points, skeleton) for people in lists), (len(skeleton), 3))
     scores = joined((numbers_where_given(people.records, SCORE) for people in lists), ())
     poses = people_poses(lists, triples, skeleton, scores=scores)
@@ -171,13 +172,15 @@ def _lists(document: Document) -> tuple[list[PeopleList], _Variant | None]:
     if variant := _variant(content):
         return [_photo(document, (), content, variant, path.stem)], variant
     if not isinstance(content, dict):
-        raise FormatError(f"{path}: expected a list of people or photos by name, got {quoted(content)}.")
+        report(FormatError(f"{path}: expected a list of people or photos by name, got {quoted(content)}."))
+        return [], None
     variant = next((found for found in map(_variant, content.values()) if found), _OPEN)
     lists = []
     for name, photo in content.items():
         if not isinstance(photo, dict):
-            raise FormatError(f"{path}, photo {quoted(name)}: expected an object, got {quoted(photo)}.")
-        lists.append(_photo(document, (name,), photo, variant, name))
+            report(FormatError(f"{path}, photo {quoted(name)}: expected an object, got {quoted(photo)}."))
+        else:
+            lists.append(_photo(document, (name,), photo, variant, name))
     return lists, variant
 
 
@@ -186,21 +189,6 @@ def _photo(
 ) -> PeopleList:
     noun = f"photo {quoted(image_id)}, person" if place else "person"
     return PeopleList.of_photo(document, (*place, variant.people), photo.get(variant.people), noun, image_id)
-
-
-def _layout(
-    source: Source, lists: Sequence[PeopleList], points: str, given: Skeleton | None
-) -> tuple[Skeleton, tuple[str, ...]]:
-    if given is not None:
-        return given, ()
-    defined = LAYOUTS if points == POINTS else LAYOUTS_OF_VARIANTS
-    values = (row.get(points) for people in lists for row in people.records.rows)
-    lengths = [len(value) for value in values if isinstance(value, list)]
-    if not lengths:
-        return load_skeleton(next(iter(defined.values()))), ("nobody in the file",)
-    length = next((length for length in lengths if length / 3 in defined), lengths[0])
-    skeleton, note = layout_of_count(source.path, length // 3, defined, "AlphaPose")
-    return skeleton, (note,)
 
 
 def _tracks(lists: Sequence[PeopleList]) -> tuple[tuple[int | None, ...] | None, tuple[str, ...]]:

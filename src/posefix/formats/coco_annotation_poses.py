@@ -10,6 +10,7 @@ import numpy as np
 
 from posefix.formats.coco_annotations import BOX, as_object, keypoint_triples, person_records
 from posefix.json_text import REMOVED, JsonText, Place
+from posefix.layouts import check_layout
 from posefix.pose_file import (
     Contents,
     Format,
@@ -21,7 +22,7 @@ from posefix.pose_file import (
     numbers_to_write,
 )
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
-from posefix.records import Records
+from posefix.records import Records, id_or_none
 from posefix.skeletons import keypoint_category, skeleton_from_coco
 
 NAME = "coco-annotations"
@@ -48,6 +49,8 @@ def read(source: Source, reading: Reading) -> PoseFile:
     content = as_object(text.root, path)
     skeleton = reading.skeleton or skeleton_from_coco(keypoint_category(content, str(path)), path.name)
     records = person_records(content, path)
+    if reading.skeleton is not None:
+        check_layout(path, skeleton, records.lengths("keypoints"), "annotation")
     triples = keypoint_triples(records, skeleton)
     visible = triples[..., 2] > 0
     poses = Poses(
@@ -158,5 +161,5 @@ def file_names_of(content: Mapping[str, Any]) -> dict[ImageId, str]:
     return {
         image["id"]: image["file_name"]
         for image in found
-        if type(image.get("id")) in (int, str) and isinstance(image.get("file_name"), str)
+        if id_or_none(image.get("id")) is not None and isinstance(image.get("file_name"), str)
     }

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from posefix.errors import InputError, quoted
 from posefix.files import read_json
 from posefix.poses import FloatArray, ImageId
-from posefix.records import Records
+from posefix.records import Records, report
 from posefix.skeletons import Skeleton, keypoint_category, skeleton_from_coco
 
 AREA_OF_BOX = 0.53
@@ -178,7 +178,8 @@ def listed_records(content: Mapping[str, Any], path: Path, field: str, noun: str
     """
     rows = content.get(field)
     if not isinstance(rows, list):
-        raise InputError(f"{path}, field {field!r}: expected a list, got {quoted(rows)}.")
+        report(InputError(f"{path}, field {field!r}: expected a list, got {quoted(rows)}."))
+        rows = []
     return Records(path, noun, rows)
 
 

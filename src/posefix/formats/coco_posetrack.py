@@ -26,7 +26,7 @@ from posefix.formats.coco_annotations import (
     read_object,
 )
 from posefix.poses import FloatArray, ImageId
-from posefix.records import Record, Records
+from posefix.records import Record, Records, report
 
 HEAD_BOX = ("left", "top", "width", "height")
 NO_BOX = [0, 0, 0, 0]
@@ -165,8 +165,10 @@ def check_unique(parts: Iterable[tuple[Path, str, Iterable[ImageId]]]) -> None:
     for path, noun, ids in parts:
         for one in ids:
             if owner.setdefault(one, path) != path:
-                raise InputError(
-                    f"{path}: {noun} id {one!r} is also in {owner[one]}; give each video's {noun}s their own ids."
+                report(
+                    InputError(
+                        f"{path}: {noun} id {one!r} is also in {owner[one]}; give each video's {noun}s their own ids."
+                    )
                 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ from posefix.formats.coco_annotation_poses import (
 from posefix.formats.coco_annotations import as_object, keypoint_triples, listed_records
 from posefix.formats.coco_posetrack import PoseTrackAnnotations, check_unique, video_files
 from posefix.json_text import JsonText, Place
+from posefix.layouts import check_layout
 from posefix.pose_file import (
+    OPENING_RECORDS,
     Contents,
     Format,
     PoseFile,
@@ -38,7 +40,7 @@ from posefix.pose_file import (
     numbers_to_write,
 )
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
-from posefix.records import Record, Records, report
+from posefix.records import Record, Records, id_or_none, report
 from posefix.skeletons import Skeleton, keypoint_category, match_keypoints, skeleton_from_coco
 
 NAME = "posetrack18"
@@ -63,8 +65,8 @@ class PoseTrackResults:
 
 def recognise(source: Source) -> str | None:
     """Why a source is of PoseTrack 2018: an object, or a folder of such files, of a video's frames or with scores."""
-    first = next((path for path in source.files if path.suffix.lower() == ".json"), None)
-    content = Source(first).opening if first is not None else None
+    files = (path for path in source.files if path.suffix.lower() == ".json")
+    content = next(filter(None, (Source(path).opening for path in islice(files, OPENING_RECORDS))), None)
     if not isinstance(content, dict) or "annotations" not in content:
         return None
     if source.path.is_dir() and "images" in content and "categories" in content:
@@ -100,22 +102,14 @@ def read_posetrack_results(path: str | Path, skeleton: Skeleton | None = None) -
         InputError: There is no such file, one is faulty, two hold the same image or name different keypoints.
     """
     path = Path(path)
-    videos = [_Video.read(file, skeleton) for file in video_files(path)]
-    first = videos[0]
-    for video in videos:
-        if video.poses.skeleton != first.poses.skeleton:
-            raise InputError(
-                f"{video.text.path}, field 'categories': expected the keypoints of {first.text.path}, got "
-                f"{', '.join(video.poses.skeleton.keypoint_names)}."
-            )
-    check_unique((video.text.path, "image", video.image_ids) for video in videos)
-    poses = _join([video.poses for video in videos], first.poses.skeleton)
+    videos = _videos(path, skeleton)
+    poses = _join([video.poses for video in videos], videos[0].poses.skeleton)
     file = PoseFile(
         path,
         NAME,
         poses,
         _Rewrite(path, videos, poses),
-        tracks=tuple(_track(row) for video in videos for row in video.records.rows),
+        tracks=tuple(id_or_none(row.get("track_id")) for video in videos for row in video.records.rows),
         boxes=_joined_boxes(videos),
         notes=_notes(videos),
         file_names={key: name for video in videos for key, name in file_names_of(video.text.root).items()},
@@ -207,19 +201,21 @@ class _Video:
     image_ids: tuple[ImageId, ...]
 
     @classmethod
-    def read(cls, path: Path, skeleton: Skeleton | None) -> _Video:
+    def read(cls, path: Path, given: Skeleton | None) -> _Video:
         text = JsonText.read(path)
         content = as_object(text.root, path)
         named = keypoint_category(content, str(path))
-        skeleton = skeleton or skeleton_from_coco(named, path.name)
+        skeleton = given or skeleton_from_coco(named, path.name)
         image_ids = listed_records(content, path, "images", "image").unique_ids()
         records = listed_records(content, path, "annotations", "annotation")
+        if given is not None:
+            check_layout(path, given, records.lengths("keypoints"), "annotation")
         triples = keypoint_triples(records, skeleton)
         people = records.ids("image_id")
         known = set(image_ids)
         for number in records.asked():
             given = records.rows[number].get("image_id")
-            if type(given) in (int, str) and given not in known:
+            if id_or_none(given) is not None and given not in known:
                 report(records.fault(number, "image_id", "the id of an image of this file"))
         valid = (triples != 0).any(axis=-1)
         scores = _scores(records, skeleton)
@@ -270,13 +266,37 @@ class _Rewrite:
         return contents
 
 
+def _videos(path: Path, skeleton: Skeleton | None) -> list[_Video]:
+    """The videos of a folder, or the one of a file; where faults are noted, those that can be read together."""
+    videos: list[_Video] = []
+    for file in video_files(path):
+        try:
+            videos.append(_Video.read(file, skeleton))
+        except InputError as error:
+            fault = error
+            report(fault)
+    if not videos:
+        raise fault
+    check_unique((video.text.path, "image", video.image_ids) for video in videos)
+    return [video for video in videos if _is_alike(video, videos[0])]
+
+
+def _is_alike(video: _Video, first: _Video) -> bool:
+    """Whether two videos have the same keypoints; where others raise no fault, it is noted."""
+    # Not the skeletons: one that is not packaged is called as its file.
+    alike = video.poses.skeleton.keypoint_names == first.poses.skeleton.keypoint_names
+    if not alike:
+        report(
+            InputError(
+                f"{video.text.path}, field 'categories': expected the keypoints of {first.text.path}, got "
+                f"{', '.join(video.poses.skeleton.keypoint_names)}."
+            )
+        )
+    return alike
+
+
 def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
     return (entry for entry in value if isinstance(entry, dict)) if isinstance(value, list) else iter(())
-
-
-def _track(person: Mapping[str, Any]) -> int | str | None:
-    track = person.get("track_id")
-    return track if type(track) in (int, str) else None
 
 
 def _joined_boxes(videos: Sequence[_Video]) -> FloatArray | None:

@@ -10,14 +10,16 @@ import json
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from posefix.errors import quoted
+from posefix.errors import InputError, quoted
 from posefix.json_text import JsonText, Member, Place
+from posefix.layouts import TRIPLE, check_layout, count_of_lengths, misfit, unnamed_layout
 from posefix.pose_file import (
     Contents,
     Format,
@@ -31,8 +33,8 @@ from posefix.pose_file import (
     triples_to_write,
 )
 from posefix.poses import FloatArray, Poses
-from posefix.records import Record, Records, report
-from posefix.skeletons import Skeleton, layouts_of_count
+from posefix.records import Record, Records, holds_lists, id_or_none, report
+from posefix.skeletons import Skeleton
 from posefix.units import new_triples
 
 NAME = "coco-results"
@@ -73,7 +75,9 @@ def read(source: Source, reading: Reading) -> PoseFile:
         what = "an annotation file" if isinstance(held, dict) and "annotations" in held else quoted(held)
         raise FormatError(f"{source.path}: expected a list of poses, got {what}.")
     if skeleton is None:
-        raise FormatError(f"{source.path}: {_ask_for_layout(text.opening(ROWS_AT_ONCE))}.")
+        lengths = _lengths(text.opening(ROWS_AT_ONCE))
+        raise unnamed_layout(source.path, [count_of_lengths(source.path, lengths)] if lengths else [])
+    check_layout(source.path, skeleton, _first_lengths(text), "row")
     starts, ends, numbers = array("q"), array("q"), array("d")
     chunks = [_Chunk.of(records, skeleton, numbers) for records in _record_chunks(text, starts, ends)]
     rows = _Chunk.joined(chunks, source.path)
@@ -124,7 +128,7 @@ class _Chunk:
         """Some rows; NaN for a score or box that is not there. Adds x, y, score of all keypoints to `numbers`."""
         names = [f"{what} of {name}" for name in skeleton.keypoint_names for what in ("x", "y", "score")]
         # One array that grows: parts that are joined in the end would need their memory twice.
-        triples = records.number_lists("keypoints", names, _other_layouts(records.rows, skeleton))
+        triples = records.number_lists("keypoints", names, partial(misfit, TRIPLE))
         numbers.frombytes(triples.tobytes())
         scores = np.zeros(len(records.rows))
         scores[records.asked()] = np.nan
@@ -133,7 +137,7 @@ class _Chunk:
         boxes = np.full((len(records.rows), 4), np.nan)
         if (boxed := np.array([bool(row.get("bbox")) for row in records.rows], dtype=np.bool_)).any():
             boxes[boxed] = records.choose(boxed).number_lists("bbox", BOX)
-        tracks = tuple(_track(row.get(TRACK)) for row in records.rows)
+        tracks = tuple(id_or_none(row.get(TRACK)) for row in records.rows)
         return cls(records.ids("image_id"), scores, boxes, tracks)
 
     @classmethod
@@ -225,29 +229,14 @@ def _new_row(new: NewFile, row: int, keypoints: list[float]) -> Record:
     return content
 
 
-def _track(value: Any) -> int | str | None:
-    return value if type(value) in (int, str) else None
-
-
-def _ask_for_layout(rows: list[Any]) -> str:
-    """What to tell who did not name the layout."""
-    never = "expected the name of its layout (--layout), which is never guessed"
-    lengths = _lengths(rows)
-    return never + _layouts_of_length(lengths.pop()) if len(set(lengths)) == 1 else never
-
-
-def _other_layouts(rows: list[Any], skeleton: Skeleton) -> str:
-    """Which layouts the first row of another length may have."""
-    other = next((length for length in _lengths(rows) if length != 3 * len(skeleton)), None)
-    return "" if other is None else f" (--layout){_layouts_of_length(other)}"
+def _first_lengths(text: JsonText) -> list[int]:
+    """Of the lists in the first rows; none if these are not JSON, which is told after the faults of rows before."""
+    try:
+        return _lengths(text.opening(ROWS_AT_ONCE))
+    except InputError:
+        return []
 
 
 def _lengths(rows: list[Any]) -> list[int]:
     lists = (row.get("keypoints") for row in rows if isinstance(row, dict))
-    return [len(value) for value in lists if isinstance(value, list)]
-
-
-def _layouts_of_length(length: int) -> str:
-    if names := layouts_of_count(length / 3):
-        return f"; with {length // 3} keypoints it may be {' or '.join(names)}"
-    return f"; no packaged layout has {length / 3:g} keypoints, give a skeleton file of your own"
+    return [len(value) for value in lists if isinstance(value, list) and not holds_lists(value)]

@@ -13,6 +13,7 @@ from posefix import hdf5
 from posefix.errors import InputError
 from posefix.formats.deeplabcut_csv import format_csv, parse_csv
 from posefix.formats.deeplabcut_table import Table
+from posefix.layouts import LayoutError
 from posefix.pose_file import (
     Contents,
     Format,
@@ -215,7 +216,7 @@ def _skeleton(table: Table, wanted: Skeleton | None) -> Skeleton:
         except InputError as error:
             raise FormatError(f"{table.path}, body parts: {error}") from error
     if [wanted.find(part) for part in parts] != list(range(len(wanted))):
-        raise FormatError(
+        raise LayoutError(
             f"{table.path}: its body parts {', '.join(parts)} are not those of layout {wanted.name!r}, "
             f"{', '.join(wanted.keypoint_names)}; leave --layout out, or give a skeleton file with these aliases."
         )

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -39,7 +40,7 @@ from posefix.json_people import (
     tracks_in,
 )
 from posefix.json_text import JsonText, Place
-from posefix.layouts import unnamed_layout
+from posefix.layouts import anonymous_layout, check_layout, misfit, unnamed_layout
 from posefix.photo_names import are_frames, photo_stems, rows_by_photo
 from posefix.pose_file import (
     Contents,
@@ -51,7 +52,7 @@ from posefix.pose_file import (
     Source,
 )
 from posefix.poses import BoolArray, FloatArray
-from posefix.records import Record, Records, report
+from posefix.records import Record, Records, holds_lists, report
 from posefix.skeletons import Skeleton, skeleton_from_names
 from posefix.units import new_triples
 
@@ -94,8 +95,11 @@ def read(source: Source, reading: Reading) -> PoseFile:
         lists += found
         notes += said
         skeleton = skeleton or _named_layout(document[1])
+    lengths = _keypoint_counts(lists)
     if skeleton is None:
-        raise unnamed_layout(source.path, _keypoint_count(lists))
+        raise unnamed_layout(source.path, lengths[:1])
+    if reading.skeleton is not None:
+        check_layout(source.path, skeleton, lengths, "instance", each=1)
     triples = joined((_triples(people.records, skeleton) for people in lists), (len(skeleton), 3))
     scores = joined((numbers_where_given(people.records, BOX_SCORE) for people in lists), ())
     poses = people_poses(lists, triples, skeleton, scores=scores)
@@ -195,10 +199,13 @@ def _named_layout(text: JsonText) -> Skeleton | None:
         return None
     names = [by_number.get(str(number)) for number in range(len(by_number))]
     if not all(isinstance(name, str) for name in names):
-        raise FormatError(
-            f"{text.path}, field {META!r}: expected names of the keypoints 0 to {len(names) - 1} in "
-            f"'keypoint_id2name', got {quoted(by_number)}; mend it, or name the layout (--layout)."
+        report(
+            FormatError(
+                f"{text.path}, field {META!r}: expected names of the keypoints 0 to {len(names) - 1} in "
+                f"'keypoint_id2name', got {quoted(by_number)}; mend it, or name the layout (--layout)."
+            )
         )
+        return anonymous_layout(len(names))
     links = meta.get("skeleton_links")
     limbs = [
         (names[link[0]], names[link[1]])
@@ -215,20 +222,20 @@ def _is_link(link: Any, count: int) -> bool:
     return all(type(end) is int and 0 <= end < count for end in ends) and ends[0] != ends[1]
 
 
-def _keypoint_count(lists: Sequence[PeopleList]) -> int | None:
+def _keypoint_counts(lists: Sequence[PeopleList]) -> list[int]:
+    """Of each instance, as far as it has a list of points."""
     values = (row.get(POINTS) for people in lists for row in people.records.rows)
-    return next((len(value) for value in values if isinstance(value, list)), None)
+    return [len(value) for value in values if isinstance(value, list) and holds_lists(value)]
 
 
 def _triples(records: Records, skeleton: Skeleton) -> FloatArray:
     """(n, K, 3): x, y, score of some instances."""
     names = skeleton.keypoint_names
-    hint = f", which are not the keypoints of {skeleton.name}; a file has people of one layout"
     coordinates = [f"{axis} of {name}" for name in names for axis in "xy"]
     points = np.zeros((len(records.rows), len(coordinates)))
     paired = _paired(records)
-    points[paired] = _flattened(records.choose(paired)).number_lists(POINTS, coordinates, hint)
-    scores = records.number_lists(SCORES, [f"score of {name}" for name in names], hint)
+    points[paired] = _flattened(records.choose(paired)).number_lists(POINTS, coordinates, partial(misfit, 2))
+    scores = records.number_lists(SCORES, [f"score of {name}" for name in names], partial(misfit, 1))
     return np.concatenate([points.reshape(-1, len(names), 2), scores[..., None]], axis=-1)
 
 

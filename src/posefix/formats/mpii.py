@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import quoted
+from posefix.layouts import LayoutError
 from posefix.pose_file import (
     LARGEST_NUMBER,
     Contents,
@@ -63,7 +64,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
             f"{path}: reading it needs scipy, not installed here; run: pip install 'posefix[animals]'"
         )
     if reading.skeleton is not None and reading.skeleton != load_skeleton(LAYOUT):
-        raise FormatError(
+        raise LayoutError(
             f"{path}: MPII's files have layout {LAYOUT}, got --layout {reading.skeleton.name}; leave it out."
         )
     content = _content(source)

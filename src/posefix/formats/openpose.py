@@ -24,6 +24,7 @@ from typing import Any
 
 from posefix.errors import quoted
 from posefix.json_people import (
+    Document,
     JsonRewrite,
     PeopleList,
     PersonChange,
@@ -38,12 +39,12 @@ from posefix.json_people import (
     people_poses,
 )
 from posefix.json_text import Place
-from posefix.layouts import layout_of_count
+from posefix.layouts import layout_of_lengths
 from posefix.photo_names import are_frames, photo_stems, rows_by_photo
 from posefix.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
 from posefix.poses import FloatArray, ImageId
-from posefix.records import Record
-from posefix.skeletons import Skeleton, load_skeleton
+from posefix.records import Record, report
+from posefix.skeletons import load_skeleton
 from posefix.units import PIXELS, Unit, new_triples, shares, sizes_of_photos
 
 NAME = "openpose"
@@ -80,15 +81,14 @@ def read(source: Source, reading: Reading) -> PoseFile:
         FormatError: A file is faulty, the layout unknown, or coordinates are shares of photos that are not given.
     """
     files = _files(source)
-    ids = _image_ids([source.path] if source.path.is_file() else files)
-    texts = documents(source, files)
-    lists = []
-    for document, image_id in zip(texts, ids, strict=True):
-        content, path = document[1].root, document[1].path
-        if not isinstance(content, dict):
-            raise FormatError(f"{path}: expected an object with {PEOPLE!r}, got {quoted(content)}.")
-        lists.append(PeopleList.of_photo(document, (PEOPLE,), content.get(PEOPLE), "person", image_id))
-    skeleton, notes = _layout(source.path, lists, reading.skeleton)
+    texts = [document for document in documents(source, files) if _is_object(document)]
+    ids = _image_ids([text.path for _, text in texts])
+    lists = [
+        PeopleList.of_photo(document, (PEOPLE,), document[1].root.get(PEOPLE), "person", image_id)
+        for document, image_id in zip(texts, ids, strict=True)
+    ]
+    lengths = [length for people in lists for length in people.records.lengths(POINTS)]
+    skeleton, notes = layout_of_lengths(source.path, lengths, reading.skeleton, LAYOUTS, "OpenPose")
     triples = joined((flat_triples(people.records, POINTS, skeleton) for people in lists), (len(skeleton), 3))
     unit, why = _unit(source.path, lists, triples, reading)
     poses = people_poses(lists, triples, skeleton, unit=unit)
@@ -139,6 +139,14 @@ def _has_people(content: Any) -> bool:
     )
 
 
+def _is_object(document: Document) -> bool:
+    """Whether a document may hold people; where others raise no fault, it is noted."""
+    content, path = document[1].root, document[1].path
+    if not isinstance(content, dict):
+        report(FormatError(f"{path}: expected an object with {PEOPLE!r}, got {quoted(content)}."))
+    return isinstance(content, dict)
+
+
 def _files(source: Source) -> list[Path]:
     """The files of a folder that OpenPose wrote: by their names, if any has such a name."""
     files = json_files(source)
@@ -170,21 +178,6 @@ def _frame_notes(ids: Sequence[ImageId]) -> tuple[str, ...]:
     if not frames:
         return ()
     return ("the numbers in the names are image ids: frames, counted from 0", *missing_frames(frames))
-
-
-def _layout(
-    path: Path, lists: Sequence[PeopleList], given: Skeleton | None
-) -> tuple[Skeleton, tuple[str, ...]]:
-    if given is not None:
-        return given, ()
-    values = (row.get(POINTS) for people in lists for row in people.records.rows)
-    lengths = [len(value) for value in values if isinstance(value, list)]
-    if not lengths:
-        return load_skeleton(LAYOUTS[25]), ("nobody in any file",)
-    # A person of another length is a fault of that person, told when the lists are read.
-    length = next((length for length in lengths if length / 3 in LAYOUTS), lengths[0])
-    skeleton, note = layout_of_count(path, length // 3, LAYOUTS, "OpenPose")
-    return skeleton, (note,)
 
 
 def _unit(

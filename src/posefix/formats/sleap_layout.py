@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from posefix.layouts import LayoutError
 from posefix.pose_file import LARGEST_NUMBER, FormatError, Reading, numbers_to_write
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
 from posefix.skeletons import Skeleton, skeleton_from_names
@@ -29,7 +30,7 @@ def node_layout(
         pairs = [(min(pair, key=nodes.index), max(pair, key=nodes.index)) for pair in known]
         return skeleton_from_names(nodes, path.name, edges, pairs or None)
     if [wanted.find(node) for node in nodes] != list(range(len(wanted))):
-        raise FormatError(
+        raise LayoutError(
             f"{path}: its nodes {', '.join(nodes)} are not those of layout {wanted.name!r}, "
             f"{', '.join(wanted.keypoint_names)}; leave --layout out, or give a skeleton file with these aliases."
         )

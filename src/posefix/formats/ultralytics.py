@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from posefix.json_people import (
     tracks_in,
 )
 from posefix.json_text import Place
-from posefix.layouts import unnamed_layout
+from posefix.layouts import check_layout, misfit, unnamed_layout
 from posefix.photo_names import photo_stems, rows_by_photo
 from posefix.pose_file import (
     Contents,
@@ -74,9 +75,10 @@ def read(source: Source, reading: Reading) -> PoseFile:
         PeopleList.of_photo(document, (), document[1].root, "detection", document[1].path.stem)
         for document in texts
     ]
-    if reading.skeleton is None:
-        raise unnamed_layout(source.path, _keypoint_count(lists))
-    skeleton = reading.skeleton
+    lengths, skeleton = _keypoint_counts(lists), reading.skeleton
+    if skeleton is None:
+        raise unnamed_layout(source.path, lengths[:1])
+    check_layout(source.path, skeleton, lengths, "detection", each=1)
     triples = joined((_triples(people.records, skeleton) for people in lists), (len(skeleton), 3))
     unit, notes = _unit(source, lists, triples, reading)
     scores = joined((numbers_where_given(people.records, SCORE) for people in lists), ())
@@ -118,24 +120,24 @@ def _has_detections(content: Any) -> bool:
     return any(isinstance(row, dict) and isinstance(row.get(BOX), dict) and POINTS in row for row in rows)
 
 
-def _keypoint_count(lists: Sequence[PeopleList]) -> int | None:
+def _keypoint_counts(lists: Sequence[PeopleList]) -> list[int]:
+    """Of each detection, as far as it has a list of x."""
     points = (row.get(POINTS) for people in lists for row in people.records.rows)
     values = (value.get(X) for value in points if isinstance(value, dict))
-    return next((len(value) for value in values if isinstance(value, list)), None)
+    return [len(value) for value in values if isinstance(value, list)]
 
 
 def _triples(records: Records, skeleton: Skeleton) -> FloatArray:
     """(n, K, 3): x, y, score of some detections."""
-    points = records.objects(POINTS)
-    hint = f", which are not the keypoints of {skeleton.name}; a file has people of one layout"
+    points, single = records.objects(POINTS), partial(misfit, 1)
     columns = [
-        points.number_lists(axis, [f"{axis} of {name}" for name in skeleton.keypoint_names], hint)
+        points.number_lists(axis, [f"{axis} of {name}" for name in skeleton.keypoint_names], single)
         for axis in (X, Y)
     ]
     scores = np.ones((len(points.rows), len(skeleton)))
     if (scored := np.array([VISIBLE in row for row in points.rows], dtype=np.bool_)).any():
         names = [f"visibility of {name}" for name in skeleton.keypoint_names]
-        scores[scored] = points.choose(scored).number_lists(VISIBLE, names, hint)
+        scores[scored] = points.choose(scored).number_lists(VISIBLE, names, single)
     return np.stack([*columns, scores], axis=-1)
 
 

@@ -15,7 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from posefix.errors import quoted
-from posefix.layouts import unnamed_layout
+from posefix.formats.ultralytics_label_lines import (
+    CLASS_NAMES,
+    Labels,
+    Line,
+    label_files,
+    label_text,
+    line_with,
+    read_labels,
+)
+from posefix.layouts import LayoutError, fitting_layouts, unnamed_layout
 from posefix.photo_names import photo_stems, rows_by_photo
 from posefix.pose_file import (
     LARGEST_NUMBER,
@@ -31,6 +40,7 @@ from posefix.pose_file import (
 )
 from posefix.poses import FloatArray, Poses
 from posefix.records import report
+from posefix.skeletons import layouts_of_count
 from posefix.units import (
     LARGEST_SHARE,
     SHARE_DECIMALS,
@@ -43,8 +53,6 @@ from posefix.units import (
 )
 
 NAME = "ultralytics-labels"
-CLASS_NAMES = "classes.txt"
-"""Labelling programs put a list of class names beside the labels."""
 BOX_END = 5
 """Columns of class and box."""
 VISIBILITIES = (0, 1, 2)
@@ -53,7 +61,6 @@ FEWEST = 8
 """Columns of a line with the fewest keypoints that are looked for when a file is recognised."""
 
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
-_WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True)
@@ -73,40 +80,12 @@ class _Columns:
     annotated: bool = False
 
 
-@dataclass(frozen=True)
-class _Line:
-    """A person: the file, its number counted from 1, its span with the line break, and the span of each number."""
-
-    file: int
-    number: int
-    start: int
-    end: int
-    words: tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _Labels:
-    """Label files: name within the folder, path, and text of each; and the lines that are not empty."""
-
-    files: tuple[tuple[str, Path, str], ...]
-    lines: tuple[_Line, ...]
-
-    def texts(self, line: _Line) -> list[str]:
-        """The numbers of a line as they are written."""
-        text = self.files[line.file][2]
-        return [text[start:end] for start, end in line.words]
-
-    def where(self, line: _Line) -> str:
-        """How messages name a line."""
-        return f"{self.files[line.file][1]}, line {line.number}"
-
-
 def recognise(source: Source) -> str | None:
     """Why a source is made of label files."""
-    for path in _label_files(source):
+    for path in label_files(source):
         try:
             words = next(
-                (words for line in _text(source, path).splitlines() if (words := line.split())), None
+                (words for line in label_text(source, path).splitlines() if (words := line.split())), None
             )
         except FormatError:
             return None
@@ -121,9 +100,9 @@ def read(source: Source, reading: Reading) -> PoseFile:
     Raises:
         FormatError: No layout is given (the files do not say it), a line is faulty, or the photos are not given.
     """
-    labels = _labels(source)
+    labels = read_labels(source)
     if reading.skeleton is None:
-        raise unnamed_layout(source.path, None)
+        raise unnamed_layout(source.path, _fitting_counts(labels))
     skeleton = reading.skeleton
     numbers = _numbers(labels)
     columns = _columns(source.path, labels, numbers, len(skeleton))
@@ -188,7 +167,7 @@ class _Rewrite:
     """The same files with other poses; see `posefix.pose_file.Rewrite`."""
 
     path: Path
-    labels: _Labels
+    labels: Labels
     columns: _Columns
     poses: Poses
     triples: FloatArray
@@ -208,7 +187,7 @@ class _Rewrite:
             pieces[line.file].append(text[done[line.file] : line.start])
             if row in kept:
                 changes = dict(self._changes(row, poses, triples[row], boxes))
-                pieces[line.file].append(_replaced(text, line, changes))
+                pieces[line.file].append(line_with(text, line, changes))
             done[line.file] = line.end
         return {
             name: "".join([*pieces[file], text[done[file] :]]).encode()
@@ -244,21 +223,6 @@ class _Rewrite:
             yield self.columns.confidence, _written(poses.pose_scores[row])
 
 
-def _label_files(source: Source) -> tuple[Path, ...]:
-    return tuple(
-        path for path in source.files if path.suffix.lower() == ".txt" and path.name.lower() != CLASS_NAMES
-    )
-
-
-def _text(source: Source, path: Path) -> str:
-    try:
-        return (source.content if path == source.path else path.read_bytes()).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(
-            f"{path}: expected a text file with labels, got something unreadable ({error})."
-        ) from error
-
-
 def _is_label(words: Sequence[str]) -> bool:
     """Whether the words of a line may be class, box and keypoints."""
     if len(words) < FEWEST or not words[0].isdecimal() or not all(map(_NUMBER.fullmatch, words)):
@@ -266,25 +230,7 @@ def _is_label(words: Sequence[str]) -> bool:
     return all(0 <= float(word) <= LARGEST_SHARE for word in words[1:BOX_END])
 
 
-def _labels(source: Source) -> _Labels:
-    paths = [source.path] if source.path.is_file() else list(_label_files(source))
-    if not paths:
-        raise FormatError(f"{source.path}: expected a folder with label files (.txt), got none.")
-    files = tuple(("" if source.path.is_file() else path.name, path, _text(source, path)) for path in paths)
-    lines = (line for file, (_, _, text) in enumerate(files) for line in _lines(file, text))
-    return _Labels(files, tuple(lines))
-
-
-def _lines(file: int, text: str) -> Iterator[_Line]:
-    start = 0
-    for number, line in enumerate(text.split("\n"), 1):
-        end = min(start + len(line) + 1, len(text))
-        if words := tuple((start + word.start(), start + word.end()) for word in _WORD.finditer(line)):
-            yield _Line(file, number, start, end, words)
-        start = end
-
-
-def _numbers(labels: _Labels) -> FloatArray:
+def _numbers(labels: Labels) -> FloatArray:
     """(N, columns): all numbers of all lines."""
     numbers = np.zeros((len(labels.lines), len(labels.lines[0].words) if labels.lines else 0))
     for row, line in enumerate(labels.lines):
@@ -296,7 +242,7 @@ def _numbers(labels: _Labels) -> FloatArray:
     return numbers
 
 
-def _fault(labels: _Labels, line: _Line, words: Sequence[str]) -> FormatError | None:
+def _fault(labels: Labels, line: Line, words: Sequence[str]) -> FormatError | None:
     """What is wrong with the words of a line; None if they are as many numbers as in the first one."""
     if len(words) != len(labels.lines[0].words):
         return FormatError(
@@ -313,7 +259,7 @@ def _fault(labels: _Labels, line: _Line, words: Sequence[str]) -> FormatError | 
     return None
 
 
-def _columns(path: Path, labels: _Labels, numbers: FloatArray, count: int) -> _Columns:
+def _columns(path: Path, labels: Labels, numbers: FloatArray, count: int) -> _Columns:
     """What the columns hold, by how many they are."""
     if not len(numbers):
         return _Columns(3, None, None)
@@ -322,9 +268,12 @@ def _columns(path: Path, labels: _Labels, numbers: FloatArray, count: int) -> _C
         each: width - BOX_END - each * count for each in (3, 2) if 0 <= width - BOX_END - each * count <= 2
     }
     if not fitting:
-        raise FormatError(
+        counts = _fitting_counts(labels)
+        raise LayoutError(
             f"{labels.where(labels.lines[0])}: expected class, box and {count} keypoints (--layout) of 2 or 3 numbers, "
-            f"{BOX_END + 2 * count} or {BOX_END + 3 * count} columns and maybe confidence and track, got {width}."
+            f"{BOX_END + 2 * count} or {BOX_END + 3 * count} columns and maybe confidence and track, got {width}"
+            f"{fitting_layouts(counts)}.",
+            counts,
         )
     each = min(fitting, key=lambda each: fitting[each])
     last = numbers[:, -1]
@@ -342,7 +291,19 @@ def _columns(path: Path, labels: _Labels, numbers: FloatArray, count: int) -> _C
     return _Columns(each, confidence, width - 1 if tracked else None, annotated)
 
 
-def _check_shares(labels: _Labels, numbers: FloatArray) -> None:
+def _fitting_counts(labels: Labels) -> list[int]:
+    """How many keypoints the columns of the first line may be, three numbers each being likelier than two.
+
+    Numbers that no packaged layout has are left out where others are possible.
+    """
+    width = len(labels.lines[0].words) if labels.lines else 0
+    spare = [(each, width - BOX_END - extra) for each in (3, 2) for extra in (0, 1, 2)]
+    fitting = (numbers // each for each, numbers in spare if numbers > 0 and numbers % each == 0)
+    counts = list(dict.fromkeys(fitting))
+    return [count for count in counts if layouts_of_count(count)] or counts
+
+
+def _check_shares(labels: Labels, numbers: FloatArray) -> None:
     """Refuse lines with pixels, each for its first one."""
     bad = np.abs(numbers) > LARGEST_SHARE
     for row in np.flatnonzero(bad.any(axis=1)):
@@ -369,16 +330,6 @@ def _notes(source: Source, columns: _Columns) -> tuple[str, ...]:
     if any(path.name.lower() == CLASS_NAMES for path in source.files):
         notes.append(f"{CLASS_NAMES} holds no labels and is left out")
     return tuple(notes)
-
-
-def _replaced(text: str, line: _Line, changes: dict[int, str]) -> str:
-    """A line with some of its numbers changed."""
-    pieces, done = [], line.start
-    for column, new in sorted(changes.items()):
-        start, end = line.words[column]
-        pieces += [text[done:start], new]
-        done = end
-    return "".join([*pieces, text[done : line.end]])
 
 
 def _written(number: float) -> str:

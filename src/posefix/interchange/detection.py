@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import NamedTuple
 
 from posefix.errors import InputError
@@ -48,7 +49,9 @@ def find_format(name: str, option: str = "--format") -> Format:
     for known in FORMATS:
         if known.name == name:
             return known
-    raise FormatError(f"{option}: expected one of {', '.join(format_names())}, got {name!r}")
+    close = difflib.get_close_matches(name.lower(), format_names(), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise FormatError(f"{option}: expected one of {', '.join(format_names())}, got {name!r}{hint}")
 
 
 def format_names() -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,19 @@ import numpy.typing as npt
 
 from posefix.errors import InputError
 from posefix.interchange.detection import Detection, detect_format
-from posefix.interchange.pose_files import NO_HINTS, Hints, check_pixels
-from posefix.pose_file import PoseFile, Source
+from posefix.interchange.pose_files import NO_HINTS, Hints, Layout, check_pixels
+from posefix.layouts import LayoutError, anonymous_layout, is_anonymous
+from posefix.pose_file import Format, PoseFile, Reading, Source
 from posefix.poses import Poses
-from posefix.skeletons import Skeleton, match_keypoints
+from posefix.skeletons import Skeleton, layouts_of_count, load_skeleton, match_keypoints
+from posefix.units import UnknownSizesError
 
 FEWEST_KEYPOINTS = 2
 """Of the model's keypoints a person must have so many to be found in the photo."""
+NAMES_SHOWN = 6
+"""A layout's first keypoints are told, by which its order can be known."""
+OWN_LAYOUT = "mine.json"
+"""What a skeleton file of one's own may be called."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,16 +34,25 @@ class Inspection:
     Attributes:
         path: The file or folder.
         detection: Its format, and why.
-        file: As it was read; None where it cannot be.
-        problems: What is wrong or odd, a sentence each.
+        file: As it was read, with stand-ins for a layout or photos that nobody named; None where it cannot be.
+        faults: Why it cannot be read, or not without being told more.
+        oddities: What else is wrong or odd, a sentence each.
         vocabulary: The keypoints that a model refines.
+        hints: What was known of the file.
     """
 
     path: Path
     detection: Detection
     file: PoseFile | None
-    problems: tuple[str, ...]
+    faults: tuple[InputError, ...]
+    oddities: tuple[str, ...]
     vocabulary: Skeleton
+    hints: Hints
+
+    @property
+    def layout_fault(self) -> LayoutError | None:
+        """What is wrong with the layout that was named, or that none was."""
+        return next((fault for fault in self.faults if isinstance(fault, LayoutError)), None)
 
     def lines(self) -> list[tuple[str, str]]:
         """Name and value of each line of the report."""
@@ -47,9 +63,11 @@ class Inspection:
             ("recognised by", reason),
         ]
         if self.file is not None:
-            lines += _file_lines(self.file, self.vocabulary)
-            lines += [("note", note) for note in self.file.notes]
-        return lines + [("problem", problem) for problem in self.problems or ("none found",)]
+            lines += [self._layout_line(self.file.poses.skeleton), *self._file_lines(self.file)]
+            lines += [("note", note) for note in self.file.notes] if self._counts_known else []
+        told = (*map(str, self.faults), *self.oddities)
+        problems = [problem.removeprefix(f"{self.path}: ") for problem in told] or ["none found"]
+        return lines + [("problem", problem) for problem in problems] + self._advice()
 
     def __str__(self) -> str:
         lines = self.lines()
@@ -57,6 +75,64 @@ class Inspection:
         before = [None, *(name for name, _ in lines)]
         shown = ("" if name == last else name for (name, _), last in zip(lines, before, strict=False))
         return "\n".join(f"{name:<{width}}  {value}" for name, (_, value) in zip(shown, lines, strict=True))
+
+    @property
+    def _says_its_layout(self) -> bool:
+        """Whether the file was read without being told the layout, or with the one that was named."""
+        return self.file is not None and not is_anonymous(self.file.poses.skeleton)
+
+    def _layout_line(self, skeleton: Skeleton) -> tuple[str, str]:
+        if self.layout_fault is None or self._says_its_layout:
+            return "layout", f"{skeleton.name}, {len(skeleton)} keypoints"
+        counts = " or ".join(map(str, self.layout_fault.counts))
+        named = "not known" if self.hints.layout is None else "another than was named"
+        return "layout", f"{named}, {counts} keypoints" if counts else named
+
+    @property
+    def _counts_known(self) -> bool:
+        """Whether the numbers are what they are taken for: not where they may be of several numbers of keypoints."""
+        return self.layout_fault is None or self._says_its_layout or len(self.layout_fault.counts) <= 1
+
+    def _file_lines(self, file: PoseFile) -> list[tuple[str, str]]:
+        poses, photos = file.poses, len(set(file.poses.image_ids))
+        seen = "photos" if self.hints.video is None else f"frames, of {len(self.hints.video):,} in the video"
+        lines = [("people", f"{len(poses):,} in {photos:,} {seen}")]
+        if self._counts_known and poses.valid.any():
+            share = poses.valid.mean()
+            lines += [
+                ("keypoints", f"{int(poses.valid.sum()):,} there, {1 - share:.1%} missing"),
+                ("keypoint scores", _range(poses.scores[poses.valid])),
+                ("pose scores", _range(poses.pose_scores)),
+            ]
+        if self._counts_known and file.tracks is not None:
+            lines.append(("tracks", f"{len({track for track in file.tracks if track is not None}):,}"))
+        if file.boxes is not None:
+            lines.append(("boxes", f"{int(np.isfinite(file.boxes).all(axis=1).sum()):,}"))
+        return lines + _refinement_lines(poses, self.vocabulary) if self._says_its_layout else lines
+
+    def _advice(self) -> list[tuple[str, str]]:
+        """Which layouts fit, and what to type to be told the rest."""
+        fault = self.layout_fault
+        if fault is not None and self._says_its_layout:
+            return [("what to type", self._command(None, lacks_photos=False))]
+        lacks_photos = any(isinstance(one, UnknownSizesError) for one in self.faults)
+        if fault is None and not lacks_photos:
+            return []
+        fitting = [name for count in fault.counts for name in layouts_of_count(count)] if fault else []
+        layouts = fitting or [OWN_LAYOUT] if fault else [self.hints.layout]
+        return [
+            *(("layouts that fit", f"{name}: {_beginning(name)}") for name in fitting),
+            *(("what to type", self._command(layout, lacks_photos=lacks_photos)) for layout in layouts),
+        ]
+
+    def _command(self, layout: Layout | None, *, lacks_photos: bool) -> str:
+        """What to type to inspect the file with a layout and what else was given, or is needed."""
+        hints, words = self.hints, ["posefix", "inspect", str(self.path)]
+        words += ["--format", hints.format] if hints.format else []
+        words += [] if layout is None or isinstance(layout, Skeleton) else ["--layout", str(layout)]
+        images = "PHOTOS" if lacks_photos else hints.images
+        words += [] if images is None else ["--images", str(images)]
+        return shlex.join(words)
 
 
 def inspect_file(path: str | Path, vocabulary: Skeleton, hints: Hints = NO_HINTS) -> Inspection:
@@ -72,39 +148,46 @@ def inspect_file(path: str | Path, vocabulary: Skeleton, hints: Hints = NO_HINTS
     """
     source, reading = Source(path), hints.reading
     detection = detect_format(source, hints.format)
-    try:
-        file = detection.format.read(source, reading)
-    except InputError as error:
-        return Inspection(source.path, detection, None, (str(error),), vocabulary)
-    problems = [*_oddities(file.poses)]
-    for check in (check_pixels, hints.photo_names):
+    file, faults = _read(detection.format, source, reading)
+    oddities: list[str] = []
+    if file is not None:
+        oddities += _oddities(file.poses)
+        for check in (hints.photo_names,) if faults else (check_pixels, hints.photo_names):
+            try:
+                check(file)
+            except InputError as error:
+                oddities.append(str(error))
+    return Inspection(source.path, detection, file, faults, tuple(oddities), vocabulary, hints)
+
+
+def _read(kind: Format, source: Source, reading: Reading) -> tuple[PoseFile | None, tuple[InputError, ...]]:
+    """A file, with stand-ins for what only somebody who knows it can tell; and what was missing, or is wrong.
+
+    A layout that was named and does not fit is left out first, since the file may say its own.
+    """
+    faults: list[InputError] = []
+    while True:
         try:
-            check(file)
+            return kind.read(source, reading), tuple(faults)
         except InputError as error:
-            problems.append(str(error))
-    return Inspection(source.path, detection, file, tuple(problems), vocabulary)
+            first = not any(isinstance(fault, LayoutError) for fault in faults)
+            # That a layout is needed goes without saying where the one that was named does not fit.
+            if first or not isinstance(error, LayoutError):
+                faults.append(error)
+            again = _with_stand_in(reading, error)
+            if again is None:
+                return None, tuple(faults)
+            reading = again
 
 
-def _file_lines(file: PoseFile, vocabulary: Skeleton) -> list[tuple[str, str]]:
-    poses = file.poses
-    skeleton, photos = poses.skeleton, len(set(poses.image_ids))
-    lines = [
-        ("layout", f"{skeleton.name}, {len(skeleton)} keypoints"),
-        ("people", f"{len(poses):,} in {photos:,} photos"),
-    ]
-    if poses.valid.any():
-        share = poses.valid.mean()
-        lines += [
-            ("keypoints", f"{int(poses.valid.sum()):,} there, {1 - share:.1%} missing"),
-            ("keypoint scores", _range(poses.scores[poses.valid])),
-            ("pose scores", _range(poses.pose_scores)),
-        ]
-    if file.tracks is not None:
-        known = {track for track in file.tracks if track is not None}
-        lines.append(("tracks", f"{len(known):,}"))
-    if file.boxes is not None:
-        lines.append(("boxes", f"{int(np.isfinite(file.boxes).all(axis=1).sum()):,}"))
-    return lines + _refinement_lines(poses, vocabulary)
+def _with_stand_in(reading: Reading, error: InputError) -> Reading | None:
+    """How a file can be read in spite of an error; None if it cannot, or that was tried."""
+    if isinstance(error, LayoutError) and not (reading.skeleton and is_anonymous(reading.skeleton)):
+        stand_in = None if reading.skeleton else anonymous_layout((error.counts or (1,))[0])
+        return replace(reading, skeleton=stand_in)
+    if isinstance(error, UnknownSizesError) and reading.photo_size is None:
+        return replace(reading, photo_size=lambda _: (1, 1))
+    return None
 
 
 def _refinement_lines(poses: Poses, vocabulary: Skeleton) -> list[tuple[str, str]]:
@@ -143,6 +226,12 @@ def _oddities(poses: Poses) -> Iterator[str]:
     }
     if twice := len(poses) - len(rows):
         yield f"people who are there again, same photo and same keypoints: {twice:,}"
+
+
+def _beginning(layout: str) -> str:
+    """The first keypoints of a packaged layout."""
+    names = load_skeleton(layout).keypoint_names
+    return ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
 
 
 def _people(chosen: npt.NDArray[np.bool_]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from posefix.errors import InputError
 from posefix.files import ensure_new_folder, ensure_writable, write_bytes_atomic, write_folder_atomic
 from posefix.images import find_images, photo_sizes
 from posefix.interchange.detection import detect_format, find_format
@@ -15,9 +16,13 @@ from posefix.pose_file import Contents, FormatError, NewFile, PhotoSize, PoseFil
 from posefix.poses import ImageId, Poses
 from posefix.skeletons import Skeleton, load_skeleton
 from posefix.units import KEYPOINTS_OF_A_SCALE
+from posefix.video import Video, find_frames
 
 Layout = Skeleton | str | Path
 """A skeleton, or the name or file of one."""
+
+FILE_ENDINGS = frozenset({".csv", ".h5", ".json", ".mat", ".slp", ".txt"})
+"""No folder of poses is called so: who asks for one of such a name wants a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +34,16 @@ class Hints:
         format: Name of the format; recognised by the content when None.
         images: Folder of the photos, for coordinates that are shares of them.
         file_names: Name of the photo of each image id; by default ids are matched to names.
+        video: Instead of photos: image ids are numbers of its frames.
+        first_frame: The number of its first frame, 0 or 1, as the ids count.
     """
 
     layout: Layout | None = None
     format: str | None = None
     images: Path | None = None
     file_names: Mapping[ImageId, str] | None = None
+    video: Video | None = None
+    first_frame: int = 0
 
     @property
     def reading(self) -> Reading:
@@ -43,20 +52,27 @@ class Hints:
         Raises:
             InputError: There is no such layout.
         """
-        sizes = None if self.images is None else photo_sizes(self.images, self.file_names)
-        return Reading(load_layout(self.layout), sizes)
+        return Reading(load_layout(self.layout), self._sizes())
 
     def photo_names(self, file: PoseFile) -> Mapping[ImageId, str] | None:
-        """Name of the photo of each image id of a file, looked for where the folder of the photos is known.
+        """Name of the photo of each image id of a file; photos or frames are looked for where they are known.
 
         Raises:
             InputError: Some are not there, or an id fits two.
         """
         names = self.file_names or file.file_names
+        if self.video is not None:
+            find_frames(file.poses.image_ids, self.video, self.first_frame, names)
         if self.images is None:
             return names
         found = find_images(file.poses.image_ids, self.images, names)
         return names or {image_id: path.name for image_id, path in found.items()}
+
+    def _sizes(self) -> PhotoSize | None:
+        if self.video is not None:
+            size_wh = self.video.size_wh()
+            return lambda _: size_wh
+        return None if self.images is None else photo_sizes(self.images, self.file_names)
 
 
 NO_HINTS = Hints()
@@ -168,6 +184,7 @@ def write_contents(path: str | Path, contents: Contents) -> None:
     if set(contents) == {""}:
         write_bytes_atomic(path, contents[""])
     else:
+        _check_folder_name(path)
         write_folder_atomic(path, contents)
 
 
@@ -178,6 +195,21 @@ def ensure_output(path: str | Path, source: str | Path) -> None:
         InputError: It cannot.
     """
     if Path(source).is_dir():
+        _check_folder_name(path)
         ensure_new_folder(path)
     else:
         ensure_writable(path)
+
+
+def _check_folder_name(path: str | Path) -> None:
+    """Refuse the name of a file for what will be a folder.
+
+    Raises:
+        InputError: It ends as a file's, and there is no folder of this name.
+    """
+    path = Path(path)
+    if path.suffix.lower() in FILE_ENDINGS and not path.is_dir():
+        raise InputError(
+            f"{path}: expected the name of a folder, since these poses are a file for each photo; leave out "
+            f"{path.suffix}, or choose a format that is one file."
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from posefix.errors import InputError
@@ -26,10 +27,9 @@ class Validation:
 
     def __str__(self) -> str:
         lines = []
-        for fault in self.faults:
-            lines.append(str(fault))
-            if isinstance(fault, FormatError) and fault.mend:
-                lines.append(f"    {fault.mend}")
+        # What mends several faults in a row is said once, behind the last of them.
+        for mend, faults in groupby(self.faults, _mend):
+            lines += [*map(str, faults), *([f"    {mend}"] if mend else [])]
         count = len(self.faults)
         return "\n".join([*lines, "1 fault" if count == 1 else f"{count or 'no'} faults"])
 
@@ -37,7 +37,8 @@ class Validation:
 def validate(path: str | Path, hints: Hints = NO_HINTS) -> Validation:
     """Look for everything that is wrong with a pose file.
 
-    A fault that hides what is behind it, such as a bracket that is missing, is the last one to be listed.
+    A fault that hides what is behind it, such as a bracket that is missing, is the last one to be listed. A layout that
+    fits nobody is one fault.
 
     Args:
         path: The file, or the folder of a format that is one.
@@ -58,5 +59,10 @@ def validate(path: str | Path, hints: Hints = NO_HINTS) -> Validation:
                 hints.photo_names(file)
         except InputError as error:
             last = [error]
-    found = (*faults, *last)
+    # What was noted may have been raised as well, where nothing was left to read.
+    found = tuple(dict.fromkeys((*faults, *last)))
     return Validation(None if found else file, found)
+
+
+def _mend(fault: InputError) -> str:
+    return fault.mend if isinstance(fault, FormatError) else ""

@@ -87,7 +87,7 @@ class Journal:
     def _parse(self, number: int, line: bytes) -> Entry:
         try:
             entry = json.loads(line)
-        except ValueError:  # not UTF-8, or not JSON
+        except (ValueError, RecursionError):  # not UTF-8, not JSON, or brackets without end
             entry = None
         if not isinstance(entry, dict):
             if number == 1:

@@ -64,10 +64,22 @@ def load_skeleton(name_or_path: str | Path) -> Skeleton:
         return _packaged(str(name_or_path))
     path = Path(name_or_path)
     if path.suffix != ".json" and not path.is_file():
-        close = difflib.get_close_matches(str(name_or_path), PACKAGED, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "a skeleton file of your own ends in .json."
+        close = _nearest(str(name_or_path))
+        hint = f"did you mean {close}?" if close else "a skeleton file of your own ends in .json."
         raise InputError(f"no skeleton {str(name_or_path)!r}; expected one of {', '.join(PACKAGED)}; {hint}")
-    content = read_json(path)
+    return parse_skeleton(read_json(path), path)
+
+
+def parse_skeleton(content: Any, path: Path) -> Skeleton:
+    """The skeleton that a parsed file holds; see `load_skeleton`.
+
+    Args:
+        content: The file's value.
+        path: The file, for messages; its name is that of a skeleton that has no other.
+
+    Raises:
+        InputError: The file is faulty.
+    """
     if not isinstance(content, dict):
         raise InputError(
             f"{path}: expected an object with 'keypoints' or 'categories', got {quoted(content)}."
@@ -75,6 +87,13 @@ def load_skeleton(name_or_path: str | Path) -> Skeleton:
     if "categories" in content:
         return skeleton_from_coco(keypoint_category(content, str(path)), path.name)
     return _from_description(content, path.name)
+
+
+def _nearest(name: str) -> str:
+    """The packaged names that somebody may have meant; empty if there are none."""
+    spelling = normalise(name)
+    begun = [packaged for packaged in PACKAGED if spelling and packaged.startswith(spelling)]
+    return " or ".join(map(repr, begun or difflib.get_close_matches(spelling, PACKAGED, n=1)))
 
 
 def keypoint_category(content: Mapping[str, Any], where: str) -> Mapping[str, Any]:

@@ -1,0 +1,107 @@
+"""Ultralytics label files as text: their lines, and the places of the numbers in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from posefix.pose_file import FormatError, Source
+from posefix.records import report
+
+CLASS_NAMES = "classes.txt"
+"""Labelling programs put a list of class names beside the labels."""
+
+_WORD = re.compile(r"\S+")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A person: the file, its number counted from 1, its span with the line break, and the span of each number."""
+
+    file: int
+    number: int
+    start: int
+    end: int
+    words: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Label files: name within the folder, path, and text of each; and the lines that are not empty."""
+
+    files: tuple[tuple[str, Path, str], ...]
+    lines: tuple[Line, ...]
+
+    def texts(self, line: Line) -> list[str]:
+        """The numbers of a line as they are written."""
+        text = self.files[line.file][2]
+        return [text[start:end] for start, end in line.words]
+
+    def where(self, line: Line) -> str:
+        """How messages name a line."""
+        return f"{self.files[line.file][1]}, line {line.number}"
+
+
+def read_labels(source: Source) -> Labels:
+    """The label files of a folder, or the one that is given, and their lines.
+
+    Raises:
+        FormatError: There is none, or one is no text.
+    """
+    paths = [source.path] if source.path.is_file() else list(label_files(source))
+    if not paths:
+        raise FormatError(f"{source.path}: expected a folder with label files (.txt), got none.")
+    files = tuple(_texts(source, paths))
+    lines = (line for file, (_, _, text) in enumerate(files) for line in _lines(file, text))
+    return Labels(files, tuple(lines))
+
+
+def _texts(source: Source, paths: Sequence[Path]) -> Iterator[tuple[str, Path, str]]:
+    """Name within the folder, path and text of each file; where faults are noted, what is no text is left out."""
+    for path in paths:
+        try:
+            yield "" if source.path.is_file() else path.name, path, label_text(source, path)
+        except FormatError as error:
+            report(error)
+
+
+def _lines(file: int, text: str) -> Iterator[Line]:
+    start = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        end = min(start + len(line) + 1, len(text))
+        if words := tuple((start + word.start(), start + word.end()) for word in _WORD.finditer(line)):
+            yield Line(file, number, start, end, words)
+        start = end
+
+
+def label_files(source: Source) -> tuple[Path, ...]:
+    """The files of a source that may hold labels."""
+    return tuple(
+        path for path in source.files if path.suffix.lower() == ".txt" and path.name.lower() != CLASS_NAMES
+    )
+
+
+def label_text(source: Source, path: Path) -> str:
+    """The text of one of a source's files.
+
+    Raises:
+        FormatError: It is no text, or cannot be read.
+    """
+    try:
+        return (source.content if path == source.path else path.read_bytes()).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(
+            f"{path}: expected a text file with labels, got something unreadable ({error})."
+        ) from error
+
+
+def line_with(text: str, line: Line, changes: Mapping[int, str]) -> str:
+    """A line with some of its numbers changed."""
+    pieces, done = [], line.start
+    for column, new in sorted(changes.items()):
+        start, end = line.words[column]
+        pieces += [text[done:start], new]
+        done = end
+    return "".join([*pieces, text[done : line.end]])
