@@ -208,11 +208,16 @@ def select(records: PersonRecords, mask: npt.NDArray[np.bool_]) -> PersonRecords
 
 def thin_out(records: PersonRecords, limit: int) -> PersonRecords:
     """At most `limit` people, those of photos drawn by the checksums of their names; all where there are fewer."""
+    return select(records, thinned(records, limit))
+
+
+def thinned(records: PersonRecords, limit: int) -> npt.NDArray[np.bool_]:
+    """Which people (N,) `thin_out` takes."""
     people_in = Counter(records.images)
     drawn = sorted(people_in, key=lambda path: (zlib.crc32(path.name.encode()), path))
     total = np.cumsum([people_in[path] for path in drawn])
     taken = set(drawn[: max(int((total <= limit).sum()), 1)])
-    return select(records, np.array([path in taken for path in records.images]))
+    return np.array([path in taken for path in records.images])
 
 
 def join_records(parts: Sequence[PersonRecords]) -> PersonRecords:

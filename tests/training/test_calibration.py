@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -16,7 +15,14 @@ pytest.importorskip("timm")
 from posefix.errors import InputError
 from posefix.models import load_model
 from posefix.poses import Poses
-from posefix.refine.calibration import FEATURES, PERSON_FEATURES, Calibration, Regression, read_calibration
+from posefix.refine.calibration import (
+    FEATURES,
+    MEANS,
+    PERSON_FEATURES,
+    Calibration,
+    Regression,
+    read_calibration,
+)
 from posefix.refine.refiner import Refiner
 from posefix.refine.second_opinion import Look, contradicted, measure_contradiction
 from posefix.refine.vocabulary import prepare
@@ -26,6 +32,7 @@ from posefix.training.calibration import (
     Examples,
     Trial,
     calibrate,
+    draw_calls,
     fit,
     fit_anew,
     fit_regression,
@@ -67,8 +74,8 @@ def examples(count: int, similarity: float) -> Examples:
         np.zeros((count, 1, len(FEATURES))),
         everything,
         everything,
-        np.full((count, 1, 2), [np.sqrt(-np.log(similarity)), 0]),
-        np.full((count, 1, 2), [np.sqrt(-np.log(similarity)), 0]),
+        np.full((count, 1), similarity),
+        np.full((count, 1), similarity),
     )
 
 
@@ -90,19 +97,29 @@ def attempt(right: npt.NDArray[np.bool_]) -> Attempt:
     people = prepare(poses, skeleton, (96, 128))
     look = Look.of_nobody(people)
     look.alone.given_similarity[:] = np.where(right, 0.8, 0.1)[:, None]
-    return Attempt(people, look, truth, everything, people.falloff)
+    company = np.zeros((len(right), len(MEANS)))
+    return Attempt(people, look, truth, everything, people.falloff, company)
 
 
 def test_people_are_looked_for_anew_where_that_made_the_better_pose() -> None:
     even = Regression(
         np.zeros(19), np.zeros(len(FEATURES))
     )  # nothing is to be gained, so all keep their places
-    keeping = Calibration(*[*[even] * 7, Regression(np.zeros(1), np.zeros(len(PERSON_FEATURES)))])
+    keeping = Calibration(*[*[even] * 6, Regression(np.zeros(1), np.zeros(len(PERSON_FEATURES)))])
     right = np.random.default_rng(1).random(100) < 0.5
     trial = Trial(attempt(right), attempt(right), attempt(~right))
     anew = fit_anew([[trial]], keeping)
     features = measure_contradiction(trial.given.look, trial.given.people)
     assert np.array_equal(contradicted(features, anew, caution=0.0), ~right)
+
+
+def test_calls_of_many_sizes_are_drawn() -> None:
+    calls = draw_calls(300)
+    sizes = np.bincount(calls)
+    assert len(calls) == sizes.sum() == 300
+    assert set(sizes[:-1]) == {2**power for power in range(7)}
+    assert not np.array_equal(calls, np.sort(calls)), "whoever stands side by side is not in one call"
+    assert draw_calls(1).tolist() == [0]
 
 
 def test_a_trained_model_is_calibrated_on_the_photos_held_out(recipe: Path, tmp_path: Path) -> None:
@@ -111,13 +128,18 @@ def test_a_trained_model_is_calibrated_on_the_photos_held_out(recipe: Path, tmp_
     with pytest.raises(InputError, match=r"scores: 'model' needs a model with a calibration"):
         Refiner.from_pretrained(tmp_path / "model", device="cpu", scores="model")
     lines: list[str] = []
-    calibrate(config, tmp_path / "model", device="cpu", on_pass=lines.append)
+    with pytest.raises(
+        InputError, match=r"strengths: expected two numbers above 0 and at most 1, got \(0, 1\)"
+    ):
+        calibrate(config, tmp_path / "model", strengths=(0, 1), device="cpu")
+    calibrate(config, tmp_path / "model", strengths=(0.5, 0.25), device="cpu", on_pass=lines.append)
     kinds = ("synthesised", "plainly synthesised")
     assert lines == [f"train.json, {kind}: 6 poses" for kind in kinds]
     model = load_model(tmp_path / "model")
     calibration = read_calibration(model)
     assert calibration is not None
     assert calibration.refined_right.weights.any()
+    assert calibration.strengths == (0.5, 0.25)
     assert json.loads((tmp_path / "model" / "model.json").read_text())["training"]["name"] == "made"
     assert Refiner.from_pretrained(tmp_path / "model", device="cpu", scores="model").scores == "model"
 
@@ -140,12 +162,6 @@ def test_estimators_are_met_as_they_are_and_improved(recipe: Path, made_data: Pa
     np.testing.assert_allclose(wrong, 3, atol=1e-3)
     assert (better < wrong).all()
     assert np.ptp(better, axis=1).max() < 1e-3, "all keypoints of a pose go the same share of the way"
-
-
-def test_a_far_given_place_is_not_trusted() -> None:
-    """Where every given place is far off, its gradient vanishes: the fit must not start by believing it."""
-    far = dataclasses.replace(examples(50, 0.9), kept=np.full((50, 1, 2), 30.0))
-    assert fit([far]).trust(np.zeros((1, 1, len(FEATURES)))).item() < 0.1
 
 
 def test_without_held_out_photos_nothing_can_be_calibrated(recipe: Path, tmp_path: Path) -> None:

@@ -22,16 +22,14 @@ from posefix.similarity import distance_at  # noqa: E402
 from posefix.skeletons import Skeleton, load_skeleton  # noqa: E402
 from posefix.synthesis import SynthesisOptions, synthesize  # noqa: E402
 from posefix.taxonomy import ERRORS  # noqa: E402
+from posefix.training.augmentation import MOST_COVER, AugmentationConfig, draw_spoil  # noqa: E402
 from posefix.training.datasets import (  # noqa: E402
     HALF_BODY_KEYPOINTS,
     LOWER_HALF_RATE,
-    MOST_COVER,
-    AugmentationConfig,
     Batch,
     InputSource,
     WrongPoseDataset,
     improve,
-    spoil,
 )
 
 if TYPE_CHECKING:
@@ -403,7 +401,7 @@ def stripes() -> npt.NDArray[np.uint8]:
 def test_a_crop_that_loses_detail_keeps_its_brightness() -> None:
     generator = np.random.default_rng(0)
     lossy = AugmentationConfig(low_resolution_rate=1.0)
-    crops = np.stack([spoil(stripes(), lossy, generator) for _ in range(20)])
+    crops = np.stack([draw_spoil(lossy, CROP, generator).apply(stripes()) for _ in range(20)])
     assert crops.shape == (20, 256, 192, 3)
     assert crops.mean() == pytest.approx(127.5, abs=2)
     contrast = crops.std(axis=(1, 2, 3))
@@ -417,7 +415,7 @@ def test_a_cut_out_is_a_rectangle_of_one_colour() -> None:
     sides = []
     for _ in range(50):
         image = stripes()
-        crop = spoil(image, covered, generator)
+        crop = draw_spoil(covered, CROP, generator).apply(image)
         assert (image == stripes()).all(), "the crop that was given stays as it is"
         changed = (crop != stripes()).any(axis=2)
         rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
@@ -432,7 +430,7 @@ def test_a_cut_out_is_a_rectangle_of_one_colour() -> None:
 
 def test_a_crop_that_is_not_to_be_spoiled_stays() -> None:
     image = stripes()
-    assert spoil(image, AugmentationConfig(), np.random.default_rng(0)) is image
+    assert draw_spoil(AugmentationConfig(), CROP, np.random.default_rng(0)).apply(image) is image
 
 
 @pytest.mark.parametrize("name", ["flip_rate", "half_body_rate", "low_resolution_rate", "cut_out_rate"])

@@ -24,9 +24,10 @@ from posefix.interchange import read_pose_file  # noqa: E402
 from posefix.refine.refiner import Refiner  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training.config import OptimiserConfig, load_recipe  # noqa: E402
-from posefix.training.datasets import BatchSampler, InputSource, WrongPoseDataset  # noqa: E402
+from posefix.training.datasets import InputSource, WrongPoseDataset  # noqa: E402
 from posefix.training.loop import learning_rate  # noqa: E402
 from posefix.training.run import load_records, train  # noqa: E402
+from posefix.training.sampling import BatchSampler, FollowingEpochs  # noqa: E402
 
 
 def test_training_writes_a_model_that_refines(recipe: Path, tmp_path: Path) -> None:
@@ -160,6 +161,16 @@ def test_each_epoch_shows_everybody_once_whatever_the_processes() -> None:
     rows = [row for _, _, *batch in alone for row in batch]
     assert sorted(rows) == list(range(64))
     assert sorted(row for sampler in together for _, _, *batch in sampler for row in batch) == list(range(64))
+
+
+def test_epochs_follow_one_another() -> None:
+    sampler = BatchSampler(20, 8, seed=0)
+    each = []
+    for sampler.epoch in (1, 2):
+        each += list(sampler)
+    following = FollowingEpochs(BatchSampler(20, 8, seed=0), 1, 3)
+    assert len(following) == 4
+    assert list(following) == each
 
 
 def test_the_paper_s_schedule() -> None:

@@ -12,8 +12,8 @@ pytest.importorskip("torch")
 pytest.importorskip("timm")
 
 from posefix.cli.app import main
+from posefix.training.augmentation import AugmentationConfig
 from posefix.training.config import DataConfig, load_recipe
-from posefix.training.datasets import AugmentationConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 COMMANDS = [

@@ -1,9 +1,10 @@
-"""`posefix synthesize`, `train`, `calibrate`, `export`: thin doors to the rooms that need PyTorch."""
+"""`posefix synthesize`, `prepare`, `train`, `calibrate`, `export`: thin doors to the rooms that need PyTorch."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,14 +13,29 @@ from cyclopts import Parameter
 from posefix.errors import InputError
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class TrainingMode:
+    """What else to do than to train from the start.
+
+    Attributes:
+        resume: Continue from the newest checkpoint in the output folder.
+        profile: Train for some steps only, say where their time goes, and write nothing.
+    """
+
+    resume: Annotated[bool, Parameter(negative=())] = False
+    profile: Annotated[bool, Parameter(negative=())] = False
+
+
 def train(
     recipe: str,
     /,
     *,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
-    resume: Annotated[bool, Parameter(negative=())] = False,
+    mode: TrainingMode = TrainingMode(),
     device: str = "auto",
     errors: Annotated[str | None, Parameter(negative=())] = None,
+    shards: Annotated[Path | None, Parameter(negative=())] = None,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
 ) -> None:
     """Train a refiner. Several GPUs: `torchrun --nproc-per-node 4 -m posefix train RECIPE`.
@@ -27,27 +43,34 @@ def train(
     Args:
         recipe: A packaged recipe's name, or a recipe file (TOML).
         output: Folder for checkpoints, log and model; runs/NAME by default.
-        resume: Continue from the newest checkpoint in the output folder.
+        mode: What else to do than to train from the start.
         device: auto, cpu or cuda.
         errors: How often synthesised poses make each error: a packaged profile's name, or a file of `posefix profile`.
+        shards: Folder that `posefix prepare` made of this recipe's people, to read instead of their photos.
         settings: A change to the recipe, such as optimiser.epochs=20; may be given several times.
     """
     require_pytorch("train")
     from posefix.cli.progress import ProgressBar
     from posefix.training.config import load_recipe
+    from posefix.training.run import profile_steps
     from posefix.training.run import train as run
 
     changes = dict(map(pair, settings or []))
     if errors is not None:
         changes["data.error_profile"] = json.dumps(errors)  # quoted as in TOML: a name may look like a number
+    if shards is not None:
+        changes["data.shards"] = json.dumps(str(shards.resolve()))
     config = load_recipe(recipe, changes)
+    if mode.profile:
+        print(profile_steps(config, device=device).as_text())
+        return
     folder = output or Path("runs") / config.name
     epochs = config.optimiser.epochs
     with ProgressBar("training") as bar:
         written = run(
             config,
             folder,
-            resume=resume,
+            resume=mode.resume,
             device=device,
             on_step=lambda epoch, done, steps, loss: bar(
                 done, steps, f"epoch {epoch} of {epochs}, loss {loss:.3f}"
@@ -63,6 +86,7 @@ def calibrate(
     /,
     *,
     recipe: str,
+    strengths: tuple[float, float] = (1.0, 1.0),
     device: str = "auto",
     settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
 ) -> None:
@@ -73,6 +97,8 @@ def calibrate(
     Args:
         model: Folder of a trained model; its model.json gets the calibration.
         recipe: The recipe it was trained with, with a share `data.held_out`.
+        strengths: With what share of its strength (above 0, to 1) a pose enters the network at the first look and at
+            later ones: with less, the network believes poor poses less.
         device: auto, cpu or cuda.
         settings: A change to the recipe, such as data.root=../data; may be given several times.
     """
@@ -81,7 +107,7 @@ def calibrate(
     from posefix.training.config import load_recipe
 
     config = load_recipe(recipe, dict(map(pair, settings or [])))
-    run(config, model, device=device, on_pass=lambda line: print(line, flush=True))
+    run(config, model, strengths=strengths, device=device, on_pass=lambda line: print(line, flush=True))
     print(f"calibrated: {model}")
 
 

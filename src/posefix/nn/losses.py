@@ -102,9 +102,9 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
 def inside_crop(target_pixels: Tensor, labelled: Tensor, heatmaps: Tensor, stride: int) -> Tensor:
     """The labelled keypoints (B, K) whose true places (B, K, 2), in input pixels, lie in the heatmaps' crop."""
     height, width = heatmaps.shape[2:]
-    target = to_grid(target_pixels, stride)
-    limit = torch.tensor([width - 0.5, height - 0.5], device=target.device)
-    return labelled & ((target >= -0.5) & (target <= limit)).all(dim=-1)
+    x, y = to_grid(target_pixels, stride).unbind(dim=-1)
+    # Numbers, not a tensor of them, which a GPU would have to be waited for to get.
+    return labelled & (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
 
 
 def integral_loss(logits: Tensor, target_pixels: Tensor, labelled: Tensor, stride: int) -> dict[str, Tensor]:

@@ -27,8 +27,14 @@ from posefix.models import DESCRIPTION_FILE, load_model
 from posefix.people import PersonRecords
 from posefix.poses import ImageId, Poses
 from posefix.refine.backends import open_backend
-from posefix.refine.calibration import PERSON_FEATURES, Calibration, Regression
-from posefix.refine.decision import choose, measure_features
+from posefix.refine.calibration import (
+    FULL_STRENGTH,
+    PERSON_FEATURES,
+    Calibration,
+    Regression,
+    check_strengths,
+)
+from posefix.refine.decision import choose, measure_company, measure_features, measure_poses
 from posefix.refine.refiner import Refiner
 from posefix.refine.second_opinion import Look, measure_contradiction
 from posefix.refine.vocabulary import BoolArray, FloatArray, People
@@ -41,8 +47,12 @@ from posefix.training.run import load_sets
 
 RIGHT = 0.5
 """A keypoint is right if its similarity to the truth is above this."""
-DISTRUST = -3.0
-"""Log odds from which trust in the given place is learnt: half way to one that is far off, KS is flat."""
+OKS_THRESHOLDS = np.arange(0.5, 1.0, 0.05)
+"""Of AP."""
+SOFTNESS = 0.03
+"""Difference in OKS from a threshold at which a pose counts 73 % or 27 %."""
+LARGEST_CALL = 64
+"""People who are refined together, as far as the company's means go on getting more exact."""
 RIDGE = 1e-3
 """Penalty on the squared weights; it matters only where a keypoint has few examples."""
 
@@ -53,14 +63,14 @@ OnPass = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Examples:
-    """N poses, K keypoints each, and where their places are from the truth.
+    """N poses, K keypoints each, and how similar their places are to the truth.
 
     Attributes:
         features: (N, K, F), see `measure_features`.
         given: (N, K) bool, keypoints that the pose had.
         labelled: (N, K) bool, keypoints whose truth is known.
-        refined: (N, K, 2) from the truth to the network's place, in units of the distance at which KS is 1/e.
-        kept: (N, K, 2) from the truth to the given place.
+        refined: (N, K) KS of the network's place.
+        kept: (N, K) KS of the given place.
     """
 
     features: FloatArray
@@ -80,6 +90,7 @@ class Attempt:
         truth: (N, K, 2) true places in original-image pixels.
         labelled: (N, K) bool, keypoints whose truth is known, of people whom the network saw.
         reach: (N, K) distance at which KS is 1/e, pixels.
+        company: (N, F) of each person at the first look, see `measure_company`.
     """
 
     people: People
@@ -87,25 +98,31 @@ class Attempt:
     truth: FloatArray
     labelled: BoolArray
     reach: FloatArray
+    company: FloatArray
 
     def examples(self) -> Examples:
         """What the regressions of keypoints are fitted on."""
         return Examples(
-            measure_features(self.look.evidence, self.people),
+            measure_features(self.look.evidence, self.people, self.company),
             self.people.valid,
             self.labelled,
-            self._offsets(self.look.evidence.keypoints),
-            self._offsets(self.people.keypoints),
+            self._similarity(self.look.evidence.keypoints),
+            self._similarity(self.people.keypoints),
         )
 
-    def mean_similarity(self, calibration: Calibration) -> FloatArray:
-        """Mean KS (N,) of what would become of the labelled keypoints; 0 for people without."""
-        choice = choose(self.look.evidence, self.people, calibration, caution=0.0)
-        similarity = np.where(self.labelled, _similarity(self._offsets(choice.keypoints)), 0.0)
-        return np.asarray(similarity.sum(axis=1) / np.maximum(self.labelled.sum(axis=1), 1))
+    def worth(self, calibration: Calibration) -> FloatArray:
+        """What would become of each person's pose (N,) is worth in AP: the share of its thresholds that OKS is above.
 
-    def _offsets(self, places: FloatArray) -> FloatArray:
-        return np.asarray((places - self.truth) / self.reach[..., None])
+        Thresholds are softened by `SOFTNESS`. Mean KS would count what is won for hopeless poses, and AP never sees.
+        """
+        choice = choose(self.look.evidence, self.people, calibration, caution=0.0, company=self.company)
+        similarity = np.where(self.labelled, self._similarity(choice.keypoints), 0.0)
+        oks = similarity.sum(axis=1) / np.maximum(self.labelled.sum(axis=1), 1)
+        return np.asarray((1 / (1 + np.exp((OKS_THRESHOLDS - oks[:, None]) / SOFTNESS))).mean(axis=1))
+
+    def _similarity(self, places: FloatArray) -> FloatArray:
+        """KS (N, K) of places (N, K, 2) in original-image pixels."""
+        return np.asarray(np.exp(-(((places - self.truth) / self.reach[..., None]) ** 2).sum(axis=-1)))
 
 
 @dataclass(frozen=True)
@@ -123,18 +140,24 @@ class Trial:
     anew: Attempt
 
     def attempts(self) -> tuple[Attempt, ...]:
-        """All three."""
-        return self.given, self.refined, self.anew
+        """What the regressions of keypoints learn from; with `anew` among them, confidences come out too low."""
+        return self.given, self.refined
 
 
 def calibrate(
-    config: TrainConfig, folder: Path, *, device: str = "auto", on_pass: OnPass | None = None
+    config: TrainConfig,
+    folder: Path,
+    *,
+    strengths: tuple[float, float] = FULL_STRENGTH,
+    device: str = "auto",
+    on_pass: OnPass | None = None,
 ) -> None:
     """Fit the calibration of a trained model and write it into its description.
 
     Args:
         config: The recipe it was trained with; `data.held_out` says which photos it has not seen.
         folder: The model folder.
+        strengths: Of the poses in the first and in later looks, see `Calibration`.
         device: As in `posefix.refine.backends.open_backend`.
         on_pass: Called with a line about each pass.
 
@@ -145,6 +168,7 @@ def calibrate(
         raise InputError(
             f"{config.name}: data.held_out is empty: a model can only be calibrated on photos held out of its training"
         )
+    check_strengths(strengths)
     model = load_model(folder)
     ensure_writable(folder / DESCRIPTION_FILE)
     sets = load_sets(config, model.skeleton, held=True)
@@ -157,11 +181,11 @@ def calibrate(
         for name, poses, rows in given_poses(records, model.skeleton, config):
             if on_pass is not None:
                 on_pass(f"{config.data.annotations[number]}, {name}: {len(poses)} poses")
-            trials[-1].append(try_starts(refiner, poses, records, rows))
+            trials[-1].append(try_starts(refiner, poses, records, rows, strengths))
     calibration = fit(
         [join([attempt.examples() for trial in part for attempt in trial.attempts()]) for part in trials]
     )
-    calibration = dataclasses.replace(calibration, anew=fit_anew(trials, calibration))
+    calibration = dataclasses.replace(calibration, anew=fit_anew(trials, calibration), strengths=strengths)
     description = read_json(folder / DESCRIPTION_FILE) | {"calibration": calibration.as_dict()}
     write_text_atomic(folder / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")
 
@@ -206,24 +230,37 @@ def _as_poses(
     )
 
 
-def try_starts(refiner: Refiner, poses: Poses, records: PersonRecords, rows: Rows) -> Trial:
+def try_starts(
+    refiner: Refiner, poses: Poses, records: PersonRecords, rows: Rows, strengths: tuple[float, float]
+) -> Trial:
     """Look at the poses as they are, as the network made them, and as it sees them without any."""
     photos: dict[ImageId, Path] = {str(path): path for path in records.images}
     area = records.area[rows].astype(np.float64)[:, None]
     truth = records.keypoints[rows].astype(np.float64)
     reach = falloff(area, refiner.skeleton.sigmas)
+    at_first, later = strengths
+    people, look = refiner.examine(poses, photos, strength=at_first, alone=True)
+    calls = np.where(look.seen, draw_calls(len(rows)), -1)
+    company = measure_company(measure_poses(look.evidence, people), calls)
 
-    def attempt(given: Poses, *, alone: bool = False) -> Attempt:
-        people, look = refiner.examine(given, photos, alone=alone)
-        return Attempt(people, look, truth, records.labelled[rows] & look.seen[:, None], reach)
+    def attempt(people: People, look: Look) -> Attempt:
+        return Attempt(people, look, truth, records.labelled[rows] & look.seen[:, None], reach, company)
 
-    first = attempt(poses, alone=True)
-    everywhere = poses.valid | first.look.seen[:, None]
-    return Trial(
-        first,
-        attempt(poses.with_keypoints(first.look.evidence.keypoints, valid=everywhere)),
-        attempt(poses.with_keypoints(first.look.alone.keypoints, valid=everywhere)),
-    )
+    def again(keypoints: FloatArray) -> Attempt:
+        start = poses.with_keypoints(keypoints, valid=poses.valid | look.seen[:, None])
+        return attempt(*refiner.examine(start, photos, strength=later, alone=False))
+
+    return Trial(attempt(people, look), again(look.evidence.keypoints), again(look.alone.keypoints))
+
+
+def draw_calls(count: int) -> Rows:
+    """Number (N,) of the call that each person is refined in: calls of 1, 2, 4 ... `LARGEST_CALL` people by turns.
+
+    A regression that had only seen files of hundreds of people would believe the company of a single photo too much.
+    """
+    sizes = np.tile(2 ** np.arange(int(np.log2(LARGEST_CALL)) + 1), count)
+    calls = np.repeat(np.arange(len(sizes)), sizes)[:count]
+    return np.random.default_rng(count).permutation(calls)
 
 
 def join(parts: list[Examples]) -> Examples:
@@ -239,16 +276,12 @@ def fit(sets: list[Examples]) -> Calibration:
     weights = np.concatenate(
         [np.full(part.labelled.shape, 1 / max(int(part.labelled.sum()), 1)) for part in sets]
     )
-    trust = fit_trust(examples, np.where(there, weights, 0.0))
-    share = np.where(examples.given, trust(examples.features), 0.0)[..., None]
-    refined = _similarity(examples.refined + share * (examples.kept - examples.refined))
-    kept = _similarity(examples.kept)
+    refined, kept = examples.refined, examples.kept
 
     def regression(targets: FloatArray | BoolArray, mask: BoolArray) -> Regression:
         return fit_regression(examples.features, targets, np.where(mask, weights, 0.0))
 
     return Calibration(
-        trust=trust,
         refined_similarity=regression(refined, there),
         refined_right=regression(refined > RIGHT, there),
         given_similarity=regression(kept, there),
@@ -264,10 +297,7 @@ def fit_anew(sets: list[list[Trial]], calibration: Calibration) -> Regression:
     features, better, importance = [], [], []
     for trials in sets:
         gain = np.concatenate(
-            [
-                trial.anew.mean_similarity(calibration) - trial.given.mean_similarity(calibration)
-                for trial in trials
-            ]
+            [trial.anew.worth(calibration) - trial.given.worth(calibration) for trial in trials]
         )
         features += [measure_contradiction(trial.given.look, trial.given.people) for trial in trials]
         better.append(gain > 0)
@@ -275,28 +305,6 @@ def fit_anew(sets: list[list[Trial]], calibration: Calibration) -> Regression:
     return fit_regression(
         np.concatenate(features), np.concatenate(better)[:, None], np.concatenate(importance)[:, None]
     )
-
-
-def _similarity(offsets: FloatArray) -> FloatArray:
-    """KS (...) of places at offsets (..., 2) from the truth."""
-    return np.asarray(np.exp(-(offsets**2).sum(axis=-1)))
-
-
-def fit_trust(examples: Examples, importance: FloatArray) -> Regression:
-    """The share of the way back to the given place that makes the mean KS largest.
-
-    Args:
-        examples: N poses.
-        importance: (N, K) weight of each example in any unit, 0 for those to leave out.
-    """
-    mask = importance > 0
-    refined, kept = torch.as_tensor(examples.refined[mask]), torch.as_tensor(examples.kept[mask])
-
-    def objective(logits: Tensor, share: Tensor) -> Tensor:
-        places = refined + torch.sigmoid(logits)[:, None] * (kept - refined)
-        return -(share * torch.exp(-(places**2).sum(dim=-1))).sum()
-
-    return _minimize(objective, examples.features, importance, start=DISTRUST)
 
 
 def fit_regression(
@@ -309,42 +317,22 @@ def fit_regression(
         targets: (N, K).
         importance: (N, K) weight of each example in any unit, 0 for those to leave out.
     """
-    wanted = torch.as_tensor(targets[importance > 0].astype(np.float64))
-
-    def objective(logits: Tensor, share: Tensor) -> Tensor:
-        return functional.binary_cross_entropy_with_logits(logits, wanted, share, reduction="sum")
-
-    return _minimize(objective, features, importance)
-
-
-def _minimize(
-    objective: Callable[[Tensor, Tensor], Tensor],
-    features: FloatArray,
-    importance: FloatArray,
-    start: float = 0.0,
-) -> Regression:
-    """The regression whose log odds (n,) of the n examples of some importance make an objective smallest.
-
-    Args:
-        objective: Called with the log odds and each example's share of all importance.
-        features: (N, K, F).
-        importance: (N, K).
-        start: Biases to start from.
-    """
     mask = importance > 0
-    bias = torch.full(mask.shape[1:], start, dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros(mask.shape[1:], dtype=torch.float64, requires_grad=True)
     weights = torch.zeros(features.shape[2], dtype=torch.float64, requires_grad=True)
     if mask.any():
         keypoint, inputs = torch.as_tensor(np.nonzero(mask)[1]), torch.as_tensor(features[mask])
+        wanted = torch.as_tensor(targets[mask].astype(np.float64))
         share = torch.as_tensor(importance[mask] / importance[mask].sum())
         optimiser = torch.optim.LBFGS([bias, weights], max_iter=200, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
             optimiser.zero_grad()
+            logits = inputs @ weights + bias[keypoint]
             penalty = RIDGE * ((weights**2).sum() + (bias**2).sum() / len(bias))
-            value = objective(inputs @ weights + bias[keypoint], share) + penalty
-            value.backward()
-            return value
+            value = functional.binary_cross_entropy_with_logits(logits, wanted, share, reduction="sum")
+            (value + penalty).backward()
+            return value + penalty
 
         optimiser.step(loss)
     return Regression(bias.detach().numpy(), weights.detach().numpy())

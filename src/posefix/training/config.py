@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from posefix.errors import InputError
 from posefix.nn.model import ModelConfig
 from posefix.synthesis import SynthesisOptions
-from posefix.training.datasets import AugmentationConfig
+from posefix.training.augmentation import AugmentationConfig
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,6 +25,7 @@ else:
 Precision = Literal["float32", "bfloat16"]
 Schedule = Literal["step", "cosine"]
 CropAround = Literal["input", "truth"]
+CropOn = Literal["auto", "workers", "device"]
 
 
 def _at_least(config: object, least: float, *names: str) -> None:
@@ -85,6 +86,7 @@ class DataConfig:
         estimate_rate: Probability that a person who has estimates gets one of them as input.
         improved_rate: Probability that an estimate is brought part of the way to the truth, as a better
             estimator's would be.
+        shards: Folder that `posefix prepare` wrote of this recipe's people, to read instead of photos; empty for none.
         held_out: Share of each annotation file's photos that is not trained on, for calibrating the model's
             confidence; empty for none.
         error_profile: Name of a packaged profile or a file.
@@ -108,6 +110,7 @@ class DataConfig:
     estimate_rate: float = 0.5
     improved_rate: float = 0.0
     consensus_labels: bool = False
+    shards: str = ""
     held_out: tuple[float, ...] = ()
     error_profile: str = "paper"
     ad_hoc_synthesis: bool = False
@@ -158,6 +161,9 @@ class TrainConfig:
         initial_weights: Model folder or safetensors file to start from; empty for a new network. Of a model folder with
             another skeleton, keypoints start from those of the same name; an end-to-end network takes its pose network.
         precision: "bfloat16" runs the network under autocast.
+        compile: Whether the network is compiled (`torch.compile`): minutes at the start, faster steps on a GPU.
+        crop_on: Who makes crops out of shards: "workers" with OpenCV, the "device" for a whole batch at once, or
+            "auto", which is the device if it is a GPU.
         seed: Of all randomness.
         workers: Data loading processes; 0 loads in the training process.
     """
@@ -167,6 +173,8 @@ class TrainConfig:
     backbone_weights: str = ""
     initial_weights: str = ""
     precision: Precision = "float32"
+    compile: bool = False
+    crop_on: CropOn = "auto"
     seed: int = 0
     workers: int = 2
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -179,11 +187,16 @@ class TrainConfig:
         _at_least(self, 0, "workers", "seed")
         for value, allowed, name in (
             (self.precision, get_args(Precision), "precision"),
+            (self.crop_on, get_args(CropOn), "crop_on"),
             (self.optimiser.schedule, get_args(Schedule), "optimiser.schedule"),
             (self.data.crop_around, get_args(CropAround), "data.crop_around"),
         ):
             if value not in allowed:
                 raise InputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+        if self.crop_on == "device" and not self.data.shards:
+            raise InputError(
+                "crop_on = 'device' needs data.shards, small pictures; make them with `posefix prepare`"
+            )
         data = self.data
         for first, second in (
             ("annotations", "images"),

@@ -1,31 +1,31 @@
 """Batches of wrong poses with their crops: annotation -> wrong pose -> box -> augmented crop, as in a test.
 
 The crop comes from the *wrong* pose, exactly as the refiner will cut it, so the network meets the boxes that bad poses
-make. A batch is a function of (seed, epoch, its indices), whatever the number of workers.
+make. A batch is a function of (seed, epoch, its indices), whatever the number of workers, and wherever crops are made.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from posefix import geometry
 from posefix.error_profile import ErrorProfile
-from posefix.errors import InputError
 from posefix.images import decode_image
 from posefix.people import PersonRecords
 from posefix.skeletons import Skeleton
 from posefix.synthesis import SynthesisOptions, WrongPoses, synthesize
 from posefix.taxonomy import LabelledPeople
 from posefix.training.ad_hoc_synthesis import synthesize_ad_hoc
+from posefix.training.augmentation import AugmentationConfig, Spoil, draw_spoil
 from posefix.training.crowding import Donors, add_neighbours, body_mask, choose_donors, paste
 
 LEGS = ("knee", "ankle", "heel", "toe", "foot_index")
@@ -36,45 +36,10 @@ LOWER_HALF_RATE = 0.3
 HALF_BODY_KEYPOINTS = 4
 """A half with fewer labelled keypoints is not worth learning from alone."""
 
-MOST_DETAIL_LOST = 4.0
-"""A crop that loses detail is made smaller by up to this factor and enlarged again."""
-LEAST_COVER, MOST_COVER = 0.1, 0.4
-"""A covering rectangle's sides are at least and at most this share of the crop's."""
-
-
-@dataclass(frozen=True)
-class AugmentationConfig:
-    """Random changes of the crop; the defaults are the paper's (section 6) in the form of its code.
-
-    Attributes:
-        scale: The box is scaled by a normal number around one with this standard deviation, clipped there.
-        rotation_degrees: Standard deviation of the rotation, clipped at twice that.
-        rotation_rate: Probability of a rotation.
-        flip_rate: Probability of a mirror image.
-        shift: The box moves by up to this share of its sides.
-        colour: Gain and offset of each colour channel vary by up to this share.
-        half_body_rate: Probability that only the upper or only the lower body is input, box and target, as with
-            people cut off by the edge of a photo.
-        crowding_rate: Probability that another person of the batch is pasted beside (`posefix.training.crowding`).
-        low_resolution_rate: Probability that the crop loses detail, as if the person were small in the photo.
-        cut_out_rate: Probability that a rectangle of the crop is covered, as by a thing in front of the person.
-    """
-
-    scale: float = 0.3
-    rotation_degrees: float = 40.0
-    rotation_rate: float = 0.6
-    flip_rate: float = 0.5
-    shift: float = 0.0
-    colour: float = 0.0
-    half_body_rate: float = 0.0
-    crowding_rate: float = 0.0
-    low_resolution_rate: float = 0.0
-    cut_out_rate: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in (field.name for field in dataclasses.fields(self) if field.name.endswith("_rate")):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
+FloatArray = npt.NDArray[np.float64]
+Pictures = Callable[[int, FloatArray], tuple[npt.NDArray[np.uint8], FloatArray]]
+"""Called with a person's row and the matrix from photo to crop; returns a picture (H, W, 3) that shows what the crop
+does, and the matrix (2, 3) from there to the crop."""
 
 
 @dataclass(frozen=True)
@@ -120,13 +85,37 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
-        parts = (self.images, self.keypoints, self.weights, self.targets, self.labelled)
-        return Batch(*(part.to(device, non_blocking=True) for part in parts))
+        return Batch(*(part.to(device, non_blocking=True) for part in tensors(self)))
 
     def pin_memory(self) -> Batch:
         """The same in page-locked memory (called by the data loader)."""
-        parts = (self.images, self.keypoints, self.weights, self.targets, self.labelled)
-        return Batch(*(part.pin_memory() for part in parts))
+        return Batch(*(part.pin_memory() for part in tensors(self)))
+
+
+def tensors(batch: Any) -> list[Tensor]:
+    """The tensors of a dataclass that has nothing else, in their order."""
+    return [getattr(batch, field.name) for field in dataclasses.fields(batch)]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """All of a batch of B people but its pixels.
+
+    Attributes:
+        rows: (B,) of the records.
+        people: True poses with their neighbours in the photo.
+        donors: Who is pasted beside them.
+        matrices: (B, 2, 3) from the people's photos to their crops.
+        spoils: What else happens to each crop.
+        poses: `keypoints`, `weights`, `targets` and `labelled` of the `Batch`.
+    """
+
+    rows: npt.NDArray[np.int64]
+    people: LabelledPeople
+    donors: Donors
+    matrices: FloatArray
+    spoils: list[Spoil]
+    poses: tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class WrongPoseDataset(Dataset[Batch]):
@@ -139,6 +128,7 @@ class WrongPoseDataset(Dataset[Batch]):
         augmentation: Random changes of the crop.
         input_size_wh: Crop size in pixels.
         seed: Of all randomness, with epoch and number of the batch.
+        pictures: Where pixels come from; the records' photos when None.
     """
 
     def __init__(
@@ -150,6 +140,7 @@ class WrongPoseDataset(Dataset[Batch]):
         *,
         input_size_wh: tuple[int, int],
         seed: int,
+        pictures: Pictures | None = None,
     ) -> None:
         self.records = records
         self.skeleton = skeleton
@@ -157,9 +148,17 @@ class WrongPoseDataset(Dataset[Batch]):
         self.augmentation = augmentation
         self.input_size_wh = input_size_wh
         self.seed = seed
+        self.pictures = pictures
 
     def __getitem__(self, key: tuple[int, ...]) -> Batch:
         """One batch; `key` is (epoch, number of the batch, row, row, ...)."""
+        drawn = self.draw(key)
+        images = [self._image(place, drawn) for place in range(len(drawn.rows))]
+        images = [spoil.apply(image) for spoil, image in zip(drawn.spoils, images, strict=True)]
+        return Batch(torch.from_numpy(np.stack(images)), *drawn.poses)
+
+    def draw(self, key: tuple[int, ...]) -> Drawn:
+        """One batch without its pixels."""
         epoch, number, *indices = key
         rows = np.asarray(indices, dtype=np.int64)
         generator = np.random.default_rng([self.seed, epoch, number])
@@ -173,42 +172,45 @@ class WrongPoseDataset(Dataset[Batch]):
         flip, matrices = self._crops(wrong, present, people.keypoints, labelled, generator)
         order = np.where(flip[:, None], self.skeleton.flip_index[None], np.arange(len(self.skeleton))[None])
         row = np.arange(len(rows))[:, None]
-        images = [self._image(place, rows, people, donors, matrices) for place in range(len(rows))]
-        images = [spoil(image, self.augmentation, extra) for image in images]
         keypoints = geometry.transform(matrices, wrong)[row, order]
         targets = geometry.transform(matrices, people.keypoints)[row, order]
-        return Batch(
-            torch.from_numpy(np.stack(images)),
+        poses = (
             torch.from_numpy(keypoints.astype(np.float32)),
             torch.from_numpy(present[row, order].astype(np.float32)),
             torch.from_numpy(targets.astype(np.float32)),
             torch.from_numpy(labelled[row, order]),
         )
+        spoils = [draw_spoil(self.augmentation, self.input_size_wh, extra) for _ in rows]
+        return Drawn(rows, people, donors, matrices, spoils, poses)
 
-    def _image(
-        self,
-        place: int,
-        rows: npt.NDArray[np.int64],
-        people: LabelledPeople,
-        donors: Donors,
-        matrices: npt.NDArray[np.float64],
-    ) -> npt.NDArray[np.uint8]:
+    def picture(self, row: int, matrix: FloatArray) -> tuple[npt.NDArray[np.uint8], FloatArray]:
+        """What a crop shows of a person's photo, see `Pictures`."""
+        if self.pictures is None:
+            return decode_image(self.records.images[row]), matrix
+        return self.pictures(row, matrix)
+
+    def donor(
+        self, place: int, drawn: Drawn
+    ) -> tuple[FloatArray, npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+        """How the donor of one place of the batch is pasted: photo -> crop, its mask, and what covers it."""
+        donor, matrix = drawn.donors.rows[place], drawn.matrices[place]
+        own = geometry.compose(matrix, drawn.donors.matrices[place])
+        mask = self._mask(drawn.people, donor, own)
+        cover = None if drawn.donors.in_front[place] else self._mask(drawn.people, place, matrix)
+        return own, mask, cover
+
+    def _image(self, place: int, drawn: Drawn) -> npt.NDArray[np.uint8]:
         """The crop (H, W, 3) of the person at one place of the batch, with its donor."""
-        crop = self._warp(rows[place], matrices[place])
-        donor = donors.rows[place]
-        if donor < 0:
+        crop = self._warp(drawn.rows[place], drawn.matrices[place])
+        if drawn.donors.rows[place] < 0:
             return crop
-        matrix = geometry.compose(matrices[place], donors.matrices[place])
-        mask = self._mask(people, donor, matrix)
-        cover = None if donors.in_front[place] else self._mask(people, place, matrices[place])
-        return paste(crop, self._warp(rows[donor], matrix), mask, cover)
+        matrix, mask, cover = self.donor(place, drawn)
+        return paste(crop, self._warp(drawn.rows[drawn.donors.rows[place]], matrix), mask, cover)
 
-    def _warp(self, row: int, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-        return geometry.warp(decode_image(self.records.images[row]), matrix, self.input_size_wh)
+    def _warp(self, row: int, matrix: FloatArray) -> npt.NDArray[np.uint8]:
+        return geometry.warp(*self.picture(row, matrix), self.input_size_wh)
 
-    def _mask(
-        self, people: LabelledPeople, place: int, matrix: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.float32]:
+    def _mask(self, people: LabelledPeople, place: int, matrix: FloatArray) -> npt.NDArray[np.float32]:
         keypoints = geometry.transform(matrix[None], people.keypoints[None, place].astype(np.float64))[0]
         size = float(np.sqrt(people.area[place] * abs(np.linalg.det(matrix[:, :2]))))
         return body_mask(keypoints, people.labelled[place], size, self.skeleton, self.input_size_wh)
@@ -311,72 +313,3 @@ def improve(
         return estimates
     share = generator.random((len(estimates), 1)) * (generator.random((len(estimates), 1)) < rate)
     return estimates + np.where(labelled, share, 0.0)[..., None].astype(np.float32) * (truth - estimates)
-
-
-def spoil(
-    image: npt.NDArray[np.uint8], augmentation: AugmentationConfig, generator: np.random.Generator
-) -> npt.NDArray[np.uint8]:
-    """A crop (H, W, 3) that has lost detail, or is partly covered by a rectangle of one colour, or neither."""
-    height, width = image.shape[:2]
-    if augmentation.low_resolution_rate > generator.random():
-        factor = generator.uniform(1, MOST_DETAIL_LOST)
-        small = cv2.resize(
-            image, (round(width / factor), round(height / factor)), interpolation=cv2.INTER_AREA
-        )
-        image = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
-    if augmentation.cut_out_rate > generator.random():
-        sides = np.array([width, height])
-        half = sides * generator.uniform(LEAST_COVER, MOST_COVER, 2) / 2
-        centre = sides * generator.random(2)
-        (left, top), (right, bottom) = np.clip([centre - half, centre + half], 0, sides).round().astype(int)
-        image = image.copy()
-        image[top:bottom, left:right] = generator.integers(0, 256, 3)
-    return image
-
-
-class BatchSampler(Sampler[tuple[int, ...]]):
-    """Keys of an epoch's batches in a random order that depends on (seed, epoch) alone.
-
-    Args:
-        count: Number of people.
-        batch_size: People in each process's batch; the last, smaller batch of an epoch is left out.
-        seed: Of the shuffling.
-        rank: Which of `world_size` processes this is; the processes share each epoch out between them.
-        world_size: Number of processes.
-    """
-
-    def __init__(self, count: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
-        self.count = count
-        self.batch_size = batch_size
-        self.seed = seed
-        self.rank = rank
-        self.world_size = world_size
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return self.count // (self.batch_size * self.world_size)
-
-    def __iter__(self) -> Iterator[tuple[int, ...]]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.count)
-        for step in range(len(self)):
-            number = step * self.world_size + self.rank
-            rows = order[number * self.batch_size : (number + 1) * self.batch_size]
-            yield (self.epoch, number, *(int(row) for row in rows))
-
-
-def change_colours(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Random gain and offset for each colour channel: (B, H, W, 3) -> float of the same shape in 0..255.
-
-    Half of the change is common to the three channels (brightness and contrast), half is each channel's own.
-    """
-    shape = (images.shape[0], 1, 1, 1)
-    channels = (images.shape[0], 1, 1, 3)
-
-    def spread() -> Tensor:
-        common = torch.rand(shape, generator=generator, device=images.device) * 2 - 1
-        own = torch.rand(channels, generator=generator, device=images.device) * 2 - 1
-        return strength * (common + own) / 2
-
-    pixels = images.float()
-    mean = pixels.mean(dim=(1, 2), keepdim=True)
-    return ((pixels - mean) * (1 + spread()) + mean * (1 + spread())).clamp(0, 255)

@@ -36,7 +36,7 @@ from posefix.training.systems import (
     systems_of,
 )
 
-WHERE_ONLY = ("workers", "data.root")
+WHERE_ONLY = ("workers", "compile", "crop_on", "data.root", "data.shards")
 """Settings that say how or where a system was trained, and make no other system of it."""
 
 

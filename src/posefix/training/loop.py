@@ -7,8 +7,9 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,32 @@ import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
 
 from posefix.errors import InputError
 from posefix.nn.model import PoseNetwork
+from posefix.training.augmentation import change_colours
 from posefix.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from posefix.training.config import OptimiserConfig, TrainConfig
-from posefix.training.datasets import Batch, BatchSampler, WrongPoseDataset, change_colours
+from posefix.training.datasets import Batch, WrongPoseDataset
+from posefix.training.loading import Mover, load_batches
+from posefix.training.packing import PackedBatch, PackedDataset
+from posefix.training.sampling import BatchSampler, FollowingEpochs
 
 LOG_FILE = "log.jsonl"
 CHECKPOINT_FILE = "last.safetensors"
 PATIENCE = datetime.timedelta(hours=2)
 """How long the other processes wait while the first one validates."""
+READ_EVERY = {"cuda": 20}
+"""Steps between two looks at the loss, by device, 1 elsewhere: to look is to wait until a GPU has done all its work."""
 
 Validate = Callable[[PoseNetwork], dict[str, float]]
 """Called with the network in evaluation mode; returns numbers for the log."""
 OnStep = Callable[[int, int, int, float], None]
-"""Called with the epoch (from 1), steps done and steps in all of the epoch, and the loss."""
+"""Called with the epoch (from 1), steps done and steps in all of the epoch, and the loss that was read last."""
 OnEpoch = Callable[[dict[str, float]], None]
 """Called with an epoch's log line."""
+Mark = Callable[[str], None]
+"""Called after each part of a step with its name (`posefix.training.profiling`)."""
 
 
 @dataclass(frozen=True)
@@ -127,16 +135,18 @@ class Trainer:
         validate: Called with the (averaged) network every `config.data.validate_every` epochs; its numbers are logged.
         on_step: Called after each step of the first process.
         on_epoch: Called after each epoch of the first process.
+        mark: Called after each part of a step.
     """
 
     config: TrainConfig
     network: PoseNetwork
-    dataset: WrongPoseDataset
+    dataset: WrongPoseDataset | PackedDataset
     output: Path
     process: Process
     validate: Validate | None = None
     on_step: OnStep | None = None
     on_epoch: OnEpoch | None = None
+    mark: Mark | None = None
     progress: Progress = field(default_factory=lambda: Progress(0, 0))
 
     def __post_init__(self) -> None:
@@ -166,8 +176,14 @@ class Trainer:
             self.average = AveragedModel(
                 self.network, multi_avg_fn=get_ema_multi_avg_fn(settings.average), use_buffers=True
             )
+        if self.config.compile:
+            self.model.compile()
+        self.move = Mover(process.device)
         self.optimiser = torch.optim.Adam(
-            self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            self.network.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=process.device.type == "cuda",
         )
 
     @property
@@ -190,24 +206,26 @@ class Trainer:
         return network
 
     def run(self) -> None:
-        """Train to the last epoch; a checkpoint and a log line after each."""
-        loader = DataLoader(
-            self.dataset,
-            batch_size=None,
-            sampler=self.sampler,
-            num_workers=self.config.workers,
-            pin_memory=self.process.device.type == "cuda",
-        )
+        """Train to the last epoch; a checkpoint and a log line after each.
+
+        Raises:
+            InputError: The device's memory is full, or a picture cannot be read.
+        """
+        batches, count = self.batches(), len(self.sampler)
         writer = _tensorboard(self.output) if self.process.is_first else None
         for epoch in range(self.progress.epoch, self.config.optimiser.epochs):
-            self.sampler.epoch = epoch
             started = time.perf_counter()
-            numbers = self._epoch(loader, epoch)
-            people = len(self.sampler) * self.config.optimiser.batch_size
+            numbers = self._epoch(islice(batches, count), epoch)
+            people = count * self.config.optimiser.batch_size
             numbers["people_per_second"] = people / (time.perf_counter() - started)
             self.progress = Progress(epoch + 1, self.progress.step)
             if self.process.is_first:
                 self._finish_epoch(epoch, numbers, writer)
+
+    def batches(self) -> Iterator[Batch | PackedBatch]:
+        """The batches of all epochs that are left; workers go on to the next epoch while one ends."""
+        keys = FollowingEpochs(self.sampler, self.progress.epoch, self.config.optimiser.epochs)
+        return load_batches(self.dataset, keys, self.config.workers, self.process.device)
 
     def _finish_epoch(self, epoch: int, numbers: dict[str, float], writer: Any) -> None:
         last = epoch + 1 == self.config.optimiser.epochs
@@ -226,38 +244,73 @@ class Trainer:
         if self.on_epoch is not None:
             self.on_epoch(line)
 
-    def _epoch(self, loader: DataLoader[Batch], epoch: int) -> dict[str, float]:
+    def _epoch(self, batches: Iterator[Batch | PackedBatch], epoch: int) -> dict[str, float]:
         """One pass; the mean of each loss."""
-        self.model.train()
         sums: dict[str, Tensor] = {}
-        steps = len(self.sampler)
-        for number, batch in enumerate(loader, start=1):
-            losses = self._step(batch.to(self.process.device))
+        count, loss = len(self.sampler), math.nan
+        every = READ_EVERY.get(self.process.device.type, 1)
+        for number, losses in enumerate(self.steps(batches), start=1):
             for key, value in losses.items():
-                sums[key] = sums[key] + value.detach() if key in sums else value.detach()
+                sums[key] = sums[key] + value if key in sums else value
+            if (number - 1) % every == 0 or number == count:
+                self._check(sums)
+                loss = losses["total"].item()
             if self.on_step is not None and self.process.is_first:
-                self.on_step(epoch + 1, number, steps, losses["total"].item())
-        return {f"loss_{key}": float(value) / steps for key, value in sums.items()}
+                self.on_step(epoch + 1, number, count, loss)
+        return {f"loss_{key}": float(value) / count for key, value in sums.items()}
 
-    def _step(self, batch: Batch) -> dict[str, Tensor]:
+    def _check(self, sums: dict[str, Tensor]) -> None:
+        """Raise if a loss was not finite, which its sum remembers."""
+        if not torch.isfinite(sums["total"]):
+            values = ", ".join(f"{key} {float(value)}" for key, value in sums.items())
+            raise FloatingPointError(f"the loss is not finite before step {self.progress.step}: {values}")
+
+    def steps(self, batches: Iterator[Batch | PackedBatch]) -> Iterator[dict[str, Tensor]]:
+        """Learn from each batch; yields its losses, on the device.
+
+        Raises:
+            InputError: The device's memory is full.
+        """
+        self.model.train()
+        try:
+            for batch in batches:
+                self._marked("waiting for data")
+                yield self._step(batch)
+        except torch.OutOfMemoryError as error:
+            size = self.config.optimiser.batch_size
+            raise InputError(
+                f"the memory of {self.process.device} is full at batch_size {size}; set optimiser.batch_size to "
+                f"{max(size // 2, 1)}, or precision to bfloat16"
+            ) from error
+
+    def _marked(self, phase: str) -> None:
+        if self.mark is not None:
+            self.mark(phase)
+
+    def _step(self, batch: Batch | PackedBatch) -> dict[str, Tensor]:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config.optimiser, self.progress.step, len(self.sampler))
+        batch = self.move(batch)
+        self._marked("copy")
+        if isinstance(batch, PackedBatch):
+            batch = batch.unpacked(self.config.model.input_size_wh)
         images = self._augmented(batch.images)
+        self._marked("augmentation")
         half = self.config.precision == "bfloat16"
         with torch.autocast(self.process.device.type, torch.bfloat16, enabled=half):
             losses: dict[str, Tensor] = self.model(
                 images, batch.keypoints, batch.weights, batch.targets, batch.labelled
             )
-        if not torch.isfinite(losses["total"]):
-            values = ", ".join(f"{key} {float(value)}" for key, value in losses.items())
-            raise FloatingPointError(f"the loss is not finite at step {self.progress.step}: {values}")
+        self._marked("forward")
         self.optimiser.zero_grad(set_to_none=True)
         losses["total"].backward()
+        self._marked("backward")
         self.optimiser.step()
         if self.average is not None:
             self.average.update_parameters(self.network)
+        self._marked("optimiser")
         self.progress = Progress(self.progress.epoch, self.progress.step + 1)
-        return losses
+        return {key: value.detach() for key, value in losses.items()}
 
     def _augmented(self, images: Tensor) -> Tensor:
         """Colour changes that depend on (seed, rank, step) alone, so that a resumed run repeats them."""

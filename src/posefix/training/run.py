@@ -32,7 +32,10 @@ from posefix.poses import Poses
 from posefix.skeletons import Skeleton, load_skeleton
 from posefix.training.config import TrainConfig
 from posefix.training.datasets import InputSource, WrongPoseDataset
-from posefix.training.loop import CHECKPOINT_FILE, OnEpoch, OnStep, Trainer, start_process
+from posefix.training.loop import CHECKPOINT_FILE, OnEpoch, OnStep, Process, Trainer, start_process
+from posefix.training.packing import PackedDataset
+from posefix.training.prepared import load_prepared
+from posefix.training.profiling import StepTimes, profile
 from posefix.training.validation import load_validation
 
 
@@ -67,27 +70,10 @@ def train(
         )
     make_folder(output)
     ensure_writable(output / CHECKPOINT_FILE)
-    process = start_process(device)
-    skeleton = load_skeleton(config.skeleton)
-    records = load_records(config, skeleton)
-    torch.manual_seed(config.seed)
-    dataset = WrongPoseDataset(
-        records,
-        skeleton,
-        InputSource(
-            load_error_profile(config.data.error_profile),
-            config.synthesis,
-            config.data.estimate_rate,
-            config.data.improved_rate,
-            config.data.crop_around == "truth",
-            config.data.ad_hoc_synthesis,
-        ),
-        config.augmentation,
-        input_size_wh=config.model.input_size_wh,
-        seed=config.seed,
-    )
-    network, validate = initial_network(config, skeleton), load_validation(config, skeleton)
-    trainer = Trainer(config, network, dataset, output, process, validate, on_step, on_epoch)
+    process, skeleton = start_process(device), load_skeleton(config.skeleton)
+    trainer = new_trainer(config, skeleton, output, process)
+    trainer.validate = load_validation(config, skeleton)
+    trainer.on_step, trainer.on_epoch = on_step, on_epoch
     if resume:
         trainer.resume()
     trainer.run()
@@ -95,6 +81,73 @@ def train(
         save_network(trainer.best_network(), config.skeleton, output, config.name, dataclasses.asdict(config))
     process.leave()
     return process.is_first
+
+
+def profile_steps(
+    config: TrainConfig, *, device: str = "auto", warm_up: int = 10, steps: int = 30
+) -> StepTimes:
+    """Train for some steps, to see where their time goes; nothing is written.
+
+    Args:
+        config: The recipe.
+        device: "auto", "cpu" or "cuda".
+        warm_up: Steps before those that are measured.
+        steps: Steps that are measured, fewer where the recipe has fewer.
+
+    Raises:
+        InputError: As for `train`.
+    """
+    process = start_process(device)
+    trainer = new_trainer(config, load_skeleton(config.skeleton), Path(), process)
+    times = profile(trainer, warm_up=warm_up, steps=steps)
+    process.leave()
+    return times
+
+
+def new_trainer(config: TrainConfig, skeleton: Skeleton, output: Path, process: Process) -> Trainer:
+    """What trains as a recipe says, with the recipe's initial weights and all of its data at hand.
+
+    Raises:
+        InputError: Data or weights are missing or do not fit.
+    """
+    dataset = load_dataset(config, skeleton, process.device)
+    torch.manual_seed(config.seed)
+    return Trainer(config, initial_network(config, skeleton), dataset, output, process)
+
+
+def load_dataset(
+    config: TrainConfig, skeleton: Skeleton, device: torch.device
+) -> WrongPoseDataset | PackedDataset:
+    """The people of a recipe, from photos or from shards.
+
+    Args:
+        config: The recipe.
+        skeleton: Names the keypoints.
+        device: That the network is trained on.
+
+    Raises:
+        InputError: A file is missing or faulty, or nobody is left.
+    """
+    records, pictures = load_prepared(config, skeleton) if config.data.shards else (None, None)
+    source = InputSource(
+        load_error_profile(config.data.error_profile),
+        config.synthesis,
+        config.data.estimate_rate,
+        config.data.improved_rate,
+        config.data.crop_around == "truth",
+        config.data.ad_hoc_synthesis,
+    )
+    samples = WrongPoseDataset(
+        records or load_records(config, skeleton),
+        skeleton,
+        source,
+        config.augmentation,
+        input_size_wh=config.model.input_size_wh,
+        seed=config.seed,
+        pictures=pictures,
+    )
+    packed = config.crop_on == "device" or (config.crop_on == "auto" and device.type == "cuda")
+    return PackedDataset(samples) if packed and config.data.shards else samples
 
 
 def load_records(config: TrainConfig, skeleton: Skeleton) -> PersonRecords:

@@ -10,7 +10,8 @@ from posefix.formats.coco_annotations import read_annotations
 from posefix.images import find_images
 from posefix.interchange import read_pose_file
 from posefix.nn.model import PoseNetwork
-from posefix.refine.backends import HeatmapBackend, TorchNetwork
+from posefix.refine.backends import HeatmapBackend
+from posefix.refine.networks import TorchNetwork
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import Skeleton
 from posefix.training.config import TrainConfig

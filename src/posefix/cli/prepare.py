@@ -1,0 +1,60 @@
+"""`posefix prepare`: people cut out of their photos once, for training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from posefix.cli.training import pair, require_pytorch
+from posefix.errors import InputError
+
+
+def prepare(
+    recipe: str | None = None,
+    /,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    annotations: Annotated[list[Path] | None, Parameter(negative=())] = None,
+    images: Annotated[list[Path] | None, Parameter(negative=())] = None,
+    resolution: float = 1.25,
+    quality: int = 92,
+    settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+) -> None:
+    """Cut people out of their photos once, so that `posefix train --shards` decodes no photo again.
+
+    Finished shards stay: the same command goes on where it stopped, and mends what was damaged.
+
+    Args:
+        recipe: A packaged recipe's name, or a recipe file (TOML); needed where there are no --annotations.
+        output: A new folder for the shards, or one in which the same was begun.
+        annotations: COCO keypoint files, instead of the recipe's; may be given several times.
+        images: The folder of each file's photos, in the same order.
+        resolution: Pixels kept for each pixel of the crop around a true pose, at most.
+        quality: Of the JPEG files, 1 to 100.
+        settings: A change to the recipe, such as data.root=../data; may be given several times.
+    """
+    require_pytorch("prepare")
+    from posefix.cli.progress import ProgressBar
+    from posefix.training.config import load_recipe
+    from posefix.training.preparation import prepare as run
+
+    if recipe is None and not annotations:
+        raise InputError(
+            "name a recipe, or COCO keypoint files with --annotations and their photos with --images"
+        )
+    changes = dict(map(pair, settings or []))
+    for key, paths in (("annotations", annotations), ("images", images)):
+        if paths:
+            changes[f"data.{key}"] = json.dumps([str(path.resolve()) for path in paths])
+    config = load_recipe(recipe or DEFAULT_RECIPE, changes)
+    with ProgressBar("preparing") as bar:
+        done = run(config, output, resolution=resolution, quality=quality, on_person=bar)
+    size = f"{done.bytes / 2**20:.0f} MiB"
+    print(f"shards: {output}: {done.people} people of {done.photos} photos, {size}")
+
+
+DEFAULT_RECIPE = "coco-resnet50-256x192"
+"""The paper's network, which says how large crops are where no recipe does."""

@@ -1,0 +1,74 @@
+"""Training from shards: the same people and labels as from annotations and photos, read from one folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posefix.errors import InputError
+from posefix.people import PersonRecords, join_records, select, thinned
+from posefix.shards.folder import check_settings, read_index, read_people, sha256_of
+from posefix.shards.reading import ShardPictures, open_pictures
+from posefix.skeletons import Skeleton
+from posefix.training.config import TrainConfig
+
+LABEL_SETTINGS = ("estimate_layouts", "estimate_sets", "consensus_labels", "held_out")
+"""Settings of `DataConfig` that decide, besides the files, who the people are and where their keypoints lie."""
+
+
+def label_settings(config: TrainConfig, skeleton: Skeleton) -> dict[str, Any]:
+    """What decides the people and labels of a recipe, for JSON: settings, and checksums of the files that are here."""
+    data, root = config.data, Path(config.data.root)
+    annotations, estimates = ([root / file for file in files] for files in (data.annotations, data.estimates))
+    # Shards may be used where their sources are not, or lie elsewhere.
+    sums = {
+        _known_as(path): sha256_of(path) if path.is_file() else None for path in [*annotations, *estimates]
+    }
+    return {
+        "skeleton": list(skeleton.keypoint_names),
+        "annotations": [_known_as(path) for path in annotations],
+        "estimates": [_known_as(path) for path in estimates],
+        "data": {name: json.loads(json.dumps(getattr(data, name))) for name in LABEL_SETTINGS},
+        "sha256": sums,
+    }
+
+
+def _known_as(path: Path) -> str:
+    """A file's name and its folder's, by which it is known wherever the folder lies."""
+    return "/".join(path.resolve().parts[-2:])
+
+
+def load_prepared(config: TrainConfig, skeleton: Skeleton) -> tuple[PersonRecords, ShardPictures]:
+    """The people to train on, and their pictures.
+
+    Raises:
+        InputError: The shards are missing, damaged, unfinished, or of other data or settings than the recipe's.
+    """
+    folder = Path(config.data.root) / config.data.shards
+    index = read_index(folder)
+    check_settings(folder, index.settings, label_settings(config, skeleton), "this recipe")
+    _check_size(folder, index.settings["context"]["size_wh"], config)
+    people = read_people(folder, index)
+    pictures = open_pictures(folder, index, config.model.input_size_wh)
+    ends = np.cumsum(index.parts)
+    rows = [np.arange(end - count, end) for end, count in zip(ends, index.parts, strict=True)]
+    repeats = config.data.repeats or (1,) * len(rows)
+    chosen = [part for part, times in zip(rows, repeats, strict=True) for _ in range(times)]
+    records = join_records([select(people, np.isin(np.arange(len(people)), part)) for part in chosen])
+    kept = np.concatenate(chosen)
+    if config.data.limit:
+        mask = thinned(records, config.data.limit)
+        records, kept = select(records, mask), kept[mask]
+    return records, pictures.select(kept)
+
+
+def _check_size(folder: Path, prepared_wh: list[int], config: TrainConfig) -> None:
+    wanted_wh = config.model.input_size_wh
+    if max(wanted_wh) > max(prepared_wh):
+        raise InputError(
+            f"{folder}: the shards were prepared for crops of {prepared_wh[0]} x {prepared_wh[1]} pixels, "
+            f"model.input_size_wh is {wanted_wh[0]} x {wanted_wh[1]}; prepare them in another folder"
+        )
