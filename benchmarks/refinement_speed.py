@@ -27,7 +27,8 @@ from benchmarks.environment import DATA, describe, keep, spread
 
 from posefix import Poses, Refiner, read_pose_file, write_pose_file
 from posefix.images import find_images
-from posefix.refine.backends import HeatmapBackend, Network
+from posefix.refine.backends import HeatmapBackend
+from posefix.refine.networks import Network
 from posefix.similarity import Array
 
 RESULTS_FILE = "predictions/coco_dev/tinypose128.coco17.json"

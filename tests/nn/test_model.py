@@ -138,7 +138,7 @@ def test_without_pose_input_the_photo_alone_counts() -> None:
 
 
 def test_saved_loaded_and_exported_networks_agree(tmp_path: Path) -> None:
-    from posefix.refine.backends import OnnxNetwork, TorchNetwork
+    from posefix.refine.networks import OnnxNetwork, TorchNetwork
 
     torch.manual_seed(0)
     network = RefinementNetwork(replace(TINY, decoder="expected_similarity"), COCO).eval()

@@ -17,11 +17,10 @@ NUM_KEYPOINTS = len(load_skeleton("posefix19"))
 def believing() -> Calibration:
     """Of posefix19: expected similarities are what the heatmaps say.
 
-    The network's own places are taken. A refined place is right with probability .9, a given one with .8, a filled
+    A refined place is right with probability .9, a given one with .8, a filled
     one with .7. No pose is contradicted.
     """
     return Calibration(
-        trust=Regression(np.full(NUM_KEYPOINTS, -700.0), np.zeros(len(FEATURES))),
         refined_similarity=regression("similarity"),
         refined_right=regression(probability=0.9),
         given_similarity=regression("given_similarity"),

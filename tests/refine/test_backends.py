@@ -15,14 +15,8 @@ from posefix.errors import InputError
 from posefix.geometry import flip_keypoints
 from posefix.models import load_model
 from posefix.refine import backends
-from posefix.refine.backends import (
-    HeatmapBackend,
-    Network,
-    OnnxNetwork,
-    TorchNetwork,
-    identity_backend,
-    open_backend,
-)
+from posefix.refine.backends import HeatmapBackend, fastest_runtime, identity_backend, open_backend
+from posefix.refine.networks import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import load_skeleton
 
@@ -31,6 +25,7 @@ MODEL = load_skeleton("posefix19")
 SIZE_WH = (144, 192)
 X = ((np.arange(36) + 0.5) * 4 - 0.5).astype(np.float32)
 Y = ((np.arange(48) + 0.5) * 4 - 0.5).astype(np.float32)
+RUNTIMES = ["onnxruntime", "openvino"]
 RNG = np.random.default_rng(0)
 BATCH = (
     np.full((2, 192, 144, 3), 10, np.uint8),
@@ -120,8 +115,17 @@ def model_folder(path: Path) -> Path:
     return path
 
 
-def test_a_graph_runs_on_batches_of_any_size(tmp_path: Path) -> None:
-    network = OnnxNetwork(write_graph(tmp_path / "model.onnx"), threads=1)
+def open_graph(runtime: str, path: Path, **options: Any) -> OnnxNetwork | OpenVinoNetwork:
+    """In single precision."""
+    if runtime == "onnxruntime":
+        return OnnxNetwork(path, **options)
+    pytest.importorskip("openvino")
+    return OpenVinoNetwork(path, half=False, **options)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_graph_runs_on_batches_of_any_size(runtime: str, tmp_path: Path) -> None:
+    network = open_graph(runtime, write_graph(tmp_path / "model.onnx"), threads=1)
     assert network.num_keypoints() == 19
     for size in (1, 3, 0):
         images, keypoints, weights = (array[:size] for array in random_batch())
@@ -141,24 +145,27 @@ def test_a_model_folder_refines(tmp_path: Path) -> None:
     assert np.isnan(refined.confidence).all()
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("content", [b"", b"not a graph", b"\x08\x07"])
-def test_a_file_that_is_no_graph_is_an_error(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_no_graph_is_an_error(runtime: str, content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"model\.onnx: "):
-        OnnxNetwork(path)
+        open_graph(runtime, path)
 
 
-def test_a_truncated_graph_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_truncated_graph_is_an_error(runtime: str, tmp_path: Path) -> None:
     path = write_graph(tmp_path / "model.onnx")
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match=r"model\.onnx: cannot be loaded"):
-        OnnxNetwork(path)
+        open_graph(runtime, path)
 
 
-def test_a_graph_with_other_names_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_graph_with_other_names_is_an_error(runtime: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a graph with inputs .* and output 'heatmaps'"):
-        OnnxNetwork(write_graph(tmp_path / "model.onnx", output="result"))
+        open_graph(runtime, write_graph(tmp_path / "model.onnx", output="result"))
 
 
 def test_a_graph_of_another_skeleton_is_an_error(tmp_path: Path) -> None:
@@ -177,46 +184,126 @@ def test_a_device_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pyt
 
 
 def test_auto_takes_the_graph_where_there_is_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "_cuda_is_there", lambda: False)
-    write_graph(model_folder(tmp_path) / "model.onnx")
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    model = load_model(graph_and_weights(tmp_path))
+    monkeypatch.setattr(backends, "openvino_is_there", lambda: False)
+    assert fastest_runtime(model, "cpu") == "onnxruntime"
+    assert isinstance(opened(tmp_path), OnnxNetwork)
+
+
+def test_auto_prefers_openvino_on_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr("platform.machine", lambda: "AMD64")
+    assert isinstance(opened(graph_and_weights(tmp_path)), OpenVinoNetwork)
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
     assert isinstance(opened(tmp_path), OnnxNetwork)
 
 
 def test_auto_takes_pytorch_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
-    devices: list[str] = []
+    opened_on: list[tuple[str, bool]] = []
 
-    def open_torch(network: object, device: str) -> Network:
-        devices.append(device)
+    def open_torch(network: object, device: str, half: bool) -> Network:
+        opened_on.append((device, half))
         return darkening
 
-    write_graph(model_folder(tmp_path) / "model.onnx")
-    (tmp_path / "model.safetensors").touch()
-    monkeypatch.setattr(backends, "_cuda_is_there", lambda: True)
+    graph_and_weights(tmp_path)
+    monkeypatch.setattr(backends, "_pytorch_has_gpu", lambda model: True)
     monkeypatch.setattr(backends, "_load_network", lambda model: "network")
     monkeypatch.setattr(backends, "TorchNetwork", open_torch)
     assert opened(tmp_path) is darkening
-    assert devices == ["cuda"]
+    assert isinstance(opened(tmp_path, runtime="onnxruntime"), OnnxNetwork)
+    assert opened(tmp_path, device="cpu", runtime="pytorch") is darkening
+    assert opened_on == [("cuda", True), ("cpu", False)]
 
 
 def test_pytorch_without_timm_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever runs YOLO has PyTorch and a GPU, but not what posefix's network is made of."""
-    write_graph(model_folder(tmp_path) / "model.onnx")
-    (tmp_path / "model.safetensors").touch()
+    graph_and_weights(tmp_path)
     monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/nvidia-smi")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "timm" else name)
-    assert isinstance(opened(tmp_path), OnnxNetwork)
+    assert not isinstance(opened(tmp_path, runtime="onnxruntime"), TorchNetwork)
+    assert fastest_runtime(load_model(tmp_path), "cpu") != "pytorch"
     with pytest.raises(InputError, match=r"pip install 'posefix\[train\]'"):
         open_backend(load_model(tmp_path), device="cuda")
 
 
-def test_threads_are_counted_from_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"runtime": "tensorrt"}, "runtime: expected 'auto' or 'openvino' or .*, got 'tensorrt'"),
+        ({"runtime": "openvino", "device": "cuda"}, "'openvino' is for device 'cpu', not 'cuda'"),
+        ({"runtime": "openvino", "device": "cpu"}, "'openvino' is not installed; pip install openvino"),
+    ],
+)
+def test_a_runtime_that_is_not_there_is_an_error(
+    options: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph_and_weights(tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=message):
+        open_backend(load_model(tmp_path), **options)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_threads_are_counted_from_one(runtime: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="threads: expected 1 or more, got 0"):
-        OnnxNetwork(write_graph(tmp_path / "model.onnx"), threads=0)
+        open_graph(runtime, write_graph(tmp_path / "model.onnx"), threads=0)
 
 
-def opened(folder: Path) -> Network:
-    return backends._open_network(load_model(folder), device="auto", threads=1)
+def graph_and_weights(folder: Path) -> Path:
+    write_graph(model_folder(folder) / "model.onnx")
+    (folder / "model.safetensors").touch()
+    return folder
+
+
+def opened(folder: Path, **options: Any) -> Network:
+    opened = open_backend(load_model(folder), threads=1, **options)
+    assert isinstance(opened, HeatmapBackend)
+    return opened.network
+
+
+def test_openvino_in_half_precision_sees_what_the_packaged_model_sees_in_single() -> None:
+    """Crops of a drawn figure: places agree to a tenth of a pixel in the median; batches do not matter at all."""
+    pytest.importorskip("openvino")
+    path = load_model("small").file("model.onnx")
+    rng = np.random.default_rng(3)
+    width, height = load_model("small").input_size_wh
+    images = rng.integers(0, 256, (4, height, width, 3), dtype=np.uint8)
+    keypoints = rng.uniform(10, 110, (4, 19, 2)).astype(np.float32)
+    weights = np.ones((4, 19), np.float32)
+    batch = (images, keypoints, weights)
+    single, half = OnnxNetwork(path)(*batch), OpenVinoNetwork(path)(*batch)
+    np.testing.assert_allclose(OpenVinoNetwork(path, half=False)(*batch), single, atol=1e-3)
+    decode = Decoder(MODEL, (width, height), load_model("small").decoder)
+    found, expected = (decode(decode.probability(logits), keypoints).keypoints for logits in (half, single))
+    assert np.median(np.linalg.norm(found - expected, axis=-1)) < 0.25
+    network = OpenVinoNetwork(path)
+    alone = [network(images[[row]], keypoints[[row]], weights[[row]]) for row in range(4)]
+    np.testing.assert_allclose(np.concatenate(alone), half, atol=0.05)
+
+
+def test_a_batch_beyond_the_memory_is_halved_with_one_warning() -> None:
+    torch = pytest.importorskip("torch")
+    sizes: list[int] = []
+
+    class Small(torch.nn.Module):  # type: ignore[misc,name-defined]
+        def forward(self, image: Any, keypoints: Any, weights: Any) -> Any:
+            sizes.append(len(image))
+            if len(image) > most:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return torch.from_numpy(darkening(image.numpy(), keypoints.numpy(), weights.numpy()))
+
+    most, network, batch = 2, TorchNetwork(Small()), random_batch(7)
+    with pytest.warns(RuntimeWarning, match="7 crops at once do not fit into the memory of cpu"):
+        logits = network(*batch)
+    assert sizes == [7, 3, 1, 2, 4, 2, 2]
+    np.testing.assert_allclose(np.asarray(logits), darkening(*batch), atol=1e-3)
+    network(*batch)  # no second warning
+    most = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        network(*batch)
 
 
 def test_pytorch_runs_a_network() -> None:

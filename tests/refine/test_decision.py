@@ -16,15 +16,26 @@ from posefix.decoding import Evidence
 from posefix.errors import InputError
 from posefix.models import Model, load_model
 from posefix.poses import Poses
-from posefix.refine.calibration import FEATURES, PERSON_FEATURES, Calibration, Regression, read_calibration
+from posefix.refine.calibration import (
+    FEATURES,
+    MEANS,
+    PERSON_FEATURES,
+    REGRESSIONS,
+    Calibration,
+    Regression,
+    read_calibration,
+)
 from posefix.refine.decision import (
     LEAST,
     RESERVE,
     RESERVE_FADE,
+    STRANGERS,
     agreement,
     choose,
     hold_back,
+    measure_company,
     measure_features,
+    measure_poses,
 )
 from posefix.refine.vocabulary import People, prepare
 from posefix.skeletons import load_skeleton
@@ -98,38 +109,34 @@ def promising() -> tuple[Evidence, People]:
     return evidence(similarity=0.5 + gains, given_similarity=0.5), given
 
 
-def test_good_poses_are_held_back_and_poor_ones_are_not(
+def test_poses_are_held_back_by_what_their_company_gains(
     calibration: Calibration | None, promising: tuple[Evidence, People]
 ) -> None:
-    seen = np.array([False, True, True, True])
-    reserve = hold_back(*promising, calibration, seen)
-    np.testing.assert_allclose(reserve[0], RESERVE * np.exp(-0.4 / RESERVE_FADE), rtol=1e-6, atol=1e-12)
-    np.testing.assert_allclose(reserve[1:], RESERVE * np.exp(-0.1 / 19 / RESERVE_FADE), rtol=1e-6)
-    chosen = choose(*promising, calibration, 0.0, reserve).keypoints
-    moved = (chosen != promising[1].keypoints).all(axis=-1)
-    assert moved[0].all()
-    assert not moved[1:].any()
-    assert (choose(*promising, calibration, 0.0).keypoints != promising[1].keypoints)[1:, 0].all()
+    for seen, total in (([False, True, True, True], 3 * 0.1 / 19), ([True] * 4, 0.4 + 3 * 0.1 / 19)):
+        mean_gain = total / (sum(seen) + STRANGERS)
+        reserve = hold_back(*promising, calibration, np.array(seen))
+        assert reserve == pytest.approx(RESERVE * np.exp(-((mean_gain / RESERVE_FADE) ** 2)), rel=1e-6)
 
 
-def test_poor_company_frees_a_good_pose(
+def test_a_reserve_holds_back_small_gains(
     calibration: Calibration | None, promising: tuple[Evidence, People]
 ) -> None:
-    """Poses of one call are of one estimator: where they gain a lot on the whole, each may move."""
-    reserve = hold_back(*promising, calibration, np.ones(COUNT, dtype=bool))
-    mean_gain = (0.4 + 3 * 0.1 / 19) / 4
-    np.testing.assert_allclose(reserve[1:], RESERVE * np.exp(-mean_gain / RESERVE_FADE), rtol=1e-6)
+    for reserve, expected in ((0.0, [True, True]), (0.2, [True, False]), (0.5, [False, False])):
+        chosen = choose(*promising, calibration, 0.0, reserve).keypoints
+        moved = (chosen != promising[1].keypoints).all(axis=-1)
+        assert [bool(moved[0].all()), bool(moved[1:, 0].all())] == expected
+        assert not moved[1:, 1:].any()
 
 
 def test_nobody_seen_is_no_fault(calibration: Calibration | None, promising: tuple[Evidence, People]) -> None:
-    assert np.isfinite(hold_back(*promising, calibration, np.zeros(COUNT, dtype=bool))).all()
+    assert hold_back(*promising, calibration, np.zeros(COUNT, dtype=bool)) == RESERVE
 
 
 @pytest.mark.parametrize(("caution", "all_move"), [(-1.0, True), (1.0, False)])
 def test_always_and_never_know_no_reserve(
     caution: float, all_move: bool, calibration: Calibration | None, promising: tuple[Evidence, People]
 ) -> None:
-    chosen = choose(*promising, calibration, caution, np.full(COUNT, 0.5)).keypoints
+    chosen = choose(*promising, calibration, caution, 0.5).keypoints
     assert ((chosen != promising[1].keypoints).all(axis=-1) == all_move).all()
 
 
@@ -173,18 +180,6 @@ def test_the_numbers_are_those_of_the_place_that_was_chosen(believing: Calibrati
     np.testing.assert_allclose(choice.expected_similarity, similarity)
 
 
-def test_trust_draws_a_refined_place_back_towards_the_given_one(believing: Calibration) -> None:
-    half = Regression(np.zeros(19), np.zeros(len(FEATURES)))
-    trusting = dataclasses.replace(believing, trust=half)
-    given, found = people(), evidence(similarity=0.8, given_similarity=0.3)
-    choice = choose(found, given, trusting, 0.0)
-    middle = (given.keypoints + found.keypoints) / 2
-    np.testing.assert_allclose(choice.keypoints[given.valid], middle[given.valid])
-    np.testing.assert_array_equal(choice.keypoints[MISSING], found.keypoints[MISSING])
-    always = choose(found, given, trusting, -1.0)
-    np.testing.assert_array_equal(always.keypoints, found.keypoints)
-
-
 def test_without_a_calibration_there_are_no_numbers() -> None:
     choice = choose(evidence(), people(), None, 0.0)
     assert np.isnan(choice.confidence).all()
@@ -200,7 +195,8 @@ def test_features_against_closed_forms() -> None:
     features = measure_features(dataclasses.replace(found, keypoints=given.keypoints + step), given)
     assert features.shape == (*SHAPE, len(FEATURES))
     near = math.exp(-1)
-    expected = [*odds, math.log(2), near, *odds[:3], math.log(2), near]
+    means = [*odds[:3], math.log(2), near]
+    expected = [*odds, math.log(2), near, *means, *means]
     np.testing.assert_allclose(
         features[given.valid], np.broadcast_to(expected, (given.valid.sum(), len(FEATURES)))
     )
@@ -217,6 +213,22 @@ def test_means_are_over_the_keypoints_of_one_person() -> None:
     for row in range(COUNT):
         means = features[row][given.valid[row]][:, single].mean(axis=0)
         np.testing.assert_allclose(features[row][:, pose], np.tile(means, (19, 1)))
+
+
+def test_company_is_the_mean_pose_of_a_call() -> None:
+    found, given = evidence(), people()
+    poses = measure_poses(found, given)
+    features = measure_features(found, given)
+    own = [FEATURES.index(f"pose_{name}") for name in MEANS]
+    np.testing.assert_allclose(features[:, 0, own], poses)
+    company = measure_company(poses, np.array([7, 7, -1, 0]))
+    np.testing.assert_allclose(company[:2], [(poses[0] + poses[1]) / 2] * 2)
+    assert not company[2].any()
+    np.testing.assert_array_equal(company[3], poses[3])
+    together = measure_features(found, given, company)
+    others = [FEATURES.index(f"company_{name}") for name in MEANS]
+    np.testing.assert_array_equal(together[:, 5, others], company)
+    np.testing.assert_array_equal(features[..., others], features[..., own])
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 1e-30, 1 + 1e-6, -1e-6])
@@ -291,17 +303,17 @@ def stored(folder: Path, calibration: Any) -> Model:
 
 def random_calibration() -> Calibration:
     rng = np.random.default_rng(0)
-    keypoints = (Regression(rng.normal(size=19), rng.normal(size=len(FEATURES))) for _ in range(7))
+    keypoints = (Regression(rng.normal(size=19), rng.normal(size=len(FEATURES))) for _ in range(6))
     person = Regression(rng.normal(size=1), rng.normal(size=len(PERSON_FEATURES)))
-    return Calibration(*[*keypoints, person])
+    return Calibration(*keypoints, person, strengths=(0.75, 0.5))
 
 
 def test_a_calibration_comes_back_from_a_model_s_description(tmp_path: Path) -> None:
     calibration = random_calibration()
     back = read_calibration(stored(tmp_path, calibration.as_dict()))
     assert back is not None
-    for field in dataclasses.fields(Calibration):
-        before, after = getattr(calibration, field.name), getattr(back, field.name)
+    for name in REGRESSIONS:
+        before, after = getattr(calibration, name), getattr(back, name)
         np.testing.assert_allclose(after.bias, before.bias, atol=5.1e-5)
         np.testing.assert_allclose(after.weights, before.weights, atol=5.1e-5)
     assert back.as_dict() == calibration.as_dict()
@@ -314,14 +326,20 @@ def test_a_model_may_have_no_calibration(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"given_right": None}, "expected objects trust, refined_similarity, .*'bias' and 'weights'"),
+        ({"given_right": None}, "expected objects refined_similarity, .*'bias' and 'weights'"),
         ({"given_right": [1, 2]}, "expected objects"),
         ({"given_right": {"bias": [0.0] * 19}}, "KeyError.'weights'"),
-        ({"given_right": {"bias": ["much"] * 19, "weights": [0.0] * 11}}, "expected objects"),
-        ({"given_right": {"bias": [None] * 19, "weights": [0.0] * 11}}, "expected objects"),
-        ({"given_right": {"bias": [0.0] * 17, "weights": [0.0] * 11}}, r"given_right: expected 19 biases"),
-        ({"given_right": {"bias": [0.0] * 19, "weights": [0.0] * 7}}, r"11 weights, got \(19,\) and \(7,\)"),
-        ({"given_right": {"bias": 0.0, "weights": [0.0] * 11}}, r"got \(\) and \(11,\)"),
+        ({"given_right": {"bias": ["much"] * 19, "weights": [0.0] * 16}}, "expected objects"),
+        ({"given_right": {"bias": [None] * 19, "weights": [0.0] * 16}}, "expected objects"),
+        ({"given_right": {"bias": [0.0] * 17, "weights": [0.0] * 16}}, r"given_right: expected 19 biases"),
+        ({"given_right": {"bias": [0.0] * 19, "weights": [0.0] * 7}}, r"16 weights, got \(19,\) and \(7,\)"),
+        ({"given_right": {"bias": 0.0, "weights": [0.0] * 16}}, r"got \(\) and \(16,\)"),
+        ({"strengths": [1]}, "two 'strengths'"),
+        ({"strengths": ["much", 1]}, "two 'strengths'"),
+        (
+            {"strengths": [0.5, 2]},
+            r"strengths: expected two numbers above 0 and at most 1, got \(0\.5, 2\.0\)",
+        ),
     ],
 )
 def test_faulty_calibrations_are_named(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -332,7 +350,7 @@ def test_faulty_calibrations_are_named(changes: dict[str, Any], message: str, tm
         read_calibration(model)
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Calibration)])
+@pytest.mark.parametrize("name", [*REGRESSIONS, "strengths"])
 def test_a_regression_that_is_left_out_is_named(name: str, tmp_path: Path) -> None:
     content = random_calibration().as_dict()
     del content[name]

@@ -136,3 +136,24 @@ def test_only_people_whose_pose_moved_far_are_asked_about(
     backend = Settled()
     dataclasses.replace(refiner(believing, 1.0), backend=backend).refine(poses(), photo)
     assert sum(backend.withheld) == 0
+
+
+def test_poses_enter_with_the_strengths_that_the_calibration_holds_for(
+    believing: Calibration, photo: dict[int | str, Path]
+) -> None:
+    class Weighing(Leaning):
+        def __init__(self) -> None:
+            super().__init__()
+            self.strengths: list[float] = []
+
+        def __call__(self, images: Array, keypoints: Array, weights: Array) -> Evidence:
+            self.strengths += np.unique(weights).tolist()
+            return super().__call__(images, keypoints, weights)
+
+    backend = Weighing()
+    weaker = dataclasses.replace(believing, strengths=(0.75, 0.5))
+    dataclasses.replace(refiner(weaker, 1.0), backend=backend).refine(poses(), photo)
+    assert backend.strengths == [0.75, 0.0, 0.5], "the first look, that with the pose withheld, the second"
+    uncalibrated = Weighing()
+    dataclasses.replace(refiner(None, 1.0), backend=uncalibrated).refine(poses(), photo)
+    assert set(uncalibrated.strengths) == {1.0}

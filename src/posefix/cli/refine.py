@@ -40,7 +40,8 @@ class InputOptions:
     exif: Literal["apply", "ignore"] = "apply"
     """Whether the coordinates are those of the photo turned as its EXIF orientation says, or as stored."""
     on_error: Literal["stop", "keep"] = "stop"
-    """Unreadable photos: stop, or keep their poses as they are, list them, and exit with code 3."""
+    """Photos that are missing or unreadable: stop, or keep their poses as they are, list them, and exit with code 3;
+    stops all the same if none is there."""
 
 
 @Parameter(name="*", group="Output")
@@ -74,6 +75,8 @@ class ModelOptions:
     """Gain in keypoint similarity (0 to 1) that a move must promise: 0 moves on any gain, 1 never, -1 always."""
     device: str = "auto"
     """auto, cpu, cuda, or another device of PyTorch."""
+    runtime: Literal["auto", "openvino", "onnxruntime", "pytorch"] = "auto"
+    """What computes the network; by default the fastest that is installed (onnxruntime: always in single precision)."""
     threads: int | None = None
     """Threads of the network on the CPU; one for each core by default."""
     looks: int = 2
@@ -120,7 +123,7 @@ def refine(
 
     ensure_output(output, results)
     names = read_file_names(reading.annotations)
-    source = open_photos(images, filmed, names, reading.exif)
+    source = open_photos(images, filmed, names, reading.exif, reading.on_error)
     file = read_pose_file(results, reading.layout, format=reading.format, photo_size=source.size)
     _check_suppression(writing.oks_nms, file.poses.skeleton)
     boxes = read_boxes(reading.boxes, file.poses.image_ids) if reading.boxes else None
@@ -195,13 +198,13 @@ def _load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
     refiner = Refiner.from_pretrained(
         options.model,
         device=options.device,
+        runtime=options.runtime,
         threads=options.threads,
-        batch_size=options.batch_size,
         flip_test=options.flip,
         caution=options.caution,
         scores=scores,
     )
-    return replace(refiner, looks=options.looks)
+    return replace(refiner, looks=options.looks, batch_size=options.batch_size)
 
 
 def _scores_note(refiner: Refiner, asked: Scores | None) -> str:

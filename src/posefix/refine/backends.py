@@ -1,4 +1,4 @@
-"""What runs the network: a plain callable, crops and poses in, refined places and their evidence out."""
+"""What says where keypoints are: a plain callable, crops and poses in, refined places and their evidence out."""
 
 from __future__ import annotations
 
@@ -8,37 +8,31 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import array_api_compat
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from posefix.decoding import Decoder, Evidence
 from posefix.errors import InputError
 from posefix.geometry import flip_keypoints
-from posefix.models import INPUTS, ONNX_FILE, OUTPUT, WEIGHTS_FILE, Model
+from posefix.models import ONNX_FILE, WEIGHTS_FILE, Model
+from posefix.refine.networks import (
+    Float32Array,
+    Network,
+    OnnxNetwork,
+    OpenVinoNetwork,
+    TorchNetwork,
+    openvino_is_there,
+)
 from posefix.similarity import Array
 
-Float32Array = npt.NDArray[np.float32]
-Network = Callable[[npt.NDArray[np.uint8], Float32Array, Float32Array], Array]
-"""Called with crops (B, H, W, 3) uint8 RGB, keypoints (B, K, 2) in crop pixels and their weights (B, K) from
-0, absent, to 1; returns heatmaps (B, K, h, w), logits as a rule, a NumPy array or a torch tensor. B varies between
-calls."""
+Runtime = Literal["auto", "openvino", "onnxruntime", "pytorch"]
+"""What computes a network: OpenVINO, and PyTorch on a GPU, in bfloat16 where the machine does so natively; ONNX Runtime
+in single precision."""
 Backend = Callable[[npt.NDArray[np.uint8], Float32Array, Float32Array], Evidence]
 """Called as a `Network`; returns what it says of the people, as NumPy arrays."""
-
-# What ONNX Runtime raises on a damaged or foreign graph; its errors share no base class of their own.
-_LOADING_ERRORS = (
-    onnxruntime_errors.Fail,
-    onnxruntime_errors.InvalidArgument,
-    onnxruntime_errors.InvalidGraph,
-    onnxruntime_errors.InvalidProtobuf,
-    onnxruntime_errors.NotImplemented,
-    onnxruntime_errors.RuntimeException,
-)
 
 
 def identity_backend(
@@ -99,134 +93,73 @@ def _as_numpy(array: Array) -> Float32Array:
     return np.asarray(array if isinstance(array, np.ndarray) else array.cpu().numpy(), dtype=np.float32)
 
 
-class OnnxNetwork:
-    """A network in an ONNX graph, run by ONNX Runtime.
-
-    Args:
-        path: Graph with the inputs "image", "keypoints", "weights" and the output "heatmaps".
-        threads: Of the network; None leaves the choice to ONNX Runtime (one per core).
-        device: "cpu", or "cuda" if the GPU build of ONNX Runtime is installed.
-
-    Raises:
-        InputError: Not such a graph, or no such device.
-    """
-
-    def __init__(self, path: str | Path, *, threads: int | None = None, device: str = "cpu") -> None:
-        provider = "CPUExecutionProvider" if device == "cpu" else "CUDAExecutionProvider"
-        if provider not in onnxruntime.get_available_providers():
-            raise InputError(
-                f"device: {device!r} needs PyTorch with CUDA, or onnxruntime-gpu; use device 'cpu', or install "
-                "PyTorch and what the network needs: pip install 'posefix[train]'"
-            )
-        if threads is not None and threads < 1:
-            raise InputError(f"threads: expected 1 or more, got {threads}")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or 0
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
-        except _LOADING_ERRORS as error:
-            raise InputError(
-                f"{path}: cannot be loaded as an ONNX graph ({error}); export the model again"
-            ) from error
-        if provider not in self._session.get_providers():
-            raise InputError(f"device: ONNX Runtime found no usable {device!r}; use device 'cpu'")
-        self._check_names(path)
-
-    def __call__(
-        self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
-    ) -> Array:
-        """Heatmap logits of a batch, see `Network`."""
-        feed = dict(zip(INPUTS, (images, keypoints, weights), strict=True))
-        return np.asarray(self._session.run([OUTPUT], feed)[0])
-
-    def num_keypoints(self) -> int | None:
-        """K of the graph; None if the graph leaves it open."""
-        shape = self._session.get_inputs()[INPUTS.index("keypoints")].shape
-        return shape[1] if isinstance(shape[1], int) else None
-
-    def _check_names(self, path: str | Path) -> None:
-        inputs = tuple(node.name for node in self._session.get_inputs())
-        outputs = [node.name for node in self._session.get_outputs()]
-        if inputs != INPUTS or OUTPUT not in outputs:
-            raise InputError(
-                f"{path}: expected a graph with inputs {INPUTS} and output {OUTPUT!r}, got inputs {inputs} "
-                f"and outputs {tuple(outputs)}; export it with `posefix export`"
-            )
-
-
-class TorchNetwork:
-    """A network run by PyTorch.
-
-    Args:
-        network: A module that takes image (B, H, W, 3) uint8, keypoints (B, K, 2) and weights (B, K) and returns
-            heatmap logits (B, K, h, w).
-        device: A device of PyTorch, such as "cpu", "cuda", "cuda:1", "mps".
-
-    Raises:
-        InputError: No such device.
-    """
-
-    def __init__(self, network: Any, *, device: str = "cpu") -> None:
-        import torch
-
-        try:
-            self._device = torch.device(device)
-            self._network = network.to(self._device).eval()
-        except (RuntimeError, AssertionError) as error:  # PyTorch built without CUDA asserts
-            raise InputError(f"device: {device!r} is not usable here ({error}); use device 'cpu'") from error
-
-    def __call__(
-        self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
-    ) -> Array:
-        """Heatmap logits of a batch, see `Network`."""
-        import torch
-
-        with torch.inference_mode():
-            feed = (torch.from_numpy(np.ascontiguousarray(array)) for array in (images, keypoints, weights))
-            logits = self._network(*(tensor.to(self._device, non_blocking=True) for tensor in feed))
-            return logits.float()
-
-
 def open_backend(
-    model: Model, *, device: str = "auto", threads: int | None = None, flip_test: bool = True
+    model: Model,
+    *,
+    device: str = "auto",
+    runtime: Runtime = "auto",
+    threads: int | None = None,
+    flip_test: bool = True,
 ) -> Backend:
     """Load a model's weights for a device.
 
     Args:
         model: A trained model.
-        device: "auto" takes PyTorch on a CUDA GPU if both are there, else ONNX Runtime on the CPU. "cpu"
-            takes ONNX Runtime, or PyTorch for a model without a graph. Any other device is PyTorch's, or
+        device: "auto" takes PyTorch on a CUDA GPU if both are there, else the CPU. Any other device is PyTorch's, or
             "cuda" of onnxruntime-gpu.
-        threads: Of ONNX Runtime on the CPU.
+        runtime: What computes the network. "auto" takes the fastest that is there: on a CPU OpenVINO, then ONNX
+            Runtime, or PyTorch for a model without a graph; on another device PyTorch, then ONNX Runtime.
+        threads: Of OpenVINO or ONNX Runtime on the CPU.
         flip_test: Average with the mirrored crop.
 
     Raises:
-        InputError: No such device, or weights that do not fit the model's skeleton.
+        InputError: No such device or runtime, or weights that do not fit the model's skeleton.
     """
-    network = _open_network(model, device=device, threads=threads)
+    if runtime not in get_args(Runtime):
+        raise InputError(f"runtime: expected {' or '.join(map(repr, get_args(Runtime)))}, got {runtime!r}")
+    if device == "auto":
+        device = "cuda" if _pytorch_has_gpu(model) and runtime in ("auto", "pytorch") else "cpu"
+    if runtime == "auto":
+        runtime = fastest_runtime(model, device)
+    network = _open_network(model, device, runtime, threads)
     decoder = Decoder(model.skeleton, model.input_size_wh, model.decoder)
     return HeatmapBackend(network, decoder, model.skeleton.flip_index, flip_test=flip_test)
 
 
-def _open_network(model: Model, *, device: str, threads: int | None) -> Network:
-    if device == "auto":
-        device = "cuda" if (model.folder / WEIGHTS_FILE).is_file() and _cuda_is_there() else "cpu"
+def fastest_runtime(model: Model, device: str) -> Runtime:
+    """What computes a network fastest on a device, of what is there (`docs/performance.md`)."""
     has_graph = (model.folder / ONNX_FILE).is_file()
     if (device == "cpu" and has_graph) or not _pytorch_is_there():
-        return _open_onnx(model, device=device, threads=threads)
-    return TorchNetwork(_load_network(model), device=device)
+        return "openvino" if device == "cpu" and openvino_is_there() else "onnxruntime"
+    return "pytorch"
 
 
-def _open_onnx(model: Model, *, device: str, threads: int | None) -> OnnxNetwork:
+def _open_network(model: Model, device: str, runtime: Runtime, threads: int | None) -> Network:
+    if runtime == "pytorch":
+        # On a CPU bfloat16 is OpenVINO's: PyTorch's is no faster than single precision on many of them.
+        return TorchNetwork(_load_network(model), device=device, half=device != "cpu")
     path = model.file(ONNX_FILE)
-    network = OnnxNetwork(path, threads=threads, device=device)
-    expected, found = len(model.skeleton), network.num_keypoints()
-    if found not in (None, expected):
+    network: OnnxNetwork | OpenVinoNetwork
+    if runtime == "openvino":
+        if device != "cpu":
+            raise InputError(
+                f"runtime: 'openvino' is for device 'cpu', not {device!r}; leave out one of them"
+            )
+        if importlib.util.find_spec("openvino") is None:
+            raise InputError("runtime: 'openvino' is not installed; pip install openvino")
+        network = OpenVinoNetwork(path, threads=threads)
+    else:
+        network = OnnxNetwork(path, threads=threads, device=device)
+    _check_keypoints(model, path, network.num_keypoints())
+    return network
+
+
+def _check_keypoints(model: Model, path: Path, found: int | None) -> None:
+    if found not in (None, len(model.skeleton)):
         raise InputError(
-            f"{path}: expected {expected} keypoints for skeleton {model.skeleton.name!r}, got a graph for "
+            f"{path}: expected {len(model.skeleton)} keypoints for skeleton {model.skeleton.name!r}, got a graph for "
             f"{found}; export the model again"
         )
-    return network
 
 
 def _load_network(model: Model) -> Any:
@@ -240,9 +173,12 @@ def _pytorch_is_there() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("torch", "timm", "safetensors"))
 
 
-def _cuda_is_there() -> bool:
+def _pytorch_has_gpu(model: Model) -> bool:
+    """Whether PyTorch can run the model on a CUDA GPU."""
     # Importing PyTorch takes seconds, so a machine without NVIDIA's driver is not asked.
-    if not _pytorch_is_there() or shutil.which("nvidia-smi") is None:
+    if not (model.folder / WEIGHTS_FILE).is_file() or not _pytorch_is_there():
+        return False
+    if shutil.which("nvidia-smi") is None:
         return False
     import torch
 

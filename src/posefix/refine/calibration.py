@@ -18,22 +18,25 @@ from posefix.models import DESCRIPTION_FILE, Model
 
 FloatArray = npt.NDArray[np.float64]
 
-FEATURES = (
+KEYPOINT_FEATURES = (
     "similarity",
     "vicinity",
     "given_similarity",
     "given_vicinity",
     "distance",
     "nearness",
-    "pose_similarity",
-    "pose_vicinity",
-    "pose_given_similarity",
-    "pose_distance",
-    "pose_nearness",
+)
+MEANS = ("similarity", "vicinity", "given_similarity", "distance", "nearness")
+"""Of which there are means over a pose, and over the poses refined together."""
+FEATURES = (
+    *KEYPOINT_FEATURES,
+    *(f"pose_{name}" for name in MEANS),
+    *(f"company_{name}" for name in MEANS),
 )
 """What regressions see of a keypoint: `posefix.refine.decision.measure_features`."""
 PERSON_FEATURES = ("given_similarity", "given_vicinity", "similarity", "agreement")
 """What they see of a person: `posefix.refine.second_opinion.measure_contradiction`."""
+FULL_STRENGTH = (1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,6 @@ class Calibration:
     """Regressions of a model, for a refined place, for a place that was given, for one filled in where none was given.
 
     Attributes:
-        trust: Share of the way from the network's place back to the given one at which the refined place lies.
         refined_similarity: Expected KS of the refined place.
         refined_right: Probability that its KS is above .5.
         given_similarity: The same of the place that was given.
@@ -67,9 +69,10 @@ class Calibration:
         filled_right: The same where no place was given.
         anew: Probability that the pose which the photo alone shows is a better start than the given one, see
             `posefix.refine.second_opinion`; one bias.
+        strengths: With what share of its strength a pose enters the network at the first look and at later ones, see
+            `posefix.refine.refiner.Refiner`; the regressions hold for these.
     """
 
-    trust: Regression
     refined_similarity: Regression
     refined_right: Regression
     given_similarity: Regression
@@ -77,16 +80,21 @@ class Calibration:
     filled_similarity: Regression
     filled_right: Regression
     anew: Regression
+    strengths: tuple[float, float] = FULL_STRENGTH
 
     def as_dict(self) -> dict[str, Any]:
         """For a model's description."""
-        return {
-            field.name: {
-                "bias": [round(value, 4) for value in getattr(self, field.name).bias.tolist()],
-                "weights": [round(value, 4) for value in getattr(self, field.name).weights.tolist()],
+        regressions = {
+            name: {
+                "bias": [round(value, 4) for value in getattr(self, name).bias.tolist()],
+                "weights": [round(value, 4) for value in getattr(self, name).weights.tolist()],
             }
-            for field in dataclasses.fields(self)
+            for name in REGRESSIONS
         }
+        return {**regressions, "strengths": list(self.strengths)}
+
+
+REGRESSIONS = tuple(field.name for field in dataclasses.fields(Calibration) if field.name != "strengths")
 
 
 def read_calibration(model: Model) -> Calibration | None:
@@ -98,14 +106,18 @@ def read_calibration(model: Model) -> Calibration | None:
     if not model.calibration:
         return None
     path = model.folder / DESCRIPTION_FILE
-    names = [field.name for field in dataclasses.fields(Calibration)]
     try:
-        regressions = {name: _read_regression(model.calibration[name]) for name in names}
+        regressions = {name: _read_regression(model.calibration[name]) for name in REGRESSIONS}
+        first, later = (float(value) for value in model.calibration["strengths"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: calibration: expected objects {', '.join(names)} with numbers 'bias' and 'weights' ({error!r}); "
-            "calibrate the model again"
+            f"{path}: calibration: expected objects {', '.join(REGRESSIONS)} with numbers 'bias' and 'weights', and "
+            f"two 'strengths' ({error!r}); calibrate the model again"
         ) from error
+    try:
+        check_strengths((first, later))
+    except InputError as error:
+        raise InputError(f"{path}: calibration: {error}; calibrate the model again") from error
     for name, regression in regressions.items():
         person = name == "anew"
         expected = (1, len(PERSON_FEATURES)) if person else (len(model.skeleton), len(FEATURES))
@@ -114,7 +126,13 @@ def read_calibration(model: Model) -> Calibration | None:
                 f"{path}: calibration: {name}: expected {expected[0]} biases and {expected[1]} weights, "
                 f"got {regression.bias.shape} and {regression.weights.shape}; calibrate the model again"
             )
-    return Calibration(**regressions)
+    return Calibration(**regressions, strengths=(first, later))
+
+
+def check_strengths(strengths: tuple[float, float]) -> None:
+    """Raise InputError unless both are above 0 and at most 1."""
+    if not all(0 < strength <= 1 for strength in strengths):
+        raise InputError(f"strengths: expected two numbers above 0 and at most 1, got {strengths}")
 
 
 def _read_regression(content: Mapping[str, Any]) -> Regression:

@@ -1,9 +1,8 @@
 """Keep or move: the network's evidence for the refined place weighed against the place that was given.
 
 The heatmap's own belief is too sure of itself, and knows nothing of how good the other keypoints of the pose look. A
-calibration, fitted on people held out of training, maps the evidence to three numbers by logistic regression: how far
-back from the network's place to the given one the refined place lies, since the errors of the two average out; the
-expected keypoint similarity (KS) of a place to the truth, by which the refined or the given one is chosen; and the
+calibration, fitted on people held out of training, maps the evidence to two numbers by logistic regression: the
+expected keypoint similarity (KS) of a place to the truth, by which the refined or the given one is chosen, and the
 probability that its KS is above .5, which is the keypoint's confidence.
 """
 
@@ -16,15 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.decoding import Evidence
-from posefix.refine.calibration import Calibration
+from posefix.refine.calibration import KEYPOINT_FEATURES, MEANS, Calibration
 from posefix.refine.vocabulary import BoolArray, FloatArray, People
 
 ALWAYS, NEVER = -1.0, 1.0
 """At this caution every keypoint goes to the network's own place, and none moves."""
-RESERVE = 0.3
+RESERVE = 0.5
 """Gain in KS that a keypoint must promise to be moved where nothing is to be gained on the whole."""
-RESERVE_FADE = 0.015
+RESERVE_FADE = 0.018
 """Mean gain at which this has fallen to 1/e of it. Both were chosen on the dev sets (see the model card)."""
+STRANGERS = 4
+"""So many people who have nothing to gain are taken to be in the company: of a single photo's one can't be sure."""
 LEAST = 1e-4
 """Evidence is taken as at least this and at most one minus this, so that its log odds stay finite."""
 
@@ -53,32 +54,39 @@ class Choice:
 
 
 def hold_back(
-    evidence: Evidence, people: People, calibration: Calibration | None, seen: BoolArray
-) -> FloatArray:
-    """Gain in KS beyond the caution that a move must bring, for each person (N,).
+    evidence: Evidence,
+    people: People,
+    calibration: Calibration | None,
+    seen: BoolArray,
+    company: FloatArray | None = None,
+) -> float:
+    """Gain in KS beyond the caution that a move must bring.
 
     Where little is to be gained on the whole, the poses are those of a good estimator, which is more often right about
     the odd keypoint than the network. The poses that are refined together are taken to be of one estimator: this fades
-    with the larger of the person's mean gain and that of all people.
+    with the mean gain of all people.
 
     Args:
         evidence: Of N people, its keypoints in original-image pixels.
         people: The same people as they were given.
         calibration: Of the model, or None.
         seen: (N,) whom the network saw.
+        company: See `measure_features`.
     """
-    gain = _expected_gain(evidence, people, calibration)
+    gain = _expected_gain(evidence, people, calibration, company)
     promised = np.where(people.valid, np.maximum(gain, 0.0), 0.0).sum(axis=1)
     pose_gain = promised / np.maximum(people.valid.sum(axis=1), 1)
-    mean_gain = pose_gain[seen].mean() if seen.any() else 0.0
-    return np.asarray(RESERVE * np.exp(-np.maximum(pose_gain, mean_gain) / RESERVE_FADE))
+    mean_gain = pose_gain[seen].sum() / (seen.sum() + STRANGERS)
+    return float(RESERVE * np.exp(-((mean_gain / RESERVE_FADE) ** 2)))
 
 
-def _expected_gain(evidence: Evidence, people: People, calibration: Calibration | None) -> FloatArray:
+def _expected_gain(
+    evidence: Evidence, people: People, calibration: Calibration | None, company: FloatArray | None
+) -> FloatArray:
     """Expected KS of the refined places minus that of the given ones, (N, K)."""
     if calibration is None:
         return np.asarray(evidence.similarity - evidence.given_similarity)
-    features = measure_features(evidence, people)
+    features = measure_features(evidence, people, company)
     return calibration.refined_similarity(features) - calibration.given_similarity(features)
 
 
@@ -87,7 +95,8 @@ def choose(
     people: People,
     calibration: Calibration | None,
     caution: float,
-    reserve: FloatArray | None = None,
+    reserve: float = 0.0,
+    company: FloatArray | None = None,
 ) -> Choice:
     """Decide for each keypoint.
 
@@ -96,27 +105,25 @@ def choose(
         people: The same people as they were given.
         calibration: Of the model; without one the heatmap's own expected KS is compared.
         caution: Smallest expected gain in KS that a move must bring; `ALWAYS` takes the network's own places.
-        reserve: (N,) what is added to it for each person, see `hold_back`; None adds nothing.
+        reserve: What is added to it, see `hold_back`.
+        company: See `measure_features`.
     """
     given = people.valid
-    threshold = caution + (np.zeros(len(given)) if reserve is None else reserve)[:, None]
+    threshold = caution + reserve
     if not ALWAYS < caution < NEVER:
         # Rounding can put a gain on or beyond the ends of its scale, where caution means never and always.
-        threshold = np.full((len(given), 1), np.inf * caution)
+        threshold = np.inf * caution
     if calibration is None:
         nothing = np.full(given.shape, np.nan)
         moved = (evidence.similarity - evidence.given_similarity > threshold) | ~given
         return Choice(np.where(moved[..., None], evidence.keypoints, people.keypoints), nothing, nothing)
-    features = measure_features(evidence, people)
-    trusted = given & (caution > ALWAYS)
-    trust = np.where(trusted, calibration.trust(features), 0.0)[..., None]
-    refined_places = evidence.keypoints + trust * (people.keypoints - evidence.keypoints)
+    features = measure_features(evidence, people, company)
     similarity = calibration.refined_similarity(features)
     kept_similarity = calibration.given_similarity(features)
     moved = (similarity - kept_similarity > threshold) | ~given
     right = np.where(moved, calibration.refined_right(features), calibration.given_right(features))
     return Choice(
-        np.where(moved[..., None], refined_places, people.keypoints),
+        np.where(moved[..., None], evidence.keypoints, people.keypoints),
         confidence=np.where(given, right, calibration.filled_right(features)),
         expected_similarity=np.where(
             given, np.where(moved, similarity, kept_similarity), calibration.filled_similarity(features)
@@ -124,31 +131,57 @@ def choose(
     )
 
 
-def measure_features(evidence: Evidence, people: People) -> FloatArray:
+def measure_features(evidence: Evidence, people: People, company: FloatArray | None = None) -> FloatArray:
     """What the regressions see, (N, K, F) in the order of `FEATURES`.
 
     Log odds of the evidence; how far the network's place is from the given one, as logarithm in units of the distance
-    at which KS is 1/e and as KS; and the means of these over the keypoints of the pose that were given, since errors
-    come by person. Where no place was given, what concerns it is 0.
+    at which KS is 1/e and as KS; the means of these over the keypoints of the pose that were given, since errors
+    come by person; and the means of those over the people who are refined together, since estimators differ. Where no
+    place was given, what concerns it is 0.
+
+    Args:
+        evidence: Of N people, its keypoints in original-image pixels.
+        people: The same people as they were given.
+        company: Of each person, see `measure_company`; None takes everyone to be alone.
     """
-    valid = people.valid
+    valid, single = people.valid, _measure_keypoints(evidence, people)
+    means = measure_poses(evidence, people)
+    pair = np.concatenate([means, means if company is None else company], axis=1)
+    spread = np.broadcast_to(pair[:, None], (*valid.shape, pair.shape[1]))
+    return np.concatenate([single, spread], axis=-1)
+
+
+def measure_poses(evidence: Evidence, people: People) -> FloatArray:
+    """Means (N, len(`MEANS`)) of what the regressions see of single keypoints, over those that were given."""
+    single = _measure_keypoints(evidence, people)[..., [KEYPOINT_FEATURES.index(name) for name in MEANS]]
+    count = np.maximum(people.valid.sum(axis=1, keepdims=True), 1)
+    return np.asarray(np.where(people.valid[..., None], single, 0.0).sum(axis=1) / count)
+
+
+def measure_company(poses: FloatArray, calls: npt.NDArray[np.int64]) -> FloatArray:
+    """Means (N, len(`MEANS`)) over the people who are refined together.
+
+    Args:
+        poses: Of N people at the first look, see `measure_poses`.
+        calls: (N,) number of each person's call; below 0 for people whom the network did not see, who get 0.
+    """
+    company = np.zeros_like(poses)
+    for call in np.unique(calls[calls >= 0]):
+        company[calls == call] = poses[calls == call].mean(axis=0)
+    return company
+
+
+def _measure_keypoints(evidence: Evidence, people: People) -> FloatArray:
+    """(N, K, F) in the order of `KEYPOINT_FEATURES`."""
     offset = _offset(evidence.keypoints, people)
-    refined, vicinity = log_odds(evidence.similarity), log_odds(evidence.vicinity)
-    given, given_vicinity, distance, near = (
-        np.where(valid, values, 0.0)
-        for values in (
-            log_odds(evidence.given_similarity),
-            log_odds(evidence.given_vicinity),
-            np.log1p(offset),
-            np.exp(-(offset**2)),
-        )
+    given = (
+        log_odds(evidence.given_similarity),
+        log_odds(evidence.given_vicinity),
+        np.log1p(offset),
+        np.exp(-(offset**2)),
     )
-    count = np.maximum(valid.sum(axis=1, keepdims=True), 1)
-    means = (
-        np.broadcast_to(np.where(valid, values, 0.0).sum(axis=1, keepdims=True) / count, valid.shape)
-        for values in (refined, vicinity, given, distance, near)
-    )
-    return np.stack([refined, vicinity, given, given_vicinity, distance, near, *means], axis=-1)
+    seen = (log_odds(evidence.similarity), log_odds(evidence.vicinity))
+    return np.stack([*seen, *(np.where(people.valid, values, 0.0) for values in given)], axis=-1)
 
 
 def agreement(keypoints: FloatArray, people: People) -> FloatArray:

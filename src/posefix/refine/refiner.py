@@ -17,18 +17,24 @@ from posefix.errors import InputError
 from posefix.images import Exif, ImageId, find_images
 from posefix.models import load_model
 from posefix.poses import Poses
-from posefix.refine.backends import Backend, open_backend
+from posefix.refine.backends import Backend, Runtime, open_backend
 from posefix.refine.boxes import check_boxes
-from posefix.refine.calibration import Calibration, read_calibration
-from posefix.refine.decision import Choice, agreement, choose, hold_back
+from posefix.refine.calibration import FULL_STRENGTH, Calibration, read_calibration
+from posefix.refine.decision import (
+    Choice,
+    agreement,
+    choose,
+    hold_back,
+    measure_company,
+    measure_poses,
+)
 from posefix.refine.pipeline import Crop, CropStream, FailedPhoto, Photo, batches, cut_crops, photo_tasks
-from posefix.refine.results import RefinedPoses, Refinement, RefinementReport
+from posefix.refine.results import RefinedPoses, Refinement, report_of
 from posefix.refine.scores import Scores, rescore, resolve_scores
 from posefix.refine.second_opinion import Look, contradicted, measure_contradiction
 from posefix.refine.vocabulary import (
     BoolArray,
     FloatArray,
-    MergedPoses,
     Missing,
     People,
     in_layout,
@@ -39,7 +45,7 @@ from posefix.refine.vocabulary import (
 )
 from posefix.skeletons import Skeleton, load_skeleton
 
-SETTLED = 0.8
+SETTLED = 0.9
 """A pose is settled, and not looked at again, when its refinement agrees with it to this mean KS."""
 OnError = Literal["stop", "keep"]
 Progress = Callable[[int, int], None]
@@ -95,8 +101,8 @@ class Refiner:
         name_or_folder: str | Path = "small",
         *,
         device: str = "auto",
+        runtime: Runtime = "auto",
         threads: int | None = None,
-        batch_size: int = 32,
         flip_test: bool = True,
         caution: float = 0.0,
         scores: Scores | None = None,
@@ -106,23 +112,22 @@ class Refiner:
         Args:
             name_or_folder: A packaged model's name, or a folder with a model of your own.
             device: As in `posefix.refine.backends.open_backend`.
+            runtime: As there.
             threads: Of the network on a CPU; None is one per core.
-            batch_size: People refined at once.
             flip_test: Average with the result for the mirrored photo; twice the work, better coordinates.
             caution: See `Refiner`.
             scores: See `Refiner`.
 
         Raises:
-            InputError: No such model or device.
+            InputError: No such model, device or runtime.
         """
         model = load_model(name_or_folder)
-        backend = open_backend(model, device=device, threads=threads, flip_test=flip_test)
+        backend = open_backend(model, device=device, runtime=runtime, threads=threads, flip_test=flip_test)
         return cls(
             backend,
             model.skeleton,
             model.input_size_wh,
-            batch_size,
-            read_calibration(model),
+            calibration=read_calibration(model),
             caution=caution,
             scores=scores,
         )
@@ -225,7 +230,13 @@ class Refiner:
         return self._result(poses, people, choice, done, missing, failed)
 
     def examine(
-        self, poses: Poses, images: Mapping[ImageId, Photo], *, alone: bool, progress: Progress | None = None
+        self,
+        poses: Poses,
+        images: Mapping[ImageId, Photo],
+        *,
+        alone: bool,
+        strength: float = 1.0,
+        progress: Progress | None = None,
     ) -> tuple[People, Look]:
         """What the network says of people, before anything is decided: for calibration.
 
@@ -233,11 +244,13 @@ class Refiner:
             poses: As of `refine`.
             images: File of each image id.
             alone: Whether to ask it about everyone with the pose withheld, too.
+            strength: Share of its strength with which the pose enters the network.
             progress: As of `refine`.
         """
         people = self._prepare(poses, None)
         stream = self._stream(poses, people, images)
-        return people, self._look(people, stream, progress, alone_below=np.inf if alone else -np.inf)
+        threshold = np.inf if alone else -np.inf
+        return people, self._look(people, stream, progress, strength, alone_below=threshold)
 
     def _prepare(self, poses: Poses, boxes: npt.ArrayLike | None) -> People:
         checked = None if boxes is None else check_boxes(boxes, len(poses))
@@ -265,19 +278,21 @@ class Refiner:
     ) -> tuple[Choice, BoolArray]:
         """Look, decide, and look again where that is worth it: what becomes of people, and who was seen."""
         ask = self.calibration is not None and self.looks > 1
-        look = self._look(people, cut(people), progress, alone_below=SETTLED if ask else -np.inf)
+        first, later = FULL_STRENGTH if self.calibration is None else self.calibration.strengths
+        look = self._look(people, cut(people), progress, first, alone_below=SETTLED if ask else -np.inf)
         done = look.seen
-        reserve = hold_back(look.evidence, people, self.calibration, done)
-        choice = choose(look.evidence, people, self.calibration, self.caution, reserve)
+        company = measure_company(measure_poses(look.evidence, people), np.where(done, 0, -1))
+        reserve = hold_back(look.evidence, people, self.calibration, done, company)
+        choice = choose(look.evidence, people, self.calibration, self.caution, reserve, company)
         again, start, looks = done, self._starts(look, people, choice), len(people.rows)
         for _ in range(self.looks - 1):
             again = again & (agreement(start, people) < SETTLED)
             if not again.any():
                 break
             people = revisit(people, start, again, self.input_size_wh)
-            look = self._look(people, cut(people), _later(progress, looks))
+            look = self._look(people, cut(people), _later(progress, looks), later)
             again, looks = look.seen, looks + len(people.rows)
-            better = choose(look.evidence, people, self.calibration, self.caution, reserve)
+            better = choose(look.evidence, people, self.calibration, self.caution, reserve, company)
             choice = choice.updated(better, again)
             start = choice.keypoints
         return choice, done
@@ -313,7 +328,7 @@ class Refiner:
             merged.filled,
             confidence,
             expected,
-            _report(poses, people, merged, done, tuple(failed)),
+            report_of(poses, people, merged, done, tuple(failed)),
             merged.poses,
             self.calibration is not None,
         )
@@ -323,12 +338,13 @@ class Refiner:
         people: People,
         crops: Iterable[Crop],
         progress: Progress | None,
+        strength: float,
         alone_below: float = -np.inf,
     ) -> Look:
         """What the network says of each person, and of the photo alone where it agrees with the pose less than so."""
         look = Look.of_nobody(people)
         for rows, images in batches(crops, self.batch_size):
-            weights = people.valid[rows].astype(np.float32)
+            weights = people.valid[rows] * np.float32(strength)
             self._ask(look.evidence, people, rows, images, weights)
             look.seen[rows] = True
             unsure = agreement(look.evidence.keypoints[rows], people.of(rows)) < alone_below
@@ -373,23 +389,6 @@ def _check_evidence(found: Evidence, shape: tuple[int, ...]) -> None:
             f"backend: expected finite keypoints of shape {shape}, got {places.shape} with "
             f"{(~np.isfinite(places)).sum()} not finite; the model is damaged or of another skeleton"
         )
-
-
-def _report(
-    poses: Poses, people: People, merged: MergedPoses, done: BoolArray, failed: tuple[FailedPhoto, ...]
-) -> RefinementReport:
-    unknown = np.ones(len(poses.skeleton), dtype=bool)
-    unknown[people.mapping.source_index] = False
-    return RefinementReport(
-        people=len(poses),
-        refined=int(done.sum()),
-        unchanged=len(poses) - len(people.rows),
-        outside=len(people.rows) - int(done.sum()) - sum(photo.people for photo in failed),
-        moved_keypoints=int(merged.moved.sum()),
-        filled_keypoints=int(merged.filled.sum()),
-        passed_through_keypoints=int((poses.valid & unknown & done[:, None]).sum()),
-        failed=failed,
-    )
 
 
 def _check_choice(name: str, value: str, choices: Any) -> None:

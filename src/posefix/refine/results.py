@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from posefix.poses import Poses
 from posefix.refine.pipeline import FailedPhoto
 from posefix.refine.scores import Scores, check_confidence, rescore
-from posefix.refine.vocabulary import BoolArray, FloatArray
+from posefix.refine.vocabulary import BoolArray, FloatArray, MergedPoses, People
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,32 @@ class RefinementReport:
             lines.append(f"unreadable photos: {len(self.failed)}; people in them left as they were: {people}")
             lines += [f"  {photo.reason}" for photo in self.failed]
         return "\n".join(lines)
+
+
+def report_of(
+    poses: Poses, people: People, merged: MergedPoses, done: BoolArray, failed: tuple[FailedPhoto, ...]
+) -> RefinementReport:
+    """Count what a refinement did.
+
+    Args:
+        poses: As they were given.
+        people: The same in the model's keypoints.
+        merged: The result in the layout of the poses.
+        done: (N,) whom the network saw.
+        failed: Photos that could not be read.
+    """
+    unknown = np.ones(len(poses.skeleton), dtype=bool)
+    unknown[people.mapping.source_index] = False
+    return RefinementReport(
+        people=len(poses),
+        refined=int(done.sum()),
+        unchanged=len(poses) - len(people.rows),
+        outside=len(people.rows) - int(done.sum()) - sum(photo.people for photo in failed),
+        moved_keypoints=int(merged.moved.sum()),
+        filled_keypoints=int(merged.filled.sum()),
+        passed_through_keypoints=int((poses.valid & unknown & done[:, None]).sum()),
+        failed=failed,
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,209 @@
+"""What computes a network's heatmaps: OpenVINO, ONNX Runtime or PyTorch behind one call."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
+
+from posefix.errors import InputError
+from posefix.models import INPUTS, OUTPUT
+from posefix.similarity import Array
+
+Float32Array = npt.NDArray[np.float32]
+Network = Callable[[npt.NDArray[np.uint8], Float32Array, Float32Array], Array]
+"""Called with crops (B, H, W, 3) uint8 RGB, keypoints (B, K, 2) in crop pixels and their weights (B, K) from
+0, absent, to 1; returns heatmaps (B, K, h, w), logits as a rule, a NumPy array or a torch tensor. B varies between
+calls."""
+
+# What ONNX Runtime raises on a damaged or foreign graph; its errors share no base class of their own.
+_LOADING_ERRORS = (
+    onnxruntime_errors.Fail,
+    onnxruntime_errors.InvalidArgument,
+    onnxruntime_errors.InvalidGraph,
+    onnxruntime_errors.InvalidProtobuf,
+    onnxruntime_errors.NotImplemented,
+    onnxruntime_errors.RuntimeException,
+)
+
+
+class OnnxNetwork:
+    """A network in an ONNX graph, run by ONNX Runtime.
+
+    Args:
+        path: Graph with the inputs "image", "keypoints", "weights" and the output "heatmaps".
+        threads: Of the network; None leaves the choice to ONNX Runtime (one per core).
+        device: "cpu", or "cuda" if the GPU build of ONNX Runtime is installed.
+
+    Raises:
+        InputError: Not such a graph, or no such device.
+    """
+
+    def __init__(self, path: str | Path, *, threads: int | None = None, device: str = "cpu") -> None:
+        provider = "CPUExecutionProvider" if device == "cpu" else "CUDAExecutionProvider"
+        if provider not in onnxruntime.get_available_providers():
+            raise InputError(
+                f"device: {device!r} needs PyTorch with CUDA, or onnxruntime-gpu; use device 'cpu', or install "
+                "PyTorch and what the network needs: pip install 'posefix[train]'"
+            )
+        _check_threads(threads)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+        except _LOADING_ERRORS as error:
+            raise InputError(
+                f"{path}: cannot be loaded as an ONNX graph ({error}); export the model again"
+            ) from error
+        if provider not in self._session.get_providers():
+            raise InputError(f"device: ONNX Runtime found no usable {device!r}; use device 'cpu'")
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        _check_names(path, tuple(node.name for node in inputs), tuple(node.name for node in outputs))
+
+    def __call__(
+        self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
+    ) -> Array:
+        """Heatmap logits of a batch, see `Network`."""
+        feed = dict(zip(INPUTS, (images, keypoints, weights), strict=True))
+        return np.asarray(self._session.run([OUTPUT], feed)[0])
+
+    def num_keypoints(self) -> int | None:
+        """K of the graph; None if the graph leaves it open."""
+        shape = self._session.get_inputs()[INPUTS.index("keypoints")].shape
+        return shape[1] if isinstance(shape[1], int) else None
+
+
+class OpenVinoNetwork:
+    """A network in an ONNX graph, run by OpenVINO on the CPU.
+
+    Args:
+        path: As of `OnnxNetwork`.
+        threads: Of the network; None leaves the choice to OpenVINO (one per core).
+        half: Compute in bfloat16 where the CPU does so natively; elsewhere in single precision.
+
+    Raises:
+        InputError: Not such a graph.
+    """
+
+    def __init__(self, path: str | Path, *, threads: int | None = None, half: bool = True) -> None:
+        import openvino
+
+        _check_threads(threads)
+        core = openvino.Core()
+        half = half and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        # One batch at a time: the hint for throughput would share the cores out between several.
+        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "bf16" if half else "f32"}
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = str(threads)
+        try:
+            graph = core.read_model(str(path))
+            self._compiled = core.compile_model(graph, "CPU", settings)
+        except RuntimeError as error:
+            raise InputError(
+                f"{path}: cannot be loaded as an ONNX graph ({error}); export the model again"
+            ) from error
+        inputs, outputs = self._compiled.inputs, self._compiled.outputs
+        _check_names(path, tuple(node.any_name for node in inputs), tuple(node.any_name for node in outputs))
+
+    def __call__(
+        self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
+    ) -> Array:
+        """Heatmap logits of a batch, see `Network`."""
+        return np.asarray(self._compiled([images, keypoints, weights])[OUTPUT])
+
+    def num_keypoints(self) -> int | None:
+        """K of the graph; None if the graph leaves it open."""
+        dimension = self._compiled.input("keypoints").partial_shape[1]
+        return int(dimension.get_length()) if dimension.is_static else None
+
+
+def openvino_is_there() -> bool:
+    """Whether OpenVINO is installed on a machine where it is the fastest: an x86-64 CPU."""
+    return platform.machine().lower() in ("x86_64", "amd64") and (
+        importlib.util.find_spec("openvino") is not None
+    )
+
+
+class TorchNetwork:
+    """A network run by PyTorch.
+
+    A batch that does not fit into the device's memory is computed in two halves, and theirs in turn, with a warning.
+
+    Args:
+        network: A module that takes image (B, H, W, 3) uint8, keypoints (B, K, 2) and weights (B, K) and returns
+            heatmap logits (B, K, h, w).
+        device: A device of PyTorch, such as "cpu", "cuda", "cuda:1", "mps".
+        half: Compute in bfloat16 what bears it, with channels last.
+
+    Raises:
+        InputError: No such device.
+    """
+
+    def __init__(self, network: Any, *, device: str = "cpu", half: bool = False) -> None:
+        import torch
+
+        self._half = half
+        self._warned = False
+        try:
+            self._device = torch.device(device)
+            self._network = network.to(self._device).eval()
+        except (RuntimeError, AssertionError) as error:  # PyTorch built without CUDA asserts
+            raise InputError(f"device: {device!r} is not usable here ({error}); use device 'cpu'") from error
+        if half:
+            self._network.to(memory_format=torch.channels_last)
+
+    def __call__(
+        self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
+    ) -> Array:
+        """Heatmap logits of a batch, see `Network`."""
+        import torch
+
+        try:
+            return self._logits(images, keypoints, weights)
+        except torch.OutOfMemoryError:
+            if len(images) < 2:
+                raise
+        self._warn(len(images))
+        middle = len(images) // 2
+        parts = (slice(middle), slice(middle, None))
+        return torch.cat([self(images[part], keypoints[part], weights[part]) for part in parts])
+
+    def _logits(self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array) -> Array:
+        import torch
+
+        half = torch.autocast(self._device.type, torch.bfloat16, enabled=self._half)
+        with torch.inference_mode(), half:
+            feed = (torch.from_numpy(np.ascontiguousarray(array)) for array in (images, keypoints, weights))
+            logits = self._network(*(tensor.to(self._device, non_blocking=True) for tensor in feed))
+            return logits.float()
+
+    def _warn(self, count: int) -> None:
+        if not self._warned:
+            warnings.warn(
+                f"{count} crops at once do not fit into the memory of {self._device}; going on with halves. A "
+                "smaller batch size spares the attempt",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        self._warned = True
+
+
+def _check_threads(threads: int | None) -> None:
+    if threads is not None and threads < 1:
+        raise InputError(f"threads: expected 1 or more, got {threads}")
+
+
+def _check_names(path: str | Path, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
+    if inputs != INPUTS or OUTPUT not in outputs:
+        raise InputError(
+            f"{path}: expected a graph with inputs {INPUTS} and output {OUTPUT!r}, got inputs {inputs} "
+            f"and outputs {outputs}; export it with `posefix export`"
+        )
