@@ -4,7 +4,8 @@
 
 The files are made: people of one template, stretched and turned, alone and in groups as COCO's are; poses of nine in
 ten of them with errors drawn from the paper's profile, second poses of some, and poses on nobody. Reading the files
-counts. Keeps benchmarks/results/analysis_speed.json.
+counts. How the time grows is measured on a quarter, a half and twice as many people, by processor time. Stops with exit
+code 1 where `analyze` takes 10 s, 1 GiB or more than linear time. Keeps benchmarks/results/analysis_speed.json.
 """
 
 from __future__ import annotations
@@ -42,12 +43,18 @@ TEMPLATE = np.array(
     ]
 )  # fmt: skip
 """COCO's keypoints of somebody who stands, x and y in heights."""
+SHARES = (0.25, 0.5, 1.0, 2.0)
+"""Of the people, on which it is measured how the time grows."""
+MOST_SECONDS, MOST_MIB, MOST_EXPONENT = 10.0, 1024.0, 1.2
+"""Of `analyze` on two cores; 1 is linear, to which Python's bookkeeping of more objects and the caches add a tenth."""
 FloatArray = npt.NDArray[np.float64]
 
 
-def make_people(path: Path, count: int, generator: np.random.Generator) -> Annotations:
+def make_people(
+    path: Path, count: int, generator: np.random.Generator, people_per_photo: float = PEOPLE_PER_PHOTO
+) -> Annotations:
     """Write COCO annotations of so many people, and read them."""
-    photo = np.sort(generator.integers(0, int(count / PEOPLE_PER_PHOTO), count))
+    photo = np.sort(generator.integers(0, max(1, int(count / people_per_photo)), count))
     height = np.exp(generator.uniform(np.log(40), np.log(420), count))
     angle = generator.normal(0, 0.3, count)
     turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=-1).reshape(-1, 2, 2)
@@ -134,6 +141,34 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def linearity(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Processor time of `analyze` by number of people, and the exponent of the power of people that fits best."""
+    times = {}
+    for share in SHARES:
+        generator, count = np.random.default_rng(1), max(2, int(share * arguments.people))
+        truth = make_people(folder / "truth.json", count, generator)
+        poses = make_poses(truth, int(share * arguments.poses), generator)
+        analyze(poses, truth)
+        start = time.process_time()
+        analyze(poses, truth)
+        times[count] = time.process_time() - start
+    slope = np.polyfit(np.log(list(times)), np.log(list(times.values())), 1)[0]
+    return {
+        "processor_seconds_by_people": {str(count): value for count, value in times.items()},
+        "exponent": float(slope),
+    }
+
+
+def broken_promises(measured: dict[str, Any]) -> list[str]:
+    """What takes more than it should, a sentence each."""
+    limits = (
+        ("analyze, seconds", measured["analyze_seconds"]["median"], MOST_SECONDS),
+        ("analyze, MiB", measured["analyze_peak_mib"], MOST_MIB),
+        ("analyze, exponent of its time over people", measured["linearity"]["exponent"], MOST_EXPONENT),
+    )
+    return [f"{name}: {value:.2f}, expected at most {most:g}" for name, value, most in limits if value > most]
+
+
 def memory_mib() -> float:
     """The most memory that this process has held, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -150,8 +185,11 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         measured = measure(Path(folder), arguments)
+        measured["linearity"] = linearity(Path(folder), arguments)
     print(json.dumps(measured, indent=1))
     print(f"kept: {keep('analysis_speed', describe(['hotcoco']), measured)}")
+    if broken := broken_promises(measured):
+        sys.exit("; ".join(broken))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Three COCO keypoint evaluators side by side: do they give pycocotools' numbers, and how fast?
+"""COCO keypoint evaluators side by side, this package's among them: do they give pycocotools' numbers, and how fast?
 
     python -m benchmarks.evaluators [--data DIR] [--repeats 5] [--copies 60]
 
 Exactness: all results files of the data set, reduced to the keypoints that both sides name. Speed: coco_dev with
-the results of its four COCO-17 estimators at once, repeated under new image ids to the size of COCO val2017.
+the results of its four COCO-17 estimators at once, repeated under new image ids to the size of COCO val2017. Stops
+with exit code 1 unless this package's numbers are exactly pycocotools' and come at least five times as fast.
 Needs: pip install pycocotools faster-coco-eval hotcoco
 """
 
@@ -13,6 +14,8 @@ import argparse
 import contextlib
 import io
 import json
+import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -26,9 +29,15 @@ from benchmarks.environment import DATA, describe, keep, seconds, spread
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from posefix.evaluation import evaluate_coco
+from posefix.formats.coco import Annotations, read_annotations
+from posefix.interchange import read_pose_file
+from posefix.poses import Poses
 from posefix.skeletons import load_skeleton, match_keypoints, skeleton_from_coco
 
 SETS = {"coco_dev": "coco/person_keypoints_dev.json", "lspet_val": "lspet/person_keypoints_val.json"}
+OURS = "posefix"
+LEAST_TIMES_PYCOCOTOOLS = 5.0
 Json = dict[str, Any]
 Evaluator = Callable[[Json, list[Json], list[float]], npt.NDArray[np.float64]]
 
@@ -55,6 +64,11 @@ def hotcoco_stats(truth: Json, rows: list[Json], sigmas: list[float]) -> npt.NDA
     evaluator = hotcoco.COCOeval(dataset, dataset.load_res(rows), "keypoints")
     evaluator.params.kpt_oks_sigmas = sigmas
     return _run(evaluator)
+
+
+def posefix_stats(poses: Poses, annotations: Annotations) -> npt.NDArray[np.float64]:
+    """This package's ten numbers; it cuts both sides down to the keypoints they share by itself."""
+    return np.array(list(evaluate_coco(poses, annotations).as_dict().values()))
 
 
 def _run(evaluator: Any) -> npt.NDArray[np.float64]:
@@ -110,20 +124,24 @@ def repeat(truth: Json, rows: list[Json], copies: int) -> tuple[Json, list[Json]
 
 def exactness(data: Path) -> dict[str, dict[str, float]]:
     """For each evaluator and set, the largest difference from pycocotools over files and the ten numbers."""
-    differences: dict[str, dict[str, float]] = {name: {} for name in EVALUATORS}
+    differences: dict[str, dict[str, float]] = {name: {} for name in (*EVALUATORS, OURS)}
     for name, truth_path in SETS.items():
         truth = json.loads((data / truth_path).read_text(encoding="utf-8"))
+        annotations = read_annotations(data / truth_path)
         for path in sorted((data / "predictions" / name).glob("*.json")):
-            case = reduce(truth, json.loads(path.read_text(encoding="utf-8")), path.name.split(".")[1])
+            layout = path.name.split(".")[1]
+            case = reduce(truth, json.loads(path.read_text(encoding="utf-8")), layout)
             expected = pycocotools_stats(*case)
-            for evaluator, stats in EVALUATORS.items():
-                worst = float(np.abs(stats(*case) - expected).max())
+            found = {evaluator: stats(*case) for evaluator, stats in EVALUATORS.items()}
+            found[OURS] = posefix_stats(read_pose_file(path, layout).poses, annotations)
+            for evaluator, numbers in found.items():
+                worst = float(np.abs(numbers - expected).max())
                 differences[evaluator][name] = max(worst, differences[evaluator].get(name, 0.0))
     return differences
 
 
 def speed(data: Path, copies: int, repeats: int) -> dict[str, Any]:
-    """Seconds per evaluation from dictionaries in memory to the ten numbers."""
+    """Seconds per evaluation from dictionaries, for this package `Poses`, in memory to the ten numbers."""
     truth = json.loads((data / SETS["coco_dev"]).read_text(encoding="utf-8"))
     rows = [
         row
@@ -136,12 +154,34 @@ def speed(data: Path, copies: int, repeats: int) -> dict[str, Any]:
         name: spread(seconds(lambda stats=stats: stats(truth, rows, sigmas), repeats))  # type: ignore[misc]
         for name, stats in EVALUATORS.items()
     }
+    poses, annotations = read_back(truth, rows)
+    times[OURS] = spread(seconds(lambda: posefix_stats(poses, annotations), repeats))
     return {
         "images": len(truth["images"]),
         "people": len(truth["annotations"]),
         "results": len(rows),
         "seconds": times,
+        "times_pycocotools": times["pycocotools"]["median"] / times[OURS]["median"],
     }
+
+
+def read_back(truth: Json, rows: list[Json]) -> tuple[Poses, Annotations]:
+    """COCO dictionaries as this package holds them."""
+    with tempfile.TemporaryDirectory() as folder:
+        results, annotations = Path(folder) / "results.json", Path(folder) / "truth.json"
+        results.write_text(json.dumps(rows), encoding="utf-8")
+        annotations.write_text(json.dumps(truth), encoding="utf-8")
+        return read_pose_file(results, "coco17").poses, read_annotations(annotations)
+
+
+def broken_promises(measured: dict[str, Any]) -> list[str]:
+    """What is not as it should be, a sentence each."""
+    worst = max(measured["largest_difference_from_pycocotools"][OURS].values())
+    times = measured["speed"]["times_pycocotools"]
+    broken = [f"a number differs from pycocotools' by {worst:g}, expected 0"] if worst != 0 else []
+    if times < LEAST_TIMES_PYCOCOTOOLS:
+        broken.append(f"{times:.1f} times as fast as pycocotools, expected {LEAST_TIMES_PYCOCOTOOLS:g}")
+    return broken
 
 
 def main() -> None:
@@ -161,6 +201,8 @@ def main() -> None:
     path = keep("evaluators", describe(list(EVALUATORS)), measured)
     print(json.dumps(measured, indent=1))
     print(f"kept in {path}")
+    if broken := broken_promises(measured):
+        sys.exit("; ".join(broken))
 
 
 if __name__ == "__main__":

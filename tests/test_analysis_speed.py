@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
-from benchmarks.analysis_speed import make_people, make_poses, measure
+from benchmarks.analysis_speed import linearity, make_people, make_poses, measure
 
 from posefix.analysis import analyze
 from posefix.taxonomy import Status
@@ -30,3 +30,9 @@ def test_times_and_memory_are_measured(tmp_path: Path) -> None:
     assert (measured["people"], measured["poses"]) == (30, 50)
     assert measured["analyze_seconds"]["median"] > 0
     assert measured["analyze_peak_mib"] > 10
+
+
+def test_how_time_grows_is_measured(tmp_path: Path) -> None:
+    grown = linearity(tmp_path, Namespace(people=80, poses=120))
+    assert list(grown["processor_seconds_by_people"]) == ["20", "40", "80", "160"]
+    assert -1 < grown["exponent"] < 2

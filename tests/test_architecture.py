@@ -22,23 +22,28 @@ ARROWS: dict[str, set[str]] = {
     "taxonomy": {"similarity", "skeletons"},
     "error_profile": {"errors", "files", "similarity", "skeletons", "taxonomy"},
     "synthesis": {"error_profile", "errors", "similarity", "skeletons", "taxonomy"},
-    "images": {"errors"},
+    "photo_pixels": {"errors"},
+    "images": {"errors", "photo_pixels"},
     "video": {"errors", "images"},
     "smoothing": {"errors", "geometry", "poses", "similarity"},
     "json_text": {"errors", "files"},
     "pose_file": {"errors", "geometry", "json_text", "poses", "skeletons"},
     "records": {"errors", "pose_file", "poses"},
-    "units": {"pose_file", "poses"},
+    "units": {"errors", "pose_file", "poses", "records"},
     "layouts": {"pose_file", "skeletons"},
     "photo_names": {"images", "pose_file", "poses"},
-    "json_people": {"errors", "json_text", "pose_file", "poses", "records", "skeletons", "units"},
+    "json_people": {"errors", "json_text", "layouts", "pose_file", "poses", "records", "skeletons", "units"},
     "formats": {
         "errors", "files", "geometry", "hdf5", "images", "json_people", "json_text", "layouts", "photo_names",
         "pose_file", "poses", "records", "skeletons", "units",
     },
-    "own_skeleton": {"formats", "skeletons"},
-    "interchange": {"errors", "files", "formats", "images", "pose_file", "poses", "records", "skeletons", "units"},
+    "own_skeleton": {"errors", "files", "formats", "skeletons"},
+    "interchange": {
+        "errors", "files", "formats", "images", "layouts", "pose_file", "poses", "records", "skeletons", "units",
+        "video",
+    },
     "people": {"errors", "formats", "images", "poses", "similarity", "skeletons", "taxonomy"},
+    "shards": {"errors", "files", "geometry", "images", "people"},
     "decoding": {"similarity", "skeletons"},
     "models": {"decoding", "errors", "files", "skeletons"},
     "nn": {"decoding", "errors", "files", "models", "skeletons"},
@@ -57,7 +62,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "training": {
         "decoding", "error_profile", "errors", "evaluation", "files", "formats", "geometry", "images", "interchange",
-        "models", "nn", "people", "poses", "refine", "similarity", "skeletons", "synthesis", "taxonomy",
+        "models", "nn", "people", "poses", "refine", "shards", "similarity", "skeletons", "synthesis", "taxonomy",
     },
     "drawing": {"errors", "files", "geometry", "skeletons"},
     "rendering": {"drawing", "errors", "files", "images", "poses", "smoothing", "video"},
@@ -79,7 +84,7 @@ ARROWS: dict[str, set[str]] = {
     },
 }  # fmt: skip
 
-TORCH_HOMES = ("nn/", "training/", "refine/backends.py")
+TORCH_HOMES = ("nn/", "training/", "refine/backends.py", "refine/networks.py")
 TRAINING_LIBRARIES = {
     "onnx",
     "onnxscript",
@@ -92,7 +97,7 @@ TRAINING_LIBRARIES = {
 }
 LIGHT_LIBRARIES = {
     "PIL", "array_api_compat", "cv2", "cyclopts", "hotcoco", "jinja2", "markupsafe", "matplotlib", "numpy",
-    "onnxruntime", "rich",
+    "onnxruntime", "openvino", "rich",
 }  # fmt: skip
 OPTIONAL_LIBRARIES = {
     "h5py",

@@ -24,7 +24,7 @@ COMMANDS = {
     "demo": ["--image", "--poses", "--layout", "--output", "--model"],
     "refine": [
         "--images", "--output", "-o", "--layout", "--annotations", "--boxes", "--exif", "--on-error", "--missing",
-        "--update-boxes", "--oks-nms", "--scores", "--model", "--no-flip", "--caution", "--device", "--threads",
+        "--update-boxes", "--oks-nms", "--scores", "--model", "--no-flip", "--caution", "--device", "--runtime", "--threads",
         "--batch-size", "--video", "--first-frame", "--smooth", "--min-cutoff", "--beta", "--render", "--carry-along",
     ],
     "review": ["--images", "--output", "-o", "--layout", "--format", "--update-boxes", "--port", "--no-browser"],
@@ -39,8 +39,9 @@ COMMANDS = {
     ],
     "skeleton": ["--to", "--output", "--sigmas"],
     "synthesize": ["--output"],
-    "train": ["--output", "--resume", "--device", "--errors", "--set"],
-    "calibrate": ["--recipe", "--device", "--set"],
+    "prepare": ["--output", "-o", "--annotations", "--images", "--resolution", "--quality", "--set"],
+    "train": ["--output", "--resume", "--profile", "--device", "--errors", "--shards", "--set"],
+    "calibrate": ["--recipe", "--strengths", "--device", "--set"],
     "export": ["--output"],
 }  # fmt: skip
 SIZE = 120
@@ -193,6 +194,37 @@ def test_unreadable_photos_exit_with_3_when_kept(
 
 
 @pytest.mark.usefixtures("shift")
+def test_people_of_missing_photos_stay_when_kept(
+    run: Run, results: Path, photos: Path, annotations: Path, tmp_path: Path
+) -> None:
+    (photos / "im00002.png").unlink()
+    output = tmp_path / "out.json"
+    command = ["refine", results, "--images", photos, "-o", output, "--layout", "coco17"]
+    code, _, err = run(*command)
+    assert (code, output.exists()) == (2, False)
+    assert "no photo for image id 2" in err
+    for more in ([], ["--annotations", annotations]):
+        code, out, _ = run(*command, "--on-error", "keep", *more)
+        before, after = json.loads(results.read_text()), json.loads(output.read_text())
+        assert code == 3
+        assert "photos: 1; people in them left as they were: 2" in out
+        assert str(photos / ("im00002.png" if more else "2")) in out
+        assert [old == new for old, new in zip(before, after, strict=True)] == [False, True, True, False]
+
+
+@pytest.mark.usefixtures("shift")
+def test_a_folder_without_any_of_the_photos_is_the_wrong_one(
+    run: Run, results: Path, photos: Path, tmp_path: Path
+) -> None:
+    for photo in photos.iterdir():
+        photo.unlink()
+    command = ["refine", results, "--images", photos, "-o", tmp_path / "out.json", "--layout", "coco17"]
+    code, _, err = run(*command, "--on-error", "keep")
+    assert code == 2
+    assert "no photo for 3 image ids: 1, 2, 3" in err
+
+
+@pytest.mark.usefixtures("shift")
 def test_unreadable_photos_stop_by_default(run: Run, results: Path, photos: Path, tmp_path: Path) -> None:
     (photos / "im00002.png").write_bytes(b"not a photo")
     code, _, err = run(
@@ -228,7 +260,7 @@ def test_scores_of_the_model_are_written(
 ) -> None:
     even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
     never = Regression(np.array([-700.0]), np.zeros(len(PERSON_FEATURES)))
-    use_backend(monkeypatch, shift_backend, Calibration(*[*[even] * 7, never]))
+    use_backend(monkeypatch, shift_backend, Calibration(*[*[even] * 6, never]))
     output = tmp_path / "out.json"
     command = ["refine", results, "--images", photos, "-o", output, "--layout", "coco17"]
     assert run(*command, "--scores", scores)[0] == 0
@@ -262,7 +294,7 @@ FAULTS = {
     "no such results file": (["nowhere.json"], "nowhere.json"),
     "no such folder": (["--images", "nowhere"], "nowhere"),
     "no such layout": (["--layout", "coco71"], "coco17"),
-    "another layout": (["--layout", "lsp14"], "row 0"),
+    "another layout": (["--layout", "lsp14"], "with 17 keypoints it may be coco17"),
     "no such folder for the output": (["-o", "nowhere/out.json"], "nowhere"),
     "a folder as output": (["-o", "photos"], "photos"),
     "no such annotations": (["--annotations", "nowhere.json"], "nowhere.json"),

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from posefix import files
 from posefix.errors import InputError
 from posefix.own_skeleton import skeleton_of_annotations
 from posefix.skeletons import (
@@ -201,7 +202,45 @@ def test_good_skeletons_raise_no_concerns(name: str) -> None:
 
 def test_output_needs_a_skeleton(run: Run, tmp_path: Path) -> None:
     code, _, errors = run("skeleton", "-o", tmp_path / "x.json")
-    assert code == 2 and "--to, --output: expected a skeleton to start from" in errors
+    assert code == 2 and "--to, --output, --sigmas: expected a skeleton to start from" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["coco17", "--to", "lsp14", "-o", "x.json"], "--output, --sigmas: have no meaning beside --to"),
+        (
+            ["horses.json", "--to", "lsp14", "--sigmas", "all"],
+            "--output, --sigmas: have no meaning beside --to",
+        ),
+        (["coco17", "--sigmas", "all"], "--sigmas all: expected an annotation file, from whose people"),
+        (["mine.json", "--sigmas", "all"], "mine.json: annotates nobody from whom sigmas could be guessed"),
+        (["--sigmas", "all"], "--to, --output, --sigmas: expected a skeleton to start from"),
+        (["horses.json", "-o", "none/x.json"], "there is no folder"),
+    ],
+)
+@pytest.mark.usefixtures("horses")
+def test_options_without_effect_are_refused(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.json").write_text(skeleton_text(load_skeleton("lsp14")))
+    code, out, errors = run("skeleton", *arguments)
+    assert (code, out) == (2, "")
+    assert message in errors
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_a_file_is_parsed_once(run: Run, horses: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+
+    def parse(path: object, text: str) -> Any:
+        parsed.append(str(path))
+        return json.loads(text)
+
+    monkeypatch.setattr(files, "parse_json", parse)
+    assert run("skeleton", horses)[0] == 0
+    assert parsed.count(str(horses)) == 1
 
 
 def test_people_in_crowds_are_left_out(horses: Path) -> None:

@@ -89,9 +89,27 @@ def test_panels_are_of_even_size_and_show_the_whole_frame(
 
 def test_other_endings_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ending in \.mp4 or \.webm, got .*side\.gif; rename the output"):
-        check_video_path(tmp_path / "side.gif")
+        check_video_path(tmp_path / "side.gif", tmp_path / "clip.mp4")
     with pytest.raises(InputError, match="there is no folder"):
-        check_video_path(tmp_path / "none" / "side.mp4")
+        check_video_path(tmp_path / "none" / "side.mp4", tmp_path / "clip.mp4")
+
+
+def test_the_video_itself_is_never_written(tmp_path: Path, video: Video) -> None:
+    content = video.path.read_bytes()
+    (tmp_path / "soft.mp4").symlink_to(video.path)
+    (tmp_path / "hard.mp4").hardlink_to(video.path)
+    nobody = Poses(
+        np.zeros((0, 17, 2)),
+        np.zeros((0, 17)),
+        np.zeros((0, 17), bool),
+        (),
+        np.zeros(0),
+        load_skeleton("coco17"),
+    )
+    for path in (video.path, tmp_path / "soft.mp4", tmp_path / "hard.mp4"):
+        with pytest.raises(InputError, match="expected another file than the video that is drawn on"):
+            render_before_after(path, video, {}, (nobody, nobody))
+    assert video.path.read_bytes() == content
 
 
 def test_a_render_that_fails_leaves_the_old_file(

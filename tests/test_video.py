@@ -66,6 +66,25 @@ def test_frames_come_in_any_order(clip: Path, numbers: Sequence[int]) -> None:
     assert [shown(video.read(number)) for number in numbers] == numbers
 
 
+def test_the_same_frame_again_does_not_begin_anew(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = Video(clip)
+    first = video.read(7)
+    monkeypatch.setattr(video, "_rewind", lambda exif: pytest.fail("decodes from the start"))
+    again = video.read(7)
+    assert np.array_equal(first, again) and not np.shares_memory(first, again)
+    assert shown(video.read(8)) == 8
+
+
+def test_after_the_end_frames_are_found_again(clip: Path) -> None:
+    video = Video(clip)
+    assert len(list(video.frames())) == 20
+    assert shown(video.read(19)) == 19
+    for _ in range(2):
+        with pytest.raises(InputError, match="ends after 20 frames, wanted frame 20"):
+            video.read(20)
+    assert shown(video.read(19)) == 19
+
+
 @pytest.mark.parametrize(
     ("name", "codec"), [("clip.avi", "MJPG"), ("clip.mkv", "mp4v"), ("clip.avi", "XVID")]
 )

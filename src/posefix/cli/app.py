@@ -18,6 +18,7 @@ from posefix.cli.experiment import experiment
 from posefix.cli.interchange import convert, inspect, validate
 from posefix.cli.pictures import draw, look
 from posefix.cli.posetrack import merge_annotations, write_results
+from posefix.cli.prepare import prepare
 from posefix.cli.profile import profile
 from posefix.cli.refine import refine
 from posefix.cli.review import review
@@ -55,6 +56,7 @@ for command in (
     estimate,
     skeleton,
     synthesize,
+    prepare,
     train,
     calibrate,
     export,
@@ -77,8 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Of the command line; those of the process when None.
 
     Returns:
-        The exit code: 0, 2 for a fault in the input, 3 where photos could not be read and `--on-error keep` was given,
-        130 when interrupted, 141 when the reader of the output has gone.
+        The exit code: 0, 2 for a fault in the input, 3 where photos are missing or unreadable and `--on-error keep` was
+        given, 130 when interrupted, 141 when the reader of the output has gone.
     """
     tokens = sys.argv[1:] if arguments is None else list(arguments)
     try:

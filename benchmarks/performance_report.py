@@ -1,0 +1,159 @@
+"""Writes what the results of the speed benchmarks say into docs/performance.md: no number is copied by hand.
+
+    python -m benchmarks.performance_report
+
+Between the marks of each table stands what its file in benchmarks/results says; a file that is not there leaves its
+table as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.accuracy_report import markdown
+from benchmarks.environment import RESULTS
+
+from posefix.files import write_text_atomic
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "performance.md"
+ONE_THIRD_ABOVE = 1.33
+"""A step this near to its floor needs no reason."""
+
+Numbers = dict[str, Any]
+
+
+def ceilings(measured: Numbers) -> str:
+    """What the machine can do."""
+    found = measured["ceilings"]
+    rows = [["a large copy, read and written", f"{found['copy_bytes_per_second']['median'] / 1e9:.1f} GB/s"]]
+    for kind in ("float32", "bfloat16"):
+        if rate := found.get(f"{kind}_multiply_adds_per_second"):
+            rows.append([f"a large matrix product, {kind}", f"{rate['median'] / 1e9:.0f} G multiply-adds/s"])
+    return _machine(measured) + markdown(["ceiling", "measured"], rows)
+
+
+def floors(measured: Numbers) -> str:
+    """What a person costs at least, and does cost."""
+    rows = [
+        [
+            step["name"],
+            step["unit"],
+            _amount(step["multiply_adds"]),
+            _amount(step["bytes"]),
+            f"{_microseconds(step['floor_seconds'])} ({step['bound']})",
+            _microseconds(step["seconds"]["median"]),
+            f"{step['times_floor']:.1f}" if step["times_floor"] < 10 else f"{step['times_floor']:,.0f}",
+            step["reason"] if step["times_floor"] > ONE_THIRD_ABOVE else "",
+        ]
+        for step in measured["steps"]
+    ]
+    heads = ["step", "for a", "multiply-adds", "bytes", "floor, us", "measured, us", "times", "why"]
+    return markdown(heads, rows)
+
+
+def growth(measured: Numbers) -> str:
+    """How each curve grows."""
+    rows = []
+    for curve in measured["curves"].values():
+        first, last = curve["points"][0], curve["points"][-1]
+        rows.append(
+            [
+                curve["title"],
+                f"{first['x']:,g} to {last['x']:,g} {curve['unit']}",
+                f"{curve['exponent']:.2f}",
+                f"{curve['last_exponent']:.2f}",
+                f"{last['seconds']:,.1f} s",
+                f"{first['memory_mib']:,.0f} -> {last['memory_mib']:,.0f} MiB",
+            ]
+        )
+    heads = ["what", "from, to", "exponent", "at the end", "longest", "peak memory"]
+    return _machine(measured) + markdown(heads, rows)
+
+
+def evaluators(measured: Numbers) -> str:
+    """The evaluators side by side."""
+    speed = measured["speed"]
+    slowest = speed["seconds"]["pycocotools"]["median"]
+    rows = [
+        [
+            name,
+            f"{times['median']:.2f} s",
+            f"{slowest / times['median']:.1f}",
+            f"{max(measured['largest_difference_from_pycocotools'][name].values()):.0e}",
+        ]
+        for name, times in speed["seconds"].items()
+    ]
+    size = f"{speed['images']:,} photos, {speed['people']:,} people, {speed['results']:,} poses.\n\n"
+    heads = ["evaluator", "time", "times as fast as pycocotools", "largest difference from it"]
+    return size + markdown(heads, rows)
+
+
+def analysis(measured: Numbers) -> str:
+    """`analyze` and `compare` on a file of COCO val's size."""
+    rows = [
+        [
+            "analyze",
+            f"{measured['analyze_seconds']['median']:.1f} s",
+            f"{measured['analyze_peak_mib']:.0f} MiB",
+        ],
+        [
+            f"compare, {measured['compare_resamples']:,} resamples",
+            f"{measured['compare_seconds']:.1f} s",
+            f"{measured['compare_peak_mib']:.0f} MiB",
+        ],
+    ]
+    size = f"{measured['people']:,} people, {measured['poses']:,} poses, {measured['photos']:,} photos.\n\n"
+    text = size + markdown(["command", "time", "peak memory"], rows)
+    if exponent := measured.get("linearity", {}).get("exponent"):
+        text += f"\nOver a quarter to four times as many people the time of analyze grows as people^{exponent:.2f}.\n"
+    return text
+
+
+def _machine(measured: Numbers) -> str:
+    environment = measured["environment"]
+    return f"{environment['cores']} cores of {environment['device']}, commit {environment['commit']}.\n\n"
+
+
+def _amount(number: float) -> str:
+    """A count in thousands, millions or billions."""
+    for size, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.3g}"
+
+
+def _microseconds(duration: float) -> str:
+    return f"{1e6 * duration:,.0f}" if duration >= 1e-5 else f"{1e6 * duration:.2g}"
+
+
+TABLES: Mapping[str, tuple[str, Callable[[Numbers], str]]] = {
+    "ceilings": ("floors", ceilings),
+    "floors": ("floors", floors),
+    "growth": ("growth", growth),
+    "evaluators": ("evaluators", evaluators),
+    "analysis": ("analysis_speed", analysis),
+}
+"""Mark -> the file in benchmarks/results, and what stands between the marks."""
+
+
+def insert(text: str, mark: str, new: str) -> str:
+    """A document's text with something else between two marks."""
+    start, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->\n"
+    before, rest = text.split(start)
+    return f"{before}{start}{new}{end}{rest.split(end)[1]}"
+
+
+def main() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for mark, (name, table) in TABLES.items():
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            text = insert(text, mark, table(json.loads(path.read_text(encoding="utf-8"))))
+    write_text_atomic(DOCUMENT, text)
+
+
+if __name__ == "__main__":
+    main()
