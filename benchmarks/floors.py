@@ -256,16 +256,11 @@ def measure(step: Step, copy: float, adds: float, repeats: int) -> Numbers:
     """One step's counts, floor and time, in seconds for one."""
     times = spread([value / step.count for value in seconds(step.work, repeats)])
     floor = max(step.multiply_adds / adds, step.bytes / copy)
-    row = {name: value for name, value in asdict_without_work(step).items() if name != "count"}
+    row = {name: value for name, value in vars(step).items() if name not in ("count", "work")}
     row |= {"floor_seconds": floor, "seconds": times, "times_floor": times["median"] / floor}
     row["bound"] = "arithmetic" if step.multiply_adds / adds > step.bytes / copy else "memory"
     print(f"{step.name}: {1e6 * times['median']:,.0f} us a {step.unit}, floor {1e6 * floor:,.1f}", flush=True)
     return row
-
-
-def asdict_without_work(step: Step) -> Numbers:
-    """The fields that JSON can hold."""
-    return {name: value for name, value in vars(step).items() if name != "work"}
 
 
 def main() -> None:

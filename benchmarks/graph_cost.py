@@ -57,10 +57,11 @@ def _node_cost(node: Any, shapes: Mapping[str, Shape]) -> tuple[int, int]:
     if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         return 0, 0
     source, weight, result = (math.prod(shapes[name]) for name in (*node.input[:2], node.output[0]))
-    if node.op_type == "Conv":  # weight (out, in / groups, h, w): each output sums over all but the first
-        return result * weight // shapes[node.input[1]][0], source + result
-    if (
-        node.op_type == "ConvTranspose"
-    ):  # weight (in, out / groups, h, w): each input goes to all but the first
-        return source * weight // shapes[node.input[1]][0], source + result
-    return result * shapes[node.input[0]][-1], source + result
+    adds = result * shapes[node.input[0]][-1]
+    if node.op_type == "Conv":
+        # Weight (out, in / groups, h, w): each output sums over all but the first.
+        adds = result * weight // shapes[node.input[1]][0]
+    elif node.op_type == "ConvTranspose":
+        # Weight (in, out / groups, h, w): each input goes to all but the first.
+        adds = source * weight // shapes[node.input[1]][0]
+    return adds, source + result

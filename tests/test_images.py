@@ -12,6 +12,7 @@ from PIL import Image
 
 from posefix.errors import InputError
 from posefix.images import decode_image, find_images, id_matcher, image_ids_of, photo_sizes
+from posefix.photo_pixels import read_size
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -116,9 +117,10 @@ def test_truncated_photos_are_errors(kind: str, kept: float, tmp_path: Path) -> 
 
 def test_text_and_missing_files_are_errors(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("not a photo", encoding="utf-8")
-    for name in ("a.jpg", "b.jpg"):
-        with pytest.raises(InputError, match=f"{re.escape(name)}: cannot be read as a photo"):
-            decode_image(tmp_path / name)
+    for name, reason in (("a.jpg", "cannot be read as a photo"), ("b.jpg", "there is no such photo; add it")):
+        for read in (decode_image, read_size):
+            with pytest.raises(InputError, match=f"{re.escape(name)}: {reason}"):
+                read(tmp_path / name)
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def decode_image(source: str | Path | bytes, *, exif: Exif = "apply") -> npt.NDA
         (H, W, 3) uint8 RGB.
 
     Raises:
-        InputError: The file cannot be opened, is not an image, or is damaged or truncated.
+        InputError: There is no such file, it cannot be opened, is not an image, or is damaged or truncated.
     """
     return decode_reduced(source, 1, exif=exif).pixels
 
@@ -114,7 +114,7 @@ def decode_reduced(source: str | Path | bytes, most: float, *, exif: Exif = "app
     except InputError:
         raise
     except _DECODING_ERRORS as error:
-        raise InputError(f"{name}: cannot be read as a photo ({error}); replace the file") from error
+        raise _unreadable(name, error) from error
     return ReducedPhoto(pixels, factor, _to_photo(size_wh, factor, turn))
 
 
@@ -126,14 +126,21 @@ def read_size(path: str | Path, *, exif: Exif = "apply") -> tuple[int, int]:
         exif: As in `decode_image`.
 
     Raises:
-        InputError: The file cannot be opened or is not an image.
+        InputError: There is no such file, it cannot be opened or is not an image.
     """
     try:
         with Image.open(path) as photo:
             sideways, _, _ = _turn(photo, exif)
             return photo.size[::-1] if sideways else photo.size
     except _DECODING_ERRORS as error:
-        raise InputError(f"{path}: cannot be read as a photo ({error}); replace the file") from error
+        raise _unreadable(str(path), error) from error
+
+
+def _unreadable(name: str, error: Exception) -> InputError:
+    """What to tell of a photo that is not there or cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"{name}: there is no such photo; add it")
+    return InputError(f"{name}: cannot be read as a photo ({error}); replace the file")
 
 
 def _turn(photo: Image.Image, exif: Exif) -> Turn:

@@ -30,7 +30,7 @@ NAMES = ["nose", "head_bottom", "head_top", *load_skeleton("posetrack18").keypoi
 CATEGORY = {"id": 1, "name": "person", "supercategory": "person", "keypoints": NAMES}
 
 
-def keypoints(seed: int, visibility: int = 1) -> list[float]:
+def keypoints(seed: int, visibility: float = 1) -> list[float]:
     places = np.random.default_rng(seed).uniform(10, 300, (17, 2)).round(1)
     return np.column_stack([places, np.full(17, visibility)]).ravel().tolist()
 
@@ -294,6 +294,17 @@ def test_a_folder_of_results_is_refined_in_place(tmp_path: Path, layout: Json) -
     assert person["keypoints"] == [*expected["keypoints"][:6], 30.25, 41.0, 1.0, *expected["keypoints"][9:]]
     assert person["bbox"] != [1, 2, 3, 4]
     assert person["scores"] == expected["scores"]
+
+
+def test_scores_in_the_place_of_visibilities_stay(tmp_path: Path) -> None:
+    person = found_person(10, 1, keypoints=keypoints(1, visibility=0.765))
+    text = json.dumps(video(1, [person]))
+    path = tmp_path / "results.json"
+    path.write_text(text, encoding="utf-8")
+    file = read_pose_file(path)
+    x, y = person["keypoints"][:2]
+    (content,) = file.rewrite(moved(file.poses, 0, 0, (5.25, 6.5))).values()
+    assert content.decode() == text.replace(f"[{x}, {y}, 0.765", "[5.25, 6.5, 0.765", 1)
 
 
 def test_filled_and_lost_keypoints_and_scores_are_written(tmp_path: Path) -> None:

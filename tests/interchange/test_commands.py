@@ -62,6 +62,31 @@ def test_inspect_says_what_a_file_holds(run: Run, poses: Path) -> None:
     assert told["problem"] == ["1 person without any keypoint"]
 
 
+def test_inspect_says_that_all_photos_were_found(run: Run, poses: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    ids = {row["image_id"] for row in json.loads(poses.read_text())}
+    for image_id in ids:
+        Image.new("RGB", (8, 8)).save(photos / f"{image_id}.png")
+    code, out, _ = run("inspect", poses, "--layout", "coco17", "--images", photos)
+    assert (code, cells(out)["people"]) == (0, [f"2 in 2 photos, all found in {photos}"])
+    (photos / f"{ids.pop()}.png").unlink()
+    _, out, _ = run("inspect", poses, "--layout", "coco17", "--images", photos)
+    assert cells(out)["people"] == ["2 in 2 photos"]
+    assert any("no photo for image id" in problem for problem in cells(out)["problem"])
+
+
+def test_a_folder_of_no_known_format_is_told_by_its_files(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    _, _, err = run("inspect", folder)
+    assert "got an empty folder; " in err
+    for name in "dcba":
+        (folder / f"{name}.txt").write_text("not a pose")
+    _, _, err = run("inspect", folder)
+    assert "got a folder with a.txt, b.txt, c.txt, ...; " in err
+
+
 def test_inspect_says_what_can_be_said_without_a_layout(run: Run, poses: Path, tmp_path: Path) -> None:
     code, out, err = run("inspect", poses, "--images", tmp_path)
     assert (code, err) == (2, "")

@@ -10,9 +10,13 @@ import pytest
 from PIL import Image
 
 from posefix import images
+from posefix.decoding import Evidence
 from posefix.errors import InputError
+from posefix.poses import Poses
 from posefix.refine import pipeline
 from posefix.refine.pipeline import CropStream, PhotoTask, batches, photo_tasks
+from posefix.refine.refiner import Refiner
+from posefix.skeletons import load_skeleton
 
 MATRIX = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
@@ -40,13 +44,13 @@ def test_batches_are_full_but_for_the_last(tmp_path: Path) -> None:
 
 def test_photos_are_decoded_once_and_not_far_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[str] = []
-    decode = images.decode_image
+    decode = images.decode_reduced
 
-    def counting(path: Path, **options: Any) -> Any:
+    def counting(path: Path, most: float, **options: Any) -> Any:
         decoded.append(path.name)
-        return decode(path, **options)
+        return decode(path, most, **options)
 
-    monkeypatch.setattr(pipeline, "decode_image", counting)
+    monkeypatch.setattr(pipeline, "decode_reduced", counting)
     monkeypatch.setattr(pipeline, "MOST_THREADS", 2)
     crops = iter(stream(tmp_path, [1] * 40))
     for taken in range(1, 41):
@@ -73,6 +77,75 @@ def test_an_unreadable_photo_stops_or_is_left_out(tmp_path: Path) -> None:
         else:
             assert [row for row, _ in crops] == [0, 3]
             assert [(photo.path.name, photo.people) for photo in crops.failed] == [("1.png", 2)]
+
+
+BLOB_XY = np.array([1203.3, 871.8])
+"""The middle of what is bright in the photo of `photo_of_a_blob`."""
+
+
+def photo_of_a_blob(path: Path, orientation: int) -> None:
+    """A black photo of 5 megapixels, upright 2402 wide and 1805 high, with one soft bright blob."""
+    x, y = np.meshgrid(np.arange(2402) - BLOB_XY[0], np.arange(1805) - BLOB_XY[1])
+    grey = 255 * np.exp(-(x**2 + y**2) / (2 * 90**2))
+    # As stored: Pillow turns it upright again.
+    back = {1: None, 3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}[orientation]
+    photo, exif = Image.fromarray(grey.astype(np.uint8)).convert("RGB"), Image.Exif()
+    exif[0x0112] = orientation
+    (photo if back is None else photo.transpose(back)).save(path, quality=95, exif=exif)
+
+
+def blob_backend(crops: Any, keypoints: Any, weights: Any) -> Evidence:
+    """Puts every keypoint in the middle of what is bright in its crop."""
+    grey = np.maximum(crops[..., 0].astype(np.float64) - 10, 0)
+    total = grey.sum(axis=(1, 2))
+    x, y = ((grey.sum(axis=axis) * np.arange(grey.shape[3 - axis])).sum(axis=1) / total for axis in (1, 2))
+    places = np.broadcast_to(np.stack([x, y], axis=-1)[:, None], keypoints.shape).astype(np.float32)
+    sure = np.ones_like(weights)
+    return Evidence(places, sure, sure, np.zeros_like(sure), np.zeros_like(sure))
+
+
+def people_around_the_blob(heights: list[float]) -> Poses:
+    skeleton = load_skeleton("coco17")
+    shape = np.linspace([-0.3, -0.5], [0.3, 0.5], 17)
+    keypoints = BLOB_XY + shape * np.array(heights)[:, None, None]
+    valid, count = np.ones(keypoints.shape[:2], bool), len(heights)
+    return Poses(keypoints, np.ones(valid.shape), valid, (1,) * count, np.ones(count), skeleton)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize(
+    ("heights", "factor"),
+    [([1500.0], 8), ([1500.0, 900.0], 4), ([1500.0, 500.0], 2), ([1500.0, 900.0, 240.0], 1)],
+)
+def test_large_photos_are_decoded_no_larger_than_needed_and_places_stay(
+    heights: list[float], factor: int, orientation: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo_of_a_blob(tmp_path / "1.jpg", orientation)
+    poses, factors = people_around_the_blob(heights), []
+
+    def noting(photo: Path, most: float, **options: Any) -> Any:
+        reduced = images.decode_reduced(photo, most, **options)
+        factors.append(reduced.factor)
+        return reduced
+
+    monkeypatch.setattr(pipeline, "decode_reduced", noting)
+    refiner = Refiner(blob_backend, poses.skeleton, (96, 128), caution=-1.0, looks=1)
+    found = refiner.refine(poses, tmp_path).poses.keypoints
+    monkeypatch.setattr(pipeline, "decode_reduced", lambda photo, _, **options: noting(photo, 1, **options))
+    whole = refiner.refine(poses, tmp_path).poses.keypoints
+    assert factors == [factor, 1]
+    # A pixel of the largest crop is 18 pixels of the photo: places stay to a thirtieth of that.
+    assert np.abs(found - whole).max() <= (0.6 if factor > 1 else 0.0)
+    assert np.abs(found - BLOB_XY).max() < 1.2
+
+
+def test_a_missing_photo_is_called_so(tmp_path: Path) -> None:
+    crops = stream(tmp_path, [1, 2], stop_on_error=False)
+    (tmp_path / "1.png").unlink()
+    assert [row for row, _ in crops] == [0]
+    assert [photo.reason for photo in crops.failed] == [
+        f"{tmp_path / '1.png'}: there is no such photo; add it"
+    ]
 
 
 @dataclass(frozen=True)

@@ -297,7 +297,7 @@ def test_an_unreadable_photo_is_passed_through_on_request(photos: Path) -> None:
     report = refinement.report
     assert (report.refined, report.failed[0].people) == (4, 2)
     assert report.failed[0].path == photos / "00002.png"
-    assert "unreadable photos: 1; people in them left as they were: 2" in str(report)
+    assert "missing or unreadable photos: 1; people in them left as they were: 2" in str(report)
 
 
 def test_a_missing_photo_is_found_before_work_starts(photos: Path) -> None:
@@ -308,6 +308,18 @@ def test_a_missing_photo_is_found_before_work_starts(photos: Path) -> None:
         refiner(never).refine(people(2, image_ids=(1, 9)), photos)
     with pytest.raises(InputError, match="no photo for image id 9"):
         refiner(never).refine(people(2, image_ids=(1, 9)), {1: photos / "00001.png"})
+
+
+def test_people_of_a_missing_photo_stay_on_request(photos: Path) -> None:
+    poses = people(3, image_ids=(1, 9, 2))
+    refinement = refiner(shift_backend).refine(poses, photos, on_error="keep")
+    assert refinement.moved.all(axis=1).tolist() == [True, False, True]
+    assert np.array_equal(refinement.poses.keypoints[1], poses.keypoints[1])
+    assert [photo.reason for photo in refinement.report.failed] == [
+        f"{photos / '9'}: there is no such photo; add it"
+    ]
+    with pytest.raises(InputError, match="no photo for image id 9"):
+        refiner().refine(people(1, image_ids=(9,)), photos, on_error="keep")
 
 
 def test_exif_orientation_is_an_option(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from posefix.poses import Poses
 from posefix.refine.calibration import PERSON_FEATURES, Calibration, Regression
 from posefix.refine.refiner import Refiner
 from posefix.refine.second_opinion import Look, contradicted, measure_contradiction
-from posefix.refine.vocabulary import prepare
+from posefix.refine.vocabulary import People, prepare
 from posefix.skeletons import load_skeleton
 
 Array = npt.NDArray[Any]
@@ -68,13 +68,34 @@ def test_what_the_regression_sees() -> None:
     people = prepare(poses(), MODEL, SIZE_WH)
     look = Look.of_nobody(people)
     odds = {"given_similarity": 0.2, "given_vicinity": 0.3, "similarity": 0.6}
-    for name, value in odds.items():
-        getattr(look.alone, name)[:] = value
     look.evidence.keypoints[0] += 1e6
-    features = measure_contradiction(look, people)
+    parts = [(np.array([row]), sure_of(row, people, odds)) for row in (1, 0)]
+    features = measure_contradiction(look.with_alone(parts), people)
     expected = [np.log(value / (1 - value)) for value in odds.values()]
-    np.testing.assert_allclose(features[:, 0, :3], [expected] * 2)
+    np.testing.assert_allclose(features[:, 0, :3], [expected] * 2, rtol=1e-6)
     np.testing.assert_allclose(features[:, 0, 3], [0, 1], atol=1e-9)
+    only = measure_contradiction(look.with_alone(parts[:1]), people)
+    np.testing.assert_array_equal(only, features[1:])
+    assert measure_contradiction(look, people).shape == (0, 1, 4)
+
+
+def sure_of(row: int, people: People, odds: dict[str, float]) -> Evidence:
+    """Evidence of one person, at their places moved by their row."""
+    shape = (1, people.valid.shape[1])
+    values = {field.name: np.full(shape, odds.get(field.name, 0.5)) for field in dataclasses.fields(Evidence)}
+    return Evidence(**{**values, "keypoints": people.keypoints[[row]] + row})
+
+
+def test_looks_keep_everybody_in_their_rows() -> None:
+    people = prepare(poses(), MODEL, SIZE_WH)
+    look = Look.of_nobody(people)
+    look.take(np.array([0]), sure_of(0, people, {"similarity": 0.25}))
+    asked = look.with_alone([(np.array([1]), sure_of(1, people, {"similarity": 0.75}))])
+    assert (asked.seen.tolist(), asked.asked.tolist()) == ([True, False], [False, True])
+    assert asked.evidence.similarity[:, 0].tolist() == [0.25, 0.0]
+    assert asked.alone.similarity.shape == (1, 19)
+    np.testing.assert_array_equal(asked.places_alone(), people.keypoints + np.array([0, 1])[:, None, None])
+    assert look.with_alone([]) is look and not look.asked.any()
 
 
 @pytest.mark.parametrize(

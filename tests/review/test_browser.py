@@ -423,6 +423,36 @@ def test_killed_before_it_answered_nothing_is_lost(empty_tab: Tab, serve: Serve,
     assert tab.find("#problem").get_attribute("hidden") is not None
 
 
+def test_a_page_that_lost_its_server_goes_on_by_itself(empty_tab: Tab, serve: Serve) -> None:
+    server = serve()
+    port = int(server.url.split(":")[-1].strip("/"))
+    tab = empty_tab.open(server.url)
+    server.kill()
+    tab.press("n")
+    tab.until("document.querySelector('#problem').textContent.includes('does not answer')")
+    assert tab.text("#problem").endswith(f"with --port {port}; this page goes on trying.")
+    assert tab.text("#saved") == "Saved"
+    serve(port=port)
+    tab.until_person(3)
+    assert tab.find("#problem").get_attribute("hidden") is not None
+
+
+def test_a_low_window_scrolls_to_all_keypoints(tab: Tab) -> None:
+    size = tab.driver.get_window_size()
+    tab.driver.set_window_size(844, 530)
+    try:
+        tab.until("innerHeight < 560")
+        tab.press("j")
+        tab.until("document.querySelector('#keypoints button[aria-pressed=\"true\"]') !== null")
+        last, buttons = tab.run(
+            "return [...document.querySelectorAll('#keypoints li:last-child, .chosen')]"
+            ".map((shown) => shown.getBoundingClientRect()).map((box) => [box.top, box.bottom])"
+        )
+        assert 0 <= last[0] < last[1] <= min(buttons[0], tab.run("return innerHeight"))
+    finally:
+        tab.driver.set_window_size(size["width"], size["height"])
+
+
 def test_steps_of_another_window_are_not_overwritten(tab: Tab, serve_here: Served) -> None:
     decision = {"verdict": "rejected", "edits": {}}
     serve_here.review.take({"step": "decide", "person": 2, "decision": decision}, 0)

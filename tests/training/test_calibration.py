@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -96,7 +97,10 @@ def attempt(right: npt.NDArray[np.bool_]) -> Attempt:
     )
     people = prepare(poses, skeleton, (96, 128))
     look = Look.of_nobody(people)
-    look.alone.given_similarity[:] = np.where(right, 0.8, 0.1)[:, None]
+    alone = dataclasses.replace(
+        look.evidence, given_similarity=np.where(right[:, None], 0.8, 0.1 * everything)
+    )
+    look = look.with_alone([(np.arange(len(right)), alone)])
     company = np.zeros((len(right), len(MEANS)))
     return Attempt(people, look, truth, everything, people.falloff, company)
 

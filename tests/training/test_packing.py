@@ -159,7 +159,10 @@ def test_the_same_seed_gives_the_same_samples_whatever_the_workers(records: Pers
     data = PackedDataset(samples(records, BUSY))
     cpu = torch.device("cpu")
     alone, together = (
-        [batch.unpacked(CROP) for batch in load_batches(data, BatchSampler(12, 4, seed=1), workers, cpu)]
+        [
+            batch.unpacked(CROP)
+            for batch in load_batches(data, BatchSampler(12, 4, seed=1).keys(0), workers, cpu)
+        ]
         for workers in (0, 2)
     )
     assert len(alone) == len(together) == 3

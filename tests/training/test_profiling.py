@@ -12,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
+from posefix.errors import InputError  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training.config import load_recipe  # noqa: E402
 from posefix.training.loop import Process, Trainer  # noqa: E402
@@ -47,8 +48,16 @@ def test_a_profile_of_a_short_recipe_has_fewer_steps_and_writes_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())
-    times = profile_steps(load_recipe(recipe), device="cpu", warm_up=2, steps=100)
-    assert len(times.steps) == 2 * 3 - 2
+    seen: list[tuple[int, int]] = []
+    times = profile_steps(
+        load_recipe(recipe),
+        device="cpu",
+        warm_up=2,
+        steps=100,
+        on_step=lambda done, total: seen.append((done, total)),
+    )
+    assert times is not None and len(times.steps) == 2 * 3 - 2
+    assert seen == [(done, 6) for done in range(1, 7)]
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -71,7 +80,7 @@ def test_moments_are_taken_down_in_order() -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(recipe: Path, tmp_path: Path) -> None:
-    with pytest.raises(FloatingPointError, match="the loss is not finite before step"):
+    with pytest.raises(InputError, match=r"the loss is not finite before step \d \(.*; set a smaller"):
         train(load_recipe(recipe, {"optimiser.learning_rate": "1e30"}), tmp_path, device="cpu")
 
 

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
 from safetensors.torch import load_file  # noqa: E402
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn  # noqa: E402
 
 from posefix.error_profile import load_error_profile  # noqa: E402
 from posefix.errors import InputError  # noqa: E402
@@ -23,11 +24,13 @@ from posefix.formats.coco import read_annotations  # noqa: E402
 from posefix.interchange import read_pose_file  # noqa: E402
 from posefix.refine.refiner import Refiner  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
+from posefix.training.averaging import MovingAverage  # noqa: E402
+from posefix.training.checkpoint import Progress  # noqa: E402
 from posefix.training.config import OptimiserConfig, load_recipe  # noqa: E402
 from posefix.training.datasets import InputSource, WrongPoseDataset  # noqa: E402
-from posefix.training.loop import learning_rate  # noqa: E402
-from posefix.training.run import load_records, train  # noqa: E402
-from posefix.training.sampling import BatchSampler, FollowingEpochs  # noqa: E402
+from posefix.training.loop import Process, learning_rate, start_process  # noqa: E402
+from posefix.training.run import load_records, new_trainer, train  # noqa: E402
+from posefix.training.sampling import BatchSampler  # noqa: E402
 
 
 def test_training_writes_a_model_that_refines(recipe: Path, tmp_path: Path) -> None:
@@ -158,19 +161,64 @@ def test_targets_lie_on_the_painted_squares(recipe: Path) -> None:
 def test_each_epoch_shows_everybody_once_whatever_the_processes() -> None:
     alone = BatchSampler(64, 8, seed=0)
     together = [BatchSampler(64, 4, seed=0, rank=rank, world_size=2) for rank in (0, 1)]
-    rows = [row for _, _, *batch in alone for row in batch]
+    rows = [row for _, _, *batch in alone.keys(0) for row in batch]
     assert sorted(rows) == list(range(64))
-    assert sorted(row for sampler in together for _, _, *batch in sampler for row in batch) == list(range(64))
+    assert sorted(row for sampler in together for _, _, *batch in sampler.keys(0) for row in batch) == list(
+        range(64)
+    )
 
 
-def test_epochs_follow_one_another() -> None:
-    sampler = BatchSampler(20, 8, seed=0)
-    each = []
-    for sampler.epoch in (1, 2):
-        each += list(sampler)
-    following = FollowingEpochs(BatchSampler(20, 8, seed=0), 1, 3)
-    assert len(following) == 4
-    assert list(following) == each
+def test_a_trainer_goes_from_epoch_to_epoch_and_goes_on_where_it_stopped(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_recipe(recipe, {"optimiser.epochs": "3", "workers": "0"})
+    trainer = new_trainer(config, load_skeleton(config.skeleton), tmp_path, Process(torch.device("cpu")))
+    monkeypatch.setattr(type(trainer.dataset), "__getitem__", lambda _, key: key)
+    sampler = BatchSampler(12, 4, seed=config.seed)
+    first, second, third = ([*map(list, sampler.keys(epoch))] for epoch in range(3))
+    assert first != second
+    keys: list[object] = [*trainer.batches()]
+    assert keys == [*first, *second, *third]
+    trainer.progress = Progress(epoch=1, step=3)
+    keys = [*trainer.batches()]
+    assert keys == [*second, *third]
+
+
+def test_the_moving_average_is_pytorch_s() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    reference = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    average = MovingAverage(network, 0.9)
+    for _ in range(4):
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        network(torch.randn(5, 3))
+        reference.update_parameters(network)
+        average.update_parameters(network)
+    found, expected = average.state_dict(), reference.state_dict()
+    assert found.keys() == expected.keys()
+    counts = [key for key, value in expected.items() if not value.is_floating_point()]
+    for key in expected.keys() - set(counts):
+        assert torch.equal(found[key], expected[key]), key
+    assert [int(found[key]) for key in counts] == [4, 4]  # batches are counted, not averaged
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("gpu", "expected auto, cpu, cuda or cuda:1, got 'gpu'"),
+        ("meta", "expected auto, cpu, cuda or cuda:1, got 'meta'"),
+        ("cpu:0", "expected auto, cpu, cuda or cuda:1, got 'cpu:0'"),
+        ("cuda:1", "'cuda:1' was asked for, but PyTorch sees 1 GPU; use --device auto"),
+        ("cuda:x", "expected auto, cpu, cuda or cuda:1, got 'cuda:x'"),
+    ],
+)
+def test_a_device_that_is_not_there_is_told(
+    device: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    with pytest.raises(InputError, match=message):
+        start_process(device)
 
 
 def test_the_paper_s_schedule() -> None:

@@ -11,6 +11,9 @@ from cyclopts import Parameter
 from posefix.cli.training import pair, require_pytorch
 from posefix.errors import InputError
 
+DEFAULT_RECIPE = "coco-resnet50-256x192"
+"""The paper's network, which says how large crops are where no recipe does."""
+
 
 def prepare(
     recipe: str | None = None,
@@ -25,7 +28,8 @@ def prepare(
 ) -> None:
     """Cut people out of their photos once, so that `posefix train --shards` decodes no photo again.
 
-    Finished shards stay: the same command goes on where it stopped, and mends what was damaged.
+    Finished shards stay: the same command goes on where it stopped, and mends what was damaged. All people that the
+    recipe does not hold out are cut, so that the shards serve any `data.limit` and `data.repeats`.
 
     Args:
         recipe: A packaged recipe's name, or a recipe file (TOML); needed where there are no --annotations.
@@ -54,7 +58,3 @@ def prepare(
         done = run(config, output, resolution=resolution, quality=quality, on_person=bar)
     size = f"{done.bytes / 2**20:.0f} MiB"
     print(f"shards: {output}: {done.people} people of {done.photos} photos, {size}")
-
-
-DEFAULT_RECIPE = "coco-resnet50-256x192"
-"""The paper's network, which says how large crops are where no recipe does."""

@@ -72,11 +72,12 @@ def _load(name: str, *, everything: bool) -> Skeleton:
 
     if name not in skeleton_names() and Path(name).is_file():
         return load_own_skeleton(name, replace_known=everything)
+    known = load_skeleton(name)
     if everything:
         raise InputError(
             f"--sigmas all: expected an annotation file, from whose people sigmas are guessed, got {name!r}"
         )
-    return load_skeleton(name)
+    return known
 
 
 def _write(known: Skeleton, output: Path) -> None:

@@ -1,4 +1,4 @@
-"""`posefix synthesize`, `prepare`, `train`, `calibrate`, `export`: thin doors to the rooms that need PyTorch."""
+"""`posefix synthesize`, `train`, `calibrate`, `export`: thin doors to the rooms that need PyTorch."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ def train(
         changes["data.shards"] = json.dumps(str(shards.resolve()))
     config = load_recipe(recipe, changes)
     if mode.profile:
-        print(profile_steps(config, device=device).as_text())
+        with ProgressBar("profiling") as bar:
+            times = profile_steps(config, device=device, on_step=bar)
+        if times:
+            print(times.as_text())
         return
     folder = output or Path("runs") / config.name
     epochs = config.optimiser.epochs

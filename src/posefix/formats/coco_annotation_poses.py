@@ -136,8 +136,15 @@ def visible_triples_to_write(
 
 
 def flat_numbers(triples: FloatArray) -> list[float]:
-    """One person's triples (K, 3) as a file has them: in one list, the visibilities whole numbers."""
-    return [number for x, y, seen in triples.tolist() for number in (x, y, int(seen))]
+    """One person's triples (K, 3) as a file has them: in one list, whole visibilities as whole numbers.
+
+    Trackers put scores in the place of visibilities, which stay as they are.
+    """
+    return [
+        number
+        for x, y, seen in triples.tolist()
+        for number in (x, y, int(seen) if seen.is_integer() else seen)
+    ]
 
 
 def boxes_of(records: Records) -> FloatArray | None:

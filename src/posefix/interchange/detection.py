@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 from typing import NamedTuple
 
 from posefix.errors import InputError
 from posefix.interchange.catalogue import FORMATS
 from posefix.pose_file import Format, FormatError, Source
+
+FILES_SHOWN = 3
+"""Of a folder that is of no known format."""
 
 
 class Detection(NamedTuple):
@@ -62,13 +66,21 @@ def format_names() -> tuple[str, ...]:
 def _unknown(source: Source) -> InputError:
     """The error for a file that no format recognises."""
     ending = source.path.suffix or "no ending"
-    found = "a folder" if source.path.is_dir() else f"a file with {ending}"
+    found = _folder(source.path) if source.path.is_dir() else f"a file with {ending}"
     if source.json is not None:
         found = _described(source.json.root)  # raises if it is not JSON
     return FormatError(
         f"{source.path}: expected a pose file of a known format, got {found}; if it is one of "
         f"{', '.join(format_names())}, name it (--format)"
     )
+
+
+def _folder(path: Path) -> str:
+    """A folder by its first files, among which a user sees what is not meant to be there."""
+    names = sorted(inner.name for inner in path.iterdir())
+    if not names:
+        return "an empty folder"
+    return f"a folder with {', '.join(names[:FILES_SHOWN])}{', ...' if len(names) > FILES_SHOWN else ''}"
 
 
 def _described(value: object) -> str:

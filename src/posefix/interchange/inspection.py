@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,6 +39,7 @@ class Inspection:
         oddities: What else is wrong or odd, a sentence each.
         vocabulary: The keypoints that a model refines.
         hints: What was known of the file.
+        photos_found: Whether everybody's photo was looked for, and is there.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class Inspection:
     oddities: tuple[str, ...]
     vocabulary: Skeleton
     hints: Hints
+    photos_found: bool
 
     @property
     def layout_fault(self) -> LayoutError | None:
@@ -96,7 +98,8 @@ class Inspection:
     def _file_lines(self, file: PoseFile) -> list[tuple[str, str]]:
         poses, photos = file.poses, len(set(file.poses.image_ids))
         seen = "photos" if self.hints.video is None else f"frames, of {len(self.hints.video):,} in the video"
-        lines = [("people", f"{len(poses):,} in {photos:,} {seen}")]
+        found = f", all found in {self.hints.images}" if self.photos_found else ""
+        lines = [("people", f"{len(poses):,} in {photos:,} {seen}{found}")]
         if self._counts_known and poses.valid.any():
             share = poses.valid.mean()
             lines += [
@@ -150,14 +153,23 @@ def inspect_file(path: str | Path, vocabulary: Skeleton, hints: Hints = NO_HINTS
     detection = detect_format(source, hints.format)
     file, faults = _read(detection.format, source, reading)
     oddities: list[str] = []
+    photos_found = False
     if file is not None:
         oddities += _oddities(file.poses)
-        for check in (hints.photo_names,) if faults else (check_pixels, hints.photo_names):
-            try:
-                check(file)
-            except InputError as error:
-                oddities.append(str(error))
-    return Inspection(source.path, detection, file, faults, tuple(oddities), vocabulary, hints)
+        oddities += [] if faults else _refused(check_pixels, file)
+        photo_faults = _refused(hints.photo_names, file)
+        photos_found = hints.images is not None and bool(len(file.poses)) and not photo_faults
+        oddities += photo_faults
+    return Inspection(source.path, detection, file, faults, tuple(oddities), vocabulary, hints, photos_found)
+
+
+def _refused(check: Callable[[PoseFile], object], file: PoseFile) -> list[str]:
+    """What a check says of a file, if anything."""
+    try:
+        check(file)
+    except InputError as error:
+        return [str(error)]
+    return []
 
 
 def _read(kind: Format, source: Source, reading: Reading) -> tuple[PoseFile | None, tuple[InputError, ...]]:

@@ -8,6 +8,8 @@ probability that its KS is above .5, which is the keypoint's confidence.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +28,13 @@ RESERVE_FADE = 0.018
 """Mean gain at which this has fallen to 1/e of it. Both were chosen on the dev sets (see the model card)."""
 STRANGERS = 4
 """So many people who have nothing to gain are taken to be in the company: of a single photo's one can't be sure."""
+PEOPLE_AT_ONCE = 2048
+"""What is measured of people takes several times the memory of what is known of them, so it is done by parts."""
 LEAST = 1e-4
 """Evidence is taken as at least this and at most one minus this, so that its log odds stay finite."""
+
+
+Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -44,13 +51,15 @@ class Choice:
     confidence: FloatArray
     expected_similarity: FloatArray
 
-    def updated(self, other: Choice, rows: BoolArray) -> Choice:
-        """The same with another choice for some people (N,)."""
-        return Choice(
-            np.where(rows[:, None, None], other.keypoints, self.keypoints),
-            np.where(rows[:, None], other.confidence, self.confidence),
-            np.where(rows[:, None], other.expected_similarity, self.expected_similarity),
-        )
+    def of(self, rows: BoolArray) -> Choice:
+        """That for some of the people (N,)."""
+        return Choice(self.keypoints[rows], self.confidence[rows], self.expected_similarity[rows])
+
+    def take(self, rows: Rows, other: Choice) -> None:
+        """Replace what was chosen for some people by another choice for them."""
+        self.keypoints[rows] = other.keypoints
+        self.confidence[rows] = other.confidence
+        self.expected_similarity[rows] = other.expected_similarity
 
 
 def hold_back(
@@ -73,11 +82,20 @@ def hold_back(
         seen: (N,) whom the network saw.
         company: See `measure_features`.
     """
-    gain = _expected_gain(evidence, people, calibration, company)
-    promised = np.where(people.valid, np.maximum(gain, 0.0), 0.0).sum(axis=1)
-    pose_gain = promised / np.maximum(people.valid.sum(axis=1), 1)
+    pose_gain = np.zeros(len(seen))
+    for rows, part, some, others in _parts(evidence, people, company):
+        pose_gain[rows] = _promised_gain(part, some, calibration, others)
     mean_gain = pose_gain[seen].sum() / (seen.sum() + STRANGERS)
     return float(RESERVE * np.exp(-((mean_gain / RESERVE_FADE) ** 2)))
+
+
+def _promised_gain(
+    evidence: Evidence, people: People, calibration: Calibration | None, company: FloatArray | None
+) -> FloatArray:
+    """Mean gain in KS (N,) of moving the keypoints that gain."""
+    gain = _expected_gain(evidence, people, calibration, company)
+    promised = np.where(people.valid, np.maximum(gain, 0.0), 0.0).sum(axis=1)
+    return np.asarray(promised / np.maximum(people.valid.sum(axis=1), 1))
 
 
 def _expected_gain(
@@ -85,9 +103,19 @@ def _expected_gain(
 ) -> FloatArray:
     """Expected KS of the refined places minus that of the given ones, (N, K)."""
     if calibration is None:
-        return np.asarray(evidence.similarity - evidence.given_similarity)
+        return np.asarray(np.subtract(evidence.similarity, evidence.given_similarity, dtype=np.float64))
     features = measure_features(evidence, people, company)
     return calibration.refined_similarity(features) - calibration.given_similarity(features)
+
+
+def _parts(
+    evidence: Evidence, people: People, company: FloatArray | None = None
+) -> Iterator[tuple[Rows, Evidence, People, FloatArray | None]]:
+    """`PEOPLE_AT_ONCE` people after another: their rows, and what is known of them and their company."""
+    everyone = np.arange(len(people.valid))
+    for rows in np.split(everyone, everyone[PEOPLE_AT_ONCE::PEOPLE_AT_ONCE]):
+        known = (getattr(evidence, field.name)[rows] for field in dataclasses.fields(evidence))
+        yield rows, Evidence(*known), people.of(rows), None if company is None else company[rows]
 
 
 def choose(
@@ -108,14 +136,29 @@ def choose(
         reserve: What is added to it, see `hold_back`.
         company: See `measure_features`.
     """
-    given = people.valid
     threshold = caution + reserve
     if not ALWAYS < caution < NEVER:
         # Rounding can put a gain on or beyond the ends of its scale, where caution means never and always.
         threshold = np.inf * caution
+    nothing = np.full(people.valid.shape, np.nan)
+    choice = Choice(people.keypoints.copy(), nothing, nothing.copy())
+    for rows, part, some, others in _parts(evidence, people, company):
+        choice.take(rows, _choose(part, some, calibration, threshold, others))
+    return choice
+
+
+def _choose(
+    evidence: Evidence,
+    people: People,
+    calibration: Calibration | None,
+    threshold: float,
+    company: FloatArray | None,
+) -> Choice:
+    """Decide for each keypoint, which moves where its gain is above the threshold."""
+    given = people.valid
     if calibration is None:
         nothing = np.full(given.shape, np.nan)
-        moved = (evidence.similarity - evidence.given_similarity > threshold) | ~given
+        moved = (_expected_gain(evidence, people, None, company) > threshold) | ~given
         return Choice(np.where(moved[..., None], evidence.keypoints, people.keypoints), nothing, nothing)
     features = measure_features(evidence, people, company)
     similarity = calibration.refined_similarity(features)
@@ -145,7 +188,7 @@ def measure_features(evidence: Evidence, people: People, company: FloatArray | N
         company: Of each person, see `measure_company`; None takes everyone to be alone.
     """
     valid, single = people.valid, _measure_keypoints(evidence, people)
-    means = measure_poses(evidence, people)
+    means = _pose_means(single, valid)
     pair = np.concatenate([means, means if company is None else company], axis=1)
     spread = np.broadcast_to(pair[:, None], (*valid.shape, pair.shape[1]))
     return np.concatenate([single, spread], axis=-1)
@@ -153,9 +196,16 @@ def measure_features(evidence: Evidence, people: People, company: FloatArray | N
 
 def measure_poses(evidence: Evidence, people: People) -> FloatArray:
     """Means (N, len(`MEANS`)) of what the regressions see of single keypoints, over those that were given."""
-    single = _measure_keypoints(evidence, people)[..., [KEYPOINT_FEATURES.index(name) for name in MEANS]]
-    count = np.maximum(people.valid.sum(axis=1, keepdims=True), 1)
-    return np.asarray(np.where(people.valid[..., None], single, 0.0).sum(axis=1) / count)
+    means = np.zeros((len(people.valid), len(MEANS)))
+    for rows, part, some, _ in _parts(evidence, people):
+        means[rows] = _pose_means(_measure_keypoints(part, some), some.valid)
+    return means
+
+
+def _pose_means(single: FloatArray, valid: BoolArray) -> FloatArray:
+    averaged = single[..., [KEYPOINT_FEATURES.index(name) for name in MEANS]]
+    count = np.maximum(valid.sum(axis=1, keepdims=True), 1)
+    return np.asarray(np.where(valid[..., None], averaged, 0.0).sum(axis=1) / count)
 
 
 def measure_company(poses: FloatArray, calls: npt.NDArray[np.int64]) -> FloatArray:

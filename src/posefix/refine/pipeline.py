@@ -1,7 +1,8 @@
 """Crops of many photos in batches: threads decode and cut ahead while the network works on the batch before.
 
 Only crops are kept, of no more than a stated number of people, so memory does not grow with the photos. A photo is a
-file or the frame of a video; frames are decoded by one thread, in their order.
+file or the frame of a video; files are decoded no larger than their crops need (`posefix.photo_pixels`), frames by one
+thread, in their order.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError
-from posefix.geometry import shows_photo, warp
-from posefix.images import Exif, ImageId, decode_image
+from posefix.geometry import compose, shows_photo, warp
+from posefix.images import Exif, ImageId, decode_reduced
 
 Image = npt.NDArray[np.uint8]
 Crop = tuple[int, Image]
@@ -29,6 +30,9 @@ Crops = tuple[npt.NDArray[np.int64], Image]
 """Rows (B,) of people, and their crops (B, H, W, 3)."""
 
 MOST_THREADS = 8
+SPARE_RESOLUTION = 2.0
+"""A photo is decoded smaller only so far that it stays so many times finer than its finest crop: what is left to be
+shrunk is then averaged as in the whole photo."""
 
 
 class Frame(Protocol):
@@ -118,7 +122,7 @@ class CropStream:
         matrices: (N, 2, 3), original-image pixels -> crop pixels, of the rows that the tasks name.
         size_wh: Crop width and height, pixels.
         people_ahead: So many people are cut out ahead, or a photo for each thread if that is more.
-        exif: As in `decode_image`.
+        exif: As in `decode_reduced`.
         stop_on_error: Raise at the first unreadable photo, rather than leave it out and go on.
         failed: The unreadable photos left out so far.
     """
@@ -162,9 +166,16 @@ class CropStream:
             pool.shutdown(cancel_futures=True)
 
     def _cut(self, task: PhotoTask) -> list[Crop]:
-        photo, exif = task.photo, self.exif
-        image = decode_image(photo, exif=exif) if isinstance(photo, str | Path) else photo.read(exif)
-        return list(cut_crops(image, task.rows, self.matrices, self.size_wh))
+        matrices = self.matrices[task.rows]
+        if isinstance(task.photo, str | Path):
+            scale = np.sqrt(np.abs(np.linalg.det(matrices[:, :, :2]))).max()
+            reduced = decode_reduced(task.photo, 1 / (SPARE_RESOLUTION * scale), exif=self.exif)
+            image = reduced.pixels
+            matrices = np.stack([compose(matrix, reduced.to_photo) for matrix in matrices])
+        else:
+            image = task.photo.read(self.exif)
+        crops = cut_crops(image, np.arange(len(matrices)), matrices, self.size_wh)
+        return [(int(task.rows[place]), crop) for place, crop in crops]
 
 
 def cut_crops(

@@ -31,7 +31,7 @@ from posefix.refine.decision import (
 from posefix.refine.pipeline import Crop, CropStream, FailedPhoto, Photo, batches, cut_crops, photo_tasks
 from posefix.refine.results import RefinedPoses, Refinement, report_of
 from posefix.refine.scores import Scores, rescore, resolve_scores
-from posefix.refine.second_opinion import Look, contradicted, measure_contradiction
+from posefix.refine.second_opinion import Look, Rows, contradicted, measure_contradiction
 from posefix.refine.vocabulary import (
     BoolArray,
     FloatArray,
@@ -47,6 +47,8 @@ from posefix.skeletons import Skeleton, load_skeleton
 
 SETTLED = 0.9
 """A pose is settled, and not looked at again, when its refinement agrees with it to this mean KS."""
+Cut = Callable[[People, Rows], Iterable[Crop]]
+"""Cuts out people, who have these rows in the call."""
 OnError = Literal["stop", "keep"]
 Progress = Callable[[int, int], None]
 """Called with the number of people done and of people in all, after each batch."""
@@ -167,7 +169,7 @@ class Refiner:
         poses = poses_from_arrays(keypoints, scores, layout)
         people = self._prepare(poses, boxes)
 
-        def cut(people: People) -> Iterable[Crop]:
+        def cut(people: People, _: Rows) -> Iterable[Crop]:
             return cut_crops(photo, people.rows, people.matrices, self.input_size_wh)
 
         choice, done = self._refine(people, cut, None)
@@ -203,8 +205,8 @@ class Refiner:
             boxes: bbox_xywh (N, 4) of the people, instead of boxes made from the keypoints.
             missing: "fill" gives missing keypoints the network's place and the smallest valid score of their
                 person, "keep" leaves them missing.
-            on_error: "stop" raises at the first photo that cannot be read, "keep" passes its poses through
-                unchanged and lists it in the report.
+            on_error: "stop" raises at the first photo that is missing or cannot be read, "keep" passes its poses
+                through unchanged and lists it in the report.
             exif: "apply" for coordinates in the photo as viewers show it, "ignore" for the photo as stored.
             progress: Called after each batch.
 
@@ -217,12 +219,15 @@ class Refiner:
             ("exif", exif, Exif),
         ):
             _check_choice(name, value, choices)
-        paths = images if isinstance(images, Mapping) else find_images(poses.image_ids, images)
+        paths = (
+            images if isinstance(images, Mapping) else find_images(poses.image_ids, images, absent=on_error)
+        )
         people = self._prepare(poses, boxes)
         failed: list[FailedPhoto] = []
 
-        def cut(people: People) -> Iterable[Crop]:
-            stream = self._stream(poses, people, paths, exif, on_error)
+        def cut(people: People, rows: Rows) -> Iterable[Crop]:
+            ids = [poses.image_ids[row] for row in rows]
+            stream = self._stream(ids, people, paths, exif, on_error)
             yield from stream
             failed.extend(stream.failed)
 
@@ -248,7 +253,7 @@ class Refiner:
             progress: As of `refine`.
         """
         people = self._prepare(poses, None)
-        stream = self._stream(poses, people, images)
+        stream = self._stream(poses.image_ids, people, images)
         threshold = np.inf if alone else -np.inf
         return people, self._look(people, stream, progress, strength, alone_below=threshold)
 
@@ -258,14 +263,14 @@ class Refiner:
 
     def _stream(
         self,
-        poses: Poses,
+        image_ids: Sequence[ImageId],
         people: People,
         paths: Mapping[ImageId, Photo],
         exif: Exif = "apply",
         on_error: OnError = "stop",
     ) -> CropStream:
         return CropStream(
-            tasks=photo_tasks(poses.image_ids, people.rows, paths),
+            tasks=photo_tasks(image_ids, people.rows, paths),
             matrices=people.matrices,
             size_wh=self.input_size_wh,
             people_ahead=2 * self.batch_size,
@@ -273,37 +278,40 @@ class Refiner:
             stop_on_error=on_error == "stop",
         )
 
-    def _refine(
-        self, people: People, cut: Callable[[People], Iterable[Crop]], progress: Progress | None
-    ) -> tuple[Choice, BoolArray]:
+    def _refine(self, people: People, cut: Cut, progress: Progress | None) -> tuple[Choice, BoolArray]:
         """Look, decide, and look again where that is worth it: what becomes of people, and who was seen."""
         ask = self.calibration is not None and self.looks > 1
         first, later = FULL_STRENGTH if self.calibration is None else self.calibration.strengths
-        look = self._look(people, cut(people), progress, first, alone_below=SETTLED if ask else -np.inf)
+        whom, looks = np.arange(len(people.valid)), len(people.rows)
+        look = self._look(people, cut(people, whom), progress, first, SETTLED if ask else -np.inf)
         done = look.seen
         company = measure_company(measure_poses(look.evidence, people), np.where(done, 0, -1))
         reserve = hold_back(look.evidence, people, self.calibration, done, company)
         choice = choose(look.evidence, people, self.calibration, self.caution, reserve, company)
-        again, start, looks = done, self._starts(look, people, choice), len(people.rows)
+        start = self._starts(look, people, choice)
         for _ in range(self.looks - 1):
-            again = again & (agreement(start, people) < SETTLED)
-            if not again.any():
+            again = np.flatnonzero(look.seen & (agreement(start, people) < SETTLED))
+            if not again.size:
                 break
-            people = revisit(people, start, again, self.input_size_wh)
-            look = self._look(people, cut(people), _later(progress, looks), later)
-            again, looks = look.seen, looks + len(people.rows)
-            better = choose(look.evidence, people, self.calibration, self.caution, reserve, company)
-            choice = choice.updated(better, again)
-            start = choice.keypoints
+            whom = whom[again]
+            people = revisit(
+                people.of(again), start[again], np.ones(len(again), dtype=bool), self.input_size_wh
+            )
+            look = self._look(people, cut(people, whom), _later(progress, looks), later)
+            looks += len(people.rows)
+            better = choose(look.evidence, people, self.calibration, self.caution, reserve, company[whom])
+            choice.take(whom[look.seen], better.of(look.seen))
+            start = better.keypoints
         return choice, done
 
     def _starts(self, look: Look, people: People, choice: Choice) -> FloatArray:
         """Poses (N, K, 2) to look at again: what was chosen, or what the photo alone shows where it contradicts."""
         if self.calibration is None or not look.asked.any():
             return choice.keypoints
-        features = measure_contradiction(look, people)
-        anew = look.asked & contradicted(features, self.calibration.anew, self.caution)
-        return np.where(anew[:, None, None], look.alone.keypoints, choice.keypoints)
+        anew = contradicted(measure_contradiction(look, people), self.calibration.anew, self.caution)
+        start = choice.keypoints.copy()
+        start[np.flatnonzero(look.asked)[anew]] = look.alone.keypoints[anew]
+        return start
 
     def _result(
         self,
@@ -342,37 +350,29 @@ class Refiner:
         alone_below: float = -np.inf,
     ) -> Look:
         """What the network says of each person, and of the photo alone where it agrees with the pose less than so."""
-        look = Look.of_nobody(people)
+        look, alone = Look.of_nobody(people), []
         for rows, images in batches(crops, self.batch_size):
             weights = people.valid[rows] * np.float32(strength)
-            self._ask(look.evidence, people, rows, images, weights)
-            look.seen[rows] = True
-            unsure = agreement(look.evidence.keypoints[rows], people.of(rows)) < alone_below
+            found = self._ask(people, rows, images, weights)
+            look.take(rows, found)
+            unsure = agreement(found.keypoints, people.of(rows)) < alone_below
             if unsure.any():
-                asked = rows[unsure]
-                self._ask(look.alone, people, asked, images[unsure], np.zeros_like(weights[unsure]))
-                look.asked[asked] = True
+                asked, withheld = rows[unsure], np.zeros_like(weights[unsure])
+                alone.append((asked, self._ask(people, asked, images[unsure], withheld)))
             if progress is not None:
                 progress(int(look.seen.sum()), len(people.rows))
-        return look
+        return look.with_alone(alone)
 
     def _ask(
-        self,
-        evidence: Evidence,
-        people: People,
-        rows: npt.NDArray[np.int64],
-        images: npt.NDArray[np.uint8],
-        weights: npt.NDArray[np.float32],
-    ) -> None:
-        """Write what the network says of some people, in original-image pixels, into their rows of the evidence."""
+        self, people: People, rows: Rows, images: npt.NDArray[np.uint8], weights: npt.NDArray[np.float32]
+    ) -> Evidence:
+        """What the network says of some people, in original-image pixels."""
         matrices = people.matrices[rows]
         inside = geometry.transform(matrices, people.keypoints[rows]) * people.valid[rows, :, None]
         found = self.backend(images, inside.astype(np.float32), weights)
         _check_evidence(found, inside.shape)
-        for field in dataclasses.fields(found):
-            getattr(evidence, field.name)[rows] = getattr(found, field.name)
-        places = found.keypoints.astype(np.float64)
-        evidence.keypoints[rows] = geometry.transform(geometry.invert(matrices), places)
+        places = geometry.transform(geometry.invert(matrices), found.keypoints.astype(np.float64))
+        return dataclasses.replace(found, keypoints=places)
 
 
 def _later(progress: Progress | None, looks: int) -> Progress | None:

@@ -24,7 +24,7 @@ class RefinementReport:
         moved_keypoints: Valid keypoints that got another place.
         filled_keypoints: Missing keypoints that got a place.
         passed_through_keypoints: Valid keypoints of refined people that the model does not know.
-        failed: Photos that could not be read; the poses in them are passed through.
+        failed: Photos that are missing or could not be read; the poses in them are passed through.
     """
 
     people: int
@@ -47,7 +47,9 @@ class RefinementReport:
             lines.append(f"left as they were, outside their photo: {self.outside}")
         if self.failed:
             people = sum(photo.people for photo in self.failed)
-            lines.append(f"unreadable photos: {len(self.failed)}; people in them left as they were: {people}")
+            lines.append(
+                f"missing or unreadable photos: {len(self.failed)}; people in them left as they were: {people}"
+            )
             lines += [f"  {photo.reason}" for photo in self.failed]
         return "\n".join(lines)
 
@@ -62,7 +64,7 @@ def report_of(
         people: The same in the model's keypoints.
         merged: The result in the layout of the poses.
         done: (N,) whom the network saw.
-        failed: Photos that could not be read.
+        failed: Photos that are missing or could not be read.
     """
     unknown = np.ones(len(poses.skeleton), dtype=bool)
     unknown[people.mapping.source_index] = False
@@ -89,7 +91,7 @@ class Refinement:
         confidence: (N, K) probability that a keypoint's similarity (KS) to the truth is above .5; NaN for
             keypoints that the model does not know, people it did not see, and models without a calibration.
         expected_oks: (N,) mean expected KS of these keypoints; NaN likewise.
-        report: Counts, and photos that could not be read.
+        report: Counts, and photos that are missing or could not be read.
     """
 
     poses: Poses

@@ -3,7 +3,7 @@
 ``index.json``        settings and fingerprints of what was prepared; written first
 ``people.npz``        the labels of all people, arrays by name (NumPy's format, no pickle)
 ``shard-000000.tar``  pictures, as WebDataset lays them out: ``000000000.jpg`` and ``000000000.json`` for each person,
-                      and ``000000000.overview.jpg``, the whole photo, with the first person of a photo
+                      and ``000000000.overview.jpg``, the whole photo, with the last person of a photo
 ``shard-000000.json`` where in the archive each picture lies, and checksums; written after the archive
 """
 

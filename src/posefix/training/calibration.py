@@ -250,7 +250,7 @@ def try_starts(
         start = poses.with_keypoints(keypoints, valid=poses.valid | look.seen[:, None])
         return attempt(*refiner.examine(start, photos, strength=later, alone=False))
 
-    return Trial(attempt(people, look), again(look.evidence.keypoints), again(look.alone.keypoints))
+    return Trial(attempt(people, look), again(look.evidence.keypoints), again(look.places_alone()))
 
 
 def draw_calls(count: int) -> Rows:
@@ -300,8 +300,9 @@ def fit_anew(sets: list[list[Trial]], calibration: Calibration) -> Regression:
             [trial.anew.worth(calibration) - trial.given.worth(calibration) for trial in trials]
         )
         features += [measure_contradiction(trial.given.look, trial.given.people) for trial in trials]
-        better.append(gain > 0)
-        importance.append(np.abs(gain) / len(gain))
+        asked = np.concatenate([trial.given.look.asked for trial in trials])
+        better.append(gain[asked] > 0)
+        importance.append(np.abs(gain[asked]) / len(gain))
     return fit_regression(
         np.concatenate(features), np.concatenate(better)[:, None], np.concatenate(importance)[:, None]
     )

@@ -193,10 +193,6 @@ class TrainConfig:
         ):
             if value not in allowed:
                 raise InputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
-        if self.crop_on == "device" and not self.data.shards:
-            raise InputError(
-                "crop_on = 'device' needs data.shards, small pictures; make them with `posefix prepare`"
-            )
         data = self.data
         for first, second in (
             ("annotations", "images"),

@@ -6,10 +6,8 @@ make. A batch is a function of (seed, epoch, its indices), whatever the number o
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +25,7 @@ from posefix.taxonomy import LabelledPeople
 from posefix.training.ad_hoc_synthesis import synthesize_ad_hoc
 from posefix.training.augmentation import AugmentationConfig, Spoil, draw_spoil
 from posefix.training.crowding import Donors, add_neighbours, body_mask, choose_donors, paste
+from posefix.training.loading import TensorBatch
 
 LEGS = ("knee", "ankle", "heel", "toe", "foot_index")
 HIPS = ("hip", "hip_midpoint", "pelvis")
@@ -66,7 +65,7 @@ class InputSource:
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(TensorBatch):
     """B training samples; coordinates in crop pixels.
 
     Attributes:
@@ -82,19 +81,6 @@ class Batch:
     weights: Tensor
     targets: Tensor
     labelled: Tensor
-
-    def to(self, device: torch.device) -> Batch:
-        """The same on another device."""
-        return Batch(*(part.to(device, non_blocking=True) for part in tensors(self)))
-
-    def pin_memory(self) -> Batch:
-        """The same in page-locked memory (called by the data loader)."""
-        return Batch(*(part.pin_memory() for part in tensors(self)))
-
-
-def tensors(batch: Any) -> list[Tensor]:
-    """The tensors of a dataclass that has nothing else, in their order."""
-    return [getattr(batch, field.name) for field in dataclasses.fields(batch)]
 
 
 @dataclass(frozen=True)

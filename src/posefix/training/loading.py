@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from posefix.errors import InputError
 
+_PREFIX = f"{InputError.__module__}.{InputError.__qualname__}: "
+
+AnyBatch = TypeVar("AnyBatch", bound="TensorBatch")
+
+
+@dataclass(frozen=True)
+class TensorBatch:
+    """A batch whose fields are all tensors."""
+
+    def tensors(self) -> list[Tensor]:
+        """The tensors, in the order of the fields."""
+        return [getattr(self, field.name) for field in dataclasses.fields(self)]
+
+    def to(self: AnyBatch, device: torch.device) -> AnyBatch:
+        """The same on another device; from page-locked memory the copy goes on in the background."""
+        return type(self)(*(part.to(device, non_blocking=True) for part in self.tensors()))
+
+    def pin_memory(self: AnyBatch) -> AnyBatch:
+        """The same in page-locked memory (called by the data loader)."""
+        return type(self)(*(part.pin_memory() for part in self.tensors()))
+
 
 def load_batches(
-    dataset: Dataset[Any], keys: Sampler[tuple[int, ...]], workers: int, device: torch.device
-) -> Iterator[Any]:
+    dataset: Dataset[AnyBatch], keys: Iterable[tuple[int, ...]], workers: int, device: torch.device
+) -> Iterator[AnyBatch]:
     """The batches of some keys, in their order, in page-locked memory where they go to a GPU.
 
     Workers are at most two batches each ahead, which bounds memory.
@@ -21,7 +45,7 @@ def load_batches(
     Raises:
         InputError: A picture cannot be read.
     """
-    loader: DataLoader[Any] = DataLoader(
+    loader: DataLoader[AnyBatch] = DataLoader(
         dataset, batch_size=None, sampler=keys, num_workers=workers, pin_memory=device.type == "cuda"
     )
     try:
@@ -29,9 +53,6 @@ def load_batches(
     except InputError as error:
         # A worker's error carries the worker's traceback; its last line is what it says.
         raise InputError(str(error).strip().splitlines()[-1].removeprefix(_PREFIX)) from error
-
-
-_PREFIX = f"{InputError.__module__}.{InputError.__qualname__}: "
 
 
 class Mover:
@@ -45,7 +66,7 @@ class Mover:
         self.device = device
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
-    def __call__(self, batch: Any) -> Any:
+    def __call__(self, batch: AnyBatch) -> AnyBatch:
         """The batch there, ready for work that is given to the device from now on."""
         if self.stream is None:
             return batch.to(self.device)
@@ -53,7 +74,7 @@ class Mover:
             moved = batch.to(self.device)
         current = torch.cuda.current_stream(self.device)
         current.wait_stream(self.stream)
-        for part in vars(moved).values():
+        for part in moved.tensors():
             # Its memory belongs to the other stream, which must not take it back before this one has read it.
             part.record_stream(current)
         return moved

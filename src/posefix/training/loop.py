@@ -9,24 +9,24 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, distributed, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from posefix.errors import InputError
 from posefix.nn.model import PoseNetwork
 from posefix.training.augmentation import change_colours
+from posefix.training.averaging import MovingAverage
 from posefix.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from posefix.training.config import OptimiserConfig, TrainConfig
 from posefix.training.datasets import Batch, WrongPoseDataset
 from posefix.training.loading import Mover, load_batches
 from posefix.training.packing import PackedBatch, PackedDataset
-from posefix.training.sampling import BatchSampler, FollowingEpochs
+from posefix.training.sampling import BatchSampler
 
 LOG_FILE = "log.jsonl"
 CHECKPOINT_FILE = "last.safetensors"
@@ -75,22 +75,29 @@ def start_process(device: str = "auto") -> Process:
         InputError: A GPU is asked for and absent.
     """
     name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    try:
-        torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"device: expected auto, cpu or cuda, got {device!r}") from error
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"device {device!r} was asked for, but PyTorch sees no GPU; use --device cpu")
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if world_size > 1 and name.startswith("cuda"):
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
+    chosen = _existing_device(name)
+    if chosen.index is not None:
+        # Also what works on "the" GPU, as the loader's thread that locks pages does, must mean this one.
+        torch.cuda.set_device(chosen)
     if world_size == 1:
-        return Process(torch.device(name))
-    local_rank = int(os.environ["LOCAL_RANK"])
-    if name.startswith("cuda"):
-        torch.cuda.set_device(local_rank)
-        name = f"cuda:{local_rank}"
-    backend = "nccl" if name.startswith("cuda") else "gloo"
-    distributed.init_process_group(backend, timeout=PATIENCE)
-    return Process(torch.device(name), distributed.get_rank(), world_size)
+        return Process(chosen)
+    distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=PATIENCE)
+    return Process(chosen, distributed.get_rank(), world_size)
+
+
+def _existing_device(name: str) -> torch.device:
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not (kind == "cuda" and number.isdecimal())):
+        raise InputError(f"device: expected auto, cpu, cuda or cuda:1, got {name!r}")
+    there = torch.cuda.device_count()
+    if kind == "cuda" and int(number or 0) >= there:
+        raise InputError(
+            f"device {name!r} was asked for, but PyTorch sees {there or 'no'} GPU{'s' * (there > 1)}; use --device auto"
+        )
+    return torch.device(name)
 
 
 class LossModule(nn.Module):
@@ -170,12 +177,7 @@ class Trainer:
         self.model: nn.Module = LossModule(self.network)
         if process.world_size > 1:
             self.model = nn.parallel.DistributedDataParallel(self.model)
-        self.average: AveragedModel | None = None
-        if settings.average > 0:
-            # Batch statistics are averaged too: they belong to the averaged weights.
-            self.average = AveragedModel(
-                self.network, multi_avg_fn=get_ema_multi_avg_fn(settings.average), use_buffers=True
-            )
+        self.average = MovingAverage(self.network, settings.average) if settings.average > 0 else None
         if self.config.compile:
             self.model.compile()
         self.move = Mover(process.device)
@@ -209,7 +211,7 @@ class Trainer:
         """Train to the last epoch; a checkpoint and a log line after each.
 
         Raises:
-            InputError: The device's memory is full, or a picture cannot be read.
+            InputError: The device's memory is full, a picture cannot be read, or the loss is not finite.
         """
         batches, count = self.batches(), len(self.sampler)
         writer = _tensorboard(self.output) if self.process.is_first else None
@@ -224,7 +226,8 @@ class Trainer:
 
     def batches(self) -> Iterator[Batch | PackedBatch]:
         """The batches of all epochs that are left; workers go on to the next epoch while one ends."""
-        keys = FollowingEpochs(self.sampler, self.progress.epoch, self.config.optimiser.epochs)
+        epochs = range(self.progress.epoch, self.config.optimiser.epochs)
+        keys = chain.from_iterable(map(self.sampler.keys, epochs))
         return load_batches(self.dataset, keys, self.config.workers, self.process.device)
 
     def _finish_epoch(self, epoch: int, numbers: dict[str, float], writer: Any) -> None:
@@ -263,7 +266,10 @@ class Trainer:
         """Raise if a loss was not finite, which its sum remembers."""
         if not torch.isfinite(sums["total"]):
             values = ", ".join(f"{key} {float(value)}" for key, value in sums.items())
-            raise FloatingPointError(f"the loss is not finite before step {self.progress.step}: {values}")
+            raise InputError(
+                f"the loss is not finite before step {self.progress.step} ({values}); set a smaller "
+                "optimiser.learning_rate, or more optimiser.warmup_steps"
+            )
 
     def steps(self, batches: Iterator[Batch | PackedBatch]) -> Iterator[dict[str, Tensor]]:
         """Learn from each batch; yields its losses, on the device.
@@ -278,9 +284,11 @@ class Trainer:
                 yield self._step(batch)
         except torch.OutOfMemoryError as error:
             size = self.config.optimiser.batch_size
+            advice = f"set optimiser.batch_size to {max(size // 2, 1)}"
+            if self.config.precision != "bfloat16":
+                advice += ", or precision to bfloat16"
             raise InputError(
-                f"the memory of {self.process.device} is full at batch_size {size}; set optimiser.batch_size to "
-                f"{max(size // 2, 1)}, or precision to bfloat16"
+                f"the memory of {self.process.device} is full at batch_size {size}; {advice}"
             ) from error
 
     def _marked(self, phase: str) -> None:

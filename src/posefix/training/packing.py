@@ -18,11 +18,12 @@ from torch.utils.data import Dataset
 from posefix import geometry
 from posefix.people import PersonRecords
 from posefix.training.augmentation import Spoil
-from posefix.training.datasets import Batch, Drawn, WrongPoseDataset, tensors
+from posefix.training.datasets import Batch, Drawn, WrongPoseDataset
+from posefix.training.loading import TensorBatch
 
 
 @dataclass(frozen=True)
-class PackedBatch:
+class PackedBatch(TensorBatch):
     """B training samples whose crops are still to be made, of V = B + D pictures; the last D are donors'.
 
     Attributes:
@@ -53,14 +54,6 @@ class PackedBatch:
     weights: Tensor
     targets: Tensor
     labelled: Tensor
-
-    def to(self, device: torch.device) -> PackedBatch:
-        """The same on another device."""
-        return PackedBatch(*(part.to(device, non_blocking=True) for part in tensors(self)))
-
-    def pin_memory(self) -> PackedBatch:
-        """The same in page-locked memory (called by the data loader)."""
-        return PackedBatch(*(part.pin_memory() for part in tensors(self)))
 
     def unpacked(self, size_wh: tuple[int, int]) -> Batch:
         """The batch, its crops made on the device that these tensors are on, without a wait for it.

@@ -8,16 +8,17 @@ data" is the GPU's idle time before a batch came, not the program's.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
-if TYPE_CHECKING:
-    from posefix.training.loop import Trainer
+from posefix.training.loop import Trainer
 
+WARM_UP_STEPS, MEASURED_STEPS = 10, 30
 PHASES = ("waiting for data", "copy", "augmentation", "forward", "backward", "optimiser")
 """Parts of a step in their order. Crops that the device makes belong to the augmentation, rendering of the input pose
 and of targets to the forward pass."""
@@ -35,7 +36,7 @@ class StepTimer:
         self.moments: list[tuple[str, Any]] = []
 
     def __call__(self, phase: str) -> None:
-        """A part of a step, one of `PHASES` or any other, has ended."""
+        """A part of a step, one of `PHASES`, has ended; or the first step begins, whatever that is called."""
         if self.device.type != "cuda":
             self.moments.append((phase, time.perf_counter()))
             return
@@ -54,7 +55,7 @@ class StepTimer:
         durations: dict[str, list[float]] = {phase: [] for phase in PHASES}
         for (_, start), (phase, end) in pairwise(self.moments):
             spent = start.elapsed_time(end) / 1000 if self.device.type == "cuda" else end - start
-            durations.setdefault(phase, []).append(spent)
+            durations[phase].append(spent)
         return {phase: values[skip:] for phase, values in durations.items()}
 
 
@@ -64,8 +65,8 @@ class StepTimes:
 
     Attributes:
         seconds: Duration of each part in each step, by `PHASES`.
-        batch_size: People a step.
-        device: That they ran on.
+        batch_size: People a step, over all processes.
+        device: That this process's steps ran on.
     """
 
     seconds: dict[str, list[float]]
@@ -101,20 +102,28 @@ class StepTimes:
         return "\n".join(lines)
 
 
-def profile(trainer: Trainer, *, warm_up: int = 10, steps: int = 30) -> StepTimes:
+def profile(
+    trainer: Trainer,
+    *,
+    warm_up: int = WARM_UP_STEPS,
+    steps: int = MEASURED_STEPS,
+    on_step: Callable[[int, int], None] | None = None,
+) -> StepTimes:
     """Train for some steps and tell where their time went; nothing is written.
 
     Args:
         trainer: Has not run yet; its network has learnt a little afterwards.
         warm_up: Steps before those that are measured.
         steps: Steps that are measured, fewer where the recipe has fewer.
+        on_step: Called after each step with the steps done and in all.
     """
     timer = StepTimer(trainer.process.device)
     trainer.mark = timer
-    batches = islice(trainer.batches(), warm_up + steps)
+    optimiser = trainer.config.optimiser
+    count = min(warm_up + steps, optimiser.epochs * len(trainer.sampler))
     timer("start")
-    done = sum(1 for _ in trainer.steps(batches))
-    skip = min(warm_up, done - 1)
-    seconds = {phase: values for phase, values in timer.seconds(skip).items() if phase in PHASES}
-    per_process = trainer.config.optimiser.batch_size // trainer.process.world_size
-    return StepTimes(seconds, per_process, str(trainer.process.device))
+    for done, _ in enumerate(trainer.steps(islice(trainer.batches(), count)), start=1):
+        if on_step is not None:
+            on_step(done, count)
+    seconds = timer.seconds(skip=min(warm_up, count - 1))
+    return StepTimes(seconds, optimiser.batch_size, str(trainer.process.device))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -35,7 +36,7 @@ from posefix.training.datasets import InputSource, WrongPoseDataset
 from posefix.training.loop import CHECKPOINT_FILE, OnEpoch, OnStep, Process, Trainer, start_process
 from posefix.training.packing import PackedDataset
 from posefix.training.prepared import load_prepared
-from posefix.training.profiling import StepTimes, profile
+from posefix.training.profiling import MEASURED_STEPS, WARM_UP_STEPS, StepTimes, profile
 from posefix.training.validation import load_validation
 
 
@@ -84,8 +85,13 @@ def train(
 
 
 def profile_steps(
-    config: TrainConfig, *, device: str = "auto", warm_up: int = 10, steps: int = 30
-) -> StepTimes:
+    config: TrainConfig,
+    *,
+    device: str = "auto",
+    warm_up: int = WARM_UP_STEPS,
+    steps: int = MEASURED_STEPS,
+    on_step: Callable[[int, int], None] | None = None,
+) -> StepTimes | None:
     """Train for some steps, to see where their time goes; nothing is written.
 
     Args:
@@ -93,15 +99,20 @@ def profile_steps(
         device: "auto", "cpu" or "cuda".
         warm_up: Steps before those that are measured.
         steps: Steps that are measured, fewer where the recipe has fewer.
+        on_step: Called after each step with the steps done and in all.
+
+    Returns:
+        The times of the first process; None in the others.
 
     Raises:
         InputError: As for `train`.
     """
     process = start_process(device)
     trainer = new_trainer(config, load_skeleton(config.skeleton), Path(), process)
-    times = profile(trainer, warm_up=warm_up, steps=steps)
+    shown = on_step if process.is_first else None
+    times = profile(trainer, warm_up=warm_up, steps=steps, on_step=shown)
     process.leave()
-    return times
+    return times if process.is_first else None
 
 
 def new_trainer(config: TrainConfig, skeleton: Skeleton, output: Path, process: Process) -> Trainer:
@@ -126,9 +137,15 @@ def load_dataset(
         device: That the network is trained on.
 
     Raises:
-        InputError: A file is missing or faulty, or nobody is left.
+        InputError: A file is missing or faulty, or nobody is left; the device is to make crops out of photos.
     """
-    records, pictures = load_prepared(config, skeleton) if config.data.shards else (None, None)
+    if config.crop_on == "device" and not config.data.shards:
+        raise InputError(
+            "crop_on = 'device' needs data.shards, small pictures; make them with `posefix prepare`"
+        )
+    records, pictures = (
+        load_prepared(config, skeleton) if config.data.shards else (load_records(config, skeleton), None)
+    )
     source = InputSource(
         load_error_profile(config.data.error_profile),
         config.synthesis,
@@ -138,7 +155,7 @@ def load_dataset(
         config.data.ad_hoc_synthesis,
     )
     samples = WrongPoseDataset(
-        records or load_records(config, skeleton),
+        records,
         skeleton,
         source,
         config.augmentation,

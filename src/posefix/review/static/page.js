@@ -5,11 +5,12 @@ import { byId, make } from "./elements.js";
 import { listenToKeys } from "./keys.js";
 import { Panel } from "./panel.js";
 import { Stage } from "./stage.js";
-import { Steps } from "./steps.js";
+import { RETRY, Steps } from "./steps.js";
 
 const HOLD = 250;
 const NUDGE_REST = 500;
 const MESSAGE_SHOWN = 3500;
+const RESTART = `Start posefix review again with --port ${location.port}; this page goes on trying.`;
 
 const table = await ask("/people");
 const names = table.keypoints;
@@ -55,16 +56,17 @@ function onward(done, wasLast) {
 }
 
 let opening = 0;
+let retry = null;
 async function open(person, done = "") {
   const number = ++opening;
+  stay();
   view.waiting = true;
   let answer;
   try {
     answer = await ask(`/people/${person}`);
   } catch (error) {
     view.waiting = false;
-    const again = "start posefix review again and load this page again";
-    if (!steps.queue.length) complain("server", `The server does not answer (${error.message}); ${again}.`);
+    unanswered(error, () => open(person, done));
     return undefined;
   }
   if (number !== opening) return undefined;
@@ -87,6 +89,16 @@ async function open(person, done = "") {
   prefetch();
   return undefined;
 }
+
+/** Tell that a person cannot be shown, and try again as long as the server is away and nobody works on. */
+function unanswered(error, again) {
+  if (!(error instanceof TypeError)) return complain("server", error.message); // it did answer
+  retry = setTimeout(again, RETRY);
+  if (!steps.queue.length) complain("server", `The server does not answer. ${RESTART}`);
+  return undefined;
+}
+
+const stay = () => clearTimeout(retry);
 
 function prefetch() {
   const next = neighbour(1);
@@ -143,6 +155,7 @@ function complain(kind, problem, button = null) {
 // Decisions ---------------------------------------------------------------------------------------------------
 
 function decide(decision, send = true) {
+  stay();
   view.decision = decision;
   view.shown = basis(decision);
   if (send) steps.take({ step: "decide", person: view.person.person, decision });
@@ -202,6 +215,7 @@ function chooseNext(direction) {
 }
 
 function drag(index, place, done) {
+  stay();
   view.dragged = done || !place ? null : { index, place };
   if (done) {
     put(index, place);
@@ -332,7 +346,7 @@ const steps = new Steps(table.review, table.version, {
     complain(
       "saving",
       `The server does not answer: ${count === 1 ? "the last step is" : `the last ${count} steps are`} not saved yet. ` +
-      `Start posefix review again with --port ${location.port}; this page goes on trying.`,
+      RESTART,
     );
   },
   refused: (problem) => complain("saving", `Not saved: ${problem}`, reloadButton()),

@@ -1,6 +1,7 @@
 // Steps on their way to the server, one after the other; none is forgotten before the server has it.
 
-const RETRY = 1500;
+/** Milliseconds until a server that did not answer is asked again. */
+export const RETRY = 1500;
 
 export class Steps {
   /**

@@ -1,0 +1,46 @@
+"""The moving average of a network's weights."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+
+class MovingAverage(AveragedModel):
+    """PyTorch's moving average, batch statistics included, without its copy to the GPU at every step.
+
+    That copy is of a counter which no formula here reads, and to copy is to wait until the GPU has done all its work.
+
+    Args:
+        network: Whose weights, on its device.
+        decay: Share of the average that stays at each step.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        # Batch statistics are averaged too: they belong to the averaged weights.
+        super().__init__(network, use_buffers=True)
+        self._follow = get_ema_multi_avg_fn(decay)
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Go a step towards a network's weights, the first time all of the way."""
+        first = bool(self.n_averaged == 0)  # this counter stays on the CPU
+        own, new = _tensors(self.module), _tensors(model)
+        moving = [not first and tensor.is_floating_point() for tensor in own]
+        if not first:
+            self._follow(_chosen(own, moving), _chosen(new, moving), self.n_averaged)
+        for average, value, moved in zip(own, new, moving, strict=True):
+            if not moved:
+                average.copy_(value)
+        self.n_averaged += 1
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [tensor.detach() for tensor in chain(module.parameters(), module.buffers())]
+
+
+def _chosen(tensors: list[Tensor], which: list[bool]) -> list[Tensor]:
+    return [tensor for tensor, chosen in zip(tensors, which, strict=True) if chosen]
