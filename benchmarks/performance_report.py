@@ -112,6 +112,35 @@ def analysis(measured: Numbers) -> str:
     return text
 
 
+def runtimes(measured: Numbers) -> str:
+    """What computes the network, how fast, and what that does to AP."""
+    found = measured["candidates"]
+    reference = next(iter(found.values()))
+    rows = [
+        [
+            name,
+            f"{entry['people_per_second']['median']:.0f}",
+            *(f"{ap:.2f} ({ap - reference['ap'][part]:+.2f})" for part, ap in entry["ap"].items()),
+        ]
+        for name, entry in found.items()
+    ]
+    return _machine(measured) + markdown(
+        ["runtime", "people/s", *(f"AP, {part}" for part in reference["ap"])], rows
+    )
+
+
+def refinement(measured: Numbers) -> str:
+    """A whole file against the bare network."""
+    speed, memory = measured["speed"], measured["peak_memory_mib_by_copies"]
+    seconds = speed["end_to_end_seconds"]["median"]
+    peaks = ", ".join(f"{peak:.0f} MiB for {copies} x" for copies, peak in memory.items())
+    return (
+        f"{_machine(measured)}{speed['people']} looks at people, from file to file: {seconds:.1f} s, "
+        f"{speed['ratio']['median']:.2f} times what the network alone takes on the same crops. Peak memory by number "
+        f"of photos: {peaks}.\n"
+    )
+
+
 def _machine(measured: Numbers) -> str:
     environment = measured["environment"]
     return f"{environment['cores']} cores of {environment['device']}, commit {environment['commit']}.\n\n"
@@ -132,6 +161,8 @@ def _microseconds(duration: float) -> str:
 TABLES: Mapping[str, tuple[str, Callable[[Numbers], str]]] = {
     "ceilings": ("floors", ceilings),
     "floors": ("floors", floors),
+    "runtimes": ("backend_speed", runtimes),
+    "refinement": ("refinement_speed", refinement),
     "growth": ("growth", growth),
     "evaluators": ("evaluators", evaluators),
     "analysis": ("analysis_speed", analysis),

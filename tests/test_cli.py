@@ -24,8 +24,9 @@ COMMANDS = {
     "demo": ["--image", "--poses", "--layout", "--output", "--model"],
     "refine": [
         "--images", "--output", "-o", "--layout", "--annotations", "--boxes", "--exif", "--on-error", "--missing",
-        "--update-boxes", "--oks-nms", "--scores", "--model", "--no-flip", "--caution", "--device", "--runtime", "--threads",
-        "--batch-size", "--video", "--first-frame", "--smooth", "--min-cutoff", "--beta", "--render", "--carry-along",
+        "--update-boxes", "--oks-nms", "--scores", "--model", "--no-flip", "--caution", "--device", "--runtime",
+        "--threads", "--batch-size", "--video", "--first-frame", "--smooth", "--min-cutoff", "--beta", "--render",
+        "--carry-along",
     ],
     "review": ["--images", "--output", "-o", "--layout", "--format", "--update-boxes", "--port", "--no-browser"],
     "analyze": ["--annotations", "--layout", "--json", "--strict"],
@@ -260,7 +261,7 @@ def test_scores_of_the_model_are_written(
 ) -> None:
     even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
     never = Regression(np.array([-700.0]), np.zeros(len(PERSON_FEATURES)))
-    use_backend(monkeypatch, shift_backend, Calibration(*[*[even] * 6, never]))
+    use_backend(monkeypatch, shift_backend, Calibration(even, even, even, even, even, even, never))
     output = tmp_path / "out.json"
     command = ["refine", results, "--images", photos, "-o", output, "--layout", "coco17"]
     assert run(*command, "--scores", scores)[0] == 0

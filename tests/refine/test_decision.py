@@ -16,6 +16,7 @@ from posefix.decoding import Evidence
 from posefix.errors import InputError
 from posefix.models import Model, load_model
 from posefix.poses import Poses
+from posefix.refine import decision
 from posefix.refine.calibration import (
     FEATURES,
     MEANS,
@@ -130,6 +131,29 @@ def test_a_reserve_holds_back_small_gains(
 
 def test_nobody_seen_is_no_fault(calibration: Calibration | None, promising: tuple[Evidence, People]) -> None:
     assert hold_back(*promising, calibration, np.zeros(COUNT, dtype=bool)) == RESERVE
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 4])
+def test_people_decided_by_parts_are_decided_as_all_at_once(
+    at_once: int, calibration: Calibration | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decided() -> list[Array]:
+        found, given = evidence(), people()
+        company = measure_company(measure_poses(found, given), np.array([0, 1, 1, -1]))
+        reserve = hold_back(found, given, calibration, np.array([True, True, True, False]), company)
+        choice = choose(found, given, calibration, 0.0, reserve, company)
+        return [
+            np.array([reserve]),
+            company,
+            choice.keypoints,
+            choice.confidence,
+            choice.expected_similarity,
+        ]
+
+    whole = decided()
+    monkeypatch.setattr(decision, "PEOPLE_AT_ONCE", at_once)
+    for one, other in zip(whole, decided(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize(("caution", "all_move"), [(-1.0, True), (1.0, False)])
@@ -303,9 +327,11 @@ def stored(folder: Path, calibration: Any) -> Model:
 
 def random_calibration() -> Calibration:
     rng = np.random.default_rng(0)
-    keypoints = (Regression(rng.normal(size=19), rng.normal(size=len(FEATURES))) for _ in range(6))
-    person = Regression(rng.normal(size=1), rng.normal(size=len(PERSON_FEATURES)))
-    return Calibration(*keypoints, person, strengths=(0.75, 0.5))
+    regressions = {
+        name: Regression(rng.normal(size=19), rng.normal(size=len(FEATURES))) for name in REGRESSIONS
+    }
+    regressions["anew"] = Regression(rng.normal(size=1), rng.normal(size=len(PERSON_FEATURES)))
+    return Calibration(**regressions, strengths=(0.75, 0.5))
 
 
 def test_a_calibration_comes_back_from_a_model_s_description(tmp_path: Path) -> None:

@@ -109,7 +109,8 @@ def test_people_are_looked_for_anew_where_that_made_the_better_pose() -> None:
     even = Regression(
         np.zeros(19), np.zeros(len(FEATURES))
     )  # nothing is to be gained, so all keep their places
-    keeping = Calibration(*[*[even] * 6, Regression(np.zeros(1), np.zeros(len(PERSON_FEATURES)))])
+    person = Regression(np.zeros(1), np.zeros(len(PERSON_FEATURES)))
+    keeping = Calibration(even, even, even, even, even, even, person)
     right = np.random.default_rng(1).random(100) < 0.5
     trial = Trial(attempt(right), attempt(right), attempt(~right))
     anew = fit_anew([[trial]], keeping)
