@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import io
 import json
 import sys
@@ -21,7 +22,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import faster_coco_eval
 import hotcoco
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,8 @@ def pycocotools_stats(truth: Json, rows: list[Json], sigmas: list[float]) -> npt
 
 
 def faster_coco_eval_stats(truth: Json, rows: list[Json], sigmas: list[float]) -> npt.NDArray[np.float64]:
+    import faster_coco_eval
+
     dataset = faster_coco_eval.COCO(truth)
     results = dataset.loadRes([dict(row) for row in rows])
     return _run(
@@ -80,7 +82,7 @@ def _run(evaluator: Any) -> npt.NDArray[np.float64]:
 
 EVALUATORS: dict[str, Evaluator] = {
     "pycocotools": pycocotools_stats,
-    "faster-coco-eval": faster_coco_eval_stats,
+    **({"faster-coco-eval": faster_coco_eval_stats} if importlib.util.find_spec("faster_coco_eval") else {}),
     "hotcoco": hotcoco_stats,
 }
 

@@ -90,10 +90,10 @@ def most_changed(before: Poses, after: Poses, count: int) -> list[int]:
 
 
 def movement(before: Poses, after: Poses) -> npt.NDArray[np.float64]:
-    """(N,): mean distance that each person's keypoints moved, in units of the person's size after."""
+    """(N,): mean distance that each person's keypoints moved, in units of the larger of the person's sizes."""
     both = before.valid & after.valid
     distance = np.where(both, np.linalg.norm(after.keypoints - before.keypoints, axis=-1), 0).sum(axis=1)
-    return np.asarray(distance / np.maximum(both.sum(axis=1), 1) / _sizes(after))
+    return np.asarray(distance / np.maximum(both.sum(axis=1), 1) / np.maximum(_sizes(before), _sizes(after)))
 
 
 def _sizes(poses: Poses) -> npt.NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """The refiner around backends that are a line of Python: identity, a shift, a constant."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from posefix.decoding import Evidence
 from posefix.errors import InputError
 from posefix.poses import Poses
 from posefix.refine.backends import Backend, identity_backend
+from posefix.refine.decision import RESERVE
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import Skeleton, load_skeleton
 
@@ -431,3 +433,12 @@ def test_a_settled_pose_is_not_looked_at_again(photos: Path) -> None:
 def test_looks_are_at_least_one() -> None:
     with pytest.raises(InputError, match="looks: expected 1 or more, got 0"):
         refiner(looks=0)
+
+
+@pytest.mark.parametrize(("caution", "told"), [(0.0, True), (-1.0, False), (1.0, False)])
+def test_the_report_tells_that_poses_were_held_back(caution: float, told: bool, photos: Path) -> None:
+    """The identity promises no gain, so that all that is asked of a move is held back."""
+    report = refiner(caution=caution).refine(people(3), photos).report
+    assert report.reserve == (RESERVE if told else 0.0)
+    line = "held back, as these poses have little to gain on the whole: .* promised 0.50 .*caution -0.50 undoes that"
+    assert bool(re.search(line, str(report))) == told

@@ -45,11 +45,13 @@ class Choice:
         keypoints: (N, K, 2) the refined place, or the given one where that is better; original-image pixels.
         confidence: (N, K) probability that KS to the truth is above .5; NaN without a calibration.
         expected_similarity: (N, K) expected KS to the truth; NaN without a calibration.
+        reserve: Gain in KS beyond the caution that a move had to promise, see `hold_back`.
     """
 
     keypoints: FloatArray
     confidence: FloatArray
     expected_similarity: FloatArray
+    reserve: float = 0.0
 
     def of(self, rows: BoolArray) -> Choice:
         """That for some of the people (N,)."""
@@ -139,9 +141,9 @@ def choose(
     threshold = caution + reserve
     if not ALWAYS < caution < NEVER:
         # Rounding can put a gain on or beyond the ends of its scale, where caution means never and always.
-        threshold = np.inf * caution
+        threshold, reserve = np.inf * caution, 0.0
     nothing = np.full(people.valid.shape, np.nan)
-    choice = Choice(people.keypoints.copy(), nothing, nothing.copy())
+    choice = Choice(people.keypoints.copy(), nothing, nothing.copy(), reserve)
     for rows, part, some, others in _parts(evidence, people, company):
         choice.take(rows, _choose(part, some, calibration, threshold, others))
     return choice

@@ -336,7 +336,7 @@ class Refiner:
             merged.filled,
             confidence,
             expected,
-            report_of(poses, people, merged, done, tuple(failed)),
+            report_of(poses, people, merged, done, tuple(failed), choice.reserve),
             merged.poses,
             self.calibration is not None,
         )

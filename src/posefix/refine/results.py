@@ -11,6 +11,9 @@ from posefix.refine.pipeline import FailedPhoto
 from posefix.refine.scores import Scores, check_confidence, rescore
 from posefix.refine.vocabulary import BoolArray, FloatArray, MergedPoses, People
 
+NOTABLE_RESERVE = 0.05
+"""A smaller one is not worth a line."""
+
 
 @dataclass(frozen=True)
 class RefinementReport:
@@ -25,6 +28,7 @@ class RefinementReport:
         filled_keypoints: Missing keypoints that got a place.
         passed_through_keypoints: Valid keypoints of refined people that the model does not know.
         failed: Photos that are missing or could not be read; the poses in them are passed through.
+        reserve: Gain in KS beyond the caution that a move had to promise, since there was little to gain on the whole.
     """
 
     people: int
@@ -35,12 +39,18 @@ class RefinementReport:
     filled_keypoints: int
     passed_through_keypoints: int
     failed: tuple[FailedPhoto, ...] = ()
+    reserve: float = 0.0
 
     def __str__(self) -> str:
         lines = [
             f"{self.refined} of {self.people} people refined: {self.moved_keypoints} keypoints moved, "
             f"{self.filled_keypoints} filled in, {self.passed_through_keypoints} unknown to the model"
         ]
+        if self.reserve >= NOTABLE_RESERVE:
+            lines.append(
+                f"held back, as these poses have little to gain on the whole: a keypoint moved only where it promised "
+                f"{self.reserve:.2f} of similarity (caution {-self.reserve:.2f} undoes that)"
+            )
         if self.unchanged:
             lines.append(f"left as they were, with too few keypoints to be found: {self.unchanged}")
         if self.outside:
@@ -55,7 +65,12 @@ class RefinementReport:
 
 
 def report_of(
-    poses: Poses, people: People, merged: MergedPoses, done: BoolArray, failed: tuple[FailedPhoto, ...]
+    poses: Poses,
+    people: People,
+    merged: MergedPoses,
+    done: BoolArray,
+    failed: tuple[FailedPhoto, ...],
+    reserve: float,
 ) -> RefinementReport:
     """Count what a refinement did.
 
@@ -65,6 +80,7 @@ def report_of(
         merged: The result in the layout of the poses.
         done: (N,) whom the network saw.
         failed: Photos that are missing or could not be read.
+        reserve: See `RefinementReport`.
     """
     unknown = np.ones(len(poses.skeleton), dtype=bool)
     unknown[people.mapping.source_index] = False
@@ -77,6 +93,7 @@ def report_of(
         filled_keypoints=int(merged.filled.sum()),
         passed_through_keypoints=int((poses.valid & unknown & done[:, None]).sum()),
         failed=failed,
+        reserve=reserve,
     )
 
 
