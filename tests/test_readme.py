@@ -21,7 +21,7 @@ SHELL = "\n".join(re.findall(r"```bash\n(.*?)```", README, re.DOTALL)).splitline
 PYTHON = "".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
 COMMANDS = [line.split("#")[0].strip() for line in SHELL if line.startswith("posefix ")]
 # Those that train for hours or need what was trained.
-LONG = ("posefix train", "posefix calibrate", "posefix export", "--model")
+LONG = ("posefix prepare", "posefix train", "posefix calibrate", "posefix export", "--model")
 needs_model = pytest.mark.skipif(
     "small" not in model_names(), reason="the packaged model is not in this checkout"
 )
