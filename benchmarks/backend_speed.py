@@ -3,10 +3,11 @@
     python -m benchmarks.backend_speed [--data DIR] [--model NAME] [--repeats 5] [--limit IMAGES] [--only NAME ...]
 
 Speed: people per second of the network alone, with flip averaging, on the crops of coco_dev; all candidates by turns.
-Accuracy: AP after refinement, mean of two estimators on each set, and its change from ONNX Runtime in single precision.
+Accuracy: AP after refinement on the first 200 photos of each set, mean of two estimators, and its change from ONNX
+Runtime in single precision.
 The graph in 8-bit integers is made by NNCF (pip install nncf), weights and activations by crops of training photos, but
 for the rendering of the poses, whose coordinates need more. A candidate whose library is not installed is left out.
-Keeps benchmarks/results/backend_speed.json; with --limit or --only nothing is kept.
+Keeps benchmarks/results/backend_speed.json; with another --limit or --only nothing is kept.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from posefix.refine.backends import HeatmapBackend
 from posefix.refine.networks import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
 
 REFERENCE = "onnxruntime float32"
+PHOTOS = 200
 ESTIMATORS = ("movenet", "efficientpose-rt")
 CROPS_FROM = "tinypose128"
 QUANTISED_ON = ("predictions/lspet_train/movenet.coco17.json", "lspet/images", 500)
@@ -96,7 +98,7 @@ def record_crops(refiner: Refiner, work: Callable[[Refiner], object]) -> list[Ba
     return recorder.batches
 
 
-def refine_part(refiner: Refiner, data: Path, name: str, estimator: str, limit: int | None) -> float:
+def refine_part(refiner: Refiner, data: Path, name: str, estimator: str, limit: int) -> float:
     """AP after refinement of an estimator's poses of a set's first photos."""
     people, photos = SETS[name]
     truth = first_photos(read_annotations(data / people), limit)
@@ -107,7 +109,7 @@ def refine_part(refiner: Refiner, data: Path, name: str, estimator: str, limit: 
     return evaluate_coco(refiner.refine(poses, found).poses, truth).ap
 
 
-def first_photos(annotations: Annotations, limit: int | None) -> Annotations:
+def first_photos(annotations: Annotations, limit: int) -> Annotations:
     """The first photos with their people."""
     from posefix.analysis.costs import select_people
 
@@ -176,13 +178,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--model", default="small", help="a packaged model's name, or a model folder")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--limit", type=int, help="only the first so many photos of each set; not kept")
+    parser.add_argument("--limit", type=int, default=PHOTOS, help="the first so many photos of each set")
     parser.add_argument("--only", nargs="+", help="only these candidates; not kept")
     options = parser.parse_args()
     environment = describe(["onnxruntime", "openvino", "torch", "nncf"])
     with tempfile.TemporaryDirectory() as folder:
         measured = measure(options, Path(folder))
-    if options.limit is None and not options.only:
+    if options.limit == PHOTOS and not options.only:
         print(f"kept in {keep('backend_speed', environment, measured)}")
 
 
