@@ -87,18 +87,15 @@ def test_a_loss_that_is_not_finite_stops_the_run(recipe: Path, tmp_path: Path) -
         train(load_recipe(recipe, {"optimiser.learning_rate": "1e30"}), tmp_path, device="cpu")
 
 
-def test_a_memory_that_is_full_is_told(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = trainer_of(recipe, tmp_path)
-
-    def full(*_: object) -> None:
-        raise torch.OutOfMemoryError
-
-    monkeypatch.setattr(trainer, "model", full)
-    monkeypatch.setattr(full, "train", lambda: None, raising=False)
-    with pytest.raises(
-        ValueError, match=r"memory of cpu is full at batch_size 4; set optimiser.batch_size to 2"
-    ):
-        trainer.run()
+def test_a_step_in_parts_is_one_step() -> None:
+    timer = StepTimer(torch.device("cpu"))
+    for phase in ("start", *PHASES[:5], "forward", "backward", "optimiser", *PHASES):
+        timer(phase)
+    moments = timer.moments
+    timer.moments = [(phase, float(2**number)) for number, (phase, _) in enumerate(moments)]
+    seconds = timer.seconds(skip=0)
+    assert [len(values) for values in seconds.values()] == [2] * len(PHASES)
+    assert seconds["forward"][0] == 2**3 + 2**5 and seconds["backward"][0] == 2**4 + 2**6
 
 
 def test_losses_are_read_now_and_then_on_a_gpu(

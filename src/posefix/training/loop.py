@@ -24,6 +24,7 @@ from posefix.training.averaging import MovingAverage
 from posefix.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from posefix.training.config import OptimiserConfig, TrainConfig
 from posefix.training.datasets import Batch, WrongPoseDataset
+from posefix.training.gradients import Gradients
 from posefix.training.loading import Mover, load_batches
 from posefix.training.packing import PackedBatch, PackedDataset
 from posefix.training.sampling import BatchSampler
@@ -181,6 +182,13 @@ class Trainer:
         if self.config.compile:
             self.model.compile()
         self.move = Mover(process.device)
+        self.gradients = Gradients(
+            self.model,
+            self._marked,
+            device=process.device,
+            half=self.config.precision == "bfloat16",
+            splits=process.world_size == 1,
+        )
         self.optimiser = torch.optim.Adam(
             self.network.parameters(),
             lr=settings.learning_rate,
@@ -275,7 +283,7 @@ class Trainer:
         """Learn from each batch; yields its losses, on the device.
 
         Raises:
-            InputError: The device's memory is full.
+            InputError: The device's memory is full, and smaller parts of a batch do not help (see `Gradients`).
         """
         self.model.train()
         try:
@@ -304,21 +312,13 @@ class Trainer:
             batch = batch.unpacked(self.config.model.input_size_wh)
         images = self._augmented(batch.images)
         self._marked("augmentation")
-        half = self.config.precision == "bfloat16"
-        with torch.autocast(self.process.device.type, torch.bfloat16, enabled=half):
-            losses: dict[str, Tensor] = self.model(
-                images, batch.keypoints, batch.weights, batch.targets, batch.labelled
-            )
-        self._marked("forward")
-        self.optimiser.zero_grad(set_to_none=True)
-        losses["total"].backward()
-        self._marked("backward")
+        losses = self.gradients(batch, images)
         self.optimiser.step()
         if self.average is not None:
             self.average.update_parameters(self.network)
         self._marked("optimiser")
         self.progress = Progress(self.progress.epoch, self.progress.step + 1)
-        return {key: value.detach() for key, value in losses.items()}
+        return losses
 
     def _augmented(self, images: Tensor) -> Tensor:
         """Colour changes that depend on (seed, rank, step) alone, so that a resumed run repeats them."""

@@ -52,11 +52,13 @@ class StepTimer:
         """
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        durations: dict[str, list[float]] = {phase: [] for phase in PHASES}
+        steps = [dict.fromkeys(PHASES, 0.0)]
         for (_, start), (phase, end) in pairwise(self.moments):
-            spent = start.elapsed_time(end) / 1000 if self.device.type == "cuda" else end - start
-            durations[phase].append(spent)
-        return {phase: values[skip:] for phase, values in durations.items()}
+            # A batch that is learnt in parts goes forward and backward more than once.
+            steps[-1][phase] += start.elapsed_time(end) / 1000 if self.device.type == "cuda" else end - start
+            if phase == PHASES[-1]:
+                steps.append(dict.fromkeys(PHASES, 0.0))
+        return {phase: [step[phase] for step in steps[skip:-1]] for phase in PHASES}
 
 
 @dataclass(frozen=True)
