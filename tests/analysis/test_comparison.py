@@ -98,6 +98,7 @@ def test_nothing_changes_in_a_copy_and_a_way_back_undoes(
     same = compare(poses, poses, truth, resamples=1)
     assert (same.gain == 0).all()
     assert not same.most_improved().size and not same.most_harmed().size
+    assert len(same.tables()) == 3 and "-0.0" not in same.table()
     assert (same.repairs.counts == np.diag(np.diag(same.repairs.counts))).all()
     np.testing.assert_array_equal(same.before.statuses, analyze(poses, truth).found.statuses)
     assert same.repairs.counts.sum() == same.before.labelled.sum()

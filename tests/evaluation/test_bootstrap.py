@@ -59,7 +59,12 @@ def test_point_values_are_those_of_the_evaluation(
 ) -> None:
     after, annotations = read_scene(*scene)
     before = blurred(after, 5)
-    comparison = compare_coco(before, after, annotations, resamples=20)
+    calls: list[tuple[int, int]] = []
+    comparison = compare_coco(
+        before, after, annotations, resamples=20, progress=lambda *done: calls.append(done)
+    )
+    assert calls == [(number, calls[-1][1]) for number in range(1, calls[-1][1] + 1)]
+    assert 0 < len(calls) <= 20
     assert comparison.before == evaluate_coco(before, annotations)
     assert comparison.after == evaluate_coco(after, annotations)
     assert comparison.difference == comparison.after.ap - comparison.before.ap

@@ -8,15 +8,16 @@ from typing import Any, Literal
 import numpy as np
 
 from posefix.analysis.breakdowns import STATUS_NAMES, Breakdown, keypoint_breakdowns
+from posefix.analysis.costs import Progress
 from posefix.analysis.coverage import Coverage, describe_coverage, known_rows
 from posefix.analysis.errors import check_found, data_frame
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.pairing import Pairing, pair_people
 from posefix.analysis.statuses import FoundPeople, classify_found
-from posefix.analysis.tables import Table, as_html, as_text, plural, share, signed
+from posefix.analysis.tables import Table, as_html, as_text, plural, share
 from posefix.errors import InputError
 from posefix.evaluation.bootstrap import CocoComparison, check_same_keypoints, compare_coco
-from posefix.evaluation.coco import percent
+from posefix.evaluation.coco import percent, signed
 from posefix.evaluation.matching import Rows
 from posefix.evaluation.repairs import Repairs, tally_repairs
 from posefix.formats.coco import Annotations
@@ -161,13 +162,12 @@ class Comparison:
 
     def tables(self) -> tuple[Table, ...]:
         """Changes of the errors' frequencies and of the statuses, OKS before and after, and who changed most."""
-        return (
-            self._frequency_table(),
-            self._matrix_table(),
-            self._oks_table(),
+        people = (
             self._people_table("Most improved", self.most_improved()),
             self._people_table("Most harmed", self.most_harmed()),
         )
+        changed = (table for table in people if table.rows)
+        return (self._frequency_table(), self._matrix_table(), self._oks_table(), *changed)
 
     def table(self) -> str:
         """The same as text, for a terminal."""
@@ -246,6 +246,7 @@ def compare(
     match: Match | None = None,
     strict: bool = False,
     resamples: int = 1000,
+    progress: Progress | None = None,
 ) -> Comparison:
     """Tell what became of people: which errors were repaired, which made, and what that is worth.
 
@@ -261,6 +262,7 @@ def compare(
             layout, else "people".
         strict: refuse results and annotations that do not show the same photos.
         resamples: how often the photos are drawn for the interval of the difference in AP.
+        progress: called with the number of them that are done and of all.
 
     Raises:
         InputError: `match` is "rows" and the rows differ, the results share different keypoints with the annotations,
@@ -293,7 +295,7 @@ def compare(
         repairs=tally_repairs(found.statuses, other_found.statuses, *valid),
         groups_before=keypoint_breakdowns(found, truth.skeleton)[0],
         groups_after=keypoint_breakdowns(other_found, truth.skeleton)[0],
-        coco=compare_coco(first, second, annotations, resamples=resamples),
+        coco=compare_coco(first, second, annotations, resamples=resamples, progress=progress),
     )
 
 

@@ -21,9 +21,9 @@ from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.pairing import LOCALISATION_OKS, Pairing, pair_people
 from posefix.analysis.scoring import Scoring, count_scoring_errors
 from posefix.analysis.statuses import FoundPeople, classify_found
-from posefix.analysis.tables import Table, as_html, as_text, plural, share, signed
+from posefix.analysis.tables import Table, as_html, as_text, plural, share
 from posefix.errors import InputError
-from posefix.evaluation.coco import percent
+from posefix.evaluation.coco import percent, signed
 from posefix.evaluation.collapse import COLLAPSED_OKS, collapsed_pairs
 from posefix.formats.coco import Annotations
 from posefix.poses import Poses

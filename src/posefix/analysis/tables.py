@@ -51,11 +51,6 @@ def share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f}" if whole else "-"
 
 
-def signed(value: float) -> str:
-    """A difference of shares in percent, with its sign: 0.042 is +4.2."""
-    return f"{100 * value:+.1f}"
-
-
 def plural(count: int, noun: str, nouns: str = "") -> str:
     """A count with its noun: 1 pose, 2 poses."""
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"

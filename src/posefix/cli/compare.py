@@ -53,6 +53,7 @@ def compare(
     import json
 
     from posefix.analysis import compare as compare_results
+    from posefix.cli.progress import ProgressBar
     from posefix.files import write_text_atomic
     from posefix.formats.coco import read_annotations
     from posefix.interchange import read_annotated_poses
@@ -63,7 +64,10 @@ def compare(
     first = read_annotated_poses(before, truth, layout)
     second = read_annotated_poses(after, truth, after_layout or layout)
     photos = files.find_photos([first, second], truth)
-    comparison = compare_results(first, second, truth, match=options.match, strict=options.strict)
+    with ProgressBar("resampling photos") as progress:
+        comparison = compare_results(
+            first, second, truth, match=options.match, strict=options.strict, progress=progress
+        )
     print(f"before: {before}\nafter: {after}\nannotations: {annotations}")
     print(comparison.table())
     if files.json_file is not None:

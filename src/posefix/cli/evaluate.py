@@ -40,6 +40,7 @@ def evaluate(
 def _evaluate_coco(
     results: Path, annotations: Path, layout: str | None, against: Path | None, against_layout: str | None
 ) -> None:
+    from posefix.cli.progress import ProgressBar
     from posefix.evaluation.bootstrap import compare_coco
     from posefix.evaluation.coco import evaluate_coco
     from posefix.formats.coco import read_annotations
@@ -56,7 +57,9 @@ def _evaluate_coco(
         return
     other = read_annotated_poses(against, truth, against_layout)
     print(f"before: {against}\nafter: {results}")
-    print(compare_coco(other, poses, truth).table())
+    with ProgressBar("resampling photos") as progress:
+        comparison = compare_coco(other, poses, truth, progress=progress)
+    print(comparison.table())
 
 
 def _evaluate_posetrack(

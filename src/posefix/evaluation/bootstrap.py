@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import hotcoco
@@ -9,7 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError
-from posefix.evaluation.coco import CocoMetrics, describe_comparison, percent, read_metrics, run_evaluator
+from posefix.evaluation.coco import (
+    CocoMetrics,
+    describe_comparison,
+    percent,
+    read_metrics,
+    run_evaluator,
+    signed,
+)
 from posefix.formats.coco import Annotations
 from posefix.poses import Poses
 
@@ -56,19 +64,25 @@ class CocoComparison:
             "": list(before),
             "before": [percent(value) for value in before.values()],
             "after": [percent(value) for value in after.values()],
-            "difference": [_signed(after[name] - before[name]) if known[name] else "-" for name in before],
+            "difference": [signed(after[name] - before[name]) if known[name] else "-" for name in before],
         }
         lines = [f"{name:10}" + "".join(f"{cell:>7}" for cell in cells) for name, cells in rows.items()]
         return "\n".join([*lines, str(self), describe_comparison(self.after)])
 
     def __str__(self) -> str:
-        interval = f"{100 * CONFIDENCE:.0f} % interval {_signed(self.low)} to {_signed(self.high)}"
-        change = f"AP {percent(self.before.ap)} -> {percent(self.after.ap)}, {_signed(self.difference)}"
+        interval = f"{100 * CONFIDENCE:.0f} % interval {signed(self.low)} to {signed(self.high)}"
+        change = f"AP {percent(self.before.ap)} -> {percent(self.after.ap)}, {signed(self.difference)}"
         return f"{change} ({interval}, {self.resamples} resamples of the images)"
 
 
 def compare_coco(
-    before: Poses, after: Poses, annotations: Annotations, *, resamples: int = 1000, seed: int = 0
+    before: Poses,
+    after: Poses,
+    annotations: Annotations,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> CocoComparison:
     """Compare the AP of two results, with a 95 % interval of the difference.
 
@@ -82,6 +96,7 @@ def compare_coco(
         annotations: see `evaluate_coco`.
         resamples: how many times to draw.
         seed: of the draws.
+        progress: called with the number of resamples that are measured and of all.
 
     Raises:
         InputError: if the two results share different keypoints with the annotations, nobody is labelled on them,
@@ -103,9 +118,11 @@ def compare_coco(
             f"{annotations.path}: expected people with labels on {', '.join(names_before)}, got none in "
             f"{resamples} resamples; compare on annotations of the same keypoints."
         )
-    differences = [
-        matches_after.average_precision(counts) - matches_before.average_precision(counts) for counts in draws
-    ]
+    differences = []
+    for counts in draws:
+        differences.append(matches_after.average_precision(counts) - matches_before.average_precision(counts))
+        if progress is not None:
+            progress(len(differences), len(draws))
     low, high = np.quantile(differences, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return CocoComparison(
         read_metrics(evaluator_before, names_before, annotations),
@@ -179,7 +196,3 @@ class _ImageMatches:
             for hit, skip in zip(matched, ignored, strict=True)
         ]
         return float(np.mean(values))
-
-
-def _signed(value: float) -> str:
-    return f"{100 * value:+.1f}"

@@ -72,6 +72,11 @@ def percent(value: float) -> str:
     return "-" if value < 0 else f"{100 * value:.1f}"
 
 
+def signed(difference: float) -> str:
+    """A difference of shares or metrics in percent, with its sign: 0.042 is +4.2, and nothing is never below 0."""
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"
+
+
 def describe_comparison(metrics: CocoMetrics) -> str:
     """One line on the keypoints that were compared and where the areas come from."""
     area = "; areas estimated as .53 x box area" if metrics.area_is_estimated else ""

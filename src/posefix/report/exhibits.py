@@ -12,8 +12,8 @@ from posefix.analysis.breakdowns import ENOUGH_PEOPLE, PeopleBreakdown
 from posefix.analysis.comparison import Comparison
 from posefix.analysis.costs import RECALLS, THRESHOLDS, Costs
 from posefix.analysis.errors import ErrorAnalysis, status_table
-from posefix.analysis.tables import Table, signed
-from posefix.evaluation.coco import percent
+from posefix.analysis.tables import Table
+from posefix.evaluation.coco import percent, signed
 from posefix.report import plots
 from posefix.report.svg import render
 from posefix.taxonomy import ERRORS

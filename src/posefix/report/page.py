@@ -17,8 +17,8 @@ from posefix.analysis.breakdowns import STATUS_NAMES
 from posefix.analysis.comparison import Comparison
 from posefix.analysis.costs import Progress
 from posefix.analysis.errors import ErrorAnalysis
-from posefix.analysis.tables import share, signed
-from posefix.evaluation.coco import percent
+from posefix.analysis.tables import share
+from posefix.evaluation.coco import percent, signed
 from posefix.evaluation.repairs import Repairs
 from posefix.formats.coco import Annotations
 from posefix.poses import ImageId
