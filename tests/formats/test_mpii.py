@@ -195,12 +195,7 @@ def test_keypoints_that_were_filled_in_get_points(results: Path) -> None:
 
 
 @given(position=st.integers(0, 3000), value=st.integers(0, 255), cut=st.booleans())
-@settings(
-    max_examples=10,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_file_is_refused_in_one_sentence(
     tmp_path: Path, position: int, value: int, cut: bool
 ) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import importlib.util
 import io
 import struct
-import subprocess
-import sys
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import quoted
+from posefix.formats.mpii_matlab import HEADER_BYTES, Variable, check_variable, list_variables
 from posefix.layouts import LayoutError
 from posefix.pose_file import (
     LARGEST_NUMBER,
@@ -40,14 +39,8 @@ NAME = "mpii"
 LAYOUT = "mpii16"
 ONE_BASED = 1.0
 """MATLAB's: the centre of the top-left pixel is (1, 1)."""
+VARIABLES = ("pred", "annolist", "RELEASE")
 FIELDS = ("x", "y", "score")
-HEADER_BYTES = 128
-TAG_BYTES = 8
-COMPRESSED = 15  # type of a compressed element, MAT-File Format, table 1-1
-
-READ_ALL = "import io, sys; from scipy.io import loadmat; loadmat(io.BytesIO(sys.stdin.buffer.read()))"
-PATIENCE = 60
-"""Seconds that reading may take: a file of MPII's 40,000 people takes a few."""
 
 Struct = npt.NDArray[Any]
 """A MATLAB struct array as scipy reads it: fields of objects."""
@@ -100,7 +93,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         skeleton=load_skeleton(LAYOUT),
     )
     rewrite = _Rewrite(path, content, variable, poses)
-    return PoseFile(path, NAME, poses, rewrite, notes=(f"variable {variable}",))
+    return PoseFile(path, NAME, poses, rewrite, notes=(f"variable {variable.name}",))
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +136,7 @@ class _Rewrite:
 
     path: Path
     content: bytes
-    variable: str
+    variable: Variable
     poses: Poses
 
     def __call__(
@@ -162,7 +155,7 @@ class _Rewrite:
         if not changed.any() and not (gone & self.poses.valid).any():
             return {"": self.content}
         values = _load(self.content, self.variable)
-        people = _people_of(self.path, self.variable, values)
+        people = _people_of(self.path, self.variable.name, values)
         for number in np.flatnonzero((changed.any(axis=-1) | gone).any(axis=-1)):
             _edit(people[number], written[number], changed[number], gone[number])
         return {"": _spliced(self.content, self.variable, values)}
@@ -193,44 +186,23 @@ def _edit(person: _Person, written: FloatArray, changed: BoolArray, gone: BoolAr
         person.rect["annopoints"][person.place]["point"].flat[0] = points
 
 
-def _people(path: Path, content: bytes) -> tuple[str, list[_Person]]:
-    """Name of the variable with the poses, and the people in it."""
-    from scipy.io import whosmat
-
-    _try_in_another_process(path, content)
-    names = [name for name, _, _ in whosmat(io.BytesIO(content))]
-    known = [name for name in ("pred", "annolist", "RELEASE") if name in names] or names
-    if not names:
+def _people(path: Path, content: bytes) -> tuple[Variable, list[_Person]]:
+    """The variable with the poses, and the people in it."""
+    variables = {variable.name: variable for variable in list_variables(content) if variable.name}
+    known: list[str] = [name for name in VARIABLES if name in variables] or list(variables)
+    if not known:
         raise FormatError(f"{path}: expected a variable pred, annolist or RELEASE, got none.")
-    return known[0], _people_of(path, known[0], _load(content, known[0]))
+    variable = variables[known[0]]
+    check_variable(content, variable)
+    return variable, _people_of(path, variable.name, _load(content, variable))
 
 
-def _try_in_another_process(path: Path, content: bytes) -> None:
-    """Raise FormatError if reading the file ends a process, or never ends.
-
-    scipy's reader takes types and classes in the file as places in its tables without looking at their ends.
-    """
-    try:
-        ended = subprocess.run(
-            [sys.executable, "-c", READ_ALL],
-            input=content,
-            capture_output=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-    except subprocess.TimeoutExpired:
-        crashed = True
-    else:
-        crashed = ended.returncode not in (0, 1)
-    if crashed:
-        raise FormatError(f"{path}: cannot be read as a MATLAB file, it is damaged; write it again.")
-
-
-def _load(content: bytes, variable: str) -> Any:
-    """The value of a variable, numbers in the classes that they have in MATLAB."""
+def _load(content: bytes, variable: Variable) -> Any:
+    """The value of a variable that was checked, numbers in the classes that they have in MATLAB."""
     from scipy.io import loadmat
 
-    return loadmat(io.BytesIO(content), variable_names=[variable], mat_dtype=True)[variable]
+    alone = content[:HEADER_BYTES] + content[variable.start : variable.end]
+    return loadmat(io.BytesIO(alone), mat_dtype=True)[variable.name]
 
 
 def _people_of(path: Path, variable: str, value: Any) -> list[_Person]:
@@ -299,21 +271,13 @@ def _content(source: Source) -> bytes:
     return content
 
 
-def _spliced(content: bytes, variable: str, value: Any) -> bytes:
+def _spliced(content: bytes, variable: Variable, value: Any) -> bytes:
     """The file with another value of a variable; the bytes of all other variables as they were."""
-    from scipy.io import savemat, whosmat
+    from scipy.io import savemat
 
-    names = [name for name, _, _ in whosmat(io.BytesIO(content))]
-    start = HEADER_BYTES
-    for name in names:
-        kind, size = struct.unpack_from("<II", content, start)
-        end = start + TAG_BYTES + size
-        if name == variable:
-            break
-        start = end
     buffer = io.BytesIO()
-    savemat(buffer, {variable: value}, do_compression=kind == COMPRESSED, long_field_names=True)
-    return content[:start] + buffer.getvalue()[HEADER_BYTES:] + content[end:]
+    savemat(buffer, {variable.name: value}, do_compression=variable.compressed, long_field_names=True)
+    return content[: variable.start] + buffer.getvalue()[HEADER_BYTES:] + content[variable.end :]
 
 
 FORMAT = Format(NAME, "MPII Human Pose, results and annotations (.mat)", recognise, read)
