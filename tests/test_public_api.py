@@ -63,6 +63,14 @@ def test_import_loads_nothing_heavy() -> None:
     )
 
 
+def test_onnx_runtime_reports_nothing_unless_its_user_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import posefix, posefix.refine.networks, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY")
+    assert run_python(code) == "1"
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    assert run_python(code) == "0"
+
+
 def test_refiner_and_evaluation_load_no_torch() -> None:
     code = "import sys, posefix; posefix.Refiner, posefix.evaluate_coco, posefix.Poses; print('torch' in sys.modules)"
     assert run_python(code) == "False"

@@ -12,6 +12,7 @@ posefix.write_pose_file("refined.json", file, refinement.poses)
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from posefix.skeletons import Skeleton, load_skeleton, match_keypoints, skeleton_names
 
 __version__ = "0.1.0"
+
+# ONNX Runtime from 1.29 on tells its makers about the machine and the models it runs, from a thread of its own that
+# has ended Python's process with a segmentation fault. It looks at this once, when it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "CocoMetrics",
