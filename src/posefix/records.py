@@ -173,7 +173,7 @@ class Records:
             return False
         where = self.where(number, field)
         if len(value) != len(names):
-            mend = f"Write all of {names[0]} to {names[-1]}, 0 for what is missing."
+            mend = f"Write all of them, from {names[0]} to {names[-1]}, 0 for what is missing."
             why = "" if misfit is None else misfit(len(value))
             report(FormatError(f"{where}: expected {len(names)} numbers, got {len(value)}{why}.", mend))
             return False

@@ -128,7 +128,7 @@ def test_inspect_says_which_layouts_fit(
     path = write(tmp_path, [{**ROW, "keypoints": [9.5, 3, 0.25] * count}])
     code, out, _ = run("inspect", path, *(["--layout", layout] if layout else []))
     told = cells(out)
-    assert (code, told["people"]) == (2, ["1 in 1 photos"])
+    assert (code, told["people"]) == (2, ["1 in 1 photo"])
     assert problem in told["problem"][0]
     assert told["layout"] == [f"{'another than was named' if layout else 'not known'}, {count} keypoints"]
     assert all(end in line for end, line in zip(typed, told["what to type"], strict=False))

@@ -97,7 +97,9 @@ class Inspection:
 
     def _file_lines(self, file: PoseFile) -> list[tuple[str, str]]:
         poses, photos = file.poses, len(set(file.poses.image_ids))
-        seen = "photos" if self.hints.video is None else f"frames, of {len(self.hints.video):,} in the video"
+        seen = "frame" if self.hints.video is not None else "photo"
+        seen += "" if photos == 1 else "s"
+        seen += "" if self.hints.video is None else f", of {len(self.hints.video):,} in the video"
         found = f", all found in {self.hints.images}" if self.photos_found else ""
         lines = [("people", f"{len(poses):,} in {photos:,} {seen}{found}")]
         if self._counts_known and poses.valid.any():
