@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # ONNX Runtime from 1.29 on tells its makers about the machine and the models it runs, from a thread of its own that
-# has ended Python's process with a segmentation fault. It looks at this once, when it is imported.
+# has ended processes with a segmentation fault. It looks at this once, when it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [

@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -432,3 +435,22 @@ def agree(found: Evidence, expected: Evidence) -> None:
 def as_torch(network: Network) -> Network:
     torch = pytest.importorskip("torch")
     return lambda *arrays: torch.from_numpy(network(*arrays))
+
+
+GIVEN_UP = """
+import signal, subprocess, sys
+from posefix.models import load_model
+from posefix.refine.networks import OpenVinoNetwork
+signal.signal(signal.SIGCHLD, lambda *_: None)
+networks = [OpenVinoNetwork(load_model("small").file("model.onnx")) for _ in range(2)]
+while networks:
+    del networks[0]
+subprocess.run([sys.executable, "-c", "pass"], check=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="no signals of child processes on this system")
+def test_networks_that_were_given_up_leave_the_process_alive() -> None:
+    """Each core of OpenVINO sets the stack for signals; see `posefix.refine.networks`."""
+    pytest.importorskip("openvino")
+    subprocess.run([sys.executable, "-c", GIVEN_UP], check=True)

@@ -6,6 +6,7 @@ import importlib.util
 import platform
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +95,8 @@ class OpenVinoNetwork:
     """
 
     def __init__(self, path: str | Path, *, threads: int | None = None, half: bool = True) -> None:
-        import openvino
-
         _check_threads(threads)
-        core = openvino.Core()
+        core = _openvino_core()
         half = half and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         # One batch at a time: the hint for throughput would share the cores out between several.
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "bf16" if half else "f32"}
@@ -123,6 +122,19 @@ class OpenVinoNetwork:
         """K of the graph; None if the graph leaves it open."""
         dimension = self._compiled.input("keypoints").partial_shape[1]
         return int(dimension.get_length()) if dimension.is_static else None
+
+
+@cache
+def _openvino_core() -> Any:
+    """OpenVINO's core, one for the process, which is never given up.
+
+    Its CPU plugin gives the thread a stack for signals of its own. Of two cores that are given up in the order in which
+    they were made, the second puts the freed stack of the first back, and the next signal that Python handles, such as
+    the end of a child process where PyTorch loads data, ends the process.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def openvino_is_there() -> bool:
