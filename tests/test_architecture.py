@@ -189,11 +189,12 @@ def test_no_module_is_named_after_nothing() -> None:
 
 
 def test_importing_a_module_calls_nothing() -> None:
-    """Modules define; only the command line's table of commands is made of calls."""
+    """Modules define; but the command line's table of commands is made of calls, and ONNX Runtime's setting is one."""
+    allowed = {"cli/app.py": 99, "__init__.py": 1}
     for path in MODULES:
         body = ast.parse(path.read_text(encoding="utf-8")).body
         calls = [node for node in body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
-        assert not calls or relative(path) == "cli/app.py", f"{relative(path)} calls something when imported"
+        assert len(calls) <= allowed.get(relative(path), 0), f"{relative(path)} calls something when imported"
 
 
 def test_the_table_has_no_arrow_that_nobody_uses() -> None:
