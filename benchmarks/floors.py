@@ -18,10 +18,10 @@ import importlib.util
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ from posefix.geometry import crop_matrices, warp
 from posefix.images import decode_image, decode_reduced
 from posefix.models import ONNX_FILE, load_model
 from posefix.people import build_records
-from posefix.refine.backends import HeatmapBackend, open_backend
+from posefix.refine.backends import HeatmapBackend, Runtime, open_backend
+from posefix.refine.networks import openvino_is_there
 from posefix.skeletons import load_skeleton
 from posefix.synthesis import synthesize
 
@@ -70,6 +71,7 @@ class Step:
         count: How many of them `work` does.
         work: What is measured.
         reason: Why the measured time is above the floor.
+        precision: Of the multiply-adds; their ceiling is another in bfloat16.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Step:
     count: int
     work: Callable[[], object]
     reason: str
+    precision: str = "float32"
 
 
 def copy_bytes_per_second(repeats: int) -> Numbers:
@@ -188,27 +191,39 @@ def heatmap_step(logits: Any) -> Step:
 
 
 def network_steps(cost: GraphCost) -> Iterator[Step]:
-    """The packaged network forward; decoding what it returns."""
+    """The packaged network forward in each runtime; decoding what it returns."""
     model = load_model("small")
-    backend = open_backend(model, device="cpu", flip_test=False)
-    assert isinstance(backend, HeatmapBackend)
     width, height = model.input_size_wh
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (BATCH, height, width, 3), dtype=np.uint8)
     keypoints = generator.uniform(0, width, (BATCH, len(model.skeleton), 2)).astype(np.float32)
     weights = np.ones(keypoints.shape[:2], np.float32)
-    yield Step(
-        "network forward, one pass",
-        "person",
-        cost.multiply_adds,
-        cost.activation_bytes + cost.weight_bytes / BATCH,
-        BATCH,
-        lambda: backend.network(images, keypoints, weights),
-        "convolutions of few channels reach less of the peak than a large product; activations go through memory",
-    )
+    for runtime, title, precision in _runtimes():
+        backend = open_backend(model, device="cpu", runtime=runtime, flip_test=False)
+        assert isinstance(backend, HeatmapBackend)
+        yield Step(
+            f"network forward, one pass, {title} in {precision}",
+            "person",
+            cost.multiply_adds,
+            cost.activation_bytes + cost.weight_bytes / BATCH,
+            BATCH,
+            partial(backend.network, images, keypoints, weights),
+            "convolutions of few channels reach less of the peak than a large product; activations go through memory",
+            precision,
+        )
     yield heatmap_step(np.asarray(backend.network(images, keypoints, weights)))
     if _training_is_there():
         yield from _training_steps(cost, images, keypoints, weights)
+
+
+def _runtimes() -> Iterator[tuple[Runtime, str, str]]:
+    """Runtimes of the plain install, their names, and the precision that each takes by default on this CPU."""
+    yield "onnxruntime", "ONNX Runtime", "float32"
+    if openvino_is_there() and _training_is_there():  # which measures the ceiling in bfloat16
+        import openvino
+
+        half = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        yield "openvino", "OpenVINO", "bfloat16" if half else "float32"
 
 
 def _training_steps(cost: GraphCost, images: Any, keypoints: Any, weights: Any) -> Iterator[Step]:
@@ -252,8 +267,9 @@ def _training_is_there() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("torch", "timm", "safetensors"))
 
 
-def measure(step: Step, copy: float, adds: float, repeats: int) -> Numbers:
-    """One step's counts, floor and time, in seconds for one."""
+def measure(step: Step, copy: float, ceilings: Mapping[str, float], repeats: int) -> Numbers:
+    """One step's counts, floor and time, in seconds for one; `ceilings` of multiply-adds are by precision."""
+    adds = ceilings[step.precision]
     times = spread([value / step.count for value in seconds(step.work, repeats)])
     floor = max(step.multiply_adds / adds, step.bytes / copy)
     row = {name: value for name, value in vars(step).items() if name not in ("count", "work")}
@@ -272,13 +288,18 @@ def main() -> None:
     if _training_is_there():
         ceilings["bfloat16_multiply_adds_per_second"] = half_adds_per_second(repeats)
     copy = ceilings["copy_bytes_per_second"]["median"]
-    adds = ceilings["float32_multiply_adds_per_second"]["median"]
+    adds = {
+        precision: ceilings[name]["median"]
+        for precision in ("float32", "bfloat16")
+        if (name := f"{precision}_multiply_adds_per_second") in ceilings
+    }
     cost = graph_cost(load_model("small").file(ONNX_FILE))
     with tempfile.TemporaryDirectory() as folder:
         steps = [*photo_steps(), *pose_steps(Path(folder)), *network_steps(cost)]
         rows = [measure(step, copy, adds, repeats) for step in steps]
     packages = ["hotcoco", "onnxruntime", "opencv-python-headless", "pillow"]
-    environment = describe([*packages, *(["torch"] if _training_is_there() else [])])
+    more = {"openvino": openvino_is_there(), "torch": _training_is_there()}
+    environment = describe([*packages, *(name for name, there in more.items() if there)])
     measured = {"model": "small", "ceilings": ceilings, "network": asdict(cost), "steps": rows}
     print(f"kept: {keep('floors', environment, measured)}")
 

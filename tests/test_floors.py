@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,13 @@ def test_the_packaged_network_is_counted_as_its_card_says() -> None:
 
 def test_the_floor_is_the_larger_of_two_times() -> None:
     step = Step("work", "person", multiply_adds=1e6, bytes=1e3, count=4, work=lambda: None, reason="why")
-    row = measure(step, copy=1e9, adds=1e10, repeats=2)
+    row = measure(step, copy=1e9, ceilings={"float32": 1e10}, repeats=2)
     assert (row["floor_seconds"], row["bound"]) == (1e-4, "arithmetic")
     assert row["times_floor"] == pytest.approx(row["seconds"]["median"] / 1e-4)
     assert "work" not in row
-    slow = measure(step, copy=1e6, adds=1e10, repeats=2)
+    half = dataclasses.replace(step, precision="bfloat16")
+    assert measure(half, 1e9, {"float32": 1e10, "bfloat16": 4e10}, 2)["floor_seconds"] == 2.5e-5
+    slow = measure(step, copy=1e6, ceilings={"float32": 1e10}, repeats=2)
     assert (slow["floor_seconds"], slow["bound"]) == (1e-3, "memory")
 
 

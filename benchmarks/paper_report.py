@@ -1,0 +1,94 @@
+"""Writes what `posefix experiment` found into docs/paper.md: no number is copied by hand.
+
+    python -m benchmarks.paper_report
+
+Reads the documents that `posefix experiment pipelines`, `end-to-end` and `baselines` leave in their output folder, from
+benchmarks/results/experiments/.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.accuracy_report import markdown
+from benchmarks.environment import RESULTS
+from benchmarks.performance_report import insert
+
+from posefix.evaluation.coco import percent, signed
+from posefix.files import write_text_atomic
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "paper.md"
+FOLDER = RESULTS / "experiments"
+
+Line = Mapping[str, Any]
+TABLES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "figure 6": ("pipelines", ("movenet", "movenet + *")),
+    "table 1": ("end-to-end", ("*",)),
+    "table 3": ("baselines", ("GlobalNet", "RefineNet", "GlobalNet + C2F")),
+    "table 6": ("baselines", ("Simple", "Simple + *", "movenet", "movenet + *")),
+    "table 2": ("baselines", ("IntegralPose", "IntegralPose + *")),
+}
+"""Mark in the document -> the experiment, and the labels of its lines, a star for the rest of one."""
+
+
+def chosen(lines: Sequence[Line], patterns: Sequence[str]) -> list[Line]:
+    """The lines whose labels fit, in their order."""
+
+    def fits(label: str) -> bool:
+        return any(
+            label.startswith(pattern[:-1]) if pattern.endswith("*") else label == pattern
+            for pattern in patterns
+        )
+
+    return [line for line in lines if fits(line["label"])]
+
+
+def table(lines: Sequence[Line]) -> str:
+    """AP and its change, means and standard deviations over the seeds, and AP50 and AP75."""
+    rows = []
+    for line in lines:
+        change = line.get("change")
+        rows.append(
+            [
+                line["label"],
+                _with_spread(percent(line["mean"]["AP"]), line["deviation"]["AP"], line["seeds"]),
+                "" if change is None else _with_spread(signed(change["mean"]), change["deviation"], change["seeds"]),
+                percent(line["mean"]["AP50"]),
+                percent(line["mean"]["AP75"]),
+            ]
+        )
+    return markdown(["system", "AP", "change", "AP50", "AP75"], rows)
+
+
+def order(lines: Sequence[Line]) -> str:
+    """The lines from the best to the worst, and which neighbours every seed puts in this order."""
+    ranked = sorted(lines, key=lambda line: -float(line["mean"]["AP"]))
+    count = len(ranked[0]["seeds"])
+    if count < 2:
+        return "One seed: which of these differences another one would repeat is not known.\n"
+    text = ranked[0]["label"]
+    for better, worse in zip(ranked, ranked[1:], strict=False):
+        agree = all(a["AP"] > b["AP"] for a, b in zip(better["seeds"], worse["seeds"], strict=True))
+        text += f"{' > ' if agree else ' ? '}{worse['label']}"
+    return f"Order, with > where all {count} seeds agree on two neighbours and ? where they do not: {text}.\n"
+
+
+def _with_spread(mean: str, deviation: float, seeds: Sequence[object]) -> str:
+    return f"{mean} ± {100 * deviation:.1f}" if len(seeds) > 1 else mean
+
+
+def main() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for mark, (name, patterns) in TABLES.items():
+        path = FOLDER / f"{name}.json"
+        if path.exists():
+            lines = chosen(json.loads(path.read_text(encoding="utf-8"))["lines"], patterns)
+            text = insert(text, mark, f"{table(lines)}\n{order(lines)}")
+    write_text_atomic(DOCUMENT, text)
+
+
+if __name__ == "__main__":
+    main()
