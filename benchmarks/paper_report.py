@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,9 @@ def table(lines: Sequence[Line]) -> str:
             [
                 line["label"],
                 _with_spread(percent(line["mean"]["AP"]), line["deviation"]["AP"], line["seeds"]),
-                "" if change is None else _with_spread(signed(change["mean"]), change["deviation"], change["seeds"]),
+                ""
+                if change is None
+                else _with_spread(signed(change["mean"]), change["deviation"], change["seeds"]),
                 percent(line["mean"]["AP50"]),
                 percent(line["mean"]["AP75"]),
             ]
@@ -70,7 +73,7 @@ def order(lines: Sequence[Line]) -> str:
     if count < 2:
         return "One seed: which of these differences another one would repeat is not known.\n"
     text = ranked[0]["label"]
-    for better, worse in zip(ranked, ranked[1:], strict=False):
+    for better, worse in pairwise(ranked):
         agree = all(a["AP"] > b["AP"] for a, b in zip(better["seeds"], worse["seeds"], strict=True))
         text += f"{' > ' if agree else ' ? '}{worse['label']}"
     return f"Order, with > where all {count} seeds agree on two neighbours and ? where they do not: {text}.\n"

@@ -181,3 +181,10 @@ def test_a_pose_without_keypoints_has_an_empty_box() -> None:
 
 def test_enlarge_keeps_the_centre() -> None:
     np.testing.assert_allclose(geometry.enlarge(BOX, 2.0), [[-20, -35, 120, 220]])
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 4, 3), (2, 1, 1, 3), (0, 5, 4, 3)])
+def test_flipped_images_are_read_backwards(shape: tuple[int, ...]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    for given_images in (images, images[:, ::-1], np.asfortranarray(images)):
+        np.testing.assert_array_equal(geometry.flip_images(given_images), given_images[:, :, ::-1])

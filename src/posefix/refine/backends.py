@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from posefix.decoding import Decoder, Evidence
 from posefix.errors import InputError
-from posefix.geometry import flip_keypoints
+from posefix.geometry import flip_images, flip_keypoints
 from posefix.models import ONNX_FILE, WEIGHTS_FILE, Model
 from posefix.refine.networks import (
     Float32Array,
@@ -78,7 +78,7 @@ class HeatmapBackend:
         flip_index = self.flip_index
         mirrored = flip_keypoints(keypoints.astype(np.float64), images.shape[2], flip_index)
         found = self.network(
-            np.concatenate([images, images[:, :, ::-1]]),
+            np.concatenate([images, flip_images(images)]),
             np.concatenate([keypoints, mirrored.astype(np.float32)]),
             np.concatenate([weights, weights[:, flip_index]]),
         )
