@@ -16,7 +16,6 @@ from posefix.decoding import Evidence
 from posefix.errors import InputError
 from posefix.poses import Poses
 from posefix.refine.backends import Backend, identity_backend
-from posefix.refine.calibration import Calibration
 from posefix.refine.decision import RESERVE
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import Skeleton, load_skeleton
@@ -217,7 +216,7 @@ def test_keypoints_that_the_model_does_not_know_pass_through(photos: Path) -> No
 
 def test_missing_keypoints_are_filled_with_the_weakest_score(photos: Path) -> None:
     poses = without(people(2), (0, 3), (0, 4))
-    refinement = refiner(centre_backend, caution=-1).refine(poses, photos)
+    refinement = refiner(centre_backend).refine(poses, photos)
     assert np.argwhere(refinement.filled).tolist() == [[0, 3], [0, 4]]
     assert refinement.poses.valid.all()
     assert refinement.poses.scores[0, 3] == poses.scores[0][poses.valid[0]].min()
@@ -249,13 +248,13 @@ def test_people_outside_their_photo_pass_through_and_are_counted(photos: Path) -
     keypoints[1] += [0, 500]  # the photo is 80 wide and 60 high
     keypoints[2] -= [60, 0]  # partly outside
     poses = poses.with_keypoints(keypoints)
-    refinement = refiner(centre_backend, caution=-1).refine(poses, photos)
+    refinement = refiner(centre_backend).refine(poses, photos)
     assert refinement.moved.any(axis=1).tolist() == [True, False, True]
     assert np.array_equal(refinement.poses.keypoints[1], keypoints[1])
     assert (refinement.report.refined, refinement.report.outside, refinement.report.unchanged) == (2, 1, 0)
     assert "outside their photo: 1" in str(refinement.report)
     image = np.asarray(Image.open(photos / "00001.png"))
-    one = refiner(centre_backend, caution=-1)(image, keypoints, skeleton=COCO)
+    one = refiner(centre_backend)(image, keypoints, skeleton=COCO)
     assert one.moved.any(axis=1).tolist() == [True, False, True]
 
 
@@ -280,7 +279,7 @@ def test_progress_counts_people(photos: Path) -> None:
 
 def test_given_boxes_replace_those_of_the_keypoints(photos: Path) -> None:
     boxes = [[10.0, 10.0, 20.0, 20.0]] * 2
-    places = refiner(centre_backend, caution=-1).refine(people(2), photos, boxes=boxes).poses.keypoints
+    places = refiner(centre_backend).refine(people(2), photos, boxes=boxes).poses.keypoints
     assert np.allclose(places, 20.0)
 
 
@@ -411,14 +410,12 @@ class HalvingBackend:
 def test_a_pose_that_changed_much_is_looked_at_again_in_its_new_crop(photos: Path) -> None:
     poses = people(1, MODEL)
     backend, calls = HalvingBackend(), []
-    refinement = refiner(backend, looks=2, caution=-1).refine(
-        poses, photos, progress=lambda *done: calls.append(done)
-    )
+    refinement = refiner(backend, looks=2).refine(poses, photos, progress=lambda *done: calls.append(done))
     before, after = (np.ptp(p.keypoints[0], axis=0) for p in (poses, refinement.poses))
     # The second look sees the halved pose as large as the first saw the whole one, and halves it again.
     np.testing.assert_allclose(after, before / 4, rtol=1e-4)
     assert (backend.seen, calls) == ([1, 1], [(1, 1), (2, 2)])
-    alone = refiner(HalvingBackend(), looks=3, caution=-1)(
+    alone = refiner(HalvingBackend(), looks=3)(
         np.zeros(PHOTO_SHAPE, np.uint8), poses.keypoints, skeleton=MODEL
     )
     np.testing.assert_allclose(np.ptp(alone.keypoints[0], axis=0), before / 8, rtol=1e-3)
@@ -445,24 +442,3 @@ def test_the_report_tells_that_poses_were_held_back(caution: float, told: bool, 
     assert report.reserve == (RESERVE if told else 0.0)
     line = "held back, as these poses have little to gain on the whole: .* promised 0.50 .*caution -0.50 undoes that"
     assert bool(re.search(line, str(report))) == told
-
-
-@pytest.mark.parametrize(
-    ("share", "looks", "caution", "moves"),
-    [(0.3, 1, 0.0, False), (0.3, 1, -1.0, True), (0.4, 1, 0.0, True), (0.4, 2, 0.0, False)],
-)
-def test_a_pose_that_collapses_is_left_as_it_was(
-    share: float, looks: int, caution: float, moves: bool, believing: Calibration, photos: Path
-) -> None:
-    def backend(images: Array, keypoints: Array, weights: Array) -> Evidence:
-        middle = np.array([71.5, 95.5], np.float32)
-        return sure_of(middle + np.where(weights[..., None] > 0, np.float32(share), 0) * (keypoints - middle))
-
-    poses = without(people(2), (1, 4))
-    for calibration in (None, believing):
-        options: dict[str, Any] = {"caution": caution, "looks": looks, "calibration": calibration}
-        refinement = refiner(backend, **options).refine(poses, photos)
-        assert bool(refinement.moved[poses.valid].any()) == moves
-        assert refinement.filled.sum() == 1
-        if calibration is not None and not moves:
-            np.testing.assert_allclose(refinement.confidence[poses.valid], 0.8)

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posefix import geometry
 from posefix.decoding import Evidence
 from posefix.refine.calibration import KEYPOINT_FEATURES, MEANS, Calibration
 from posefix.refine.vocabulary import BoolArray, FloatArray, People
@@ -29,9 +28,6 @@ RESERVE_FADE = 0.018
 """Mean gain at which this has fallen to 1/e of it. Both were chosen on the dev sets (see the model card)."""
 STRANGERS = 4
 """So many people who have nothing to gain are taken to be in the company: of a single photo's one can't be sure."""
-COLLAPSED = 0.35
-"""Nobody's pose is wrong only in being three times too large: one that shrinks below this share of its longer side has
-lost its person."""
 PEOPLE_AT_ONCE = 2048
 """What is measured of people takes several times the memory of what is known of them, so it is done by parts."""
 LEAST = 1e-4
@@ -238,32 +234,6 @@ def _measure_keypoints(evidence: Evidence, people: People) -> FloatArray:
     )
     seen = (log_odds(evidence.similarity), log_odds(evidence.vicinity))
     return np.stack([*seen, *(np.where(people.valid, values, 0.0) for values in given)], axis=-1)
-
-
-def restore_collapsed(
-    choice: Choice,
-    evidence: Evidence,
-    people: People,
-    calibration: Calibration | None,
-    company: FloatArray | None = None,
-) -> None:
-    """Give people whose pose shrank below `COLLAPSED` of its longer side, over the keypoints given, theirs back.
-
-    Args:
-        choice: Of N people; changed.
-        evidence: Of the first look at them, its keypoints in original-image pixels.
-        people: The same people as they were given.
-        calibration: Of the model, or None.
-        company: See `measure_features`.
-    """
-    before, after = (
-        geometry.box_from_keypoints(places, people.valid)[:, 2:].max(axis=1, initial=0)
-        for places in (people.keypoints, choice.keypoints)
-    )
-    lost = after < COLLAPSED * before
-    if lost.any():
-        kept = choose(evidence, people, calibration, NEVER, company=company)
-        choice.take(np.flatnonzero(lost), kept.of(lost))
 
 
 def agreement(keypoints: FloatArray, people: People) -> FloatArray:

@@ -21,14 +21,12 @@ from posefix.refine.backends import Backend, Runtime, open_backend
 from posefix.refine.boxes import check_boxes
 from posefix.refine.calibration import FULL_STRENGTH, Calibration, read_calibration
 from posefix.refine.decision import (
-    ALWAYS,
     Choice,
     agreement,
     choose,
     hold_back,
     measure_company,
     measure_poses,
-    restore_collapsed,
 )
 from posefix.refine.pipeline import Crop, CropStream, FailedPhoto, Photo, batches, cut_crops, photo_tasks
 from posefix.refine.results import RefinedPoses, Refinement, report_of
@@ -284,12 +282,12 @@ class Refiner:
         """Look, decide, and look again where that is worth it: what becomes of people, and who was seen."""
         ask = self.calibration is not None and self.looks > 1
         first, later = FULL_STRENGTH if self.calibration is None else self.calibration.strengths
-        everyone, whom, looks = people, np.arange(len(people.valid)), len(people.rows)
+        whom, looks = np.arange(len(people.valid)), len(people.rows)
         look = self._look(people, cut(people, whom), progress, first, SETTLED if ask else -np.inf)
-        done, evidence = look.seen, look.evidence
-        company = measure_company(measure_poses(evidence, people), np.where(done, 0, -1))
-        reserve = hold_back(evidence, people, self.calibration, done, company)
-        choice = choose(evidence, people, self.calibration, self.caution, reserve, company)
+        done = look.seen
+        company = measure_company(measure_poses(look.evidence, people), np.where(done, 0, -1))
+        reserve = hold_back(look.evidence, people, self.calibration, done, company)
+        choice = choose(look.evidence, people, self.calibration, self.caution, reserve, company)
         start = self._starts(look, people, choice)
         for _ in range(self.looks - 1):
             again = np.flatnonzero(look.seen & (agreement(start, people) < SETTLED))
@@ -304,8 +302,6 @@ class Refiner:
             better = choose(look.evidence, people, self.calibration, self.caution, reserve, company[whom])
             choice.take(whom[look.seen], better.of(look.seen))
             start = better.keypoints
-        if self.caution > ALWAYS:
-            restore_collapsed(choice, evidence, everyone, self.calibration, company)
         return choice, done
 
     def _starts(self, look: Look, people: People, choice: Choice) -> FloatArray:
