@@ -129,6 +129,33 @@ def runtimes(measured: Numbers) -> str:
     )
 
 
+def training(measured: Numbers) -> str:
+    """Each way of the data alone against the network alone, and both together."""
+    rows = [
+        [
+            name,
+            way,
+            f"{network['consumption_people_per_second']['median']:.0f}",
+            f"{numbers['data_people_per_second']['median']:.0f} ({numbers['data_over_consumption']:.1f} x)",
+            f"{numbers['people_per_second']:.0f}",
+            f"{numbers['shares']['waiting for data']:.1%}",
+            f"{numbers['projected_hours']:.0f} h",
+        ]
+        for name, network in measured["models"].items()
+        for way, numbers in network["ways"].items()
+    ]
+    heads = [
+        "network",
+        "data from",
+        "network alone, people/s",
+        "data alone",
+        "both",
+        "waiting for data",
+        "projected",
+    ]
+    return _machine(measured) + markdown(heads, rows)
+
+
 def refinement(measured: Numbers) -> str:
     """A whole file against the bare network."""
     speed, memory = measured["speed"], measured["peak_memory_mib_by_copies"]
@@ -162,6 +189,7 @@ TABLES: Mapping[str, tuple[str, Callable[[Numbers], str]]] = {
     "ceilings": ("floors", ceilings),
     "floors": ("floors", floors),
     "runtimes": ("backend_speed", runtimes),
+    "training": ("training_speed", training),
     "refinement": ("refinement_speed", refinement),
     "growth": ("growth", growth),
     "evaluators": ("evaluators", evaluators),

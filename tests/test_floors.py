@@ -111,6 +111,17 @@ def test_the_tables_say_what_was_measured(floors: Numbers) -> None:
     assert lines[3] == "| network | person | 800 M | 135 k | 20,000 (memory) | 160 | 1.2 |  |"
 
 
+def test_training_is_told() -> None:
+    way = {
+        "data_people_per_second": {"median": 180.0}, "data_over_consumption": 3.75, "people_per_second": 44.6,
+        "shares": {"waiting for data": 0.0117}, "projected_hours": 130.5,
+    }  # fmt: skip
+    network = {"consumption_people_per_second": {"median": 48.0}, "ways": {"photos": way}}
+    environment = {"cores": 2, "device": "a processor", "commit": "abc"}
+    text = performance_report.training({"environment": environment, "models": {"small": network}})
+    assert text.splitlines()[-1] == "| small | photos | 48 | 180 (3.8 x) | 45 | 1.2% | 130 h |"
+
+
 def test_growth_and_evaluators_are_told() -> None:
     points = [{"x": 1e3, "seconds": 0.2, "memory_mib": 100}, {"x": 1e6, "seconds": 210.0, "memory_mib": 4000}]
     curve = {"title": "refine", "unit": "people", "points": points, "exponent": 1.004, "last_exponent": 0.99}
