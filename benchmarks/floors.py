@@ -37,10 +37,10 @@ from posefix.error_profile import load_error_profile
 from posefix.evaluation import evaluate_coco
 from posefix.geometry import crop_matrices, warp
 from posefix.images import decode_image, decode_reduced
-from posefix.models import ONNX_FILE, load_model
+from posefix.models import ONNX_FILE, Model, load_model
 from posefix.people import build_records
 from posefix.refine.backends import HeatmapBackend, Runtime, open_backend
-from posefix.refine.networks import openvino_is_there
+from posefix.refine.networks import Network, openvino_is_there
 from posefix.skeletons import load_skeleton
 from posefix.synthesis import synthesize
 
@@ -199,21 +199,25 @@ def network_steps(cost: GraphCost) -> Iterator[Step]:
     keypoints = generator.uniform(0, width, (BATCH, len(model.skeleton), 2)).astype(np.float32)
     weights = np.ones(keypoints.shape[:2], np.float32)
     for runtime, title, precision in _runtimes():
-        backend = open_backend(model, device="cpu", runtime=runtime, flip_test=False)
-        assert isinstance(backend, HeatmapBackend)
         yield Step(
             f"network forward, one pass, {title} in {precision}",
             "person",
             cost.multiply_adds,
             cost.activation_bytes + cost.weight_bytes / BATCH,
             BATCH,
-            partial(backend.network, images, keypoints, weights),
+            partial(_network(model, runtime), images, keypoints, weights),
             "convolutions of few channels reach less of the peak than a large product; activations go through memory",
             precision,
         )
-    yield heatmap_step(np.asarray(backend.network(images, keypoints, weights)))
+    yield heatmap_step(np.asarray(_network(model, "auto")(images, keypoints, weights)))
     if _training_is_there():
         yield from _training_steps(cost, images, keypoints, weights)
+
+
+def _network(model: Model, runtime: Runtime) -> Network:
+    backend = open_backend(model, device="cpu", runtime=runtime, flip_test=False)
+    assert isinstance(backend, HeatmapBackend)
+    return backend.network
 
 
 def _runtimes() -> Iterator[tuple[Runtime, str, str]]:
