@@ -156,10 +156,7 @@ def table(summary: Mapping[str, Mapping[str, list[float]]]) -> str:
     kinds = list(dict.fromkeys(kind for row in summary.values() for kind in row))
     lines = [f"{'gain in AP':<30}" + "".join(f"{kind:>16}" for kind in kinds)]
     for name, row in summary.items():
-        cells = [
-            _with_spread(row[kind]) if kind in row else "-"
-            for kind in kinds
-        ]
+        cells = [_with_spread(row[kind]) if kind in row else "-" for kind in kinds]
         lines.append(f"{name:<30}" + "".join(f"{cell:>16}" for cell in cells))
     return "\n".join(lines)
 
