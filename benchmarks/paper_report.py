@@ -27,9 +27,12 @@ FOLDER = RESULTS / "experiments"
 Line = Mapping[str, Any]
 TABLES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "figure 6": ("pipelines", ("movenet", "movenet + *")),
+    "figure 6, a poor input": ("pipelines", ("hourglass", "hourglass + *")),
     "table 1": ("end-to-end", ("*",)),
     "table 3": ("baselines", ("GlobalNet", "RefineNet", "GlobalNet + C2F")),
-    "table 6": ("baselines", ("Simple", "Simple + *", "movenet", "movenet + *")),
+    "table 6": ("baselines", ("Simple", "Simple + *")),
+    "table 6, an estimator": ("baselines", ("movenet", "movenet + *")),
+    "table 6, a poor input": ("baselines", ("hourglass", "hourglass + *")),
     "table 2": ("baselines", ("IntegralPose", "IntegralPose + *")),
 }
 """Mark in the document -> the experiment, and the labels of its lines, a star for the rest of one."""
