@@ -108,7 +108,8 @@ def faulty(change: dict[str, Any]) -> dict[str, Any]:
             "distances.miss.other must be two or more numbers, none below",
         ),
         ({"distances": {"miss": {"other": [1]}}}, "two or more numbers"),
-        ({"distances": {"miss": {"other": [1, float("nan")]}}}, "must hold numbers from 0.8326 to 1000"),
+        ({"distances": {"miss": {"other": [1, float("nan")]}}}, "two or more numbers, none below"),
+        ({"distances": {"miss": {"other": [1, float("nan"), 2]}}}, "two or more numbers, none below"),
         ({"distances": {"miss": {"other": [1, float("inf")]}}}, "must hold numbers from 0.8326 to 1000"),
         ({"distances": {"jitter": {"other": [0.1, 0.5]}}}, "must hold numbers from 0.4031 to 0.8326"),
         (

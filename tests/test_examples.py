@@ -71,6 +71,8 @@ def test_letters_colours_and_shapes_of_errors_all_differ() -> None:
 
 
 def test_faults_are_named(scene: tuple[Path, Path]) -> None:
+    with pytest.raises(InputError, match="seed: expected 0 or more, got -1"):
+        draw_examples(*scene, "paper", seed=-1)
     with pytest.raises(InputError, match="people: expected 1 or more"):
         draw_examples(*scene, "paper", people=0)
     with pytest.raises(InputError, match="figure: expected one of both, errors, poses, got 'all'"):

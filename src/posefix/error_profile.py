@@ -281,7 +281,8 @@ def _parse_quantiles(row: Any, limits: tuple[float, float], where: str) -> tuple
     """Quantiles within the limits between which the status is what it is."""
     low, high = limits
     numbers = isinstance(row, list) and len(row) > 1 and all(type(value) in (int, float) for value in row)
-    if not numbers or any(after < before for before, after in itertools.pairwise(row)):
+    # Not a number is neither below nor above.
+    if not numbers or not all(before <= after for before, after in itertools.pairwise(row)):
         raise InputError(f"{where} must be two or more numbers, none below the one before it")
     if not low - ROUNDING <= row[0] <= row[-1] <= min(high + ROUNDING, FARTHEST):
         most = f"to {high:.4f}" if high < FARTHEST else f"to {FARTHEST:g}"

@@ -103,6 +103,8 @@ def draw_examples(
     """
     if people < 1:
         raise InputError(f"people: expected 1 or more, got {people}")
+    if seed < 0:
+        raise InputError(f"seed: expected 0 or more, got {seed}")
     if figure not in get_args(Figure):
         raise InputError(f"figure: expected one of {', '.join(get_args(Figure))}, got {figure!r}")
     truth = read_annotations(annotations)

@@ -119,9 +119,8 @@ def build_records(
     labelled[:, mapping.target_index] = people.visibility[:, mapping.source_index] > 0
     usable = np.flatnonzero(labelled.any(axis=1) & ~people.is_crowd & (people.area > 0))
     if len(usable) == 0:
-        raise InputError(
-            f"{annotations.path}: no person has a labelled keypoint of skeleton {skeleton.name!r}"
-        )
+        what = "an area above 0" if labelled.any() else f"a labelled keypoint of skeleton {skeleton.name!r}"
+        raise InputError(f"{annotations.path}: expected people with {what}, got none")
     image_ids = [people.image_ids[row] for row in usable]
     neighbours, overlap = _neighbours(image_ids, people.bbox_xywh[usable])
     records = PersonRecords(

@@ -143,7 +143,10 @@ def test_layouts_that_share_nothing_are_refused(annotate: Annotate, find: Find, 
 
 def test_people_without_labels_are_refused(annotate: Annotate, find: Find, line: np.ndarray) -> None:
     truth = annotate(line[None], (1,), visibility=np.zeros((1, 17), np.int8))
-    with pytest.raises(InputError, match="no person has a labelled keypoint"):
+    with pytest.raises(InputError, match=r"expected people with a labelled keypoint of .*, got none"):
+        analyze(find(line[None], (1,)), truth)
+    truth = annotate(line[None], (1,), area=np.zeros(1))
+    with pytest.raises(InputError, match="expected people with an area above 0, got none"):
         analyze(find(line[None], (1,)), truth)
 
 

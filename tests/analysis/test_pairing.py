@@ -93,6 +93,8 @@ def test_people_without_an_area_are_not_found(annotate: Annotate, find: Find, li
     truth = annotate(np.stack([line, lower(line, 999)]), (1, 1), area=np.array([10_000.0, 0.0]))
     pairing = pair(find(line[None], (1,)), truth)
     assert pairing.not_found.tolist() == [1]
+    exact = pair(find(np.stack([line, lower(line, 999)]), (1, 1)), truth)
+    assert (exact.not_found.tolist(), exact.ignored.tolist()) == ([], [1])
 
 
 def test_rows_are_those_of_the_file(annotate: Annotate, find: Find, line: np.ndarray) -> None:

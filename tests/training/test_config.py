@@ -109,7 +109,12 @@ estimate_layouts = ['coco17']
         ("name = 'x'\n[data]\nrepeats = [-1]", "repeats must be whole numbers from 1"),
         ("name = 'x'\n[data]\nannotations = [3]", "annotations must be texts"),
         ("name = 'x'\n[model]\nbackbone_stride = 0", "multiples of the backbone's stride 0"),
-        ("name = 'x'\n[model]\ninput_size_wh = ['a', 'b']", "input_size_wh must be multiples"),
+        ("name = 'x'\n[model]\ninput_size_wh = ['a', 'b']", "input_size_wh must be two multiples"),
+        ("name = 'x'\n[model]\ninput_size_wh = [192]", r"input_size_wh must be two multiples .*got \(192,\)"),
+        ("name = 'x'\n[model]\ndeconvolution_channels = []", "deconvolution_channels must be whole numbers"),
+        ("name = 'x'\n[model]\ndeconvolution_channels = [8, 0]", "deconvolution_channels must be whole"),
+        ("name = 'x'\n[optimiser]\ndrops = ['a']", r"drops must be whole numbers of epochs, got \('a',\)"),
+        ("name = 'ä'", "recipe.toml: expected text in UTF-8, got other bytes"),
         ("name = 'x'\n[model]\ndeconvolution_channels = [8, 8, 8, 8, 8, 8]", "6 layers are more than"),
         (ESTIMATES + "held_out = [0, 1.5]", r"held_out must be shares from 0 to 1, got \(0, 1.5\)"),
         (ESTIMATES + "held_out = [0, nan]", "held_out must be shares from 0 to 1"),
@@ -133,7 +138,7 @@ estimate_layouts = ['coco17']
 )
 def test_faulty_recipes_say_what_is_wrong(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
-    path.write_text(text)
+    path.write_text(text, encoding="latin-1")
     with pytest.raises(InputError, match=message):
         load_recipe(path)
 

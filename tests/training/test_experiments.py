@@ -82,6 +82,10 @@ def test_the_lines_of_results_name_their_file(judged: TrainConfig) -> None:
     [
         ({"validation_annotations": ""}, "validation_annotations is empty"),
         ({"validation_results": (), "validation_layouts": ()}, "validation_results is empty"),
+        (
+            {"validation_results": ("results.json", "results.csv"), "validation_layouts": ("coco17",) * 2},
+            "data.validation_results has two files 'results'",
+        ),
     ],
 )
 def test_what_cannot_be_judged_is_refused(

@@ -239,6 +239,42 @@ def test_a_run_is_not_overwritten(recipe: Path, tmp_path: Path) -> None:
         train(load_recipe(recipe), tmp_path, device="cpu")
 
 
+def test_neither_is_a_model(recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.json").touch()
+    with pytest.raises(InputError, match="holds a model already"):
+        train(load_recipe(recipe), tmp_path, device="cpu")
+
+
+def test_a_complete_run_keeps_its_model_and_a_continued_one_has_no_graph_of_old_weights(
+    recipe: Path, tmp_path: Path
+) -> None:
+    train(load_recipe(recipe, {"optimiser.epochs": "1"}), tmp_path, device="cpu")
+    (tmp_path / "model.onnx").touch()
+    with pytest.raises(InputError, match=r"complete: set more optimiser\.epochs"):
+        train(load_recipe(recipe, {"optimiser.epochs": "1"}), tmp_path, device="cpu", resume=True)
+    assert (tmp_path / "model.onnx").exists()
+    train(load_recipe(recipe, {"optimiser.schedule": "step"}), tmp_path, device="cpu", resume=True)
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def test_an_epoch_is_not_lost_with_a_photo_that_validation_cannot_read(recipe: Path, tmp_path: Path) -> None:
+    trainer = new_trainer(
+        load_recipe(recipe, {"data.validate_every": "1"}),
+        load_skeleton("coco17"),
+        tmp_path,
+        Process(torch.device("cpu")),
+    )
+
+    def fail(_: object) -> dict[str, float]:
+        raise InputError("photo 7.jpg")
+
+    trainer.validate = fail
+    with pytest.raises(InputError, match=r"photo 7\.jpg"):
+        trainer.run()
+    trainer.resume()
+    assert trainer.progress.epoch == 1
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

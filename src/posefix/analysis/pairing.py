@@ -108,7 +108,7 @@ def pair_people(poses: Poses, truth: GroundTruth) -> Pairing:
         background=np.setdiff1d(left_over, duplicates),
         ignored=np.flatnonzero(~paired & (person >= 0)),
         surplus=np.flatnonzero(person == NOT_TAKEN),
-        not_found=np.setdiff1d(_counted_people(truth), people),
+        not_found=np.setdiff1d(_counted_people(truth), person),
     )
 
 

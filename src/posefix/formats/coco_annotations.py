@@ -185,6 +185,7 @@ def listed_records(content: Mapping[str, Any], path: Path, field: str, noun: str
 
 def _images(content: Mapping[str, Any], path: Path) -> dict[ImageId, ImageInfo]:
     records = listed_records(content, path, "images", "image")
+    records.check_texts("file_name")
     infos = {}
     for number, (image_id, row) in enumerate(zip(records.unique_ids(), records.rows, strict=True)):
         if not isinstance(row.get("file_name"), str):
@@ -211,6 +212,8 @@ def _people(records: Records, images: Mapping[ImageId, ImageInfo], skeleton: Ske
     lacks_area = np.array([row.get("area") is None for row in records.rows], dtype=np.bool_)
     area = AREA_OF_BOX * bbox_xywh[:, 2] * bbox_xywh[:, 3]
     area[~lacks_area] = records.choose(~lacks_area).numbers("area")
+    if (negative := np.flatnonzero(area < 0)).size:
+        raise records.fault(int(negative[0]), "area", "0 or more square pixels")
     return PersonAnnotations(
         keypoints=np.ascontiguousarray(triples[..., :2]),
         visibility=visibility.astype(np.int8),

@@ -12,7 +12,7 @@ from torch import nn
 
 from posefix.errors import InputError
 from posefix.files import write_bytes_atomic, write_text_atomic
-from posefix.models import DESCRIPTION_FILE, FORMAT, SKELETON_FILE, WEIGHTS_FILE, Model
+from posefix.models import DESCRIPTION_FILE, FORMAT, ONNX_FILE, SKELETON_FILE, WEIGHTS_FILE, Model
 from posefix.nn.architectures import build_network
 from posefix.nn.backbones import read_weights
 from posefix.nn.model import ModelConfig, PoseNetwork
@@ -22,6 +22,8 @@ def save_network(
     network: PoseNetwork, skeleton: str, folder: Path, name: str, training: dict[str, Any]
 ) -> None:
     """Write a model folder: weights in half precision and the description that the refiner reads.
+
+    Of a model that was there before, the graph and the calibration go: they were of its weights.
 
     Args:
         network: The trained network.
@@ -34,6 +36,7 @@ def save_network(
         key: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for key, value in network.state_dict().items()
     }
+    (folder / ONNX_FILE).unlink(missing_ok=True)
     write_bytes_atomic(folder / WEIGHTS_FILE, save(weights))
     if Path(skeleton).is_file():
         write_bytes_atomic(folder / SKELETON_FILE, Path(skeleton).read_bytes())

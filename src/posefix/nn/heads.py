@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from posefix.errors import InputError
+
 UPSAMPLING_STD = 0.01
 
 
@@ -32,6 +34,11 @@ class DeconvolutionHead(nn.Module):
             nn.init.normal_(layer.weight, std=UPSAMPLING_STD)
             self.upsample.append(nn.Sequential(layer, nn.BatchNorm2d(width)))
             if lateral:
+                if stride not in channels:
+                    raise InputError(
+                        f"deconvolution_channels: {len(widths)} layers are too many for lateral: the backbone has no "
+                        f"features of stride {stride}"
+                    )
                 self.project.append(nn.Conv2d(channels[stride], width, 1))
             before = width
 

@@ -78,13 +78,18 @@ class ModelConfig:
     decoder: DecoderName = "soft_argmax"
 
     def __post_init__(self) -> None:
-        if self.backbone_stride < 1 or any(
-            type(side) is not int or side <= 0 or side % self.backbone_stride for side in self.input_size_wh
+        sides: tuple[int, ...] = self.input_size_wh
+        widths = self.deconvolution_channels
+        if (
+            self.backbone_stride < 1
+            or len(sides) != 2
+            or any(type(side) is not int or side <= 0 or side % self.backbone_stride for side in sides)
         ):
             raise InputError(
-                f"input_size_wh must be multiples of the backbone's stride {self.backbone_stride}, "
-                f"got {self.input_size_wh}"
+                f"input_size_wh must be two multiples of the backbone's stride {self.backbone_stride}, got {sides}"
             )
+        if not widths or any(type(width) is not int or width < 1 for width in widths):
+            raise InputError(f"deconvolution_channels must be whole numbers from 1, got {widths}")
         if self.heatmap_stride < 1:
             raise InputError(
                 f"deconvolution_channels: {len(self.deconvolution_channels)} layers are more than a stride of "

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from posefix.errors import InputError
+from posefix.files import read_text
 from posefix.nn.model import ModelConfig
 from posefix.synthesis import SynthesisOptions
 from posefix.training.augmentation import AugmentationConfig
@@ -67,6 +68,8 @@ class OptimiserConfig:
             raise InputError(f"drop_factor must be above 0 and at most 1, got {self.drop_factor}")
         if self.average >= 1:
             raise InputError(f"average must be below 1, got {self.average}")
+        if not all(type(epoch) is int and epoch >= 0 for epoch in self.drops):
+            raise InputError(f"drops must be whole numbers of epochs, got {self.drops}")
 
 
 @dataclass(frozen=True)
@@ -228,7 +231,7 @@ def load_recipe(name_or_path: str | Path, overrides: Mapping[str, str] | None = 
     if name in recipe_names():
         text = (resources.files("posefix") / "data" / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
     elif Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8")
+        text = read_text(name)
     else:
         raise InputError(f"recipe {name!r} is neither a file nor one of {', '.join(recipe_names())}")
     document = _parse_toml(text, name)

@@ -14,7 +14,6 @@ from posefix.evaluation.coco import check_images, evaluate_coco
 from posefix.files import make_folder, read_json, write_text_atomic
 from posefix.formats.coco import Annotations, read_annotations
 from posefix.images import ImageId
-from posefix.interchange import read_pose_file
 from posefix.models import DESCRIPTION_FILE, load_model
 from posefix.people import find_photos, labelled_boxes
 from posefix.poses import Poses
@@ -35,6 +34,7 @@ from posefix.training.systems import (
     system_folder,
     systems_of,
 )
+from posefix.training.validation import read_results
 
 WHERE_ONLY = ("workers", "compile", "crop_on", "data.root", "data.shards")
 """Settings that say how or where a system was trained, and make no other system of it."""
@@ -183,11 +183,9 @@ def load_judge(recipe: TrainConfig, *, needs_results: bool) -> Judge:
             f"{recipe.name}: data.validation_results is empty; name a results file to be refined"
         )
     annotations = read_annotations(root / data.validation_annotations)
-    results: dict[str, Poses] = {}
-    for file, layout in zip(data.validation_results, data.validation_layouts, strict=True):
-        poses = read_pose_file(root / file, layout).poses
+    results = read_results(recipe)
+    for poses in results.values():
         check_images(poses, annotations)
-        results[Path(file).name.split(".")[0]] = poses
     photos = find_photos(annotations, root / data.validation_images)
     return Judge(annotations, photos, results)
 

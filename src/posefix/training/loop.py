@@ -240,11 +240,12 @@ class Trainer:
 
     def _finish_epoch(self, epoch: int, numbers: dict[str, float], writer: Any) -> None:
         last = epoch + 1 == self.config.optimiser.epochs
-        if self.validate is not None and (last or (epoch + 1) % self.config.data.validate_every == 0):
-            numbers |= self.validate(self.best_network().eval())
+        # First of all, so that an epoch is not lost with a photo that validation can't read.
         save_checkpoint(
             self.checkpoint_path, self.network, self.average, self.optimiser, self.progress, self.config
         )
+        if self.validate is not None and (last or (epoch + 1) % self.config.data.validate_every == 0):
+            numbers |= self.validate(self.best_network().eval())
         line = {"epoch": epoch + 1, **{key: round(value, 6) for key, value in numbers.items()}}
         with (self.output / LOG_FILE).open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")

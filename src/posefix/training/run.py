@@ -13,6 +13,7 @@ from posefix.errors import InputError
 from posefix.files import ensure_writable, make_folder
 from posefix.formats.coco_annotations import read_annotations
 from posefix.interchange import read_pose_file
+from posefix.models import DESCRIPTION_FILE
 from posefix.nn.architectures import build_network
 from posefix.nn.backbones import Backbone, load_backbone_weights
 from posefix.nn.checkpoint import save_network
@@ -65,10 +66,8 @@ def train(
     Raises:
         InputError: Data, weights or device are missing or do not fit; raised before training starts.
     """
-    if not resume and (output / CHECKPOINT_FILE).exists():
-        raise InputError(
-            f"{output} holds a run already: continue it with --resume, or choose another output folder"
-        )
+    if not resume:
+        _check_empty(output)
     make_folder(output)
     ensure_writable(output / CHECKPOINT_FILE)
     process, skeleton = start_process(device), load_skeleton(config.skeleton)
@@ -77,11 +76,24 @@ def train(
     trainer.on_step, trainer.on_epoch = on_step, on_epoch
     if resume:
         trainer.resume()
+        if trainer.progress.epoch >= config.optimiser.epochs and (output / DESCRIPTION_FILE).exists():
+            raise InputError(
+                f"{output} holds a run that is complete: set more optimiser.epochs to continue it"
+            )
     trainer.run()
     if process.is_first:
         save_network(trainer.best_network(), config.skeleton, output, config.name, dataclasses.asdict(config))
     process.leave()
     return process.is_first
+
+
+def _check_empty(output: Path) -> None:
+    if (output / CHECKPOINT_FILE).exists():
+        raise InputError(
+            f"{output} holds a run already: continue it with --resume, or choose another output folder"
+        )
+    if (output / DESCRIPTION_FILE).exists():
+        raise InputError(f"{output} holds a model already: choose another output folder")
 
 
 def profile_steps(

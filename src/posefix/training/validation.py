@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from posefix.decoding import Decoder
+from posefix.errors import InputError
 from posefix.evaluation.coco import evaluate_coco
 from posefix.formats.coco_annotations import read_annotations
 from posefix.images import find_images
 from posefix.interchange import read_pose_file
 from posefix.nn.model import PoseNetwork
+from posefix.poses import Poses
 from posefix.refine.backends import HeatmapBackend
 from posefix.refine.networks import TorchNetwork
 from posefix.refine.refiner import Refiner
@@ -18,20 +20,34 @@ from posefix.training.config import TrainConfig
 from posefix.training.loop import Validate
 
 
+def read_results(config: TrainConfig) -> dict[str, Poses]:
+    """The poses of a recipe's validation results, by the names of their files up to the first dot.
+
+    Raises:
+        InputError: A file is missing or faulty, or two have one name.
+    """
+    data, root = config.data, Path(config.data.root)
+    names = [Path(file).name.split(".")[0] for file in data.validation_results]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"{config.name}: data.validation_results has two files {twice[0]!r}; rename one")
+    return {
+        name: read_pose_file(root / file, layout).poses
+        for name, file, layout in zip(names, data.validation_results, data.validation_layouts, strict=True)
+    }
+
+
 def load_validation(config: TrainConfig, skeleton: Skeleton) -> Validate | None:
     """Read the validation files of a recipe; None if it names no results to refine.
 
     Raises:
-        InputError: A file is missing or faulty, so that a run fails before its first epoch and not after it.
+        InputError: A file is missing or faulty, or two have one name, so that a run fails before its first epoch and
+            not after it. Photos are looked for, but not read before they are refined.
     """
     data, root = config.data, Path(config.data.root)
     if not data.validation_results:
         return None
     annotations = read_annotations(root / data.validation_annotations)
-    inputs = {
-        Path(results).name.split(".")[0]: read_pose_file(root / results, layout).poses
-        for results, layout in zip(data.validation_results, data.validation_layouts, strict=True)
-    }
+    inputs = read_results(config)
     names = {image_id: info.file_name for image_id, info in annotations.images.items()}
     used = {image_id for poses in inputs.values() for image_id in poses.image_ids}
     photos = find_images(used, root / data.validation_images, names)
