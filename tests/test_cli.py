@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import posefix
 from posefix.cli.app import EXIT_PIPE_CLOSED
@@ -236,6 +237,20 @@ def test_unreadable_photos_stop_by_default(run: Run, results: Path, photos: Path
     assert not (tmp_path / "out.json").exists()
 
 
+@pytest.mark.usefixtures("identity")
+def test_a_large_photo_is_refined_without_a_word(
+    run: Run, results: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow warns of photos above a limit, which are the user's own, and refuses those above twice that."""
+    arguments = ("refine", results, "--images", photos, "-o", tmp_path / "out.json", "--layout", "coco17")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", SIZE * SIZE - 1)
+    assert run(*arguments)[0] == 0
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", SIZE)
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert "im00001.png: has more pixels than Pillow is allowed to decode" in err
+
+
 @pytest.mark.usefixtures("shift")
 @pytest.mark.parametrize(("caution", "moved"), [("-1", 68), ("0.5", 68), ("1", 0)])
 def test_caution_keeps_what_it_is_not_worth_to_move(
@@ -298,6 +313,10 @@ FAULTS = {
     "another layout": (["--layout", "lsp14"], "with 17 keypoints it may be coco17"),
     "no such folder for the output": (["-o", "nowhere/out.json"], "nowhere"),
     "a folder as output": (["-o", "photos"], "photos"),
+    "an input as output": (
+        ["-o", "poses.json"],
+        "poses.json: expected another file than those that are read",
+    ),
     "no such annotations": (["--annotations", "nowhere.json"], "nowhere.json"),
     "boxes of no row": (["--boxes", "poses.json"], "bbox"),
     "an unknown choice": (["--missing", "guess"], "guess"),
@@ -356,6 +375,26 @@ def test_evaluate_against_prints_the_interval_of_the_difference(
     code, out, _ = run("evaluate", results, *options)
     assert code == 0
     assert "95 % interval" in out
+
+
+def test_a_layout_needs_results_whose_layout_it_is(run: Run, results: Path, annotations: Path) -> None:
+    options = ("--annotations", annotations, "--layout", "coco17", "--against-layout", "coco17")
+    code, out, err = run("evaluate", results, *options)
+    assert (code, out) == (2, "")
+    assert err == "posefix: --against-layout: needs --against, whose layout it is\n"
+
+
+def test_skeletons_and_pictures_replace_no_input(
+    run: Run, annotations: Path, results: Path, photos: Path
+) -> None:
+    photo = photos / "im00001.png"
+    before = annotations.read_bytes(), photo.read_bytes()
+    demo = ("demo", "--image", photo, "--poses", results, "--layout", "coco17", "-o", photo)
+    for command in (("skeleton", annotations, "-o", annotations), demo):
+        code, out, err = run(*command)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert "expected another file than those that are read" in err
+    assert (annotations.read_bytes(), photo.read_bytes()) == before
 
 
 def test_skeleton_lists_all_names(run: Run) -> None:

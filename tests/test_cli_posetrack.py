@@ -88,6 +88,59 @@ def test_results_go_to_coco_and_back(run: Run, truth: Path, results: Path, tmp_p
     assert scores == run("evaluate", results, "--annotations", truth)
 
 
+def test_results_are_written_to_a_new_folder_only(
+    run: Run, truth: Path, results: Path, tmp_path: Path
+) -> None:
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    for output, message in (
+        (truth, "expected another file than those that are read"),
+        (results, "expected another file than those that are read"),
+        (tmp_path / "full", "expected a new or an empty folder"),
+    ):
+        code, out, err = run("posetrack", "write-results", results, "--annotations", truth, "-o", output)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert message in err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
+
+
+def test_the_annotations_that_are_merged_stay(run: Run, truth: Path) -> None:
+    (file,) = truth.iterdir()
+    content = file.read_bytes()
+    for annotations in (truth, file):
+        code, _, err = run("posetrack", "merge-annotations", annotations, "-o", file)
+        assert (code, err.count("\n")) == (2, 1)
+        assert "expected another file than those that are read" in err
+    assert file.read_bytes() == content
+
+
+def test_photo_names_are_ids_where_results_are_measured_and_where_they_are_written(
+    run: Run, truth: Path, tmp_path: Path
+) -> None:
+    named, back = tmp_path / "named.json", tmp_path / "back"
+    names = {image["id"]: image["file_name"] for image in IMAGES}
+    rows = [{**row, "image_id": names[row["image_id"]], "score": 1.0} for row in people(100)]
+    named.write_text(json.dumps(rows))
+    options = ("--layout", "posetrack18", "--annotations", truth)
+    assert run("posetrack", "write-results", named, *options, "-o", back)[0] == 0
+    (written,) = back.iterdir()
+    assert [row["image_id"] for row in json.loads(written.read_text())["annotations"]] == [1, 2]
+    assert run("evaluate", back, "--annotations", truth) == run("evaluate", named, *options)
+
+
+def test_no_other_format_sees_what_poseval_takes_for_a_missing_score(
+    run: Run, truth: Path, tmp_path: Path
+) -> None:
+    coco, back = tmp_path / "coco.json", tmp_path / "back"
+    assert run("convert", truth, coco, "--to", "coco-results")[0] == 0
+    rows = json.loads(coco.read_text())
+    assert {score for row in rows for score in (row["score"], *row["keypoints"][2::3])} == {1.0}
+    assert run("posetrack", "write-results", truth, "--annotations", truth, "-o", back)[0] == 0
+    (written,) = back.iterdir()
+    assert not any("scores" in row for row in json.loads(written.read_text())["annotations"])
+
+
 def test_frames_that_results_leave_out_are_named(run: Run, truth: Path, tmp_path: Path) -> None:
     part = write(tmp_path / "part", people(0)[:1], IMAGES[:1])
     code, out, err = run("evaluate", part, "--annotations", truth)

@@ -8,7 +8,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from posefix.errors import InputError
-from posefix.files import ensure_writable, parse_json, read_json, write_bytes_atomic, write_text_atomic
+from posefix.files import (
+    ensure_new_folder,
+    ensure_not_input,
+    ensure_writable,
+    parse_json,
+    read_json,
+    write_bytes_atomic,
+    write_text_atomic,
+)
 
 
 def test_text_is_written_as_utf8_with_its_newlines(tmp_path: Path) -> None:
@@ -34,7 +42,7 @@ def test_json_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
         ),
         (b"poses", "expected JSON, got an error at line 1, column 1: Expecting value."),
         (b"[1, 2] 3", "expected JSON, got an error at line 1, column 8: Extra data."),
-        (b"\xff\xd8\xff", "expected JSON, got bytes that are not UTF-8 text."),
+        (b"\xff\xd8\xff", "expected text in UTF-8, got other bytes."),
         (b"[" * 100_000, "expected JSON, got brackets or numbers without end."),
         (b"9" * 5000, "expected JSON, got brackets or numbers without end."),
         (None, "cannot be read (No such file or directory)."),
@@ -74,6 +82,26 @@ def test_a_missing_folder_is_found_before_the_work(tmp_path: Path) -> None:
         ensure_writable(tmp_path / "no" / "a.json")
 
 
+@pytest.mark.parametrize("name", ["a.json", "in/../a.json", "soft.json", "in/b.json", "in"])
+def test_no_input_is_replaced_under_whatever_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / "in").mkdir()
+    for file in ("a.json", "in/b.json"):
+        (tmp_path / file).write_text("[]")
+    (tmp_path / "soft.json").symlink_to(tmp_path / "a.json")
+    inputs = [None, "coco17", tmp_path / "a.json", str(tmp_path / "in")]
+    with pytest.raises(InputError, match=f"{name}: expected another file than those that are read"):
+        ensure_not_input(tmp_path / name, inputs)
+
+
+def test_other_names_are_free_beside_the_inputs_and_among_them(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[]")
+    (tmp_path / "old.json").write_text("[]")
+    inputs = [None, "coco17", "x" * 5000, "a\0b", tmp_path / "a.json", tmp_path / "not there.json"]
+    for name in ("new.json", "old.json", "not there.json"):
+        ensure_not_input(tmp_path / name, inputs)
+    ensure_not_input(tmp_path / "new.json", [tmp_path])
+
+
 def test_a_folder_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="something that is not a file has this name"):
         write_bytes_atomic(tmp_path, b"")
@@ -107,3 +135,14 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     write_text_atomic(tmp_path / "link", "a")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "file").read_text(encoding="utf-8") == "a"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="such a link is replaced there")
+def test_a_link_to_itself_is_no_place_to_write(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for write in (ensure_writable, ensure_new_folder, lambda path: write_text_atomic(path, "a")):
+        with pytest.raises(
+            InputError, match="loop: cannot be written, it is a link that leads in a circle; remove it"
+        ):
+            write(tmp_path / "loop")

@@ -105,6 +105,39 @@ def test_shrinking_does_not_move_the_picture() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "box", [[30.0, 40, 50, 70], [0, 0, 9, 12], [-20, 150, 90, 100], [170, -5, 60, 60], [-50, -50, 300, 300]]
+)
+@pytest.mark.parametrize(("angle", "flip"), [(0.0, False), (33.0, True), (180.0, False)])
+def test_a_crop_is_the_same_cut_out_of_the_part_of_a_photo_that_it_shows(
+    box: list[float], angle: float, flip: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (240, 200, 3), dtype=np.uint8)
+    matrix = geometry.crop_matrices(np.array([box]), SIZE_WH, rotation_degrees=angle, flip=flip)[0]
+    whole = geometry.warp(image, matrix, SIZE_WH)
+    monkeypatch.setattr(geometry, "LARGEST_SIDE", 199)
+    part = geometry.warp(image, matrix, SIZE_WH)
+    assert np.abs(part.astype(int) - whole).max() <= 1  # rounding
+    assert part.any()
+
+
+@pytest.mark.parametrize("side", [32766, 32767, 70000])
+def test_photos_larger_than_opencv_warps_are_cropped(side: int) -> None:
+    image = np.zeros((side, 40, 3), np.uint8)
+    image[-30:] = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    for turned in (image, np.ascontiguousarray(image.transpose(1, 0, 2))):
+        size = np.array(turned.shape[1::-1])
+        matrix = geometry.crop_matrices(np.array([[*(size - 25.0), 20, 20]]), (32, 32))[0]
+        corner = np.maximum(size - 200, 0)
+        expected = geometry.warp(
+            turned[corner[1] :, corner[0] :],
+            geometry.compose(matrix, np.column_stack([np.eye(2), corner])),
+            (32, 32),
+        )
+        np.testing.assert_allclose(geometry.warp(turned, matrix, (32, 32)), expected, atol=1)
+        assert expected.std() > 20
+
+
 @pytest.mark.parametrize("box", [[5000.0, 5000, 50, 50], [-900.0, -900, 2000, 30]])
 def test_a_crop_outside_the_photo_is_black_not_an_error(box: list[float]) -> None:
     crop = geometry.warp(

@@ -2,13 +2,15 @@
 
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
+from PIL import Image, TiffTags
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from posefix.errors import InputError
 from posefix.images import decode_image, find_images, id_matcher, image_ids_of, photo_sizes
@@ -80,11 +82,24 @@ def test_sixteen_bit_colour_keeps_the_upper_eight(pixels: Pixels) -> None:
     assert np.array_equal(decode_image(content.tobytes()), pixels)
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("PNG", {}),
+        ("WEBP", {"lossless": True}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("TIFF", {"big_tiff": True}),
+    ],
+)
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied_or_ignored(pixels: Pixels, orientation: int) -> None:
+def test_exif_orientation_is_applied_or_ignored(
+    pixels: Pixels, orientation: int, kind: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    """Of TIFF files, which Pillow turns itself, as of the others."""
     exif = Image.Exif()
     exif[0x0112] = orientation
-    content = encoded(Image.fromarray(pixels), "PNG", exif=exif)
+    content = encoded(Image.fromarray(pixels), kind, exif=exif, **options)
     upright = {
         1: pixels,
         2: pixels[:, ::-1],
@@ -97,6 +112,20 @@ def test_exif_orientation_is_applied_or_ignored(pixels: Pixels, orientation: int
     }
     assert np.array_equal(decode_image(content), upright[orientation])
     assert np.array_equal(decode_image(content, exif="ignore"), pixels)
+    (tmp_path / "photo").write_bytes(content)
+    assert read_size(tmp_path / "photo") == upright[orientation].shape[1::-1]
+    assert read_size(tmp_path / "photo", exif="ignore") == (48, 32)
+
+
+def test_an_orientation_that_only_the_xmp_block_of_a_tiff_names_is_one_too(pixels: Pixels) -> None:
+    directory = ImageFileDirectory_v2()
+    directory[700] = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    directory.tagtype[700] = TiffTags.BYTE
+    content = encoded(Image.fromarray(pixels), "TIFF", tiffinfo=directory)
+    if Image.open(io.BytesIO(content)).getexif().get(0x0112) != 6:
+        pytest.skip("this Pillow does not look there")
+    assert np.array_equal(decode_image(content), pixels[::-1].transpose(1, 0, 2))
+    assert np.array_equal(decode_image(content, exif="ignore"), pixels)
 
 
 def test_a_damaged_exif_block_does_not_matter(pixels: Pixels) -> None:
@@ -104,7 +133,7 @@ def test_a_damaged_exif_block_does_not_matter(pixels: Pixels) -> None:
     assert decode_image(content).shape == pixels.shape
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("kept", [0.0, 0.02, 0.5, 0.95])
 def test_truncated_photos_are_errors(kind: str, kept: float, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -113,6 +142,32 @@ def test_truncated_photos_are_errors(kind: str, kept: float, tmp_path: Path) -> 
     path.write_bytes(content[: int(len(content) * kept)])
     with pytest.raises(InputError, match=r"im7\.jpg: cannot be read as a photo"):
         decode_image(path)
+
+
+def test_damage_of_which_pillow_raises_a_runtime_error_is_told(pixels: Pixels, tmp_path: Path) -> None:
+    Image.init()
+    if "AVIF" not in Image.SAVE:
+        pytest.skip("this Pillow writes no AVIF")
+    content = encoded(Image.fromarray(pixels), "AVIF")
+    (tmp_path / "a.avif").write_bytes(content.replace(b"pitm", b"p\1tm"))
+    with pytest.raises(InputError, match=r"a\.avif: cannot be read as a photo \(Failed to decode"):
+        decode_image(tmp_path / "a.avif")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("read", [decode_image, read_size])
+def test_more_pixels_than_pillow_decodes_are_an_error(
+    read: Callable[[Path], object], pixels: Pixels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "wall.png"
+    path.write_bytes(encoded(Image.fromarray(pixels), "PNG"))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pixels.size // 3 / 2)
+    read(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pixels.size // 3 / 2 - 1)
+    with pytest.raises(
+        InputError, match=r"wall\.png: has more pixels than Pillow is allowed to decode; make"
+    ):
+        read(path)
 
 
 def test_text_and_missing_files_are_errors(tmp_path: Path) -> None:
@@ -250,6 +305,16 @@ def test_an_id_is_matched_with_names() -> None:
     assert [match(name) for name in ("c", "/data/b/000036.jpg", "d.jpg")] == [0, 2, None]
     with pytest.raises(InputError, match="image id 36 fits two photos"):
         match(36)
+
+
+def test_two_annotated_photos_of_one_name_are_told_apart_or_refused() -> None:
+    match = id_matcher({1: "a.jpg", 2: "a.jpg", 3: "b.jpg"})
+    assert match("b") == 3
+    for name in ("a", "/data/A.JPG"):
+        with pytest.raises(
+            InputError, match=f"image id '{name}' fits two photos, those of ids 1 and 2, which"
+        ):
+            match(name)
 
 
 def test_photos_have_sizes_as_they_are_seen(pixels: Pixels, tmp_path: Path) -> None:

@@ -43,12 +43,19 @@ def make_poses(**changes: Any) -> Poses:
         ),
         (
             {"pose_scores": [0, np.nan, 0]},
-            "pose_scores: expected finite numbers, got another in row 1; mark missing",
+            "pose_scores: expected finite numbers below 1e+15, got another in row 1; mark missing",
         ),
         (
             {"keypoints": np.full((3, 17, 2), np.inf)},
-            "keypoints: expected finite numbers, got another in row 0; mark",
+            "keypoints: expected finite numbers below 1e+15, got another in row 0; mark",
         ),
+        (
+            {"scores": [[0.5] * 17, [0.5] * 17, [0.5] * 16 + [-1e15]]},
+            "scores: expected finite numbers below 1e+15, got another in row 2; mark",
+        ),
+        ({"image_ids": (1, 2.5, 3)}, "image_ids: expected integers or texts, got 2.5 in row 1"),
+        ({"image_ids": (1, 2, True)}, "image_ids: expected integers or texts, got True in row 2"),
+        ({"image_ids": "abc"}, "image_ids: expected one id per pose, got the text 'abc'"),
     ],
 )
 def test_faulty_arrays_are_named(changes: dict[str, Any], message: str) -> None:
@@ -64,6 +71,38 @@ def test_arrays_are_converted_and_locked_but_the_callers_stay_open() -> None:
     with pytest.raises(ValueError, match="read-only"):
         poses.keypoints[0] = 1
     given[0] = 1
+    assert not poses.keypoints.any()
+
+
+def test_locked_arrays_are_shared_with_other_poses_but_not_with_their_owner() -> None:
+    poses = make_poses()
+    assert poses.with_keypoints(poses.keypoints + 1).scores is poses.scores
+    owner = np.zeros((3, 17, 2))
+    view = owner.view()
+    view.flags.writeable = False
+    poses = make_poses(keypoints=view)
+    owner[:] = 1
+    assert not poses.keypoints.any()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([3, 1, "a"], (3, 1, "a")),
+        (np.array([3, 1, 2]), (3, 1, 2)),
+        (np.array(["x", "y", "z"]), ("x", "y", "z")),
+        ((np.uint8(3), 1, np.str_("a")), (3, 1, "a")),
+    ],
+)
+def test_image_ids_are_plain_numbers_and_texts(given: Any, expected: tuple[Any, ...]) -> None:
+    ids = make_poses(image_ids=given).image_ids
+    assert ids == expected
+    assert [type(value) for value in ids] == [type(value) for value in expected]
+
+
+def test_a_single_pose_is_asked_for_by_a_list() -> None:
+    with pytest.raises(TypeError, match="by a slice, a list of row numbers or a mask, got 0"):
+        make_poses()[0]  # type: ignore[index]
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_the_video_itself_is_never_written(tmp_path: Path, video: Video) -> None
         load_skeleton("coco17"),
     )
     for path in (video.path, tmp_path / "soft.mp4", tmp_path / "hard.mp4"):
-        with pytest.raises(InputError, match="expected another file than the video that is drawn on"):
+        with pytest.raises(InputError, match="expected another file than those that are read"):
             render_before_after(path, video, {}, (nobody, nobody))
     assert video.path.read_bytes() == content
 

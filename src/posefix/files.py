@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def read_json(path: str | Path) -> Any:
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a JSON file, newlines unchanged.
+    """The text of a file, newlines unchanged.
 
     Raises:
         InputError: The file cannot be read or is not UTF-8.
@@ -38,7 +38,7 @@ def read_text(path: str | Path) -> str:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected JSON, got bytes that are not UTF-8 text.") from error
+        raise InputError(f"{path}: expected text in UTF-8, got other bytes.") from error
 
 
 def parse_json(path: str | Path, text: str) -> Any:
@@ -75,7 +75,7 @@ def ensure_writable(path: str | Path) -> None:
     Raises:
         InputError: The folder is missing or read-only, or what has this name cannot be replaced by a file.
     """
-    path = Path(path).resolve()
+    path = _resolved(path)
     if not path.parent.is_dir():
         raise InputError(f"{path}: cannot be written, there is no folder {path.parent}; create it first.")
     if path.exists() and not path.is_file():
@@ -88,6 +88,31 @@ def ensure_writable(path: str | Path) -> None:
         probe.unlink()
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
+
+
+def ensure_not_input(path: str | Path, inputs: Iterable[str | Path | None]) -> None:
+    """Find out before the work whether a file would be written in the place of one that is read, links included.
+
+    Args:
+        path: The file to write.
+        inputs: Files that are read, and folders whose files are. What is not there, such as the name of a packaged
+            layout, is passed over.
+
+    Raises:
+        InputError: It is one of them.
+    """
+    place = _resolved(path)
+    replaced = (place, place.parent) if place.is_file() else (place,)
+    if any(_is_same(one, source) for one in replaced for source in inputs if source):
+        raise InputError(f"{path}: expected another file than those that are read; choose another name.")
+
+
+def _is_same(one: Path, other: str | Path) -> bool:
+    """Whether two files or folders are there, and are one."""
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return False
 
 
 def make_folder(path: str | Path) -> None:
@@ -114,7 +139,7 @@ def write_bytes_atomic(path: str | Path, content: bytes) -> None:
         InputError: The file cannot be written.
     """
     ensure_writable(path)
-    path = Path(path).resolve()  # a link stays a link; the file it points to is replaced
+    path = _resolved(path)
     temporary = _temporary_name(path)
     try:
         temporary.write_bytes(content)
@@ -135,7 +160,7 @@ def written_elsewhere(path: str | Path) -> Iterator[Path]:
         InputError: The file cannot be written.
     """
     ensure_writable(path)
-    path = Path(path).resolve()
+    path = _resolved(path)
     temporary = _temporary_name(path)
     temporary = temporary.with_name(temporary.name + path.suffix)
     try:
@@ -153,7 +178,7 @@ def ensure_new_folder(path: str | Path) -> None:
     Raises:
         InputError: There is a file or a folder that is not empty, or the folder around it is missing or read-only.
     """
-    path = Path(path).resolve()
+    path = _resolved(path)
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise InputError(f"{path}: expected a new or an empty folder to write into; choose another name.")
     if not path.parent.is_dir():
@@ -177,7 +202,7 @@ def write_folder_atomic(path: str | Path, contents: Mapping[str, bytes]) -> None
         InputError: The folder cannot be written.
     """
     ensure_new_folder(path)
-    path = Path(path).resolve()
+    path = _resolved(path)
     temporary = _temporary_name(path)
     try:
         for name, content in contents.items():
@@ -192,6 +217,20 @@ def write_folder_atomic(path: str | Path, contents: Mapping[str, bytes]) -> None
         raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _resolved(path: str | Path) -> Path:
+    """The place that a name leads to: a link stays a link; the file it points to is replaced.
+
+    Raises:
+        InputError: It leads nowhere.
+    """
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError) as error:  # the latter in Python before 3.13
+        raise InputError(
+            f"{path}: cannot be written, it is a link that leads in a circle; remove it."
+        ) from error
 
 
 def _temporary_name(path: Path) -> Path:

@@ -22,6 +22,8 @@ CROP_FACTOR = 1.25
 """Every box grows by this factor before it is cropped, so that context is seen (PoseFix code, paper section 6)."""
 FAR_OFF_RATIO = 8.0
 """A keypoint this many times the median distance away from the pose's median point does not shape the box."""
+LARGEST_SIDE = 32766
+"""Larger pictures OpenCV 4 does not warp, in pixels."""
 MINIMAL_BOX_SIDE = 16.0
 """Boxes of collapsed poses grow to this side, in pixels: below it there is nothing to see."""
 
@@ -135,8 +137,8 @@ def warp(image: npt.NDArray[np.uint8], matrix: FloatArray, size_wh: tuple[int, i
         (height, width, 3) uint8.
     """
     shrink = int(1.0 / np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    if shrink >= 2:
-        image, matrix = _shrink(image, matrix, size_wh, shrink)
+    if shrink >= 2 or max(image.shape[:2]) > LARGEST_SIDE:
+        image, matrix = _shrink(image, matrix, size_wh, max(shrink, 1))
     if image.size == 0:
         return np.zeros((size_wh[1], size_wh[0], 3), dtype=np.uint8)
     return np.asarray(cv2.warpAffine(image, matrix, size_wh, flags=cv2.INTER_LINEAR), dtype=np.uint8)
@@ -165,7 +167,7 @@ def _footprint(matrix: FloatArray, size_wh: tuple[int, int]) -> FloatArray:
 def _shrink(
     image: npt.NDArray[np.uint8], matrix: FloatArray, size_wh: tuple[int, int], factor: int
 ) -> tuple[npt.NDArray[np.uint8], FloatArray]:
-    """The part of the image that a crop shows, `factor` times smaller, and the matrix from there to the crop."""
+    """The part of the image that a crop shows, a whole factor smaller, and the matrix from there to the crop."""
     footprint = _footprint(matrix, size_wh)
     limits = np.array([image.shape[1], image.shape[0]])
     low = np.clip(np.floor(footprint.min(axis=0)).astype(int) - factor, 0, limits)

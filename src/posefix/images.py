@@ -116,8 +116,10 @@ def id_matcher(names: Mapping[ImageId, str]) -> Callable[[ImageId], ImageId | No
     Returns:
         Estimator's id -> id of `names`, None where it fits no photo; raises InputError where it fits two.
     """
-    id_of = {Path(name): image_id for image_id, name in names.items()}
-    index = _Index(tuple(id_of))
+    ids_of: dict[Path, list[ImageId]] = {}
+    for known, name in names.items():
+        ids_of.setdefault(Path(name), []).append(known)
+    index = _Index(tuple(ids_of))
 
     def match(image_id: ImageId) -> ImageId | None:
         fitting = index.fitting(_name_of(str(image_id)))
@@ -130,7 +132,13 @@ def id_matcher(names: Mapping[ImageId, str]) -> Callable[[ImageId], ImageId | No
         if len(fitting) > 1:
             fitting = [path for path in fitting if text.endswith(path.as_posix())] or fitting
         _check_one(image_id, fitting, "annotations")
-        return id_of[fitting[0]] if fitting else None
+        ids = ids_of[fitting[0]] if fitting else [None]
+        if len(ids) > 1:
+            raise InputError(
+                f"annotations: image id {image_id!r} fits two photos, those of ids {ids[0]!r} and {ids[1]!r}, which "
+                f"are both called {fitting[0].name}; give each a file_name of its own"
+            )
+        return ids[0]
 
     return match
 

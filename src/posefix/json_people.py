@@ -23,7 +23,7 @@ from posefix.pose_file import (
     check_same_poses,
 )
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
-from posefix.records import Record, Records, id_or_none, report
+from posefix.records import Record, Records, report
 from posefix.skeletons import Skeleton
 from posefix.units import PIXELS, Unit, are_shares, triples_in_unit
 
@@ -264,9 +264,12 @@ def lists_where_given(records: Records, field: str, names: Sequence[str]) -> Flo
 
 
 def tracks_in(lists: Sequence[PeopleList], field: str) -> tuple[int | str | None, ...] | None:
-    """Whom each pose is of, from a field with a number or a text; None if nobody has one."""
-    values = [row.get(field) for people in lists for row in people.records.rows]
-    tracks = tuple(map(id_or_none, values))
+    """Whom each pose is of, from a field with a number or a text; None if nobody has one.
+
+    Raises:
+        FormatError: One is a text that no file can hold.
+    """
+    tracks = tuple(track for people in lists for track in people.records.tracks(field))
     return tracks if any(track is not None for track in tracks) else None
 
 

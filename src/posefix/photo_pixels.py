@@ -33,21 +33,27 @@ _TURNS = {
     8: (True, 1, -1),
 }
 _AS_STORED = (False, 1, 1)
+_UNDONE_BY = {6: 8, 8: 6}
+"""The orientations that turn a picture back; the others undo themselves."""
+_TURNED_BY_PILLOW = ("TIFF",)
+"""Formats that Pillow turns upright itself when it loads them; the size it gives before is, as a rule, that of then."""
 REDUCTIONS = (8, 4, 2)
 """How many times smaller a JPEG can be decoded: libjpeg then computes 1, 2 or 4 pixels of each 8 by 8 block's side."""
 LEAST_SIDE = 8
 """No side of a reduced photo is shorter, in pixels; from there on Pillow's rounding never picks another reduction."""
 STRIP_PIXELS = 2**20
 """So many pixels are handed from Pillow to NumPy at once: all at once would hold the photo twice more."""
-# What Pillow's readers raise on damaged files.
+# What Pillow's readers raise on damaged files, and on huge ones; of large ones it warns, which may be an error.
 _DECODING_ERRORS = (
     OSError,
     EOFError,
+    RuntimeError,
     SyntaxError,
     ValueError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
 )
 
 
@@ -106,8 +112,10 @@ def decode_reduced(source: str | Path | bytes, most: float, *, exif: Exif = "app
     # the network.
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as photo:
-            size_wh = photo.size
             turn = _turn(photo, exif)
+            if photo.format in _TURNED_BY_PILLOW:
+                photo.load()
+            size_wh = photo.size
             factor = _reduce(photo, most)
             cut_wh = size_wh[0] // factor, size_wh[1] // factor
             pixels = _upright(_to_rgb(photo, name), cut_wh, turn)
@@ -140,17 +148,25 @@ def _unreadable(name: str, error: Exception) -> InputError:
     """What to tell of a photo that is not there or cannot be read."""
     if isinstance(error, FileNotFoundError):
         return InputError(f"{name}: there is no such photo; add it")
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return InputError(
+            f"{name}: has more pixels than Pillow is allowed to decode; make the photo smaller, or set "
+            "PIL.Image.MAX_IMAGE_PIXELS to None if you trust it"
+        )
     return InputError(f"{name}: cannot be read as a photo ({error}); replace the file")
 
 
 def _turn(photo: Image.Image, exif: Exif) -> Turn:
-    if exif == "ignore":
+    """What is left to be done to a photo as Pillow loads it; to be asked before it is loaded."""
+    turned = photo.format in _TURNED_BY_PILLOW
+    if (exif == "apply") == turned:
         return _AS_STORED
     try:
-        return _TURNS.get(int(photo.getexif().get(_ORIENTATION_TAG, 1)), _AS_STORED)
+        orientation = int(photo.getexif().get(_ORIENTATION_TAG, 1))
     except (*_DECODING_ERRORS, TypeError):
         # A damaged EXIF block says nothing about orientation; viewers show such photos as stored.
         return _AS_STORED
+    return _TURNS.get(_UNDONE_BY.get(orientation, orientation) if turned else orientation, _AS_STORED)
 
 
 def _reduce(photo: Image.Image, most: float) -> int:

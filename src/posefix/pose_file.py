@@ -17,6 +17,7 @@ import numpy.typing as npt
 from posefix import geometry
 from posefix.errors import InputError
 from posefix.json_text import JsonText
+from posefix.poses import LARGEST_NUMBER as LARGEST_NUMBER  # noqa: PLC0414 (the formats take it from here)
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
 from posefix.skeletons import Skeleton
 
@@ -27,8 +28,6 @@ PhotoSize = Callable[[ImageId], tuple[int, int]]
 
 DECIMALS = 3
 """Of the coordinates that are written, in pixels."""
-LARGEST_NUMBER = 1e15
-"""Anything larger is no coordinate, area or score of a photo."""
 OPENING_RECORDS = 20
 """So many records of a long list are looked at to recognise a format."""
 
@@ -209,6 +208,7 @@ class Format:
         read: Raises `FormatError`.
         write: The contents of a new file; None for a format that cannot be written anew. Raises `FormatError` if it
             has no place for such poses.
+        keypoints_needed: Whether a new file has no place for people without any keypoint: they are not in it.
     """
 
     name: str
@@ -216,6 +216,7 @@ class Format:
     recognise: Callable[[Source], str | None]
     read: Callable[[Source, Reading], PoseFile]
     write: Callable[[NewFile], Contents] | None = None
+    keypoints_needed: bool = False
 
 
 def numbers_to_write(before: FloatArray, after: FloatArray, decimals: int = DECIMALS) -> FloatArray:

@@ -16,12 +16,15 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 ImageId = int | str
 
+LARGEST_NUMBER = 1e15
+"""Anything larger is no coordinate, area or score of a photo."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Poses:
     """People found in photos, one row per pose, in the order of their file.
 
-    The arrays are converted to the types below and locked.
+    The arrays are copied, converted to the types below and locked.
 
     Example:
         >>> from posefix.skeletons import load_skeleton
@@ -41,12 +44,13 @@ class Poses:
             where not valid.
         scores: (N, K) float64, the estimator's confidence in any unit.
         valid: (N, K) bool, False where the estimator gave no keypoint.
-        image_ids: Photo of each pose.
+        image_ids: Photo of each pose, a number or a text; any sequence of them.
         pose_scores: (N,) float64, confidence in the whole pose.
         skeleton: Names the K keypoints.
 
     Raises:
-        InputError: An array has another shape or holds values that are not finite.
+        InputError: An array has another shape or holds values that are not finite or too large, or an image id is
+            something else.
     """
 
     keypoints: FloatArray
@@ -57,6 +61,7 @@ class Poses:
     skeleton: Skeleton
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "image_ids", _plain_ids(self.image_ids))
         shape = (len(self.image_ids), len(self.skeleton))
         self._lock("keypoints", np.float64, (*shape, 2))
         self._lock("scores", np.float64, shape)
@@ -64,17 +69,21 @@ class Poses:
         self._lock("pose_scores", np.float64, shape[:1])
 
     def _lock(self, name: str, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
-        """Convert and check one array, and replace it by a view that cannot be written to."""
-        array: npt.NDArray[Any] = np.asarray(getattr(self, name), dtype=dtype).view()
+        """Convert and check one array, and replace it by a copy that cannot be written to."""
+        array: npt.NDArray[Any] = np.asarray(getattr(self, name), dtype=dtype)
+        if array.flags.writeable or array.base is not None:  # else it is that of other poses
+            array = array.copy()
         if array.shape != shape:
             raise InputError(
                 f"{name}: expected shape {shape} for {len(self.image_ids)} poses of skeleton "
                 f"{self.skeleton.name!r}, got {array.shape}."
             )
-        if not np.isfinite(array).all():
-            row = int(np.argwhere(~np.isfinite(array))[0, 0])
+        fitting = np.abs(array) < LARGEST_NUMBER
+        if not fitting.all():
+            row = int(np.argwhere(~fitting)[0, 0])
             raise InputError(
-                f"{name}: expected finite numbers, got another in row {row}; mark missing keypoints in valid."
+                f"{name}: expected finite numbers below {LARGEST_NUMBER:.0e}, got another in row {row}; mark missing "
+                "keypoints in valid."
             )
         array.flags.writeable = False
         object.__setattr__(self, name, array)
@@ -83,8 +92,14 @@ class Poses:
         return len(self.image_ids)
 
     def __getitem__(self, rows: slice | Sequence[int] | npt.NDArray[np.integer[Any]] | BoolArray) -> Poses:
-        """Some of the poses, chosen by a slice, row numbers, or a mask (N,)."""
+        """Some of the poses, chosen by a slice, row numbers, or a mask (N,).
+
+        Raises:
+            TypeError: A single row number.
+        """
         chosen = np.arange(len(self))[rows]
+        if chosen.ndim != 1:
+            raise TypeError(f"poses are chosen by a slice, a list of row numbers or a mask, got {rows!r}")
         return Poses(
             self.keypoints[chosen],
             self.scores[chosen],
@@ -115,3 +130,19 @@ class Poses:
         for target, source in ((keypoints, self.keypoints), (scores, self.scores), (valid, self.valid)):
             target[:, mapping.target_index] = source[:, mapping.source_index]
         return replace(self, keypoints=keypoints, scores=scores, valid=valid, skeleton=mapping.target)
+
+
+def _plain_ids(ids: Sequence[Any]) -> tuple[ImageId, ...]:
+    """Image ids as Python's own numbers and texts.
+
+    Raises:
+        InputError: One is neither.
+    """
+    if isinstance(ids, str):
+        raise InputError(f"image_ids: expected one id per pose, got the text {ids!r}")
+    if set(map(type, ids)) <= {int, str}:
+        return tuple(ids)
+    for row, value in enumerate(ids):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer | str):
+            raise InputError(f"image_ids: expected integers or texts, got {value!r} in row {row}")
+    return tuple(str(value) if isinstance(value, str) else int(value) for value in ids)

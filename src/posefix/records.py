@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,6 +19,9 @@ from posefix.pose_file import LARGEST_NUMBER, FormatError
 from posefix.poses import FloatArray, ImageId
 
 Record = dict[str, Any]
+
+PLAIN_TEXT = "a text without the character NUL and without half a surrogate pair"
+_ODD = re.compile("[\\0\ud800-\udfff]")
 
 _NOTED: ContextVar[list[InputError] | None] = ContextVar("noted faults", default=None)
 
@@ -95,8 +99,9 @@ class Records:
         """A field that holds ids: integers or text.
 
         Raises:
-            FormatError: One is missing or something else.
+            FormatError: One is missing, something else, or a text that no file can hold.
         """
+        self.check_texts(field)
         values: list[Any] = [row.get(field) for row in self.rows]
         if not set(map(type, values)) <= {int, str}:
             for number in self.asked():
@@ -120,6 +125,28 @@ class Records:
                     report(self.fault(number, field, f"another id than that of {self.noun} {place}"))
         return ids
 
+    def tracks(self, field: str) -> tuple[ImageId | None, ...]:
+        """A field that says whom a pose is of in a video; None in records where it says nothing.
+
+        Raises:
+            FormatError: One is a text that no file can hold.
+        """
+        self.check_texts(field)
+        return tuple(_track_or_none(row.get(field)) for row in self.rows)
+
+    def check_texts(self, field: str) -> None:
+        """Refuse texts in a field that can be neither written in UTF-8 nor part of a file's name.
+
+        Raises:
+            FormatError: One is such a text.
+        """
+        values = [row.get(field) for row in self.rows]
+        if is_plain("".join(value for value in values if isinstance(value, str))):
+            return
+        for number, value in enumerate(values):
+            if isinstance(value, str) and not is_plain(value):
+                report(self.fault(number, field, PLAIN_TEXT))
+
     def numbers(self, field: str) -> FloatArray:
         """(N,): a field that holds one number.
 
@@ -131,7 +158,7 @@ class Records:
         if array is None:
             for number in self.asked():
                 if not _is_number(values[number]):
-                    report(self.fault(number, field, "a finite number"))
+                    report(self.fault(number, field, _number_expected(values[number])))
             array = np.array([value if _is_number(value) else 0 for value in values], dtype=np.float64)
         return array
 
@@ -182,7 +209,8 @@ class Records:
             mend = "Write 0 for all numbers of a keypoint that is missing."
             if misfit is None:
                 mend = f"Correct the value, or take {field!r} out of the {self.noun}."
-            report(FormatError(f"{where}, {name}: expected a finite number, got {quoted(entry)}.", mend))
+            expected = _number_expected(entry)
+            report(FormatError(f"{where}, {name}: expected {expected}, got {quoted(entry)}.", mend))
         return not wrong
 
     def lengths(self, field: str) -> list[int]:
@@ -222,6 +250,16 @@ def id_or_none(value: Any) -> ImageId | None:
     return value if type(value) in (int, str) else None
 
 
+def _track_or_none(value: Any) -> ImageId | None:
+    """The same of a track, which pandas writes as a float where some people have none."""
+    return int(value) if isinstance(value, float) and value.is_integer() else id_or_none(value)
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text can be written in UTF-8 and be part of a file's name; JSON's escapes allow more."""
+    return _ODD.search(text) is None
+
+
 def holds_lists(value: list[Any]) -> bool:
     """Whether a list begins with a list: keypoints are flat in some formats, and points in others."""
     return bool(value) and isinstance(value[0], list)
@@ -229,6 +267,12 @@ def holds_lists(value: list[Any]) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
+
+
+def _number_expected(value: Any) -> str:
+    """What messages say was expected instead of a value that is no number that can be read."""
+    too_large = isinstance(value, int | float) and LARGEST_NUMBER <= abs(value) < float("inf")
+    return f"a finite number below {LARGEST_NUMBER:.0e}" if too_large else "a finite number"
 
 
 def _as_numbers(values: list[Any], shape: tuple[int, ...]) -> FloatArray | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from posefix.drawing import PEOPLE, Colour, Image, View, before_after
 from posefix.errors import InputError
-from posefix.files import ensure_writable, written_elsewhere
+from posefix.files import ensure_not_input, ensure_writable, written_elsewhere
 from posefix.images import Exif, ImageId
 from posefix.poses import Poses
 from posefix.smoothing import Track
@@ -33,9 +33,8 @@ def check_video_path(path: str | Path, video: str | Path) -> None:
     Raises:
         InputError: It is the same file, its ending is not that of a video format, or it cannot be written.
     """
-    path, video = Path(path), Path(video)
-    if path.resolve() == video.resolve() or (path.exists() and video.exists() and path.samefile(video)):
-        raise InputError(f"{path}: expected another file than the video that is drawn on; rename the output")
+    path = Path(path)
+    ensure_not_input(path, [video])
     if path.suffix.lower() not in CODECS:
         raise InputError(
             f"video: expected a file name ending in {' or '.join(CODECS)}, got {path}; rename the output"

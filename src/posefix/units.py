@@ -47,6 +47,13 @@ class Unit:
         """Points (N, K, 2) in pixels as the file has them."""
         return np.round((points - self.origin) / self.scale, self.decimals)
 
+    def to_numbers_of(self, points: FloatArray, present: BoolArray) -> FloatArray:
+        """The same of keypoints: none that is there (N, K) comes to lie at pixel 0, 0, as missing ones do."""
+        numbers = self.to_numbers(points)
+        lost = present & (self.to_pixels(numbers) == 0).all(axis=-1)
+        numbers[lost, 0] += 10.0**-self.decimals
+        return numbers
+
 
 PIXELS = Unit(np.ones((1, 1, 2)), np.zeros((1, 1, 2)), DECIMALS)
 
@@ -115,7 +122,7 @@ def triples_in_unit(poses: Poses, before: Poses, numbers: FloatArray, unit: Unit
     """
     old = np.concatenate([before.keypoints, before.scores[..., None]], axis=-1)
     new = triples_to_write(poses, old, before.valid)
-    written = np.concatenate([unit.to_numbers(new[..., :2]), new[..., 2:]], axis=-1)
+    written = np.concatenate([unit.to_numbers_of(new[..., :2], poses.valid), new[..., 2:]], axis=-1)
     return np.where(new == old, numbers, written)
 
 
@@ -124,7 +131,7 @@ def new_triples(poses: Poses, unit: Unit = PIXELS) -> FloatArray:
     nothing = np.zeros((*poses.valid.shape, 3))
     triples = triples_to_write(poses, nothing, np.zeros_like(poses.valid))
     scores = np.where(poses.valid & (poses.scores != 0), poses.scores, triples[..., 2])
-    return np.concatenate([unit.to_numbers(triples[..., :2]), scores[..., None]], axis=-1)
+    return np.concatenate([unit.to_numbers_of(triples[..., :2], poses.valid), scores[..., None]], axis=-1)
 
 
 def new_boxes(new: NewFile) -> FloatArray:

@@ -130,6 +130,19 @@ def test_the_json_file_is_checked_before_the_work(run: Run, files: tuple[Path, .
     assert "there is no folder" in error
 
 
+@pytest.mark.parametrize("option", ["--json", "--html"])
+@pytest.mark.parametrize("file", [0, 1, 2])
+def test_no_input_is_replaced(run: Run, files: tuple[Path, ...], option: str, file: int) -> None:
+    before = files[file].read_bytes()
+    commands = [["compare", files[1], files[2]], *([] if file == 2 else [["analyze", files[1]]])]
+    for command in commands:
+        options = ("--annotations", files[0], "--layout", "coco17", option, files[file])
+        code, out, error = run(*command, *options)
+        assert (code, out, error.count("\n")) == (2, "", 1)
+        assert "expected another file than those that are read" in error
+    assert files[file].read_bytes() == before
+
+
 def test_the_layout_is_asked_for(run: Run, files: tuple[Path, ...]) -> None:
     code, _, error = run("analyze", files[1], "--annotations", files[0])
     assert code == 2

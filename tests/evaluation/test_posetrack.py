@@ -97,6 +97,11 @@ def test_the_truth_scores_100_everywhere(tmp_path: Path) -> None:
     assert metrics.table().splitlines()[1].split() == ["100.0"] * 8
 
 
+def test_a_difference_that_is_none_has_no_minus() -> None:
+    before, after = (PoseTrackMetrics(dict.fromkeys(SCORED, value)) for value in (0.5, 0.4999999))
+    assert after.table_after(before).splitlines()[-1].split() == ["difference", *["+0.0"] * 8]
+
+
 def test_nobody_found_scores_0(tmp_path: Path) -> None:
     truth = annotate(tmp_path, [person(0, BODY)])
     assert all_equal(evaluate_posetrack(poses([], [], []), truth), 0.0)

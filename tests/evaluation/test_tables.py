@@ -84,6 +84,12 @@ def test_csv_says_the_kind_and_source_of_each_row() -> None:
     ]
 
 
+def test_a_change_that_is_none_has_no_minus() -> None:
+    table = Table(("AP",), (Row("change", {"AP": -0.0004e-3}, is_change=True),))
+    assert table.render("text").split() == ["AP", "change", "+0.0"]
+    assert table.render("csv").splitlines()[1] == "change,change,,0.0000"
+
+
 def test_several_sources_have_a_mark_each() -> None:
     rows = (Row("a", {}, "one"), Row("b", {}, "two"), Row("c", {}, "one"))
     lines = Table(("AP",), rows).render("text").splitlines()
@@ -297,6 +303,34 @@ def test_a_posetrack_folder_gives_posetrack_columns(
     assert "expected rows of the metric 'posetrack', as the others, got 'coco'" in err
 
 
+def test_rows_of_another_metric_are_refused_before_anything_is_measured(
+    truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("posefix.evaluation.measured.measure_files", pytest.fail)
+    results = write(tmp_path / "a.json", [pose(1, 0)])
+    options = ("--layout", "coco17", "--annotations", truth, "--rows", "paper-table5")
+    code, out, err = run(capsys, results, *options)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "expected rows of the metric 'coco', as the others, got 'posetrack'" in err
+
+
+@pytest.mark.parametrize("name", ["a.json", "refined.json", "truth.json", "rows.json"])
+def test_the_table_replaces_no_input(
+    truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    results, refined = (
+        write(tmp_path / "a.json", [pose(1, 0)]),
+        write(tmp_path / "refined.json", [pose(1, 0)]),
+    )
+    rows = write(tmp_path / "rows.json", {"source": "s", "rows": [{"name": "a", "AP": 1}]})
+    options = ("--refined", refined, "--layout", "coco17", "--annotations", truth, "--rows", rows)
+    before = (tmp_path / name).read_bytes()
+    code, _, err = run(capsys, f"mine={results}", *options, "-o", tmp_path / name)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "expected another file than those that are read" in err
+    assert (tmp_path / name).read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -304,6 +338,9 @@ def test_a_posetrack_folder_gives_posetrack_columns(
         (("a.json",), "--annotations: expected the ground truth"),
         (("a.json", "b.json", "--refined", "c.json"), "--refined: expected one for each of 2 results, got 1"),
         (("a.json", "x/a.json"), "expected a name of its own for each"),
+        (("--rows", "paper-table4", "--annotations", "a.json"), "--any-images: need RESULTS"),
+        (("--rows", "paper-table4", "--layout", "coco17"), "--any-images: need RESULTS"),
+        (("--rows", "paper-table4", "--any-images"), "--any-images: need RESULTS"),
         (
             ("a.json", "--layout", "coco17", "lsp14"),
             "--layout: expected one, or one for each of 1 results, got 2",

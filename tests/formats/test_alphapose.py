@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from tests.formats.recorded import (
     try_everything,
 )
 
-from posefix.formats.alphapose import FORMAT
+from posefix.formats.alphapose import FORMAT, LAYOUTS
 from posefix.pose_file import FormatError, NewFile, Source
-from posefix.skeletons import load_skeleton
+from posefix.poses import Poses
+from posefix.skeletons import Skeleton, load_skeleton
 
 PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])
 POINTS = [10.50, 20.25, 0.875, 30.0, 40, 0.5]
@@ -165,6 +167,10 @@ FAULTS: list[tuple[Any, str]] = [
     ([{**ROW, "score": "high"}], "row 0, field 'score': expected a finite number, got 'high'."),
     ([{**ROW, "box": [1, 2]}], "row 0, field 'box': expected 4 numbers, got 2."),
     ({"a.jpg": 3}, "a.json, photo 'a.jpg': expected an object, got 3."),
+    (
+        {**CMU, "\udc80.jpg": CMU["im_1.jpg"]},
+        "a.json: expected as name of a photo a text without the character NUL and without half a surrogate pair, got",
+    ),
     ({**CMU, "c.jpg": {"version": 1}}, "a.json, field 'bodies': expected a list of people, got None."),
     (
         {"a.jpg": {"bodies": [{"joints": [1]}]}},
@@ -205,3 +211,27 @@ def test_a_new_file_reads_as_it_was_written(tmp_path: Path) -> None:
     assert file.poses.image_ids == source.poses.image_ids
     assert file.tracks == source.tracks
     assert np.array_equal(file.boxes, source.boxes)  # type: ignore[arg-type]
+
+
+def blank(skeleton: Skeleton) -> Poses:
+    """A pose of any layout."""
+    shape = (1, len(skeleton))
+    return Poses(np.ones((*shape, 2)), np.ones(shape), np.ones(shape, np.bool_), (7,), np.ones(1), skeleton)
+
+
+@pytest.mark.parametrize(("name", "other"), [("efficientpose16", "mpii16"), ("posetrack18", "coco17")])
+def test_a_layout_that_would_be_taken_for_another_is_refused(name: str, other: str) -> None:
+    assert FORMAT.write is not None
+    skeleton = load_skeleton(name)
+    with pytest.raises(
+        FormatError, match=f"no place for poses of {name}: {len(skeleton)} keypoints are those of {other}; "
+    ):
+        FORMAT.write(NewFile(blank(skeleton)))
+
+
+def test_a_layout_of_the_same_names_or_of_a_free_number_is_written() -> None:
+    assert FORMAT.write is not None
+    coco = load_skeleton("coco17")
+    own = replace(coco, name="mine", limbs=())
+    for skeleton in (*map(load_skeleton, LAYOUTS.values()), own, PAIR, load_skeleton("lsp14")):
+        assert FORMAT.write(NewFile(blank(skeleton)))

@@ -117,6 +117,10 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"images": ...}, "truth.json, field 'images': expected a list, got None."),
     ({"images": [IMAGE, IMAGE]}, "image 1, field 'id': expected another id than that of image 0, got 7."),
     ({"images": [{"id": 7}]}, "image 0, field 'file_name': expected a text, got no such field."),
+    (
+        {"images": [IMAGE, {"id": 8, "file_name": "\ud800.jpg"}]},
+        "image 1, field 'file_name': expected a text without the character NUL and without half a surrogate pair, got",
+    ),
     ({"images": [{**IMAGE, "width": "640"}]}, "image 0, field 'width': expected a whole number, got '640'."),
     (
         {"categories": ...},

@@ -144,6 +144,9 @@ def test_results_become_rows_and_arrays(tmp_path: Path) -> None:
     assert (poses.scores[1] == NO_SCORE).all()
     assert poses.pose_scores.tolist() == [0.7, 0.0]
     assert results.file.tracks == (5, 6)
+    shown = read_pose_file(folder).poses
+    assert (shown.scores[0].tolist(), shown.scores[1].tolist()) == (person["scores"], [1.0] * 17)
+    assert shown.pose_scores.tolist() == [0.7, 1.0]
 
 
 def test_a_pose_without_score_has_the_mean_of_its_keypoints(tmp_path: Path) -> None:
@@ -190,8 +193,25 @@ def test_other_layouts_are_written_by_name_and_people_numbered_by_frame(truth_fo
     assert people[0]["scores"][names.index("left_hip")] == 0
 
 
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [((None, None, None), (0, 1, 2)), ((1, None, None), (1, 0, 2)), ((None, "a", 0), (1, "a", 0))],
+)
+def test_nobody_in_a_frame_gets_the_track_of_another(
+    given: tuple[int | str | None, ...], written: tuple[int | str, ...], truth_folder: Path, tmp_path: Path
+) -> None:
+    people = [found_person(10, seed, track_id=track) for seed, track in enumerate(given)]
+    folder = write(tmp_path / "r", "000001.json", video(1, people))
+    contents = posetrack_contents(
+        read_posetrack_results(folder).file, read_posetrack_annotations(truth_folder)
+    )
+    assert tuple(person["track_id"] for person in contents["000001.json"]["annotations"]) == written
+
+
 def test_keypoints_without_scores_are_written_without(truth_folder: Path, tmp_path: Path) -> None:
-    folder = write(tmp_path / "r", "000001.json", video(1, [found_person(10, 5, scores=None)]))
+    person = found_person(10, 5, scores=None)
+    person["keypoints"][9:15] = [0] * 6  # the ears
+    folder = write(tmp_path / "r", "000001.json", video(1, [person]))
     contents = posetrack_contents(
         read_posetrack_results(folder).file, read_posetrack_annotations(truth_folder)
     )
@@ -260,6 +280,28 @@ def test_rows_of_frames_that_are_not_annotated_cannot_be_written(truth_folder: P
     with pytest.raises(InputError, match=r"row 0, field 'image_id': 50 is not among the frames"):
         write_posetrack_results(tmp_path / "out", read_posetrack_results(folder).file, truth)
     assert not (tmp_path / "out").exists()
+
+
+def test_results_appear_in_a_new_folder_and_whole(
+    truth_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, truth = read_posetrack_results(truth_folder).file, read_posetrack_annotations(truth_folder)
+    before = {path: path.read_bytes() for path in truth_folder.iterdir()}
+    with pytest.raises(InputError, match="expected a new or an empty folder"):
+        write_posetrack_results(truth_folder, file, truth)
+    assert {path: path.read_bytes() for path in truth_folder.iterdir()} == before
+
+    write = Path.write_bytes
+
+    def run_full(path: Path, content: bytes) -> int:
+        if path.name == "000002.json":
+            raise OSError(28, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", run_full)
+    with pytest.raises(InputError, match="cannot be written"):
+        write_posetrack_results(truth_folder.with_name("out"), file, truth)
+    assert list(truth_folder.parent.iterdir()) == [truth_folder]
 
 
 # In place

@@ -240,6 +240,12 @@ def test_a_new_file_has_a_row_for_each_photo(tmp_path: Path) -> None:
     np.testing.assert_allclose(again.keypoints[2], np.array([[3.123, 4], [5, 6]]))
 
 
+def test_scores_of_a_new_file_have_all_their_decimals() -> None:
+    poses = poses_of("a.jpg").with_keypoints(np.full((1, 1, 2), 1.23456), scores=np.full((1, 1), 0.0004321))
+    assert FORMAT.write is not None
+    assert FORMAT.write(NewFile(poses))[""].decode().splitlines()[-1] == "a.jpg,1.235,1.235,0.0004321"
+
+
 def poses_of(*image_ids: str) -> Poses:
     """A pose for each image id, the first at 0, 0, the next at 1, 1 ..."""
     count = len(image_ids)

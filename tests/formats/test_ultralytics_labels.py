@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 from tests.formats.recorded import contents_of, moved, read, recorded, refusal, saved, try_everything
 
 from posefix.formats.ultralytics_labels import FORMAT
-from posefix.pose_file import FormatError, NewFile, Source
+from posefix.pose_file import FormatError, NewFile, PoseFile, Source
+from posefix.poses import Poses
 from posefix.skeletons import load_skeleton
 
 PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])
@@ -247,3 +249,73 @@ def test_new_files_need_the_photos(tmp_path: Path) -> None:
     assert FORMAT.write is not None
     with pytest.raises(FormatError, match=r"only the photos tell; name their folder \(--images\)\.$"):
         FORMAT.write(NewFile(poses))
+
+
+def again(path: Path, new: NewFile) -> PoseFile:
+    """New files as they are read."""
+    assert FORMAT.write is not None
+    return read(FORMAT, saved(path, FORMAT.write(replace(new, photo_size=size))), new.poses.skeleton, size)
+
+
+def scored(pose_scores: list[float], scores: float = 0.25, width: float = 320.0) -> Poses:
+    """People of one photo."""
+    shape = (len(pose_scores), len(PAIR))
+    places = np.full((*shape, 2), width)
+    return Poses(
+        places,
+        np.full(shape, scores),
+        np.ones(shape, np.bool_),
+        ("im",) * shape[0],
+        np.array(pose_scores),
+        PAIR,
+    )
+
+
+@pytest.mark.parametrize("scores", [1.0, 0.25, 3.0])
+def test_confidences_of_1_are_no_tracks(tmp_path: Path, scores: float) -> None:
+    poses = scored([1.0, 0.99999999], scores)
+    file = again(tmp_path / "new", NewFile(poses))
+    assert file.tracks is None
+    assert file.poses.pose_scores.tolist() == [1, 1]
+    assert np.array_equal(file.poses.scores, poses.scores)
+    file = again(tmp_path / "tracked", NewFile(poses, (8, 9)))
+    assert file.tracks == (8, 9)
+    assert np.array_equal(file.poses.scores, poses.scores)
+
+
+def test_confidences_that_are_not_all_whole_numbers_are_written(tmp_path: Path) -> None:
+    file = again(tmp_path / "new", NewFile(scored([1.0, 0.5, 3.0])))
+    assert (file.tracks, file.poses.pose_scores.tolist()) == (None, [1, 0.5, 3])
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        (NewFile(scored([1.0, 2.0])), r"tracks, and person 1 has 2; give the people tracks, or"),
+        (NewFile(scored([1e-9, 1.0])), r"tracks, and person 0 has 0; give"),
+        (
+            NewFile(scored([1.0], 2.0)),
+            r"cannot tell keypoint scores that are all 0, 1 or 2 from visibilities",
+        ),
+        (NewFile(scored([0.5, 0.5]), (None, 4)), r"for all people or for none; person 0 has none; give all"),
+        (NewFile(scored([0.5, 0.5]), (4, "a")), r"for none; person 1 has 'a', which is no number; give all"),
+    ],
+)
+def test_what_would_be_read_as_something_else_is_refused(new: NewFile, message: str) -> None:
+    assert FORMAT.write is not None
+    with pytest.raises(FormatError, match=message):
+        FORMAT.write(replace(new, photo_size=size))
+
+
+def test_a_keypoint_that_is_there_is_never_written_as_missing(tmp_path: Path) -> None:
+    for name, score in (("positive", 3e-8), ("negative", -3e-8), ("none", 0.0)):
+        file = again(tmp_path / name, NewFile(scored([0.5], score)))
+        assert file.poses.valid.all()
+        assert file.poses.scores.tolist() == ([[0.001] * 2] if name == "none" else [[1e-7] * 2])
+    # Of so large a photo a thousandth of a pixel is a share that is rounded to 0.
+    new = NewFile(scored([0.5], width=0.0), photo_size=lambda _: (30000, 30000))
+    assert FORMAT.write is not None
+    contents = FORMAT.write(new)
+    file = read(FORMAT, saved(tmp_path / "large", contents), PAIR, lambda _: (30000, 30000))
+    assert file.poses.valid.all()
+    assert file.rewrite(moved(file.poses, 0, 1, 0, 0)) == contents

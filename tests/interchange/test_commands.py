@@ -332,6 +332,25 @@ def test_convert_keeps_people_photos_tracks_and_shared_keypoints(
     assert rows[0]["keypoints"][3 * neck : 3 * neck + 3] == [0, 0, 0]
 
 
+def test_convert_says_who_is_lost(run: Run, poses: Path, tmp_path: Path) -> None:
+    output = tmp_path / "poses.csv"
+    code, out, _ = run("convert", poses, output, "--layout", "coco17", "--to", "deeplabcut")
+    assert code == 0
+    assert out.splitlines()[1:] == [
+        "people without a keypoint, for whom deeplabcut has no place, left out: 1",
+        f"1 people in 2 photos written to {output}: coco-results -> deeplabcut",
+    ]
+    assert cells(run("inspect", output)[1])["people"] == ["1 in 1 photo"]
+
+
+@pytest.mark.parametrize("name", ["a\0.jpg", "\ud800.jpg"])
+def test_a_photo_name_that_no_file_can_hold_is_told(run: Run, tmp_path: Path, name: str) -> None:
+    path = write(tmp_path, [{**ROW, "image_id": name}])
+    code, _, err = run("convert", path, tmp_path / "out", "--layout", "coco17", "--to", "mmpose")
+    assert code == 2
+    assert "poses.json, row 0, field 'image_id': expected a text without the character NUL and" in err
+
+
 @pytest.mark.parametrize("command", ["validate", "refine"])
 def test_shares_of_the_photo_are_not_taken_for_pixels(run: Run, tmp_path: Path, command: str) -> None:
     poses = write(tmp_path, [{**ROW, "keypoints": [0.5, 0.25, 0.7] * 17}])
@@ -352,6 +371,18 @@ def test_photos_give_ids_their_names(run: Run, tmp_path: Path) -> None:
     code, _, err = run("convert", poses, output, *arguments)
     assert (code, err) == (0, "")
     assert [path.name for path in output.iterdir()] == ["000000001584.txt"]
+
+
+@pytest.mark.parametrize("name", ["poses.json", "names.json", "mine.json"])
+def test_convert_replaces_no_input(run: Run, poses: Path, tmp_path: Path, name: str) -> None:
+    names = write(tmp_path, {"images": []}, "names.json")
+    assert run("skeleton", "coco17", "-o", tmp_path / "mine.json")[0] == 0
+    before = (tmp_path / name).read_bytes()
+    options = ("--layout", tmp_path / "mine.json", "--annotations", names, "--to", "alphapose")
+    code, out, err = run("convert", poses, tmp_path / name, *options)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "expected another file than those that are read" in err
+    assert (tmp_path / name).read_bytes() == before
 
 
 def test_convert_knows_its_formats(run: Run, poses: Path, tmp_path: Path) -> None:

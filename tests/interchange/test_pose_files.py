@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from posefix.errors import InputError
+from posefix.evaluation.coco import evaluate_coco
 from posefix.formats.coco import read_annotations
 from posefix.interchange import read_annotated_poses, read_pose_file, write_new_pose_file
 from posefix.interchange.catalogue import FORMATS
 from posefix.interchange.pose_files import ensure_output, write_contents
+from posefix.pose_file import NewFile
 from posefix.poses import Poses
 from posefix.skeletons import load_skeleton
 
@@ -45,6 +47,27 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "out"]
     write_contents(tmp_path / "empty", {"a": b"1"})
     assert (tmp_path / "empty" / "a").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("name", ["openpose", "mmpose", "ultralytics", "ultralytics-labels"])
+def test_nobody_is_not_written_as_a_folder(name: str, tmp_path: Path) -> None:
+    """It would be an empty one, which nobody can read."""
+    skeleton = load_skeleton("body25")
+    nobody = Poses(
+        np.zeros((0, 25, 2)), np.zeros((0, 25)), np.zeros((0, 25), np.bool_), (), np.zeros(0), skeleton
+    )
+    with pytest.raises(InputError, match="out: there is nobody, and these poses would be a file for each"):
+        write_new_pose_file(tmp_path / "out", NewFile(nobody, photo_size=lambda _: (9, 9)), name)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["a\0.jpg", "\ud800.jpg"])
+@pytest.mark.parametrize("format", ["deeplabcut", "mmpose", "coco-results"])
+def test_names_that_no_file_can_hold_are_refused(name: str, format: str, tmp_path: Path) -> None:
+    for new in (NewFile(poses(name)), NewFile(poses(1), file_names={1: name})):
+        with pytest.raises(InputError, match="expected as name of its photo a text without"):
+            write_new_pose_file(tmp_path / "out", new, format)
+    assert not list(tmp_path.iterdir())
 
 
 def test_whether_an_output_can_be_written_is_found_out_before_the_work(tmp_path: Path) -> None:
@@ -87,10 +110,26 @@ def truth(tmp_path: Path) -> Path:
 
 
 def test_names_of_photos_become_the_ids_of_annotations(truth: Path, tmp_path: Path) -> None:
-    names = ("000000000036.jpg", 36, "C:\\photos\\B%20C.PNG", "/home/two/x.jpg", 8, "else")
+    names = ("000000000036.jpg", 36, "C:\\photos\\B%20C.PNG", "/home/two/x.jpg", "else")
     write_new_pose_file(tmp_path / "poses.json", poses(*names))
     read = read_annotated_poses(tmp_path / "poses.json", read_annotations(truth), PAIR)
-    assert read.image_ids == (7, 7, 8, 10, 8, "else")
+    assert read.image_ids == (7, 7, 8, 10, "else")
+
+
+def test_numbers_are_no_names_where_one_of_them_is_an_id(truth: Path, tmp_path: Path) -> None:
+    write_new_pose_file(tmp_path / "poses.json", poses(8, 36, "000000000036.jpg"))
+    read = read_annotated_poses(tmp_path / "poses.json", read_annotations(truth), PAIR)
+    assert read.image_ids == (8, 36, 7)
+
+
+def test_people_whom_nobody_labelled_are_no_estimates(truth: Path) -> None:
+    content = json.loads(truth.read_text())
+    (person,) = content["annotations"]
+    content["annotations"].append(person | {"id": 2, "keypoints": [0] * 6, "num_keypoints": 0})
+    truth.write_text(json.dumps(content))
+    assert len(read_pose_file(truth).poses) == 2
+    annotations = read_annotations(truth)
+    assert evaluate_coco(read_annotated_poses(truth, annotations), annotations).ap == pytest.approx(1)
 
 
 def test_ids_that_the_annotations_know_are_left_alone(truth: Path, tmp_path: Path) -> None:

@@ -100,6 +100,16 @@ def test_faults_are_told_in_one_sentence(
     assert not files["mine"].exists()
 
 
+@pytest.mark.parametrize("name", ["results", "truth"])
+def test_no_input_is_replaced(run: Run, files: dict[str, Path], name: str) -> None:
+    before = files[name].read_bytes()
+    options = ("--annotations", files["truth"], "--layout", "coco17", "-o", files[name])
+    code, out, err = run("profile", files["results"], *options)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "expected another file than those that are read" in err
+    assert files[name].read_bytes() == before
+
+
 def test_layouts_must_be_one_or_as_many_as_results(run: Run, files: dict[str, Path]) -> None:
     layouts = [part for _ in range(2) for part in ("--layout", "coco17")]
     results = [files["results"]] * 3

@@ -112,8 +112,8 @@ def write_graph(path: Path, num_keypoints: int = 19, output: str = "heatmaps") -
     return path
 
 
-def model_folder(path: Path) -> Path:
-    description = {"format": 2, "name": "tiny", "skeleton": "posefix19", "input_size_wh": [144, 192]}
+def model_folder(path: Path, size_wh: tuple[int, int] = SIZE_WH) -> Path:
+    description = {"format": 2, "name": "tiny", "skeleton": "posefix19", "input_size_wh": size_wh}
     (path / "model.json").write_text(json.dumps(description), encoding="utf-8")
     return path
 
@@ -129,7 +129,8 @@ def open_graph(runtime: str, path: Path, **options: Any) -> OnnxNetwork | OpenVi
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_graph_runs_on_batches_of_any_size(runtime: str, tmp_path: Path) -> None:
     network = open_graph(runtime, write_graph(tmp_path / "model.onnx"), threads=1)
-    assert network.num_keypoints() == 19
+    assert network.shape("keypoints") == (None, 19, 2)
+    assert network.shape("image") == (None, 192, 144, 3)
     for size in (1, 3, 0):
         images, keypoints, weights = (array[:size] for array in random_batch())
         logits = network(images, keypoints, weights)
@@ -179,6 +180,18 @@ def test_a_graph_of_another_skeleton_is_an_error(tmp_path: Path) -> None:
         Refiner.from_pretrained(tmp_path, device="cpu")
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_graph_for_crops_of_another_size_is_an_error(runtime: str, tmp_path: Path) -> None:
+    if runtime == "openvino":
+        pytest.importorskip("openvino")
+    write_graph(model_folder(tmp_path, size_wh=(192, 144)) / "model.onnx")
+    with pytest.raises(
+        InputError,
+        match=r"model\.onnx: expected a graph for crops of 192 x 144, .* got one for 144 x 192; export",
+    ):
+        open_backend(load_model(tmp_path), device="cpu", runtime=runtime)  # type: ignore[arg-type]
+
+
 def test_a_device_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_graph(model_folder(tmp_path) / "model.onnx")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
@@ -207,7 +220,8 @@ def test_auto_takes_pytorch_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyP
     pytest.importorskip("torch")
     opened_on: list[tuple[str, bool]] = []
 
-    def open_torch(network: object, device: str, half: bool) -> Network:
+    def open_torch(network: object, device: str, half: bool, threads: int) -> Network:
+        assert threads == 1
         opened_on.append((device, half))
         return darkening
 
@@ -253,6 +267,24 @@ def test_a_runtime_that_is_not_there_is_an_error(
 def test_threads_are_counted_from_one(runtime: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="threads: expected 1 or more, got 0"):
         open_graph(runtime, write_graph(tmp_path / "model.onnx"), threads=0)
+
+
+def test_threads_of_pytorch_are_those_asked_for_while_the_network_is_called() -> None:
+    torch = pytest.importorskip("torch")
+    seen: list[int] = []
+
+    class Small(torch.nn.Module):  # type: ignore[misc,name-defined]
+        def forward(self, image: Any, keypoints: Any, weights: Any) -> Any:
+            seen.append(torch.get_num_threads())
+            return torch.from_numpy(darkening(image.numpy(), keypoints.numpy(), weights.numpy()))
+
+    before = torch.get_num_threads()
+    for threads in (None, 1, 3):
+        TorchNetwork(Small(), threads=threads)(*random_batch())
+        assert torch.get_num_threads() == before
+    assert seen == [before, 1, 3]
+    with pytest.raises(InputError, match="threads: expected 1 or more, got -5"):
+        TorchNetwork(Small(), threads=-5)
 
 
 def graph_and_weights(folder: Path) -> Path:

@@ -45,6 +45,13 @@ def test_no_poses_need_no_boxes(tmp_path: Path) -> None:
             [ROWS[0], {"image_id": "a", "bbox": [1, 2, 3, float("nan")]}],
             "row 1: bbox: expected finite numbers",
         ),
+        *(
+            (
+                [ROWS[0], {"image_id": "a", "bbox": box}],
+                r"row 1: bbox: expected finite numbers and sides above 0, all below 1e\+15, got \[0, 0, 1",
+            )
+            for box in ([0, 0, 10**30, 5], [0, 0, 10**400, 5], [0, 0, 1e300, 1e300])
+        ),
     ],
 )
 def test_faulty_boxes_are_named(content: Any, message: str, tmp_path: Path) -> None:

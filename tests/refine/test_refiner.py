@@ -349,7 +349,15 @@ def test_exif_orientation_is_an_option(tmp_path: Path) -> None:
             lambda r: call(r, np.ones((1, 18, 2))),
             r"shape \(N, 17, 2 or 3\) for skeleton 'coco17', got \(1, 18, 2\)",
         ),
-        (lambda r: call(r, np.ones((17, 2))), r"got \(17, 2\)"),
+        (lambda r: call(r, np.ones((17, 2))), r"got \(17, 2\); pass keypoints\[None\] for one person"),
+        (lambda r: call(r, np.ones((17, 4))), r"got \(17, 4\); pass the skeleton of these"),
+        (lambda r: call(r, [[["1", "x"]]]), "keypoints: expected an array of numbers"),
+        (lambda r: call(r, [[[1, 2], [3]]]), "keypoints: expected an array of numbers"),
+        (lambda r: call(r, [[[1, 10**400]]]), "keypoints: expected an array of numbers"),
+        (lambda r: call(r, np.full((1, 17, 2), 1e100)), r"keypoints: expected finite numbers below 1e\+15"),
+        (lambda r: call(r, np.ones((1, 17, 2)), [["a"] * 17]), "scores: expected an array of numbers"),
+        (lambda r: call(r, np.ones((1, 17, 2)), boxes=[[0, 0, 1e300, 1e300]]), r"all below 1e\+15, got"),
+        (lambda r: call(r, np.ones((1, 17, 2)), boxes=[[0, 0], [1]]), "boxes: expected an array of numbers"),
         (lambda r: call(r, np.ones((1, 17, 2)), np.ones(17)), r"scores: expected shape \(1, 17\)"),
         (
             lambda r: call(r, np.ones((1, 17, 2)), missing="guess"),
@@ -430,6 +438,21 @@ def test_a_settled_pose_is_not_looked_at_again(photos: Path) -> None:
     assert settled.seen == [3]
 
 
+def test_a_photo_that_fails_at_the_second_look_was_seen(photos: Path) -> None:
+    halve = HalvingBackend()
+
+    def removing(images: Array, keypoints: Array, weights: Array) -> Evidence:
+        (photos / "00002.png").unlink(missing_ok=True)
+        return halve(images, keypoints, weights)
+
+    poses = people(3, MODEL, image_ids=(1, 2, 3))
+    refinement = refiner(removing, looks=2).refine(poses, photos, on_error="keep")
+    assert halve.seen == [3, 2]
+    report = refinement.report
+    assert (report.refined, report.outside, report.failed) == (3, 0, ())
+    assert refinement.moved.any(axis=1).all()
+
+
 def test_looks_are_at_least_one() -> None:
     with pytest.raises(InputError, match="looks: expected 1 or more, got 0"):
         refiner(looks=0)
@@ -440,5 +463,7 @@ def test_the_report_tells_that_poses_were_held_back(caution: float, told: bool, 
     """The identity promises no gain, so that all that is asked of a move is held back."""
     report = refiner(caution=caution).refine(people(3), photos).report
     assert report.reserve == (RESERVE if told else 0.0)
+    nobody = people(0) if told else without(people(1), *((0, index) for index in range(17)))
+    assert refiner(caution=caution).refine(nobody, photos).report.reserve == 0.0
     line = "held back, as these poses have little to gain on the whole: .* promised 0.50 .*caution -0.50 undoes that"
     assert bool(re.search(line, str(report))) == told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,15 @@ def test_a_known_keypoint_may_be_right_with_probability_zero() -> None:
     assert np.array_equal(rescored.scores[:, 1], poses.scores[:, 1])
     assert not np.delete(rescored.scores, 1, axis=1).any()
     assert rescore(poses, confidence, oks, "input") is poses
+
+
+def test_doubt_lowers_scores_below_zero_too() -> None:
+    poses = people()
+    poses = dataclasses.replace(poses, scores=np.full((3, 25), -2.0), pose_scores=np.array([-1.0, 0.0, 1.0]))
+    confidence = np.tile(np.linspace(0, 1, 25), (3, 1))
+    rescored = rescore(poses, confidence, np.full(3, 0.25), "product")
+    np.testing.assert_allclose(rescored.scores, np.tile(np.linspace(-4, -2, 25), (3, 1)))
+    np.testing.assert_allclose(rescored.pose_scores, [-1.75, 0, 0.25])
 
 
 def test_the_input_s_scores_need_no_confidence() -> None:

@@ -37,7 +37,7 @@ def analyze(
     from posefix.interchange import read_annotated_poses
 
     options = report or ReportOptions()
-    options.check()
+    options.check(results, annotations, layout)
     truth = read_annotations(annotations)
     poses = read_annotated_poses(results, truth, layout)
     photos = options.find_photos([poses], truth)

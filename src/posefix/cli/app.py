@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
@@ -83,6 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given, 130 when interrupted, 141 when the reader of the output has gone.
     """
     tokens = sys.argv[1:] if arguments is None else list(arguments)
+    # Pillow's warning of large photos: they are the user's own. Here, as filters hold for the whole process, and photos
+    # are decoded in threads.
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit", category=RuntimeWarning)
     try:
         code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()

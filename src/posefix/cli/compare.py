@@ -59,7 +59,7 @@ def compare(
     from posefix.interchange import read_annotated_poses
 
     options, files = people or PeopleOptions(), report or ReportOptions()
-    files.check()
+    files.check(before, after, annotations, layout, after_layout)
     truth = read_annotations(annotations)
     first = read_annotated_poses(before, truth, layout)
     second = read_annotated_poses(after, truth, after_layout or layout)
@@ -88,10 +88,17 @@ def _page(
     """The page, with what errors cost before and after."""
     from posefix.analysis import analyze
     from posefix.cli.progress import ProgressBar
+    from posefix.errors import InputError
     from posefix.report import comparison_page
 
-    with ProgressBar("repairing") as progress:
-        before, after = (analyze(poses, annotations, progress=progress) for poses in results)
+    analyses = []
+    for name, poses in zip(names, results, strict=True):
+        try:
+            with ProgressBar("repairing") as progress:
+                analyses.append(analyze(poses, annotations, progress=progress))
+        except InputError as error:
+            raise InputError(f"no report, as {name} cannot be analysed: {error}") from error
+    before, after = analyses
     with ProgressBar("pictures") as progress:
         return comparison_page(
             comparison, annotations, (before, after), names=names, photos=photos, progress=progress

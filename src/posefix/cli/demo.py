@@ -29,12 +29,14 @@ def demo(
     """
     from posefix.demo import packaged_scene, read_scene, refine_scene
     from posefix.drawing import check_picture_path
+    from posefix.files import ensure_not_input
     from posefix.refine.refiner import Refiner
     from posefix.skeletons import load_skeleton
 
     if (image is None) != (poses is None):
         raise InputError("--image and --poses: expected both or neither, got one; give a photo and its poses")
     check_picture_path(output)
+    ensure_not_input(output, [image, poses, layout])
     skeleton = load_skeleton(layout) if layout else None
     scene = read_scene(image, poses, skeleton) if image and poses else packaged_scene()
     shown = refine_scene(scene, Refiner.from_pretrained(model))

@@ -31,7 +31,7 @@ def estimate(
         device: auto, cpu, cuda, or another device of PyTorch.
     """
     from posefix.cli.progress import ProgressBar
-    from posefix.files import ensure_writable
+    from posefix.files import ensure_not_input, ensure_writable
     from posefix.formats.coco import read_annotations
     from posefix.interchange import write_new_pose_file
     from posefix.models import load_model
@@ -39,6 +39,7 @@ def estimate(
     from posefix.refine.backends import open_backend
     from posefix.refine.estimation import check_pose_network, estimate_poses
 
+    ensure_not_input(output, [annotations])
     ensure_writable(output)
     network = load_model(model)
     check_pose_network(network)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from posefix.errors import InputError
+
 Metric = Literal["coco", "posetrack"]
 
 
@@ -31,6 +33,8 @@ def evaluate(
         against_layout: Skeleton of the second results file; that of the first when left out.
         metric: Whose rules; PoseTrack's where the annotations are a folder, else COCO's.
     """
+    if against_layout is not None and against is None:
+        raise InputError("--against-layout: needs --against, whose layout it is")
     if (metric or ("posetrack" if annotations.is_dir() else "coco")) == "posetrack":
         _evaluate_posetrack(results, annotations, layout, against, against_layout or layout)
     else:

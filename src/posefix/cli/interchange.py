@@ -105,12 +105,14 @@ def convert(
         to_layout: Skeleton to write, matched by keypoint names; that of the file when left out.
         reading: How the file is read.
     """
+    from posefix.files import ensure_not_input
     from posefix.interchange import read_pose_file, write_new_pose_file
     from posefix.interchange.conversion import convert as convert_poses
     from posefix.interchange.detection import find_format
     from posefix.interchange.pose_files import load_layout
 
-    find_format(to, "--to")
+    wanted = find_format(to, "--to")
+    ensure_not_input(output, [file, reading.annotations, reading.layout, to_layout])
     layout, hints = load_layout(to_layout), reading.hints()
     sizes = hints.reading.photo_size
     source = read_pose_file(file, reading.layout, format=reading.format, photo_size=sizes)
@@ -118,6 +120,10 @@ def convert(
     write_new_pose_file(output, conversion.new, to)
     print(conversion.report())
     people, photos = len(source.poses), len(set(source.poses.image_ids))
+    if wanted.keypoints_needed:
+        people = int(conversion.new.poses.valid.any(axis=1).sum())
+        if lost := len(source.poses) - people:
+            print(f"people without a keypoint, for whom {to} has no place, left out: {lost}")
     print(f"{people} people in {photos} photos written to {output}: {source.format} -> {to}")
 
 

@@ -15,9 +15,10 @@ def merge_annotations(annotations: Path, /, *, output: Annotated[Path, Parameter
         annotations: Folder of PoseTrack 2018 annotation files, or one of them.
         output: The COCO annotation file to write.
     """
-    from posefix.files import ensure_writable
+    from posefix.files import ensure_not_input, ensure_writable
     from posefix.formats.coco_posetrack import read_posetrack_annotations, write_merged_annotations
 
+    ensure_not_input(output, [annotations])
     ensure_writable(output)
     truth = read_posetrack_annotations(annotations)
     write_merged_annotations(output, truth)
@@ -38,14 +39,19 @@ def write_results(
     Args:
         results: Poses: a file of any format that `posefix refine` takes.
         annotations: Folder of the PoseTrack 2018 annotation files, which name the videos and their frames.
-        output: Folder to write the files into.
+        output: The folder to write, a new or empty one.
         layout: Skeleton of the results, if the file does not say it: a name of `posefix skeleton`, or a skeleton file.
     """
+    from posefix.evaluation.posetrack import read_results
+    from posefix.files import ensure_new_folder, ensure_not_input
     from posefix.formats.coco_posetrack import read_posetrack_annotations
     from posefix.formats.coco_posetrack_results import write_posetrack_results
-    from posefix.interchange import read_pose_file
+    from posefix.interchange.pose_files import load_layout
 
-    file = read_pose_file(results, layout)
+    ensure_not_input(output, [results, annotations, layout])
+    ensure_new_folder(output)
+    skeleton = load_layout(layout)
     truth = read_posetrack_annotations(annotations)
+    file = read_results(results, skeleton, truth).file
     write_posetrack_results(output, file, truth)
     print(f"{len(file.poses)} people written to {len(truth.videos)} files in {output}")

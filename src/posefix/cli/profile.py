@@ -39,10 +39,11 @@ def profile(
         strict: Stop where a photo is in one of the two files only, instead of counting such photos.
     """
     from posefix.cli.progress import ProgressBar
-    from posefix.files import ensure_writable
+    from posefix.files import ensure_not_input, ensure_writable
     from posefix.profiles import fit_profile, pool
     from posefix.profiles.tables import describe
 
+    ensure_not_input(output, [*results, *annotations, *(layout or [])])
     ensure_writable(output)
     truths = _one_each(annotations, results, "--annotations")
     layouts = _one_each(layout or [None], results, "--layout")

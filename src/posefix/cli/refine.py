@@ -56,8 +56,8 @@ class OutputOptions:
     update_boxes: Annotated[bool, Parameter(negative=())] = False
     """Rewrite each row's `bbox` to fit the refined keypoints."""
     scores: Literal["input", "model", "product"] | None = None
-    """Scores of the output: the estimator's, the model's confidence and expected OKS, or their product; by default
-    the product, or the estimator's where the model has no confidence."""
+    """Scores of the output: the estimator's, the model's confidence and expected OKS, or their product (a score below 0
+    times 2 minus the model's); by default the product, or the estimator's where the model has no confidence."""
     oks_nms: float | None = None
     """Drop the lower-scored of two poses of one photo whose OKS is above this threshold, such as 0.9."""
 
@@ -115,12 +115,14 @@ def refine(
         Exit code.
     """
     from posefix.cli.video_options import check_tracks, open_photos, smooth_tracks
+    from posefix.files import ensure_not_input
     from posefix.formats.coco import read_file_names
     from posefix.interchange import ensure_output, read_pose_file, write_pose_file
     from posefix.refine.boxes import read_boxes
     from posefix.refine.carrying import carriers, carry_along
     from posefix.refine.suppression import oks_nms
 
+    ensure_not_input(output, [results, reading.annotations, reading.boxes, reading.layout])
     ensure_output(output, results)
     names = read_file_names(reading.annotations)
     source = open_photos(images, filmed, names, reading.exif, reading.on_error)

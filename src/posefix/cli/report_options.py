@@ -29,13 +29,16 @@ class ReportOptions:
     images: Path | None = None
     """Folder of the photos, for a gallery of people in the page."""
 
-    def check(self) -> None:
+    def check(self, *inputs: Path | str | None) -> None:
         """Find out before the work whether the files can be written.
 
+        Args:
+            inputs: What is read, which must stay.
+
         Raises:
-            InputError: They cannot, or photos are given without a page to show them in.
+            InputError: They cannot, or one is an input, or photos are given without a page to show them in.
         """
-        from posefix.files import ensure_writable
+        from posefix.files import ensure_not_input, ensure_writable
 
         if self.images is not None and self.html is None:
             raise InputError(
@@ -43,6 +46,7 @@ class ReportOptions:
             )
         for path in (self.json_file, self.html):
             if path is not None:
+                ensure_not_input(path, inputs)
                 ensure_writable(path)
 
     def find_photos(self, results: Sequence[Poses], annotations: Annotations) -> dict[ImageId, Path] | None:

@@ -99,7 +99,7 @@ def review(
     options = page or PageOptions()
     results, refined = _named(results), _named(refined)
     output = _named(output or refined.with_name(f"{refined.stem}.reviewed{refined.suffix}"))
-    journal = _check_output(output, results, refined)
+    journal = _check_output(output, results, refined, source.annotations, source.layout)
     before, after = source.read(results), source.read(refined)
     check_same_people(results, before.poses, refined, after.poses)
     photos = source.find(after)
@@ -146,12 +146,11 @@ def _named(path: Path) -> Path:
     return named
 
 
-def _check_output(output: Path, results: Path, refined: Path) -> Path:
+def _check_output(output: Path, *inputs: Path | str | None) -> Path:
     """Refuse an output that would overwrite something else; returns the place of the journal."""
-    from posefix.files import ensure_writable
+    from posefix.files import ensure_not_input, ensure_writable
 
-    if output.resolve() in (results.resolve(), refined.resolve()):
-        raise InputError(f"--output: expected another file than RESULTS and REFINED, got {output}")
+    ensure_not_input(output, inputs)
     journal = output.with_name(f"{output.name}.review.jsonl")
     if output.exists() and not journal.exists():
         raise InputError(

@@ -49,7 +49,7 @@ def skeleton(
 
 def _check_options(name: str | None, to: str | None, output: Path | None, sigmas: str | None) -> None:
     """Refuse options that would have no effect, and an output that cannot be written."""
-    from posefix.files import ensure_writable
+    from posefix.files import ensure_not_input, ensure_writable
 
     if name is None and (to, output, sigmas) != (None, None, None):
         raise InputError(
@@ -62,6 +62,7 @@ def _check_options(name: str | None, to: str | None, output: Path | None, sigmas
             "of them out"
         )
     if output is not None:
+        ensure_not_input(output, [name])
         ensure_writable(output)
 
 

@@ -12,6 +12,7 @@ from posefix.errors import InputError
 
 if TYPE_CHECKING:
     from posefix.evaluation.measured import MeasuredRows, ResultsToMeasure
+    from posefix.evaluation.published import PublishedRows
     from posefix.skeletons import Skeleton
 
 Several = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
@@ -45,20 +46,19 @@ def table(
     from posefix.evaluation.measured import COLUMNS
     from posefix.evaluation.published import read_published_rows
     from posefix.evaluation.tables import Table
-    from posefix.files import ensure_writable, write_text_atomic
+    from posefix.files import ensure_not_input, ensure_writable, write_text_atomic
 
+    if not results and not rows:
+        raise InputError("table: expected results files, --rows, or both; got neither")
+    files = _files(results, layout or [], refined or [])
+    _check_options(files, annotations, layout or [], any_images)
     if output is not None:
+        read = [path for file in files for path in (file.path, file.refined)]
+        ensure_not_input(output, [*read, annotations, *(layout or []), *(rows or [])])
         ensure_writable(output)
     published = [read_published_rows(name, COLUMNS) for name in rows or []]
-    if not results and not published:
-        raise InputError("table: expected results files, --rows, or both; got neither")
-    measured = _measure(_files(results, layout or [], refined or []), annotations, any_images)
-    metric = measured.metric if measured else published[0].metric
-    for part in published:
-        if part.metric != metric:
-            raise InputError(
-                f"--rows: expected rows of the metric {metric!r}, as the others, got {part.metric!r}"
-            )
+    metric = _common_metric(published, annotations)
+    measured = _measure(files, annotations, any_images)
     typed = tuple(row for part in published for row in part.rows)
     every = typed + (measured.rows if measured else ())
     text = Table(COLUMNS[metric], every, measured.notes if measured else ()).render(style)
@@ -69,16 +69,37 @@ def table(
     print(f"table: {output}")
 
 
+def _check_options(
+    files: Sequence[ResultsToMeasure], annotations: Path | None, layout: Sequence[str], any_images: bool
+) -> None:
+    """Refuse results without a ground truth, and options that would have no effect."""
+    if files and annotations is None:
+        raise InputError("--annotations: expected the ground truth of the results, got none")
+    if not files and (annotations is not None or layout or any_images):
+        raise InputError("--annotations, --layout, --any-images: need RESULTS, which are measured; got none")
+
+
+def _common_metric(published: Sequence[PublishedRows], annotations: Path | None) -> str:
+    """Whose columns the table has: those of the rules of the ground truth, if there is one."""
+    from posefix.evaluation.measured import metric_of
+
+    metric = published[0].metric if annotations is None else metric_of(annotations)
+    for part in published:
+        if part.metric != metric:
+            raise InputError(
+                f"--rows: expected rows of the metric {metric!r}, as the others, got {part.metric!r}"
+            )
+    return metric
+
+
 def _measure(
     files: Sequence[ResultsToMeasure], annotations: Path | None, any_images: bool
 ) -> MeasuredRows | None:
     from posefix.cli.progress import ProgressBar
     from posefix.evaluation.measured import measure_files
 
-    if not files:
-        return None
     if annotations is None:
-        raise InputError("--annotations: expected the ground truth of the results, got none")
+        return None
     with ProgressBar("results") as progress:
         return measure_files(files, annotations, any_images=any_images, progress=progress)
 

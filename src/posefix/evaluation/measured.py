@@ -23,6 +23,11 @@ CHANGE = "  change"
 IDS_SHOWN = 3
 
 
+def metric_of(annotations: Path) -> str:
+    """Whose rules results are measured by, one of `COLUMNS`: PoseTrack's if the ground truth is a folder."""
+    return "posetrack" if annotations.is_dir() else "coco"
+
+
 @dataclass(frozen=True)
 class ResultsToMeasure:
     """One file of results, or two.
@@ -74,7 +79,10 @@ def measure_files(
         InputError: A file is faulty, or results hold poses of different images.
     """
     truth: Annotations | PoseTrackAnnotations
-    truth = read_posetrack_annotations(annotations) if annotations.is_dir() else read_annotations(annotations)
+    metric = metric_of(annotations)
+    truth = (
+        read_posetrack_annotations(annotations) if metric == "posetrack" else read_annotations(annotations)
+    )
     found = [
         (file.name, path, _read(path, file.skeleton, truth))
         for file in files
@@ -91,8 +99,8 @@ def measure_files(
             progress(number + 1, len(found))
     rows = _rows(files, measured)
     if isinstance(truth, PoseTrackAnnotations):
-        return MeasuredRows("posetrack", rows, (_described(truth.annotations), *_absences(compared)))
-    return MeasuredRows("coco", rows, (_described(truth), *keypoint_notes(compared)))
+        return MeasuredRows(metric, rows, (_described(truth.annotations), *_absences(compared)))
+    return MeasuredRows(metric, rows, (_described(truth), *keypoint_notes(compared)))
 
 
 def check_same_images(images: Mapping[str, set[ImageId]]) -> None:

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from posefix.errors import InputError
-from posefix.evaluation.coco import check_images, percent
+from posefix.evaluation.coco import check_images, percent, signed
 from posefix.evaluation.matching import Rows, rows_by_image
 from posefix.formats.coco_posetrack import PoseTrackAnnotations
-from posefix.formats.coco_posetrack_results import read_posetrack_results
-from posefix.interchange import read_annotated_poses
+from posefix.formats.coco_posetrack_results import PoseTrackResults, read_posetrack_results
+from posefix.interchange import read_annotated_file
 from posefix.interchange.detection import detect_format
 from posefix.pose_file import Source
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
@@ -84,7 +84,7 @@ class PoseTrackMetrics:
             "": list(new),
             "before": [percent(value) for value in old.values()],
             "after": [percent(value) for value in new.values()],
-            "difference": [f"{100 * (new[name] - old[name]):+.1f}" if known[name] else "-" for name in known],
+            "difference": [signed(new[name] - old[name]) if known[name] else "-" for name in known],
         }
         lines = [f"{name:10}" + "".join(f"{cell:>7}" for cell in cells) for name, cells in rows.items()]
         return "\n".join([*lines, *self._notes()])
@@ -223,11 +223,30 @@ def read_poses(path: str | Path, skeleton: Skeleton | None, truth: PoseTrackAnno
         InputError: A file is faulty, PoseTrack results leave out an annotated frame, or no skeleton is given for a
             file that does not say its layout.
     """
+    found = read_results(path, skeleton, truth)
+    check_frames(found.image_ids, truth, str(path))
+    return found.file.poses
+
+
+def read_results(
+    path: str | Path, skeleton: Skeleton | None, truth: PoseTrackAnnotations
+) -> PoseTrackResults:
+    """Read PoseTrack results or another pose file, the other one with the image ids of the annotations.
+
+    The other one says nothing of frames without people, and counts as listing all.
+
+    Args:
+        path: As of `read_poses`.
+        skeleton: As of `read_poses`.
+        truth: The annotations of the same videos.
+
+    Raises:
+        InputError: A file is faulty, or no skeleton is given for a file that does not say its layout.
+    """
     if detect_format(Source(path)).format.name in JUDGED_BY_FRAME:
-        found = read_posetrack_results(path, skeleton)
-        check_frames(found.image_ids, truth, str(path))
-        return found.file.poses
-    return read_annotated_poses(path, truth.annotations, skeleton)
+        return read_posetrack_results(path, skeleton)
+    file = read_annotated_file(path, truth.annotations, skeleton)
+    return PoseTrackResults(file, frozenset(truth.annotations.images))
 
 
 def _found(results: Poses) -> tuple[_Points, FloatArray, tuple[str, ...]]:

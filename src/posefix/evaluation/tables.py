@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from posefix.errors import InputError
-from posefix.evaluation.coco import percent
+from posefix.evaluation.coco import percent, signed
 
 TableFormat = Literal["text", "csv", "latex", "markdown"]
 LATEX_ESCAPES = {
@@ -40,7 +40,7 @@ class Row:
         """A number as people quote it."""
         value = self.values.get(column)
         if self.is_change:
-            return "-" if value is None else f"{100 * value:+.1f}"
+            return "-" if value is None else signed(value)
         return percent(-1 if value is None else value)
 
     @property
@@ -119,7 +119,9 @@ class Table:
         for row in self.rows:
             numbers = (row.values.get(column) for column in self.columns)
             shown = [
-                "" if number is None or (number < 0 and not row.is_change) else f"{100 * number:.4f}"
+                ""
+                if number is None or (number < 0 and not row.is_change)
+                else f"{round(100 * number, 4) + 0.0:.4f}"
                 for number in numbers
             ]
             writer.writerow([row.name.strip(), row.kind, row.source, *shown])

@@ -43,7 +43,8 @@ from posefix.json_text import Place
 from posefix.layouts import layout_of_lengths
 from posefix.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
 from posefix.poses import ImageId
-from posefix.records import Record, Records, report
+from posefix.records import PLAIN_TEXT, Record, Records, is_plain, report
+from posefix.skeletons import load_skeleton
 from posefix.units import new_boxes, new_triples
 
 NAME = "alphapose"
@@ -120,7 +121,18 @@ def read(source: Source, reading: Reading) -> PoseFile:
 
 
 def write(new: NewFile) -> Contents:
-    """A new list, as AlphaPose writes it without ``--format``."""
+    """A new list, as AlphaPose writes it without ``--format``.
+
+    Raises:
+        FormatError: AlphaPose has another layout of so many keypoints, which is what their number would say.
+    """
+    skeleton = new.poses.skeleton
+    known = LAYOUTS.get(len(skeleton))
+    if known is not None and skeleton.keypoint_names != load_skeleton(known).keypoint_names:
+        raise FormatError(
+            f"AlphaPose has no place for poses of {skeleton.name}: {len(skeleton)} keypoints are those of {known}; "
+            "choose another format, or convert to that layout (--to-layout)."
+        )
     rows, boxes = [], new_boxes(new)
     for row, triples in enumerate(new_triples(new.poses)):
         image_id = new.poses.image_ids[row]
@@ -177,7 +189,9 @@ def _lists(document: Document) -> tuple[list[PeopleList], _Variant | None]:
     variant = next((found for found in map(_variant, content.values()) if found), _OPEN)
     lists = []
     for name, photo in content.items():
-        if not isinstance(photo, dict):
+        if not is_plain(name):
+            report(FormatError(f"{path}: expected as name of a photo {PLAIN_TEXT}, got {quoted(name)}."))
+        elif not isinstance(photo, dict):
             report(FormatError(f"{path}, photo {quoted(name)}: expected an object, got {quoted(photo)}."))
         else:
             lists.append(_photo(document, (name,), photo, variant, name))

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, islice
+from itertools import accumulate, count, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from posefix.errors import InputError
-from posefix.files import make_folder, write_text_atomic
+from posefix.files import write_folder_atomic
 from posefix.formats.coco_annotation_poses import (
     boxes_of,
     file_names_of,
@@ -45,7 +45,9 @@ from posefix.skeletons import Skeleton, keypoint_category, match_keypoints, skel
 
 NAME = "posetrack18"
 NO_SCORE = -9999.0
-"""What poseval takes for the score of a keypoint without one: it ranks last."""
+"""What poseval takes for the score of a keypoint without one: it ranks last. No other format knows this number."""
+KEYPOINT_SCORE = 1.0
+"""Of a keypoint without score, where poses are not ranked as poseval does; as of `coco_annotation_poses`."""
 VIDEO_FIELDS = {"vid_id", "is_labeled", "nframes"}
 """Of these, PoseTrack's images have some and COCO's none."""
 
@@ -79,8 +81,8 @@ def recognise(source: Source) -> str | None:
 
 
 def read(source: Source, reading: Reading) -> PoseFile:
-    """Read PoseTrack 2018 files, of results or annotations; see `read_posetrack_results`."""
-    return read_posetrack_results(source.path, reading.skeleton).file
+    """Read PoseTrack 2018 files as `read_posetrack_results` does, but with `KEYPOINT_SCORE` instead of `NO_SCORE`."""
+    return read_posetrack_results(source.path, reading.skeleton, no_score=KEYPOINT_SCORE).file
 
 
 FORMAT = Format(
@@ -88,28 +90,31 @@ FORMAT = Format(
 )
 
 
-def read_posetrack_results(path: str | Path, skeleton: Skeleton | None = None) -> PoseTrackResults:
+def read_posetrack_results(
+    path: str | Path, skeleton: Skeleton | None = None, *, no_score: float = NO_SCORE
+) -> PoseTrackResults:
     """Read PoseTrack 2018 results; the layout is the one that the files' categories name, unless it is given.
 
-    A keypoint at 0, 0 with visibility 0 is missing, any other was found. A keypoint without score gets
-    `NO_SCORE`, a person without one the mean of the keypoints'.
+    A keypoint at 0, 0 with visibility 0 is missing, any other was found. A person without score has the mean of the
+    keypoints', `NO_SCORE` left out.
 
     Args:
         path: A folder with one JSON file for each video, or one such file.
         skeleton: Layout to read the keypoints in.
+        no_score: Score of the keypoints of a person without ``scores``.
 
     Raises:
         InputError: There is no such file, one is faulty, two hold the same image or name different keypoints.
     """
     path = Path(path)
-    videos = _videos(path, skeleton)
+    videos = _videos(path, skeleton, no_score)
     poses = _join([video.poses for video in videos], videos[0].poses.skeleton)
     file = PoseFile(
         path,
         NAME,
         poses,
         _Rewrite(path, videos, poses),
-        tracks=tuple(id_or_none(row.get("track_id")) for video in videos for row in video.records.rows),
+        tracks=tuple(track for video in videos for track in video.records.tracks("track_id")),
         boxes=_joined_boxes(videos),
         notes=_notes(videos),
         file_names={key: name for video in videos for key, name in file_names_of(video.text.root).items()},
@@ -120,21 +125,21 @@ def read_posetrack_results(path: str | Path, skeleton: Skeleton | None = None) -
 def write_posetrack_results(folder: str | Path, results: PoseFile, truth: PoseTrackAnnotations) -> None:
     """Write results as poseval takes them: a file for each annotated video, with all of its frames.
 
-    Keypoints are matched by name. People without a track are numbered within their frame, which is all that an
-    evaluation of poses needs.
+    Keypoints are matched by name. People without a track get the first numbers that nobody in their frame has, which
+    is all that an evaluation of poses needs.
 
     Args:
-        folder: Made if it is not there.
-        results: Poses of any file.
+        folder: A new folder, or an empty one.
+        results: Poses of any file. Scores of people all of whose keypoints have `NO_SCORE` are left out.
         truth: Annotations of the same videos.
 
     Raises:
-        InputError: A row's image is in no video, the layouts share no keypoint, or a file cannot be written.
+        InputError: A row's image is in no video, the layouts share no keypoint, or the folder cannot be written.
     """
     contents = posetrack_contents(results, truth)
-    make_folder(folder)
-    for name, content in contents.items():
-        write_text_atomic(Path(folder) / name, json.dumps(content) + "\n")
+    write_folder_atomic(
+        folder, {name: f"{json.dumps(content)}\n".encode() for name, content in contents.items()}
+    )
 
 
 def posetrack_contents(results: PoseFile, truth: PoseTrackAnnotations) -> dict[str, Record]:
@@ -155,9 +160,9 @@ def posetrack_contents(results: PoseFile, truth: PoseTrackAnnotations) -> dict[s
     contents: dict[str, Record] = {}
     for video in truth.videos:
         people = [
-            _person(results, row, number, triples[row], scores[row])
+            _person(results, row, track, triples[row], scores[row])
             for image_id in video.image_ids
-            for number, row in enumerate(rows_of.get(image_id, []))
+            for row, track in _tracks(results, rows_of.get(image_id, [])).items()
         ]
         contents[video.file_name] = {
             "images": list(video.images),
@@ -167,16 +172,22 @@ def posetrack_contents(results: PoseFile, truth: PoseTrackAnnotations) -> dict[s
     return contents
 
 
-def _person(results: PoseFile, row: int, number: int, triples: FloatArray, scores: FloatArray) -> Record:
-    """A person of a PoseTrack file; `number` counts the people of the frame."""
-    track = results.tracks[row] if results.tracks is not None else None
+def _tracks(results: PoseFile, rows: Sequence[int]) -> dict[int, int | str]:
+    """The track of each person of a frame: the own one, or the first number that nobody else has."""
+    own = {row: None if results.tracks is None else results.tracks[row] for row in rows}
+    free = (number for number in count() if number not in own.values())
+    return {row: next(free) if track is None else track for row, track in own.items()}
+
+
+def _person(results: PoseFile, row: int, track: int | str, triples: FloatArray, scores: FloatArray) -> Record:
+    """A person of a PoseTrack file."""
     person: Record = {
         "image_id": results.poses.image_ids[row],
         "category_id": 1,
-        "track_id": number if track is None else track,
+        "track_id": track,
         "keypoints": triples.ravel().tolist(),
     }
-    if (scores != NO_SCORE).any():
+    if (results.poses.scores[row] != NO_SCORE).any():
         person["scores"] = scores.tolist()
     if results.boxes is not None and np.isfinite(results.boxes[row]).all():
         person["bbox"] = results.boxes[row].tolist()
@@ -201,7 +212,7 @@ class _Video:
     image_ids: tuple[ImageId, ...]
 
     @classmethod
-    def read(cls, path: Path, given: Skeleton | None) -> _Video:
+    def read(cls, path: Path, given: Skeleton | None, no_score: float) -> _Video:
         text = JsonText.read(path)
         content = as_object(text.root, path)
         named = keypoint_category(content, str(path))
@@ -218,7 +229,7 @@ class _Video:
             if id_or_none(given) is not None and given not in known:
                 report(records.fault(number, "image_id", "the id of an image of this file"))
         valid = (triples != 0).any(axis=-1)
-        scores = _scores(records, skeleton)
+        scores = _scores(records, skeleton, no_score)
         poses = Poses(triples[..., :2], scores, valid, people, _pose_scores(records, valid, scores), skeleton)
         return cls(text, records, triples, poses, image_ids)
 
@@ -266,12 +277,12 @@ class _Rewrite:
         return contents
 
 
-def _videos(path: Path, skeleton: Skeleton | None) -> list[_Video]:
+def _videos(path: Path, skeleton: Skeleton | None, no_score: float) -> list[_Video]:
     """The videos of a folder, or the one of a file; where faults are noted, those that can be read together."""
     videos: list[_Video] = []
     for file in video_files(path):
         try:
-            videos.append(_Video.read(file, skeleton))
+            videos.append(_Video.read(file, skeleton, no_score))
         except InputError as error:
             fault = error
             report(fault)
@@ -312,8 +323,8 @@ def _notes(videos: Sequence[_Video]) -> tuple[str, ...]:
     return (f"people without keypoint scores, which are not written either: {lacking}",) if lacking else ()
 
 
-def _scores(records: Records, skeleton: Skeleton) -> FloatArray:
-    scores = np.full((len(records.rows), len(skeleton)), NO_SCORE)
+def _scores(records: Records, skeleton: Skeleton, no_score: float) -> FloatArray:
+    scores = np.full((len(records.rows), len(skeleton)), no_score)
     there = [row.get("scores") not in (None, []) for row in records.rows]
     if any(there):
         names = [f"score of {name}" for name in skeleton.keypoint_names]

@@ -33,7 +33,7 @@ from posefix.pose_file import (
     triples_to_write,
 )
 from posefix.poses import FloatArray, Poses
-from posefix.records import Record, Records, holds_lists, id_or_none, report
+from posefix.records import Record, Records, holds_lists, report
 from posefix.skeletons import Skeleton
 from posefix.units import new_triples
 
@@ -137,8 +137,7 @@ class _Chunk:
         boxes = np.full((len(records.rows), 4), np.nan)
         if (boxed := np.array([bool(row.get("bbox")) for row in records.rows], dtype=np.bool_)).any():
             boxes[boxed] = records.choose(boxed).number_lists("bbox", BOX)
-        tracks = tuple(id_or_none(row.get(TRACK)) for row in records.rows)
-        return cls(records.ids("image_id"), scores, boxes, tracks)
+        return cls(records.ids("image_id"), scores, boxes, records.tracks(TRACK))
 
     @classmethod
     def joined(cls, chunks: Sequence[_Chunk], path: Path) -> _Chunk:

@@ -15,6 +15,7 @@ from posefix.formats.deeplabcut_csv import format_csv, parse_csv
 from posefix.formats.deeplabcut_table import Table
 from posefix.layouts import LayoutError
 from posefix.pose_file import (
+    DECIMALS,
     Contents,
     Format,
     FormatError,
@@ -95,6 +96,8 @@ def read(source: Source, reading: Reading) -> PoseFile:
 def write(new: NewFile) -> Contents:
     """A new CSV file: a row for each photo, an individual for each track, or for the first, second ... of a photo.
 
+    The row of a photo has empty cells for who has no keypoint in it, as for who is not there.
+
     Raises:
         FormatError: There is no pose, or two of a photo have one track, which has one place in a row.
     """
@@ -110,7 +113,7 @@ def write(new: NewFile) -> Contents:
     ]
     values = np.full((len(photos), len(individuals), len(poses.skeleton), 3), np.nan)
     for number, (image_id, name) in enumerate(zip(poses.image_ids, names, strict=True)):
-        triples = np.round(np.column_stack([poses.keypoints[number], poses.scores[number]]), 3)
+        triples = np.column_stack([np.round(poses.keypoints[number], DECIMALS), poses.scores[number]])
         triples[~poses.valid[number]] = np.nan
         values[photos[image_id], individuals[name]] = triples
     rows = [new.file_names.get(photo, photo) for photo in photos]
@@ -230,4 +233,6 @@ def _mean_scores(scores: FloatArray, valid: BoolArray) -> FloatArray:
     return np.asarray(total / np.maximum(known.sum(axis=-1), 1))
 
 
-FORMAT = Format(NAME, "DeepLabCut, predictions and labels (.csv, .h5)", recognise, read, write)
+FORMAT = Format(
+    NAME, "DeepLabCut, predictions and labels (.csv, .h5)", recognise, read, write, keypoints_needed=True
+)

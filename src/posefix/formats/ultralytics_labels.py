@@ -55,6 +55,8 @@ from posefix.units import (
 NAME = "ultralytics-labels"
 BOX_END = 5
 """Columns of class and box."""
+SMALLEST_SHARE = 10.0**-SHARE_DECIMALS
+"""Smaller numbers are written as 0."""
 VISIBILITIES = (0, 1, 2)
 """Of a keypoint in annotations: not labelled, hidden, visible."""
 FEWEST = 8
@@ -135,28 +137,72 @@ def read(source: Source, reading: Reading) -> PoseFile:
 
 
 def write(new: NewFile) -> Contents:
-    """A folder with a file for each photo, with confidence and, if there are any, tracks.
+    """A folder with a file for each photo, with confidences and tracks as far as a reader can tell them apart.
 
     Raises:
-        FormatError: The photos are not given, or two have one name.
+        FormatError: The photos are not given, two have one name, some people have a track and others none, or what
+            is written would be read as something else.
     """
     stems = photo_stems(new, "label files")
     sizes = sizes_of_photos(Path("label files"), new.photo_size, new.poses.image_ids)
     triples = new_triples(new.poses, shares(sizes))
+    # Rounded to 0, the score of a keypoint that is there would be that of a missing one.
+    triples[new.poses.valid & (np.abs(triples[..., 2]) < SMALLEST_SHARE), 2] = SMALLEST_SHARE
     boxes = new_boxes(new)
     low, size = boxes[:, :2] / sizes, boxes[:, 2:] / sizes
-    tracked = new.tracks is not None and all(
-        isinstance(track, int) for track in new.tracks
-    )  # all lines or none
     lines = []
-    for row, score in enumerate(new.poses.pose_scores.tolist()):
-        values = [*(low[row] + size[row] / 2), *size[row], *triples[row].ravel(), score]
-        track = f" {new.tracks[row]}" if tracked and new.tracks else ""
-        lines.append(" ".join(["0", *map(_written, values)]) + track + "\n")
+    for row, last in enumerate(_last_columns(new, triples[..., 2])):
+        values = [*(low[row] + size[row] / 2), *size[row], *triples[row].ravel()]
+        lines.append(" ".join(["0", *map(_written, values), *last]) + "\n")
     return {
         f"{stems[image_id]}.txt": "".join(lines[row] for row in rows).encode()
         for image_id, rows in rows_by_photo(new).items()
     }
+
+
+def _last_columns(new: NewFile, scores: FloatArray) -> list[tuple[str, ...]]:
+    """Confidence and track of each person as texts, those left out that `_columns` would take for something else.
+
+    Args:
+        new: The people.
+        scores: (N, K) of their keypoints, as they are written.
+
+    Raises:
+        FormatError: What must not be left out would be taken for something else.
+    """
+    confidences = [_written(score) for score in new.poses.pose_scores.tolist()]
+    if any(isinstance(track, int) for track in new.tracks or ()):
+        return list(zip(confidences, _all_tracks(new.tracks or ()), strict=True))
+    if not all(float(confidence).is_integer() for confidence in confidences):
+        return [(confidence,) for confidence in confidences]
+    for row, confidence in enumerate(confidences):
+        if confidence != "1":  # which is what a file without the column says
+            raise FormatError(
+                f"label files cannot tell confidences that are all whole numbers from tracks, and person {row} has "
+                f"{confidence}; give the people tracks, or choose another format."
+            )
+    written = np.round(scores, SHARE_DECIMALS)
+    if (written == VISIBILITIES[-1]).any() and np.isin(written, VISIBILITIES).all():
+        raise FormatError(
+            "label files cannot tell keypoint scores that are all 0, 1 or 2 from visibilities; choose another format."
+        )
+    return [()] * len(confidences)
+
+
+def _all_tracks(tracks: Sequence[int | str | None]) -> Iterator[str]:
+    """The tracks as texts; a format of columns has one for everybody.
+
+    Raises:
+        FormatError: Somebody has none, or one that is no number.
+    """
+    for row, track in enumerate(tracks):
+        if not isinstance(track, int):
+            got = "none" if track is None else f"{quoted(track)}, which is no number"
+            raise FormatError(
+                f"label files need a track for all people or for none; person {row} has {got}; "
+                "give all a number, or choose another format."
+            )
+        yield str(track)
 
 
 FORMAT = Format(NAME, "Ultralytics: label text files, shares of the photo", recognise, read, write)

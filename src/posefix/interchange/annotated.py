@@ -6,19 +6,32 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from posefix.errors import InputError
+from posefix.formats import coco_annotation_poses
 from posefix.formats.coco import Annotations, ImageInfo
 from posefix.images import id_matcher
 from posefix.interchange.pose_files import Layout, read_pose_file
-from posefix.pose_file import PhotoSize
+from posefix.pose_file import PhotoSize, PoseFile
 from posefix.poses import ImageId, Poses
 
 
 def read_annotated_poses(path: str | Path, annotations: Annotations, layout: Layout | None = None) -> Poses:
-    """Read the poses of a file of any format, with the image ids of annotations.
+    """Read the poses of a file of any format, with the image ids of annotations; see `read_annotated_file`."""
+    file = read_annotated_file(path, annotations, layout)
+    if file.format != coco_annotation_poses.NAME:
+        return file.poses
+    # Whom nobody labelled in annotations is nobody's estimate.
+    return file.poses[np.flatnonzero(file.poses.valid.any(axis=1))]
+
+
+def read_annotated_file(path: str | Path, annotations: Annotations, layout: Layout | None = None) -> PoseFile:
+    """Read a pose file of any format, with the image ids of annotations: to be written anew, not by its `rewrite`.
 
     An id that the annotations do not know, such as `000000000036.jpg`, is that of the photo which it names by the rule
-    of `posefix.images.find_images`; one that names none stays as it is.
+    of `posefix.images.find_images`; one that names none stays as it is. Numbers name no photo where some of them are
+    the annotations' ids: the others are of photos that were not annotated.
 
     Args:
         path: The file, or the folder of a format that is one.
@@ -30,13 +43,19 @@ def read_annotated_poses(path: str | Path, annotations: Annotations, layout: Lay
         InputError: An id names two photos.
     """
     known_as = _known_as(annotations.images)
-    poses = read_pose_file(path, layout, photo_size=_sizes(annotations.images, known_as)).poses
-    if annotations.images.keys() >= set(poses.image_ids):
-        return poses
-    ids = {image_id: known_as(image_id) for image_id in dict.fromkeys(poses.image_ids)}
+    file = read_pose_file(path, layout, photo_size=_sizes(annotations.images, known_as))
+    if annotations.images.keys() >= set(file.poses.image_ids):
+        return file
+    wanted = dict.fromkeys(file.poses.image_ids)
+    numbers_are_ids = any(isinstance(image_id, int) and image_id in annotations.images for image_id in wanted)
+    known = {
+        image_id: None if numbers_are_ids and isinstance(image_id, int) else known_as(image_id)
+        for image_id in wanted
+    }
     # 0 is an id, too.
-    known = {image_id: image_id if found is None else found for image_id, found in ids.items()}
-    return replace(poses, image_ids=tuple(known[image_id] for image_id in poses.image_ids))
+    ids = {image_id: image_id if found is None else found for image_id, found in known.items()}
+    image_ids = tuple(ids[image_id] for image_id in file.poses.image_ids)
+    return replace(file, poses=replace(file.poses, image_ids=image_ids))
 
 
 def _known_as(images: Mapping[ImageId, ImageInfo]) -> Callable[[ImageId], ImageId | None]:

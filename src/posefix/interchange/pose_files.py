@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from posefix.errors import InputError
+from posefix.errors import InputError, quoted
 from posefix.files import ensure_new_folder, ensure_writable, write_bytes_atomic, write_folder_atomic
 from posefix.images import find_images, photo_sizes
 from posefix.interchange.detection import detect_format, find_format
 from posefix.pose_file import Contents, FormatError, NewFile, PhotoSize, PoseFile, Reading, Source
 from posefix.poses import ImageId, Poses
+from posefix.records import PLAIN_TEXT, is_plain
 from posefix.skeletons import Skeleton, load_skeleton
 from posefix.units import KEYPOINTS_OF_A_SCALE
 from posefix.video import Video, find_frames
@@ -172,15 +173,36 @@ def write_new_pose_file(path: str | Path, new: NewFile | Poses, format: str = "c
     known = find_format(format, "--to")
     if known.write is None:
         raise FormatError(f"--to: files of format {known.name} can be refined in place, not written anew")
-    write_contents(path, known.write(new if isinstance(new, NewFile) else NewFile(new)))
+    new = new if isinstance(new, NewFile) else NewFile(new)
+    _check_names(new)
+    write_contents(path, known.write(new))
+
+
+def _check_names(new: NewFile) -> None:
+    """Refuse names of photos that no file can hold, wherever they come from.
+
+    Raises:
+        FormatError: There is such a name, or an image id that stands for it.
+    """
+    for image_id in dict.fromkeys(new.poses.image_ids):
+        name = str(new.file_names.get(image_id, image_id))
+        if not is_plain(name):
+            raise FormatError(
+                f"image id {image_id!r}: expected as name of its photo {PLAIN_TEXT}, got {quoted(name)}; rename it."
+            )
 
 
 def write_contents(path: str | Path, contents: Contents) -> None:
     """Write one file, or a folder of them.
 
     Raises:
-        InputError: It cannot be written.
+        InputError: It cannot be written, or there is nothing to write.
     """
+    if not contents:
+        raise InputError(
+            f"{path}: there is nobody, and these poses would be a file for each photo, so that there is no file to "
+            "write; choose a format that is one file."
+        )
     if set(contents) == {""}:
         write_bytes_atomic(path, contents[""])
     else:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from posefix.decoding import Decoder, Evidence
 from posefix.errors import InputError
 from posefix.geometry import flip_images, flip_keypoints
-from posefix.models import ONNX_FILE, WEIGHTS_FILE, Model
+from posefix.models import DESCRIPTION_FILE, ONNX_FILE, WEIGHTS_FILE, Model
 from posefix.refine.networks import (
     Float32Array,
     Network,
@@ -109,7 +109,7 @@ def open_backend(
             "cuda" of onnxruntime-gpu.
         runtime: What computes the network. "auto" takes the fastest that is there: on a CPU OpenVINO, then ONNX
             Runtime, or PyTorch for a model without a graph; on another device PyTorch, then ONNX Runtime.
-        threads: Of OpenVINO or ONNX Runtime on the CPU.
+        threads: Of the network on the CPU; None is one per core.
         flip_test: Average with the mirrored crop.
 
     Raises:
@@ -137,7 +137,7 @@ def fastest_runtime(model: Model, device: str) -> Runtime:
 def _open_network(model: Model, device: str, runtime: Runtime, threads: int | None) -> Network:
     if runtime == "pytorch":
         # On a CPU bfloat16 is OpenVINO's: PyTorch's is no faster than single precision on many of them.
-        return TorchNetwork(_load_network(model), device=device, half=device != "cpu")
+        return TorchNetwork(_load_network(model), device=device, half=device != "cpu", threads=threads)
     path = model.file(ONNX_FILE)
     network: OnnxNetwork | OpenVinoNetwork
     if runtime == "openvino":
@@ -150,15 +150,28 @@ def _open_network(model: Model, device: str, runtime: Runtime, threads: int | No
         network = OpenVinoNetwork(path, threads=threads)
     else:
         network = OnnxNetwork(path, threads=threads, device=device)
-    _check_keypoints(model, path, network.num_keypoints())
+    _check_graph(model, path, network)
     return network
 
 
-def _check_keypoints(model: Model, path: Path, found: int | None) -> None:
-    if found not in (None, len(model.skeleton)):
+def _check_graph(model: Model, path: Path, network: OnnxNetwork | OpenVinoNetwork) -> None:
+    """Raise if a graph takes something else than the model's description says.
+
+    Raises:
+        InputError: Another number of keypoints, or crops of another size.
+    """
+    keypoints = network.shape("keypoints")[1]
+    if keypoints not in (None, len(model.skeleton)):
         raise InputError(
             f"{path}: expected {len(model.skeleton)} keypoints for skeleton {model.skeleton.name!r}, got a graph for "
-            f"{found}; export the model again"
+            f"{keypoints}; export the model again"
+        )
+    height, width = network.shape("image")[1:3]
+    expected_width, expected_height = model.input_size_wh
+    if width not in (None, expected_width) or height not in (None, expected_height):
+        raise InputError(
+            f"{path}: expected a graph for crops of {expected_width} x {expected_height}, the input_size_wh of "
+            f"{DESCRIPTION_FILE}, got one for {width} x {height}; export the model again"
         )
 
 

@@ -9,27 +9,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError
+from posefix.errors import InputError, quoted
 from posefix.files import read_json
+from posefix.poses import LARGEST_NUMBER
+from posefix.refine.vocabulary import as_numbers
+
+_EXPECTED = f"expected finite numbers and sides above 0, all below {LARGEST_NUMBER:.0e}"
 
 
 def check_boxes(bbox_xywh: npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:
     """Boxes as an array (N, 4), one per pose.
 
     Raises:
-        InputError: Another shape, numbers that are not finite, or a side that is not above 0.
+        InputError: Another shape, something else than finite numbers, too large ones, or a side that is not above 0.
     """
-    boxes = np.asarray(bbox_xywh, dtype=np.float64)
+    boxes = as_numbers("boxes", bbox_xywh)
     if boxes.shape != (count, 4):
         raise InputError(
             f"boxes: expected shape ({count}, 4), one x, y, width, height per pose, got {boxes.shape}"
         )
-    faulty = np.flatnonzero(~(np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)))
+    faulty = np.flatnonzero(~((np.abs(boxes) < LARGEST_NUMBER).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)))
     if faulty.size:
-        raise InputError(
-            f"boxes: expected finite numbers and sides above 0, got {boxes[faulty[0]].tolist()} for pose "
-            f"{faulty[0]}"
-        )
+        raise InputError(f"boxes: {_EXPECTED}, got {boxes[faulty[0]].tolist()} for pose {faulty[0]}")
     return boxes
 
 
@@ -73,6 +74,6 @@ def _box(row: Any, where: str, image_id: int | str) -> list[float]:
     numbers = box if isinstance(box, list) else []
     if len(numbers) != 4 or not all(type(number) in (int, float) for number in numbers):
         raise InputError(f"{where}: bbox: expected [x, y, width, height], got {box!r}")
-    if not np.isfinite(numbers).all() or min(numbers[2:]) <= 0:
-        raise InputError(f"{where}: bbox: expected finite numbers and sides above 0, got {box!r}")
+    if not all(abs(number) < LARGEST_NUMBER for number in numbers) or min(numbers[2:]) <= 0:
+        raise InputError(f"{where}: bbox: {_EXPECTED}, got {quoted(box)}")
     return numbers

@@ -81,9 +81,11 @@ def hold_back(
         evidence: Of N people, its keypoints in original-image pixels.
         people: The same people as they were given.
         calibration: Of the model, or None.
-        seen: (N,) whom the network saw.
+        seen: (N,) whom the network saw; of nobody nothing is known, and nothing held back.
         company: See `measure_features`.
     """
+    if not seen.any():
+        return 0.0
     pose_gain = np.zeros(len(seen))
     for rows, part, some, others in _parts(evidence, people, company):
         pose_gain[rows] = _promised_gain(part, some, calibration, others)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import platform
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -76,10 +77,10 @@ class OnnxNetwork:
         feed = dict(zip(INPUTS, (images, keypoints, weights), strict=True))
         return np.asarray(self._session.run([OUTPUT], feed)[0])
 
-    def num_keypoints(self) -> int | None:
-        """K of the graph; None if the graph leaves it open."""
-        shape = self._session.get_inputs()[INPUTS.index("keypoints")].shape
-        return shape[1] if isinstance(shape[1], int) else None
+    def shape(self, name: str) -> tuple[int | None, ...]:
+        """Of an input of the graph; None for what the graph leaves open."""
+        shape = self._session.get_inputs()[INPUTS.index(name)].shape
+        return tuple(length if isinstance(length, int) else None for length in shape)
 
 
 class OpenVinoNetwork:
@@ -118,10 +119,10 @@ class OpenVinoNetwork:
         """Heatmap logits of a batch, see `Network`."""
         return np.asarray(self._compiled([images, keypoints, weights])[OUTPUT])
 
-    def num_keypoints(self) -> int | None:
-        """K of the graph; None if the graph leaves it open."""
-        dimension = self._compiled.input("keypoints").partial_shape[1]
-        return int(dimension.get_length()) if dimension.is_static else None
+    def shape(self, name: str) -> tuple[int | None, ...]:
+        """Of an input of the graph; None for what the graph leaves open."""
+        shape = self._compiled.input(name).partial_shape
+        return tuple(int(length.get_length()) if length.is_static else None for length in shape)
 
 
 @cache
@@ -154,15 +155,20 @@ class TorchNetwork:
             heatmap logits (B, K, h, w).
         device: A device of PyTorch, such as "cpu", "cuda", "cuda:1", "mps".
         half: Compute in bfloat16 what bears it, with channels last.
+        threads: Of the network on a CPU, while it is called; None leaves the choice to PyTorch (one per core).
 
     Raises:
         InputError: No such device.
     """
 
-    def __init__(self, network: Any, *, device: str = "cpu", half: bool = False) -> None:
+    def __init__(
+        self, network: Any, *, device: str = "cpu", half: bool = False, threads: int | None = None
+    ) -> None:
         import torch
 
+        _check_threads(threads)
         self._half = half
+        self._threads = threads
         self._warned = False
         try:
             self._device = torch.device(device)
@@ -179,7 +185,8 @@ class TorchNetwork:
         import torch
 
         try:
-            return self._logits(images, keypoints, weights)
+            with _torch_threads(self._threads):
+                return self._logits(images, keypoints, weights)
         except torch.OutOfMemoryError:
             if len(images) < 2:
                 raise
@@ -206,6 +213,22 @@ class TorchNetwork:
                 stacklevel=2,
             )
         self._warned = True
+
+
+@contextmanager
+def _torch_threads(count: int | None) -> Iterator[None]:
+    """So many threads of PyTorch within it: their number holds for the whole process, which is not the network's."""
+    import torch
+
+    if count is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _check_threads(threads: int | None) -> None:

@@ -20,14 +20,7 @@ from posefix.poses import Poses
 from posefix.refine.backends import Backend, Runtime, open_backend
 from posefix.refine.boxes import check_boxes
 from posefix.refine.calibration import FULL_STRENGTH, Calibration, read_calibration
-from posefix.refine.decision import (
-    Choice,
-    agreement,
-    choose,
-    hold_back,
-    measure_company,
-    measure_poses,
-)
+from posefix.refine.decision import Choice, agreement, choose, hold_back, measure_company, measure_poses
 from posefix.refine.pipeline import Crop, CropStream, FailedPhoto, Photo, batches, cut_crops, photo_tasks
 from posefix.refine.results import RefinedPoses, Refinement, report_of
 from posefix.refine.scores import Scores, rescore, resolve_scores
@@ -51,7 +44,8 @@ Cut = Callable[[People, Rows], Iterable[Crop]]
 """Cuts out people, who have these rows in the call."""
 OnError = Literal["stop", "keep"]
 Progress = Callable[[int, int], None]
-"""Called with the number of people done and of people in all, after each batch."""
+"""Called after each batch with the number of looks at people so far and of those that are due so far, which rises where
+people are looked at again; people whose photo shows nothing of them or cannot be read are due, but never looked at."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +114,11 @@ class Refiner:
             caution: See `Refiner`.
             scores: See `Refiner`.
 
+        Returns:
+            The refiner; `dataclasses.replace(refiner, looks=1, batch_size=8)` is one with other attributes.
+
         Raises:
-            InputError: No such model, device or runtime.
+            InputError: No such model, device or runtime, or numbers out of their range.
         """
         model = load_model(name_or_folder)
         backend = open_backend(model, device=device, runtime=runtime, threads=threads, flip_test=flip_test)
@@ -156,7 +153,8 @@ class Refiner:
             boxes: bbox_xywh (N, 4) of the people, instead of boxes made from the keypoints.
 
         Raises:
-            InputError: An array of another shape or type, or a layout that shares no keypoint with the model.
+            InputError: An array of another shape or type or with too large numbers, or a layout that shares no keypoint
+                with the model.
         """
         _check_choice("missing", missing, Missing)
         photo = np.asarray(image)
@@ -223,16 +221,16 @@ class Refiner:
             images if isinstance(images, Mapping) else find_images(poses.image_ids, images, absent=on_error)
         )
         people = self._prepare(poses, boxes)
-        failed: list[FailedPhoto] = []
+        streams: list[CropStream] = []
 
         def cut(people: People, rows: Rows) -> Iterable[Crop]:
             ids = [poses.image_ids[row] for row in rows]
-            stream = self._stream(ids, people, paths, exif, on_error)
-            yield from stream
-            failed.extend(stream.failed)
+            streams.append(self._stream(ids, people, paths, exif, on_error))
+            return streams[-1]
 
         choice, done = self._refine(people, cut, progress)
-        return self._result(poses, people, choice, done, missing, failed)
+        # Photos that fail at a later look have been seen.
+        return self._result(poses, people, choice, done, missing, streams[0].failed)
 
     def examine(
         self,

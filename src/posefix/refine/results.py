@@ -22,7 +22,8 @@ class RefinementReport:
     Attributes:
         people: Poses in the input.
         refined: People that the network saw.
-        unchanged: People without two valid keypoints that the model knows; passed through.
+        unchanged: People without a box, given or made from two keypoints in different places, or without any valid
+            keypoint that the model knows; passed through.
         outside: People so far outside their photo that there is nothing of it to see; passed through.
         moved_keypoints: Valid keypoints that got another place.
         filled_keypoints: Missing keypoints that got a place.

@@ -12,7 +12,7 @@ from posefix.poses import Poses
 from posefix.refine.vocabulary import FloatArray
 
 Scores = Literal["input", "model", "product"]
-"""The estimator's scores, the model's confidence and expected OKS, or the product of the two."""
+"""The estimator's scores, the model's confidence and expected OKS, or the product of the two (see `rescore`)."""
 
 
 def rescore(poses: Poses, confidence: FloatArray, expected_oks: FloatArray, scores: Scores) -> Poses:
@@ -21,6 +21,8 @@ def rescore(poses: Poses, confidence: FloatArray, expected_oks: FloatArray, scor
     Keypoints that the model does not know keep the estimator's score. People whom the model did not see are passed on
     as they came: in the product they keep the estimator's pose score; beside scores of the model, which says nothing
     of them, they get 0.
+
+    A score below 0 is multiplied by 2 minus the factor, so that doubt lowers it, too.
 
     Args:
         poses: N refined poses with the estimator's scores.
@@ -33,11 +35,17 @@ def rescore(poses: Poses, confidence: FloatArray, expected_oks: FloatArray, scor
     known, seen = np.isfinite(confidence), np.isfinite(expected_oks)
     keypoint_scores, pose_scores = np.where(known, confidence, 0.0), np.where(seen, expected_oks, 0.0)
     if scores == "product":
-        keypoint_scores = keypoint_scores * poses.scores
-        pose_scores = np.where(seen, pose_scores * poses.pose_scores, poses.pose_scores)
+        keypoint_scores = _lowered(poses.scores, keypoint_scores)
+        pose_scores = np.where(seen, _lowered(poses.pose_scores, pose_scores), poses.pose_scores)
     return dataclasses.replace(
         poses, scores=np.where(known, keypoint_scores, poses.scores), pose_scores=pose_scores
     )
+
+
+def _lowered(scores: FloatArray, factors: FloatArray) -> FloatArray:
+    """Scores, lower the further their factors, from 0 to 1, are below 1."""
+    # A score below 0, a log-likelihood or the peak of a poor heatmap, would rise with doubt if it took the factor.
+    return np.asarray(scores * np.where(scores < 0, 2 - factors, factors))
 
 
 def resolve_scores(scores: Scores | None, has_confidence: bool) -> Scores:

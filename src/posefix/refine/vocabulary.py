@@ -83,18 +83,20 @@ def poses_from_arrays(keypoints: npt.ArrayLike, scores: npt.ArrayLike | None, sk
         skeleton: The layout of the keypoints.
 
     Raises:
-        InputError: Arrays of other shapes.
+        InputError: Arrays of other shapes, or of something else than numbers, or too large numbers.
     """
-    array = np.asarray(keypoints, dtype=np.float64)
+    array = as_numbers("keypoints", keypoints)
     if array.ndim != 3 or array.shape[1] != len(skeleton) or array.shape[2] not in (2, 3):
+        single = array.shape in ((len(skeleton), 2), (len(skeleton), 3))
         raise InputError(
             f"keypoints: expected shape (N, {len(skeleton)}, 2 or 3) for skeleton {skeleton.name!r}, "
-            f"got {array.shape}; pass the skeleton of these keypoints"
+            f"got {array.shape}; "
+            + ("pass keypoints[None] for one person" if single else "pass the skeleton of these keypoints")
         )
     places = array[..., :2]
     if scores is None:
         scores = array[..., 2] if array.shape[2] == 3 else np.ones(array.shape[:2])
-    confidence = np.asarray(scores, dtype=np.float64)
+    confidence = as_numbers("scores", scores)
     if confidence.shape != array.shape[:2]:
         raise InputError(
             f"scores: expected shape {array.shape[:2]}, one per keypoint, got {confidence.shape}"
@@ -108,6 +110,18 @@ def poses_from_arrays(keypoints: npt.ArrayLike, scores: npt.ArrayLike | None, sk
         pose_scores=np.ones(len(array)),
         skeleton=skeleton,
     )
+
+
+def as_numbers(name: str, values: npt.ArrayLike) -> FloatArray:
+    """Values as an array.
+
+    Raises:
+        InputError: They are something else than numbers, or lists of different lengths.
+    """
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{name}: expected an array of numbers ({error})") from error
 
 
 def prepare(
