@@ -37,6 +37,7 @@ from posefix.evaluation.coco import share_keypoints
 from posefix.formats.coco import Annotations, read_annotations
 from posefix.geometry import box_from_keypoints
 from posefix.interchange import read_pose_file, write_new_pose_file
+from posefix.refine.scores import Scores, rescore
 
 # Set -> annotations, photos.
 SETS = {
@@ -77,7 +78,9 @@ class Trial:
 
 def scores(trial: Trial, first: Refinement) -> Numbers:
     """The refined places ranked by other scores."""
-    return {mode: trial.metrics(first.with_scores(mode)) for mode in ("model", "product")}
+    modes: tuple[Scores, ...] = ("model", "product")
+    known = first.confidence, first.expected_oks
+    return {mode: trial.metrics(rescore(first.poses, *known, mode)) for mode in modes}
 
 
 def second_pass(trial: Trial, first: Refinement) -> Numbers:

@@ -33,7 +33,7 @@ from posefix import load_skeleton
 from posefix.training.config import DataConfig, TrainConfig, load_recipe
 from posefix.training.loop import Trainer, start_process
 from posefix.training.packing import PackedBatch
-from posefix.training.preparation import prepare
+from posefix.training.prepared import prepare
 from posefix.training.profiling import profile
 from posefix.training.run import new_trainer
 

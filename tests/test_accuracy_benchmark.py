@@ -45,7 +45,6 @@ class Shifter:
             confidence=np.full(poses.valid.shape, 0.8),
             expected_oks=np.full(len(poses), 0.7),
             report=SimpleNamespace(refined=len(poses)),
-            with_scores=lambda mode: replace(after, pose_scores=after.pose_scores / len(mode)),
         )
 
 

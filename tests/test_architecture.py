@@ -44,7 +44,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "people": {"errors", "formats", "images", "poses", "similarity", "skeletons", "taxonomy"},
     "shards": {"errors", "files", "geometry", "images", "people"},
-    "decoding": {"similarity", "skeletons"},
+    "decoding": {"geometry", "similarity", "skeletons"},
     "models": {"decoding", "errors", "files", "skeletons"},
     "nn": {"decoding", "errors", "files", "models", "skeletons"},
     "refine": {
@@ -57,15 +57,14 @@ ARROWS: dict[str, set[str]] = {
     },
     "analysis": {"errors", "evaluation", "formats", "people", "poses", "similarity", "skeletons", "taxonomy"},
     "profiles": {
-        "analysis", "error_profile", "errors", "evaluation", "files", "formats", "poses", "skeletons", "synthesis",
-        "taxonomy",
+        "analysis", "error_profile", "errors", "files", "formats", "poses", "skeletons", "synthesis", "taxonomy",
     },
     "training": {
         "decoding", "error_profile", "errors", "evaluation", "files", "formats", "geometry", "images", "interchange",
         "models", "nn", "people", "poses", "refine", "shards", "similarity", "skeletons", "synthesis", "taxonomy",
     },
     "drawing": {"errors", "files", "geometry", "skeletons"},
-    "rendering": {"drawing", "errors", "files", "images", "poses", "smoothing", "video"},
+    "rendering": {"drawing", "errors", "files", "geometry", "images", "poses", "smoothing", "video"},
     "examples": {
         "drawing", "error_profile", "errors", "formats", "geometry", "images", "people", "skeletons", "synthesis",
         "taxonomy",

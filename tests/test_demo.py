@@ -92,6 +92,15 @@ def test_ones_own_photo_takes_its_rows_of_the_results(own: tuple[Path, Path]) ->
     )
 
 
+def test_shares_of_ones_own_photo_become_pixels(own: tuple[Path, Path]) -> None:
+    photo, results = own
+    labels = results.with_name("beach_7.txt")
+    places = read_scene(photo, results, COCO).poses.keypoints[0]
+    shares = (places / [70, 90]).ravel().tolist()
+    labels.write_text(" ".join(map(repr, [0, 0.5, 0.5, 1.0, 1.0, *shares])))
+    assert read_scene(photo, labels, COCO).poses.keypoints[0] == pytest.approx(places)
+
+
 def test_results_of_other_photos_are_an_error(own: tuple[Path, Path]) -> None:
     photo, results = own
     other = photo.rename(photo.with_name("beach_9.png"))

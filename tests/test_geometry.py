@@ -50,6 +50,15 @@ def test_a_composition_is_one_crop_after_the_other(
     np.testing.assert_allclose(geometry.transform(both[None], places), one_by_one, atol=1e-4)
 
 
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_scaling_keeps_the_corners_of_a_photo_and_is_undone_by_the_inverse(factor: float) -> None:
+    photo, large = geometry.photo_box((40, 60, 3)), geometry.photo_box((int(40 * factor), int(60 * factor)))
+    np.testing.assert_allclose(geometry.scaled(photo[:2], factor), large[:2])
+    np.testing.assert_allclose(geometry.scaled(photo[:2] + photo[2:], factor), large[:2] + large[2:])
+    places = np.array([[3.0, 7], [-2, 90]])
+    np.testing.assert_allclose(geometry.scaled(geometry.scaled(places, factor), 1 / factor), places)
+
+
 def test_box_centre_lands_on_crop_centre_and_aspect_is_kept() -> None:
     matrix = geometry.crop_matrices(BOX, SIZE_WH)
     centre = geometry.transform(matrix, np.array([[[40.0, 75.0]]]))

@@ -7,10 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from posefix import geometry
 from posefix.drawing import BAR_HEIGHT
 from posefix.errors import InputError
-from posefix.images import decode_image
+from posefix.images import Exif, decode_image
 from posefix.models import load_model
 from posefix.network_pictures import (
     GAP,
@@ -27,6 +29,7 @@ from posefix.skeletons import load_skeleton
 
 pytest.importorskip("torch")
 COCO = load_skeleton("coco17")
+ORIENTATION_TAG = 0x0112
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -65,7 +68,7 @@ def test_the_network_drawing_has_photo_heatmaps_and_coordinates(glimpse: Glimpse
     assert picture.shape == (BAR_HEIGHT + LARGE_HEIGHT, 4 * panel + 3 * 4, 3)
     # An input Gaussian glows at its keypoint.
     scale = LARGE_HEIGHT / glimpse.crop.shape[0]
-    x, y = np.rint(glimpse.given[0] * scale).astype(int)
+    x, y = np.rint(geometry.scaled(glimpse.given[0], scale)).astype(int)
     assert picture[BAR_HEIGHT + y, panel + 4 + x].tolist() == pytest.approx([255, 220, 60], abs=25)
 
 
@@ -117,6 +120,34 @@ def test_people_and_photos_are_drawn(
     assert one[1] == two[1]
     assert run("draw", files[0], *options, "--people", 1)[0] == 0
     assert decode_image(target).shape[1] < one[1]
+
+
+@pytest.mark.parametrize("exif", ["apply", "ignore"])
+@pytest.mark.parametrize("command", ["draw", "look"])
+def test_shares_of_a_turned_photo_are_places_in_what_is_shown_of_it(
+    run: Run, folder: Path, tmp_path: Path, command: str, exif: Exif
+) -> None:
+    """Labels of Ultralytics, and the same places in pixels of a photo that needs no turning."""
+    turned, plain = tmp_path / "turned", tmp_path / "plain"
+    for place in (turned, plain):
+        place.mkdir()
+    orientation = Image.Exif()
+    orientation[ORIENTATION_TAG] = 6
+    Image.open(folder / "1.png").save(turned / "7.png", exif=orientation)
+    shown = decode_image(turned / "7.png", exif=exif)
+    Image.fromarray(shown).save(plain / "7.png")
+    keypoints = np.random.default_rng(0).uniform([20, 20], [180, 180], (17, 2))
+    triples = np.column_stack([keypoints, np.ones(17)])
+    row = {"image_id": 7, "category_id": 1, "keypoints": triples.ravel().tolist(), "score": 1.0}
+    (tmp_path / "7.json").write_text(json.dumps([row]))
+    shares = triples / [*shown.shape[1::-1], 1]
+    (tmp_path / "7.txt").write_text(" ".join(map(repr, [0, 0.5, 0.5, 1.0, 1.0, *shares.ravel().tolist()])))
+    pictures = []
+    for results, images in (("7.txt", turned), ("7.json", plain)):
+        options = ("--layout", "coco17", "--images", images, "--exif", exif, "-o", tmp_path / "picture.png")
+        assert run(command, tmp_path / results, *options) == (0, f"picture: {tmp_path / 'picture.png'}\n", "")
+        pictures.append(decode_image(tmp_path / "picture.png"))
+    assert np.array_equal(pictures[0], pictures[1])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from posefix import files
 from posefix.errors import InputError
-from posefix.own_skeleton import skeleton_of_annotations
+from posefix.own_skeleton import load_own_skeleton
 from posefix.skeletons import (
     Skeleton,
     concerns,
@@ -148,11 +148,11 @@ def test_the_page_has_the_measured_numbers() -> None:
 
 def test_guesses_are_nearer_to_coco_than_one_sigma_for_all(shared_data: Path) -> None:
     path = shared_data / "coco" / "person_keypoints_train.json"
-    guessed = skeleton_of_annotations(path, replace_known=True)
+    guessed = load_own_skeleton(path, replace_known=True)
     known = load_skeleton("coco17").sigmas
     error = np.log(guessed.sigmas / known)
     assert np.exp(np.sqrt((error**2).mean())) < 1.5 < np.exp(np.sqrt((np.log(0.08 / known) ** 2).mean()))
-    assert skeleton_of_annotations(path) == load_skeleton("coco17")  # what is known is kept
+    assert load_own_skeleton(path) == load_skeleton("coco17")  # what is known is kept
 
 
 # The command
@@ -249,5 +249,5 @@ def test_people_in_crowds_are_left_out(horses: Path) -> None:
     for row in content["annotations"][1:]:
         row["iscrowd"] = 1
     horses.write_text(json.dumps(content))
-    skeleton: Skeleton = skeleton_of_annotations(horses)
+    skeleton: Skeleton = load_own_skeleton(horses)
     assert [keypoint.sigma for keypoint in skeleton.keypoints] == [0.026, None, None, None, None]

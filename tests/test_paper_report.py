@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.paper_report import DOCUMENT, FOLDER, TABLES, chosen, order, table
 from benchmarks.performance_report import insert
 
-from posefix.training.seeds import Measured, as_document
+from posefix.training.experiment_table import Measured, as_document
 from posefix.training.systems import EXPERIMENTS
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from posefix.errors import InputError
-from posefix.poses import Poses
+from posefix.poses import Poses, rows_by_image
 from posefix.skeletons import load_skeleton
 
 
@@ -132,6 +132,16 @@ def test_other_keypoints_leave_all_else() -> None:
     )
     assert not hidden.valid.any()
     assert not hidden.scores.any()
+
+
+def test_the_rows_of_a_photo_need_not_follow_each_other() -> None:
+    rows = rows_by_image(("two", 1, "two", 1, 0))
+    assert {image_id: of_photo.tolist() for image_id, of_photo in rows.items()} == {
+        "two": [0, 2],
+        1: [1, 3],
+        0: [4],
+    }
+    assert list(rows) == ["two", 1, 0]
 
 
 def test_poses_say_what_they_are() -> None:

@@ -12,6 +12,8 @@ ROOT = Path(__file__).parent.parent
 SNAPSHOT = [
     "CocoMetrics",
     "InputError",
+    "NewFile",
+    "PoseFile",
     "Poses",
     "RefinedPoses",
     "Refinement",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from posefix.evaluation.repairs import count_repairs
     from posefix.formats.coco import read_annotations
     from posefix.interchange import read_pose_file, write_new_pose_file, write_pose_file
+    from posefix.pose_file import NewFile, PoseFile
     from posefix.poses import Poses
     from posefix.refine.refiner import Refiner
     from posefix.refine.results import RefinedPoses, Refinement
@@ -39,6 +40,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 __all__ = [
     "CocoMetrics",
     "InputError",
+    "NewFile",
+    "PoseFile",
     "Poses",
     "RefinedPoses",
     "Refinement",
@@ -65,6 +68,8 @@ __all__ = [
 _HOMES = {
     "CocoMetrics": "posefix.evaluation.coco",
     "InputError": "posefix.errors",
+    "NewFile": "posefix.pose_file",
+    "PoseFile": "posefix.pose_file",
     "Poses": "posefix.poses",
     "RefinedPoses": "posefix.refine.results",
     "Refinement": "posefix.refine.results",

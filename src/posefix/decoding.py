@@ -17,6 +17,7 @@ from typing import Any, Literal
 import array_api_compat
 import numpy as np
 
+from posefix import geometry
 from posefix.similarity import Array, falloff
 from posefix.skeletons import Skeleton
 
@@ -127,8 +128,8 @@ class Decoder:
                 return xp.asarray(values.astype(np.float32), device=device)
 
             self._grids[key] = Grid(
-                x=array((np.arange(width) + 0.5) * stride - 0.5),
-                y=array((np.arange(height) + 0.5) * stride - 0.5),
+                x=array(geometry.scaled(np.arange(float(width)), stride)),
+                y=array(geometry.scaled(np.arange(float(height)), stride)),
                 reach=array(reach[:, None]),
             )
         return self._grids[key]

@@ -14,11 +14,9 @@ from posefix.errors import InputError
 from posefix.files import read_json
 from posefix.images import decode_image, image_ids_of
 from posefix.interchange import read_pose_file
-from posefix.poses import Poses
+from posefix.poses import FloatArray, Poses
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import Skeleton, load_skeleton
-
-FloatArray = npt.NDArray[np.float64]
 
 PACKAGED_POSES = Path(__file__).parent / "data" / "demo" / "grace_hopper.coco17.json"
 """A pose as an estimator might find it: the nose jitters, the shoulders are exchanged, the left ear is missed, what
@@ -141,18 +139,19 @@ def packaged_scene() -> Scene:
 
 
 def read_scene(photo: Path, results: Path, skeleton: Skeleton | None) -> Scene:
-    """Read a photo and, from a results file, its poses.
+    """Read a photo and, from a pose file, its poses.
 
     Args:
         photo: The photo.
-        results: COCO results file; rows of other photos are left out.
+        results: A pose file of any format; rows of other photos are left out.
         skeleton: Layout of the results; None where the file says it.
 
     Raises:
         InputError: One of the files is faulty, or no row belongs to the photo.
     """
     image = decode_image(photo)
-    poses = read_pose_file(results, skeleton).poses
+    height, width = image.shape[:2]
+    poses = read_pose_file(results, skeleton, photo_size=lambda _: (width, height)).poses
     wanted = image_ids_of(photo, set(poses.image_ids))
     rows = [row for row, image_id in enumerate(poses.image_ids) if image_id in wanted]
     if not rows:

@@ -91,7 +91,7 @@ def close_up(
         valid: (N, K).
         height: Of the picture, pixels.
     """
-    photo = np.array([-0.5, -0.5, image.shape[1], image.shape[0]])
+    photo = geometry.photo_box(image.shape)
     boxes = geometry.box_from_keypoints(keypoints, valid)[valid.any(axis=1)]
     box = photo
     if len(boxes):
@@ -101,8 +101,8 @@ def close_up(
         if (high - low).min() >= 1:
             box = np.concatenate([low, high - low])
     scale = height / box[3]
-    # The picture's top-left corner, (-0.5, -0.5), shows that of the box.
-    matrix = np.column_stack([np.eye(2) * scale, -0.5 - box[:2] * scale])
+    # The picture's top-left corner, at the same place as the photo's own, shows that of the box.
+    matrix = np.column_stack([np.eye(2) * scale, photo[:2] - box[:2] * scale])
     return View(matrix, (max(1, round(box[2] * scale)), height))
 
 
@@ -187,10 +187,13 @@ def draw_tag(canvas: Image, text: str, place: Points, colour: Colour) -> None:
     low, high = (round(x - half[0]), round(y - half[1])), (round(x + half[0]), round(y + half[1]))
     cv2.rectangle(canvas, low, high, RIM, 3)
     cv2.rectangle(canvas, low, high, colour, -1)
-    dark_text = float(np.dot(colour, LUMINANCE)) > DARK_TEXT_ABOVE
     start = (round(x - width / 2), round(y + height / 2))
-    ink = RIM if dark_text else LIGHT
-    cv2.putText(canvas, text, start, cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, 1, cv2.LINE_AA)
+    cv2.putText(canvas, text, start, cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink_on(colour), 1, cv2.LINE_AA)
+
+
+def ink_on(colour: Colour) -> Colour:
+    """The colour of text on another: dark or light, whichever stands out."""
+    return RIM if float(np.dot(colour, LUMINANCE)) > DARK_TEXT_ABOVE else LIGHT
 
 
 def draw_moves(image: Image, before: Points, after: Points, moved: npt.NDArray[np.bool_]) -> Image:

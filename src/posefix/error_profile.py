@@ -8,10 +8,8 @@ the probability of good. It may also say how far keypoints of each status lie fr
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ from posefix.taxonomy import (
     Status,
 )
 
+PACKAGED_PROFILES = Path(__file__).parent / "data" / "profiles"
 NO_LIMIT = 10**6
 CASE_FIELDS = ("probability", "max_labelled", "min_overlap")
 GOOD_REACH, JITTER_REACH = (float(np.sqrt(-np.log(ks))) for ks in (GOOD_SIMILARITY, JITTER_SIMILARITY))
@@ -181,10 +180,8 @@ def load_error_profile(name_or_path: str | Path = "paper") -> ErrorProfile:
     Raises:
         InputError: The file is unreadable, or a field is missing or wrong.
     """
-    packaged = resources.files("posefix") / "data" / "profiles" / f"{name_or_path}.json"
-    if packaged.is_file():
-        return _parse(json.loads(packaged.read_text(encoding="utf-8")), str(name_or_path))
-    return _parse(read_json(Path(name_or_path)), str(name_or_path))
+    packaged = PACKAGED_PROFILES / f"{name_or_path}.json"
+    return _parse(read_json(packaged if packaged.is_file() else Path(name_or_path)), str(name_or_path))
 
 
 def _parse(document: Any, path: str) -> ErrorProfile:

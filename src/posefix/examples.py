@@ -24,6 +24,7 @@ from posefix.drawing import (
 from posefix.error_profile import ErrorProfile, load_error_profile
 from posefix.errors import InputError
 from posefix.formats.coco_annotations import Annotations, read_annotations
+from posefix.geometry import BoolArray, FloatArray
 from posefix.images import decode_image
 from posefix.people import PersonRecords, build_records, find_photos
 from posefix.skeletons import Skeleton
@@ -49,8 +50,6 @@ MARK_RADIUS = 9.0
 BOX_HALF = 15
 
 Figure = Literal["both", "errors", "poses"]
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

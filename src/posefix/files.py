@@ -138,16 +138,8 @@ def write_bytes_atomic(path: str | Path, content: bytes) -> None:
     Raises:
         InputError: The file cannot be written.
     """
-    ensure_writable(path)
-    path = _resolved(path)
-    temporary = _temporary_name(path)
-    try:
+    with written_elsewhere(path) as temporary:
         temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

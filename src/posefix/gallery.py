@@ -11,8 +11,8 @@ import numpy.typing as npt
 from posefix import geometry
 from posefix.drawing import RIM, Image, View, draw_people, side_by_side
 from posefix.errors import InputError
-from posefix.images import ImageId, decode_image
-from posefix.poses import Poses
+from posefix.images import Exif, ImageId, decode_image
+from posefix.poses import Poses, Rows, rows_by_image
 
 PANEL_WH = (480, 360)
 PERSON_CONTEXT = 1.8
@@ -21,11 +21,14 @@ GAP = 6
 SMALLEST_TO_SHOW = 80.0
 """Pixels: on smaller people nothing can be seen."""
 
-Rows = npt.NDArray[np.int64]
-
 
 def draw_photos(
-    photos: Mapping[ImageId, Path], image_ids: Sequence[ImageId], before: Poses, after: Poses | None
+    photos: Mapping[ImageId, Path],
+    image_ids: Sequence[ImageId],
+    before: Poses,
+    after: Poses | None,
+    *,
+    exif: Exif = "apply",
 ) -> Image:
     """One row for each photo, which it shows whole.
 
@@ -34,21 +37,29 @@ def draw_photos(
         image_ids: Which photos, from top to bottom.
         before: The poses as an estimator found them.
         after: The same people refined; None leaves out the third column.
+        exif: As in `decode_image`.
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
     check_same_people(before, after)
+    rows_of = rows_by_image(before.image_ids)
     pictures = []
     for image_id in image_ids:
-        image = decode_image(photos[image_id])
-        view = View(geometry.crop_matrices(_frame(image)[None], PANEL_WH)[0], PANEL_WH)
-        pictures.append(_panels(image, view, _rows_of(before, image_id), before, after))
+        image = decode_image(photos[image_id], exif=exif)
+        view = View(geometry.crop_matrices(geometry.photo_box(image.shape)[None], PANEL_WH)[0], PANEL_WH)
+        people = rows_of.get(image_id, np.empty(0, dtype=np.int64))
+        pictures.append(_panels(image, view, people, before, after))
     return _stack(pictures)
 
 
 def draw_close_ups(
-    photos: Mapping[ImageId, Path], rows: Sequence[int], before: Poses, after: Poses | None
+    photos: Mapping[ImageId, Path],
+    rows: Sequence[int],
+    before: Poses,
+    after: Poses | None,
+    *,
+    exif: Exif = "apply",
 ) -> Image:
     """One row for each person, who fills the picture; others in the photo are drawn too.
 
@@ -57,11 +68,13 @@ def draw_close_ups(
         rows: Which poses, from top to bottom.
         before: The poses as an estimator found them.
         after: The same people refined; None leaves out the third column.
+        exif: As in `decode_image`.
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
     check_same_people(before, after)
+    rows_of = rows_by_image(before.image_ids)
     pictures = []
     for row in rows:
         image_id = before.image_ids[row]
@@ -69,8 +82,8 @@ def draw_close_ups(
         keypoints = np.concatenate([poses.keypoints[row] for poses in both])[None]
         valid = np.concatenate([poses.valid[row] for poses in both])[None]
         box = geometry.enlarge(geometry.box_from_keypoints(keypoints, valid), PERSON_CONTEXT)[0]
-        image = decode_image(photos[image_id])
-        pictures.append(_panels(image, _view(box, image), _rows_of(before, image_id), before, after))
+        image = decode_image(photos[image_id], exif=exif)
+        pictures.append(_panels(image, _view(box, image), rows_of[image_id], before, after))
     return _stack(pictures)
 
 
@@ -113,7 +126,7 @@ def check_same_people(before: Poses, after: Poses | None) -> None:
     Raises:
         InputError: The two do not have the same rows.
     """
-    if after is not None and (before.image_ids != after.image_ids or before.skeleton != after.skeleton):
+    if after is not None and not before.same_people_as(after):
         raise InputError(
             f"Input and refined poses must be the same people in the same order and layout, got {before!r} and "
             f"{after!r}; give the refinement of these very poses."
@@ -127,22 +140,13 @@ def _first_of_each_photo(poses: Poses, values: npt.NDArray[np.float64], count: i
     return list(best.values())[:count]
 
 
-def _rows_of(poses: Poses, image_id: ImageId) -> Rows:
-    return np.array([row for row, own in enumerate(poses.image_ids) if own == image_id], dtype=np.int64)
-
-
-def _frame(image: Image) -> npt.NDArray[np.float64]:
-    """bbox_xywh (4,) of a whole photo."""
-    return np.array([-0.5, -0.5, image.shape[1], image.shape[0]])
-
-
 def _view(box: npt.NDArray[np.float64], image: Image) -> View:
     """A box grown to the panel's aspect, then moved into the photo as far as the photo has room."""
     grown = np.maximum(
         box[2:], box[3:1:-1] * np.array([PANEL_WH[0] / PANEL_WH[1], PANEL_WH[1] / PANEL_WH[0]])
     )
     low = box[:2] + box[2:] / 2 - grown / 2
-    frame = _frame(image)
+    frame = geometry.photo_box(image.shape)
     room = frame[2:] - grown
     low = np.where(room >= 0, np.clip(low, frame[:2], frame[:2] + np.maximum(room, 0)), frame[:2] + room / 2)
     return View(geometry.crop_matrices(np.concatenate([low, grown])[None], PANEL_WH)[0], PANEL_WH)

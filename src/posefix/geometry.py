@@ -1,4 +1,4 @@
-"""Boxes, crops and flips: the one place that knows where pixels are.
+"""Boxes, crops, scales and flips: where pixels are. For tensors `nn/heatmaps.py` knows it, too.
 
 Convention: coordinates are ``(x, y)`` in pixels and (0, 0) is the *centre* of the top-left pixel. Hence an image of
 width W spans [-0.5, W - 0.5], mirroring is ``W - 1 - x``, and going to a grid of stride s is ``(x + 0.5) / s - 0.5``.
@@ -64,6 +64,21 @@ def enlarge(bbox_xywh: FloatArray, factor: float | FloatArray) -> FloatArray:
     centre = bbox_xywh[:, :2] + bbox_xywh[:, 2:] / 2
     size = bbox_xywh[:, 2:] * factor
     return np.concatenate([centre - size / 2, size], axis=1)
+
+
+def photo_box(shape_hw: tuple[int, ...]) -> FloatArray:
+    """bbox_xywh (4,) of a whole photo of this height and width; more numbers may follow."""
+    return np.array([-0.5, -0.5, shape_hw[1], shape_hw[0]])
+
+
+def scaled(points: FloatArray, factor: float | FloatArray) -> FloatArray:
+    """Where points of a picture lie once it is made this many times as large, or smaller by a factor below 1.
+
+    Args:
+        points: (..., 2), or coordinates of one axis.
+        factor: One, or one for each coordinate.
+    """
+    return (points + 0.5) * factor - 0.5
 
 
 def crop_matrices(

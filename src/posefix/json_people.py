@@ -234,35 +234,6 @@ def people_poses(
     )
 
 
-def numbers_where_given(records: Records, field: str) -> FloatArray:
-    """(n,): a field that holds one number, NaN in records without it.
-
-    Raises:
-        FormatError: Something else than a finite number is there.
-    """
-    numbers = np.full(len(records.rows), np.nan)
-    if (given := np.array([field in row for row in records.rows], dtype=np.bool_)).any():
-        numbers[given] = records.choose(given).numbers(field)
-    return numbers
-
-
-def lists_where_given(records: Records, field: str, names: Sequence[str]) -> FloatArray:
-    """(n, length): a field that holds a flat list of numbers, NaN in records without it or with nothing in it.
-
-    Args:
-        records: The records.
-        field: The field.
-        names: What each number of the list is.
-
-    Raises:
-        FormatError: A list has another length or holds something that is not a finite number.
-    """
-    numbers = np.full((len(records.rows), len(names)), np.nan)
-    if (given := np.array([bool(row.get(field)) for row in records.rows], dtype=np.bool_)).any():
-        numbers[given] = records.choose(given).number_lists(field, names)
-    return numbers
-
-
 def tracks_in(lists: Sequence[PeopleList], field: str) -> tuple[int | str | None, ...] | None:
     """Whom each pose is of, from a field with a number or a text; None if nobody has one.
 

@@ -110,6 +110,25 @@ def check_layout(
     )
 
 
+def check_names(path: Path, skeleton: Skeleton, names: Sequence[str], noun: str) -> None:
+    """Refuse a layout whose keypoints are not those that a file names, in its order.
+
+    Args:
+        path: The file.
+        skeleton: The layout that was named.
+        names: Of the file's keypoints.
+        noun: What messages call these.
+
+    Raises:
+        LayoutError: They are others.
+    """
+    if [skeleton.find(name) for name in names] != list(range(len(skeleton))):
+        raise LayoutError(
+            f"{path}: its {noun} {', '.join(names)} are not those of layout {skeleton.name!r}, "
+            f"{', '.join(skeleton.keypoint_names)}; leave --layout out, or give a skeleton file with these aliases."
+        )
+
+
 def misfit(each: int, length: int) -> str:
     """What the length of one person's list says; begins with a comma or a semicolon.
 

@@ -15,11 +15,11 @@ from posefix import geometry
 from posefix.decoding import Decoder
 from posefix.drawing import RIM, TRAIL, Image, caption, draw_poses, side_by_side
 from posefix.errors import InputError
-from posefix.images import decode_image
+from posefix.images import Exif, decode_image
 from posefix.models import Model
 from posefix.nn.activations import Activations, record_activations
 from posefix.nn.checkpoint import load_network
-from posefix.poses import Poses
+from posefix.poses import FloatArray, Poses
 from posefix.refine.vocabulary import prepare
 
 LARGE_HEIGHT, SMALL_HEIGHT = 440, 176
@@ -28,8 +28,6 @@ MAPS_SHOWN = 4
 GAP = 4
 DIMMED = 0.45
 GLOW = (255, 220, 60)
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +55,7 @@ class Glimpse:
     model: Model
 
 
-def look_inside(model: Model, poses: Poses, row: int, photo: Path) -> Glimpse:
+def look_inside(model: Model, poses: Poses, row: int, photo: Path, *, exif: Exif = "apply") -> Glimpse:
     """Run a model on one person and keep what it computes.
 
     Args:
@@ -65,6 +63,7 @@ def look_inside(model: Model, poses: Poses, row: int, photo: Path) -> Glimpse:
         poses: Of any layout.
         row: Which pose.
         photo: Its photo.
+        exif: As in `decode_image`.
 
     Raises:
         InputError: The pose has too few keypoints, or the model is no refinement network.
@@ -72,7 +71,7 @@ def look_inside(model: Model, poses: Poses, row: int, photo: Path) -> Glimpse:
     people = prepare(poses[[row]], model.skeleton, model.input_size_wh)
     if not len(people.rows):
         raise InputError(f"row {row}: expected two keypoints that the model knows, in different places")
-    crop = geometry.warp(decode_image(photo), people.matrices[0], model.input_size_wh)
+    crop = geometry.warp(decode_image(photo, exif=exif), people.matrices[0], model.input_size_wh)
     valid = people.valid[0]
     given = geometry.transform(people.matrices, people.keypoints)[0] * valid[:, None]
     activations = record_activations(
@@ -97,7 +96,7 @@ def draw_heatmaps(glimpse: Glimpse) -> Image:
     if glimpse.activations.pose is not None:
         panels.append(_glowing(photo, glimpse.activations.pose.maps))
         titles.append("input heatmaps")
-    places = (glimpse.refined + 0.5) * scale - 0.5
+    places = geometry.scaled(glimpse.refined, scale)
     panels.append(_glowing(photo, glimpse.heatmaps[known]))
     panels.append(draw_poses(photo, places[None], known[None], glimpse.model.skeleton))
     return side_by_side(panels, [*titles, "output heatmaps", "coordinates"])
@@ -114,13 +113,15 @@ def draw_features(glimpse: Glimpse) -> Image:
     """
     photo, scale = _enlarged(glimpse.crop, SMALL_HEIGHT)
     activations, chosen = glimpse.activations, _most_moved(glimpse)
-    columns = [("given", [_marked(photo, glimpse.given[index] * scale) for index in chosen])]
+    columns = [("given", [_marked(photo, geometry.scaled(glimpse.given[index], scale)) for index in chosen])]
     if activations.pose is not None:
         columns.append(("input", [_coloured(activations.pose.maps[index], photo) for index in chosen]))
     for stage in activations.features:
         columns.append((stage.name, [_coloured(maps, photo) for maps in _most_structured(stage.maps)]))
     columns.append(("output", [_coloured(glimpse.heatmaps[index], photo) for index in chosen]))
-    columns.append(("refined", [_marked(photo, glimpse.refined[index] * scale) for index in chosen]))
+    columns.append(
+        ("refined", [_marked(photo, geometry.scaled(glimpse.refined[index], scale)) for index in chosen])
+    )
     picture = side_by_side([_stacked(panels) for _, panels in columns], [title for title, _ in columns])
     names = ", ".join(glimpse.model.skeleton.keypoint_names[index] for index in chosen)
     lines = (f"keypoints, from above: {names}", "1/8: stage of this resolution; up: after upsampling")

@@ -9,24 +9,8 @@ import numpy as np
 
 from posefix.errors import InputError
 from posefix.files import read_json
-from posefix.formats.coco_annotations import Annotations, parse_annotations, read_annotations
+from posefix.formats.coco_annotations import Annotations, parse_annotations
 from posefix.skeletons import Skeleton, estimate_sigmas, parse_skeleton
-
-
-def skeleton_of_annotations(path: str | Path, *, replace_known: bool = False) -> Skeleton:
-    """The skeleton that an annotation file's category describes, with sigmas guessed from its people.
-
-    Args:
-        path: A COCO keypoint annotation file.
-        replace_known: Guess the sigmas of all keypoints, those too that the packaged vocabulary knows of people.
-
-    Returns:
-        The skeleton; a keypoint that too few people show keeps having no sigma.
-
-    Raises:
-        InputError: The file is faulty or annotates nobody.
-    """
-    return _with_sigmas(read_annotations(path), replace_known=replace_known)
 
 
 def load_own_skeleton(path: str | Path, *, replace_known: bool = False) -> Skeleton:
@@ -34,7 +18,10 @@ def load_own_skeleton(path: str | Path, *, replace_known: bool = False) -> Skele
 
     Args:
         path: A skeleton file, or a COCO annotation file.
-        replace_known: As of `skeleton_of_annotations`.
+        replace_known: Guess the sigmas of all keypoints, those too that the packaged vocabulary knows of people.
+
+    Returns:
+        The skeleton; a keypoint that too few people show keeps having no sigma.
 
     Raises:
         InputError: The file is faulty, or sigmas are to be replaced and it annotates nobody.

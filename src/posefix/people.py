@@ -16,7 +16,7 @@ import numpy.typing as npt
 from posefix.errors import InputError
 from posefix.formats.coco_annotations import Annotations
 from posefix.images import find_images
-from posefix.poses import ImageId, Poses
+from posefix.poses import ImageId, Poses, rows_by_image
 from posefix.similarity import keypoint_similarity, oks
 from posefix.skeletons import Skeleton, match_keypoints
 from posefix.taxonomy import LabelledPeople
@@ -143,9 +143,7 @@ def _fill_estimates(
 ) -> None:
     """Give each person the pose of the same photo that is nearest to the truth in OKS, if there is one."""
     mapping = match_keypoints(poses.skeleton, skeleton)
-    rows_of: dict[ImageId, list[int]] = {}
-    for row, image_id in enumerate(poses.image_ids):
-        rows_of.setdefault(image_id, []).append(row)
+    rows_of = rows_by_image(poses.image_ids)
     sigmas = skeleton.sigmas[mapping.target_index]
     for person, image_id in enumerate(image_ids):
         rows = rows_of.get(image_id)
@@ -247,21 +245,18 @@ def _padded(values: npt.NDArray[Any], estimators: int) -> npt.NDArray[Any]:
 
 
 def _neighbours(
-    image_ids: Sequence[int | str], bbox_xywh: npt.NDArray[np.float64]
+    image_ids: Sequence[ImageId], bbox_xywh: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Rows of the others in the same photo, padded with -1, and how many of them overlap."""
-    by_image: dict[int | str, list[int]] = {}
-    for row, image_id in enumerate(image_ids):
-        by_image.setdefault(image_id, []).append(row)
+    by_image = rows_by_image(image_ids)
     width = max(len(rows) for rows in by_image.values()) - 1
     neighbours = np.full((len(image_ids), width), -1, dtype=np.int64)
     overlap = np.zeros(len(image_ids), dtype=np.int64)
     for rows in by_image.values():
         iou = _box_iou(bbox_xywh[rows])
         overlap[rows] = (iou > OVERLAP_IOU).sum(axis=1) - 1
-        for position, row in enumerate(rows):
-            others = rows[:position] + rows[position + 1 :]
-            neighbours[row, : len(others)] = others
+        for row in rows:
+            neighbours[row, : len(rows) - 1] = rows[rows != row]
     return neighbours, overlap
 
 

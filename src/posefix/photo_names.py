@@ -42,14 +42,6 @@ def photo_stem(new: NewFile, image_id: ImageId) -> str:
     return name.stem if name.suffix.lower() in IMAGE_SUFFIXES else name.name
 
 
-def rows_by_photo(new: NewFile) -> dict[ImageId, list[int]]:
-    """Rows of the poses of each photo, in the order of the poses."""
-    rows: dict[ImageId, list[int]] = {}
-    for row, image_id in enumerate(new.poses.image_ids):
-        rows.setdefault(image_id, []).append(row)
-    return rows
-
-
 def are_frames(new: NewFile) -> bool:
     """Whether image ids are numbers of frames rather than of photos, whose names would be known."""
     ids = new.poses.image_ids

@@ -5,6 +5,7 @@ A format is a module of `posefix.formats` with a `FORMAT`; `posefix.interchange`
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +19,7 @@ from posefix import geometry
 from posefix.errors import InputError
 from posefix.json_text import JsonText
 from posefix.poses import LARGEST_NUMBER as LARGEST_NUMBER  # noqa: PLC0414 (the formats take it from here)
-from posefix.poses import BoolArray, FloatArray, ImageId, Poses
+from posefix.poses import BoolArray, FloatArray, ImageId, Poses, Rows
 from posefix.skeletons import Skeleton
 
 Contents = Mapping[str, bytes]
@@ -219,7 +220,25 @@ class Format:
     keypoints_needed: bool = False
 
 
-def numbers_to_write(before: FloatArray, after: FloatArray, decimals: int = DECIMALS) -> FloatArray:
+def require_libraries(path: Path, *names: str) -> None:
+    """Refuse a file that only libraries can read which are not installed.
+
+    Raises:
+        FormatError: Some are missing.
+    """
+    if missing := [name for name in names if importlib.util.find_spec(name) is None]:
+        raise FormatError(
+            f"{path}: reading it needs {' and '.join(missing)}, not installed here; run: pip install 'posefix[animals]'"
+        )
+
+
+def rows_left_out(count: int, keep: Sequence[int] | None) -> Rows:
+    """Rows of so many poses that a `Rewrite` takes out of the file."""
+    everybody = np.arange(count)
+    return np.setdiff1d(everybody, everybody if keep is None else keep)
+
+
+def numbers_to_write(before: FloatArray, after: FloatArray) -> FloatArray:
     """New numbers as a file gets them: rounded where they changed by at least half of the last decimal, else as before.
 
     Numbers equal to those before keep their text in the file (`JsonText.edited`).
@@ -227,10 +246,9 @@ def numbers_to_write(before: FloatArray, after: FloatArray, decimals: int = DECI
     Args:
         before: The file's numbers as read, of any shape, in the file's own unit.
         after: The new ones, in the same unit.
-        decimals: How many are written; three in pixels, more where the unit is a larger one.
     """
-    same = np.abs(after - before) < 0.5 * 10.0**-decimals
-    return np.where(same, before, np.round(after, decimals))
+    same = np.abs(after - before) < 0.5 * 10.0**-DECIMALS
+    return np.where(same, before, np.round(after, DECIMALS))
 
 
 def triples_to_write(poses: Poses, before: FloatArray, was_valid: BoolArray) -> FloatArray:
@@ -266,5 +284,5 @@ def check_same_poses(path: Path, poses: Poses, before: Poses) -> None:
     Raises:
         FormatError: They are others.
     """
-    if poses.image_ids != before.image_ids or poses.skeleton != before.skeleton:
+    if not poses.same_people_as(before):
         raise FormatError(f"{path}: expected its own {before!r} in the same order, got {poses!r}.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from posefix.skeletons import KeypointMapping, Skeleton
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
 ImageId = int | str
 
 LARGEST_NUMBER = 1e15
@@ -112,6 +114,10 @@ class Poses:
     def __repr__(self) -> str:
         return f"Poses({len(self)} of {self.skeleton.name} in {len(set(self.image_ids))} photos)"
 
+    def same_people_as(self, other: Poses) -> bool:
+        """Whether other poses may be of the same people: as many of each photo, in the same order and layout."""
+        return self.image_ids == other.image_ids and self.skeleton == other.skeleton
+
     def with_keypoints(
         self, keypoints: FloatArray, valid: BoolArray | None = None, scores: FloatArray | None = None
     ) -> Poses:
@@ -130,6 +136,14 @@ class Poses:
         for target, source in ((keypoints, self.keypoints), (scores, self.scores), (valid, self.valid)):
             target[:, mapping.target_index] = source[:, mapping.source_index]
         return replace(self, keypoints=keypoints, scores=scores, valid=valid, skeleton=mapping.target)
+
+
+def rows_by_image(image_ids: Iterable[ImageId]) -> dict[ImageId, Rows]:
+    """The rows of each photo, ascending, in the order in which the photos first appear."""
+    rows: dict[ImageId, list[int]] = defaultdict(list)
+    for row, image_id in enumerate(image_ids):
+        rows[image_id].append(row)
+    return {image_id: np.array(members, dtype=np.int64) for image_id, members in rows.items()}
 
 
 def _plain_ids(ids: Sequence[Any]) -> tuple[ImageId, ...]:

@@ -20,6 +20,8 @@ from posefix.poses import FloatArray, ImageId
 
 Record = dict[str, Any]
 
+BOX_SIDES = ("left", "top", "width", "height")
+"""What the numbers of a box are, in the formats that do not give its corners."""
 PLAIN_TEXT = "a text without the character NUL and without half a surrogate pair"
 _ODD = re.compile("[\\0\ud800-\udfff]")
 
@@ -212,6 +214,32 @@ class Records:
             expected = _number_expected(entry)
             report(FormatError(f"{where}, {name}: expected {expected}, got {quoted(entry)}.", mend))
         return not wrong
+
+    def numbers_where_given(self, field: str) -> FloatArray:
+        """(N,): a field that holds one number, NaN in records without it.
+
+        Raises:
+            FormatError: Something else than a finite number is there.
+        """
+        numbers = np.full(len(self.rows), np.nan)
+        given = np.array([field in row for row in self.rows], dtype=np.bool_)
+        numbers[given] = self.choose(given).numbers(field)
+        return numbers
+
+    def lists_where_given(self, field: str, names: Sequence[str]) -> FloatArray:
+        """(N, length): a field that holds a flat list of numbers, NaN in records without it or with nothing in it.
+
+        Args:
+            field: The field.
+            names: What each number of the list is.
+
+        Raises:
+            FormatError: A list has another length or holds something that is not a finite number.
+        """
+        numbers = np.full((len(self.rows), len(names)), np.nan)
+        given = np.array([bool(row.get(field)) for row in self.rows], dtype=np.bool_)
+        numbers[given] = self.choose(given).number_lists(field, names)
+        return numbers
 
     def lengths(self, field: str) -> list[int]:
         """Of the flat lists in a field; records without one are left out."""

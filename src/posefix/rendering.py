@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from posefix import geometry
 from posefix.drawing import PEOPLE, Colour, Image, View, before_after
 from posefix.errors import InputError
 from posefix.files import ensure_not_input, ensure_writable, written_elsewhere
@@ -140,9 +141,8 @@ def _view(size_wh: tuple[int, int]) -> View:
     """A whole frame, no larger than a panel and with even sides, as codecs want them."""
     scale = min(1.0, *(panel / side for panel, side in zip(PANEL_WH, size_wh, strict=True)))
     width, height = (max(2, 2 * round(scale * side / 2)) for side in size_wh)
-    # The picture's top-left corner, (-0.5, -0.5), shows that of the frame.
     stretch = np.array([width / size_wh[0], height / size_wh[1]])
-    return View(np.column_stack([np.diag(stretch), (stretch - 1) / 2]), (width, height))
+    return View(np.column_stack([np.diag(stretch), geometry.scaled(np.zeros(2), stretch)]), (width, height))
 
 
 def _colours(tracks: Sequence[Track | None] | None) -> list[Colour] | None:

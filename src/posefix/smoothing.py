@@ -18,11 +18,10 @@ import numpy.typing as npt
 
 from posefix import geometry
 from posefix.errors import InputError
-from posefix.poses import FloatArray, Poses
+from posefix.poses import FloatArray, Poses, Rows
 from posefix.similarity import keypoint_similarity
 
 Track = int | str
-Rows = npt.NDArray[np.int64]
 
 LONGEST_GAP = 0.5
 """Seconds: who is missing for longer starts anew when he returns, and so does a keypoint."""

@@ -45,6 +45,7 @@ class Status(IntEnum):
 
 ERRORS = (Status.JITTER, Status.INVERSION, Status.SWAP, Status.MISS)
 NUM_STATUSES = 5
+STATUS_NAMES = tuple(Status(number).name.lower() for number in range(NUM_STATUSES))
 
 
 @dataclass(frozen=True)

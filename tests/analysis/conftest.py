@@ -48,10 +48,7 @@ def annotate_people(
         is_crowd=np.isin(np.arange(count), is_crowd),
         area_is_estimated=False,
     )
-    images = {
-        image_id: ImageInfo(image_id, f"{image_id}.jpg", None, None)
-        for image_id in (*image_ids, *more_images)
-    }
+    images = {image_id: ImageInfo(f"{image_id}.jpg", None, None) for image_id in (*image_ids, *more_images)}
     return Annotations(Path("truth.json"), images, people, skeleton)
 
 

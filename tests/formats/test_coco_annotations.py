@@ -37,7 +37,7 @@ def test_people_become_arrays(tmp_path: Path) -> None:
     crowd = {**PERSON, "id": 1, "iscrowd": 1, "keypoints": [0] * 6}
     annotations = read_annotations(write(tmp_path, annotations=[PERSON, crowd]))
     people = annotations.people
-    assert annotations.images == {7: ImageInfo(7, "a.jpg", 640, 480)}
+    assert annotations.images == {7: ImageInfo("a.jpg", 640, 480)}
     assert annotations.skeleton.keypoint_names == ("left_eye", "right_eye")
     assert people.keypoints.tolist() == [[[10, 20], [0, 0]], [[0, 0], [0, 0]]]
     assert people.visibility.tolist() == [[2, 0], [0, 0]]
@@ -67,7 +67,7 @@ def test_other_categories_are_left_out(tmp_path: Path) -> None:
 
 def test_photos_can_be_listed_without_annotations(tmp_path: Path) -> None:
     path = write(tmp_path, images=[{"id": "a", "file_name": "x/a.jpg"}], annotations=..., categories=...)
-    assert read_image_infos(path) == {"a": ImageInfo("a", "x/a.jpg", None, None)}
+    assert read_image_infos(path) == {"a": ImageInfo("x/a.jpg", None, None)}
 
 
 FAULTS: list[tuple[dict[str, Any], str]] = [

@@ -35,6 +35,7 @@ GAUSSIAN = replace(TINY, loss="gaussian_mse", decoder="gaussian_peak")
 SIMPLE = replace(GAUSSIAN, pose_input=False)
 END_TO_END = replace(TINY, architecture="end_to_end", pose_input=False)
 GLOBAL_NET = replace(TINY, architecture="global_net", pose_input=False, decoder="gaussian_peak")
+POSE_REFINER = replace(TINY, architecture="pose_refiner")
 CONFIGS = {
     "C2F": TINY,
     "F2F": replace(TINY, input_form="one_hot"),
@@ -46,41 +47,57 @@ CONFIGS = {
     "E2E-refine": END_TO_END,
     "GlobalNet": GLOBAL_NET,
     "RefineNet": replace(GLOBAL_NET, architecture="refine_net"),
-    "PoseRefiner": replace(TINY, architecture="pose_refiner"),
+    "PoseRefiner": POSE_REFINER,
+    "C2F, lateral": replace(TINY, lateral=True),
+    "PoseRefiner, dilated": replace(
+        POSE_REFINER, backbone_stride=32, input_size_wh=(64, 96), deconvolution_channels=(32, 32, 32)
+    ),
 }
 KINDS = {
-    "E2E-refine": EndToEndNetwork,
-    "GlobalNet": GlobalNet,
-    "RefineNet": RefineNet,
-    "PoseRefiner": PoseRefiner,
+    "refinement": RefinementNetwork,
+    "end_to_end": EndToEndNetwork,
+    "global_net": GlobalNet,
+    "refine_net": RefineNet,
+    "pose_refiner": PoseRefiner,
 }
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_one_interface_for_all(name: str) -> None:
+def test_one_interface_for_all_and_no_parameter_without_a_gradient(name: str) -> None:
     torch.manual_seed(0)
-    network = build_network(CONFIGS[name], COCO).train()
-    assert type(network) is KINDS.get(name, RefinementNetwork)
+    config = CONFIGS[name]
+    network = build_network(config, COCO).train()
+    assert type(network) is KINDS[config.architecture]
+    # timm starts each block's last scale at zero, which hides the block at first.
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.ones_(module.weight)
     image, keypoints, weights = example_inputs(network, batch=2)
-    assert network(image, keypoints, weights).shape == (2, 17, 16, 12)
+    width, height = config.input_size_wh
+    assert network(image, keypoints, weights).shape == (2, 17, height // 4, width // 4)
     labelled = torch.ones(2, 17, dtype=torch.bool)
     losses = network.losses(image, keypoints, weights, keypoints.clamp(2, 40), labelled)
     assert losses["total"].shape == () and torch.isfinite(losses["total"])
     losses["total"].backward()
-    assert all(parameter.grad is not None for parameter in network.parameters())
+    without = [
+        name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()
+    ]
+    assert without == []
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_only_refiners_see_the_input_pose(name: str) -> None:
+def test_only_refiners_see_the_input_pose_and_all_see_the_photo(name: str) -> None:
     torch.manual_seed(0)
     network = build_network(CONFIGS[name], COCO).eval()
     image, keypoints, weights = example_inputs(network, batch=2)
     with torch.no_grad():
         here, there = network(image, keypoints, weights), network(image, keypoints.flip(0) / 2, 1 - weights)
+        other_photo = network(image.flip(0), keypoints, weights)
     assert torch.equal(here, there) is not CONFIGS[name].pose_input
+    assert not torch.equal(here, other_photo)
 
 
-@pytest.mark.parametrize("name", ["F2F", "Simple", "E2E-refine"])
+@pytest.mark.parametrize("name", ["F2F", "Simple", "E2E-refine", "GlobalNet", "RefineNet", "PoseRefiner"])
 def test_the_exported_graph_agrees(name: str) -> None:
     torch.manual_seed(0)
     network = build_network(CONFIGS[name], COCO).eval()

@@ -32,7 +32,7 @@ def test_encoding_then_decoding_gives_the_place_back(place: tuple[float, float])
     probability = torch.zeros(1, 1, 16 * 12).scatter_add(2, cells, shares)
     torch.testing.assert_close(probability.sum(), torch.tensor(1.0))
     decoded = heatmaps.soft_argmax(probability.clamp(min=1e-30).log().unflatten(2, (16, 12)), 4)
-    torch.testing.assert_close(decoded, heatmaps.to_pixels(torch.tensor([[place]]), 4), atol=1e-3, rtol=0)
+    torch.testing.assert_close(decoded, (torch.tensor([[place]]) + 0.5) * 4 - 0.5, atol=1e-3, rtol=0)
 
 
 def test_flipping_commutes_with_rendering_and_decoding() -> None:

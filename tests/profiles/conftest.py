@@ -58,7 +58,7 @@ def annotate(
         is_crowd=np.zeros(len(keypoints), dtype=np.bool_),
         area_is_estimated=False,
     )
-    images = {number: ImageInfo(number, f"{number}.jpg", None, None) for number in set(photo.tolist())}
+    images = {number: ImageInfo(f"{number}.jpg", None, None) for number in set(photo.tolist())}
     return Annotations(Path("truth.json"), images, people, COCO)
 
 

@@ -17,7 +17,7 @@ from posefix.poses import Poses
 from posefix.refine.backends import identity_backend
 from posefix.refine.calibration import Calibration
 from posefix.refine.refiner import Refiner
-from posefix.refine.scores import Scores, check_confidence, rescore
+from posefix.refine.scores import Scores, rescore
 from posefix.skeletons import load_skeleton
 
 Array = npt.NDArray[Any]
@@ -119,12 +119,12 @@ def test_scores_of_the_model(scores: Scores, believing: Calibration, photos: Pat
     np.testing.assert_allclose(after.pose_scores, [factor * oks, *unseen])
 
 
-@pytest.mark.parametrize("ran_with", MODES)
 @pytest.mark.parametrize("wanted", MODES)
-def test_other_scores_need_no_second_run(
-    ran_with: Scores, wanted: Scores, believing: Calibration, photos: Path
+def test_other_scores_than_the_estimators_need_no_second_run(
+    wanted: Scores, believing: Calibration, photos: Path
 ) -> None:
-    rescored = refiner(believing, scores=ran_with).refine(people(), photos).with_scores(wanted)
+    refinement = refiner(believing, scores="input").refine(people(), photos)
+    rescored = rescore(refinement.poses, refinement.confidence, refinement.expected_oks, wanted)
     expected = refiner(believing, scores=wanted).refine(people(), photos).poses
     assert np.array_equal(rescored.scores, expected.scores)
     assert np.array_equal(rescored.pose_scores, expected.pose_scores)
@@ -150,18 +150,11 @@ def test_a_model_without_calibration_is_told_before_a_photo_is_read(scores: Scor
         refiner(None, scores=scores)
 
 
-@pytest.mark.parametrize("scores", ["model", "product"])
-def test_a_refinement_without_calibration_has_the_estimators_scores_alone(
-    scores: Scores, photos: Path
-) -> None:
+def test_a_refinement_without_calibration_has_the_estimators_scores_alone(photos: Path) -> None:
     refinement = refiner(None).refine(people(), photos)
     assert np.isnan(refinement.confidence).all()
     assert np.isnan(refinement.expected_oks).all()
-    assert np.array_equal(refinement.with_scores("input").scores, refinement.poses.scores)
-    with pytest.raises(InputError, match="needs a model with a calibration"):
-        refinement.with_scores(scores)
-    with pytest.raises(InputError, match="needs a model with a calibration"):
-        refiner(None).refine(people()[np.arange(0)], photos).with_scores(scores)
+    assert np.array_equal(refinement.poses.pose_scores, people().pose_scores)
 
 
 @pytest.mark.parametrize("rows", [[], [1], [1, 2]])
@@ -169,9 +162,9 @@ def test_a_calibrated_model_that_saw_nobody_still_has_scores(
     rows: list[int], believing: Calibration, photos: Path
 ) -> None:
     poses = people()[np.array(rows, int)]
-    rescored = refiner(believing).refine(poses, photos).with_scores("model")
-    assert np.array_equal(rescored.scores, poses.scores)
-    assert not rescored.pose_scores.any()
+    after = refiner(believing, scores="model").refine(poses, photos).poses
+    assert np.array_equal(after.scores, poses.scores)
+    assert not after.pose_scores.any()
 
 
 def test_a_known_keypoint_may_be_right_with_probability_zero() -> None:
@@ -194,5 +187,4 @@ def test_doubt_lowers_scores_below_zero_too() -> None:
 
 
 def test_the_input_s_scores_need_no_confidence() -> None:
-    check_confidence("input", has_confidence=False)
     Refiner(identity_backend, MODEL, (144, 192), scores="input")

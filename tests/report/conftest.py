@@ -69,8 +69,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
         area_is_estimated=False,
     )
     images: dict[int | str, ImageInfo] = {
-        number: ImageInfo(number, HOSTILE if number == 1 else f"{number}.jpg", 640, 360)
-        for number in (1, 2, 3)
+        number: ImageInfo(HOSTILE if number == 1 else f"{number}.jpg", 640, 360) for number in (1, 2, 3)
     }
     folder = tmp_path_factory.mktemp("photos")
     photos: dict[int | str, Path] = {number: _write_photo(folder / f"{number}.png") for number in images}

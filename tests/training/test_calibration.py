@@ -40,7 +40,8 @@ from posefix.training.calibration import (
     given_poses,
 )
 from posefix.training.config import load_recipe
-from posefix.training.run import load_sets, train
+from posefix.training.recipe_people import load_sets
+from posefix.training.run import train
 
 
 def test_a_regression_finds_the_weights_that_made_the_data() -> None:

@@ -15,8 +15,8 @@ pytest.importorskip("timm")
 from posefix.errors import InputError  # noqa: E402
 from posefix.training import experiments  # noqa: E402
 from posefix.training.config import TrainConfig, load_recipe  # noqa: E402
+from posefix.training.experiment_table import Measured, as_document, as_text  # noqa: E402
 from posefix.training.experiments import Experiment  # noqa: E402
-from posefix.training.seeds import Measured, as_document, as_text  # noqa: E402
 from posefix.training.systems import EXPERIMENTS, SYSTEMS, system_config, systems_of  # noqa: E402
 
 
@@ -77,6 +77,23 @@ def test_the_lines_of_results_name_their_file(judged: TrainConfig) -> None:
     assert against == ["", *["results"] * 5]
 
 
+def test_results_may_have_any_format_and_the_photos_names(judged: TrainConfig, tmp_path: Path) -> None:
+    expected = experiments.load_judge(judged, needs_results=True).results["results"]
+    lines: dict[str, list[str]] = {}
+    for image_id, keypoints in zip(expected.image_ids, expected.keypoints, strict=True):
+        triples = np.column_stack([keypoints / [160, 120], np.ones(len(keypoints))])
+        numbers_of_person = [0, 0.5, 0.5, 1.0, 1.0, *triples.ravel().tolist(), 0.9]
+        lines.setdefault(f"{image_id:05d}.txt", []).append(" ".join(map(repr, numbers_of_person)))
+    for name, people in lines.items():
+        (tmp_path / name).write_text("\n".join(people))
+    data = dataclasses.replace(judged.data, validation_results=(str(tmp_path),))
+    (found,) = experiments.load_judge(
+        dataclasses.replace(judged, data=data), needs_results=True
+    ).results.values()
+    assert found.image_ids == expected.image_ids
+    assert found.keypoints == pytest.approx(expected.keypoints)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -130,6 +147,11 @@ def test_the_table_by_hand() -> None:
     ]
     one = [dataclasses.replace(entry, seeds=entry.seeds[:1]) for entry in TWO]
     assert as_text("x", one).splitlines()[-1].endswith("44.0          +4.0   80.0   50.0      -   60.0")
+
+
+def test_a_change_that_rounds_to_nothing_has_no_minus() -> None:
+    lines = [Measured("a", "", [numbers(0.4)]), Measured("b", "a", [numbers(0.3999)])]
+    assert as_text("t", lines).splitlines()[-1].split()[:3] == ["b", "40.0", "+0.0"]
 
 
 def test_the_document_has_every_seed() -> None:

@@ -20,9 +20,9 @@ from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training.config import TrainConfig, load_recipe  # noqa: E402
 from posefix.training.datasets import Batch  # noqa: E402
 from posefix.training.packing import PackedDataset  # noqa: E402
-from posefix.training.preparation import prepare  # noqa: E402
-from posefix.training.prepared import load_prepared  # noqa: E402
-from posefix.training.run import load_dataset, load_records, train  # noqa: E402
+from posefix.training.prepared import load_prepared, prepare  # noqa: E402
+from posefix.training.recipe_people import load_records  # noqa: E402
+from posefix.training.run import load_dataset, train  # noqa: E402
 
 CPU = torch.device("cpu")
 Run = Callable[..., tuple[int, str, str]]

@@ -18,7 +18,8 @@ from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training.ad_hoc_synthesis import synthesize_ad_hoc  # noqa: E402
 from posefix.training.config import load_recipe, recipe_names  # noqa: E402
 from posefix.training.datasets import InputSource, WrongPoseDataset  # noqa: E402
-from posefix.training.run import load_records, train  # noqa: E402
+from posefix.training.recipe_people import load_records  # noqa: E402
+from posefix.training.run import train  # noqa: E402
 
 
 @pytest.mark.parametrize("name", recipe_names())

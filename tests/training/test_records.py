@@ -15,7 +15,7 @@ from posefix.errors import InputError
 from posefix.people import PersonRecords
 from posefix.skeletons import load_skeleton
 from posefix.training.config import TrainConfig, load_recipe
-from posefix.training.run import load_records, load_sets
+from posefix.training.recipe_people import load_records, load_sets
 
 BOTH = {"annotations": '["train.json", "train.json"]', "images": '["images", "images"]'}
 

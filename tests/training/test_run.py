@@ -25,11 +25,12 @@ from posefix.interchange import read_pose_file  # noqa: E402
 from posefix.refine.refiner import Refiner  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training.averaging import MovingAverage  # noqa: E402
-from posefix.training.checkpoint import Progress  # noqa: E402
+from posefix.training.checkpoint import Standing  # noqa: E402
 from posefix.training.config import OptimiserConfig, load_recipe  # noqa: E402
 from posefix.training.datasets import InputSource, WrongPoseDataset  # noqa: E402
 from posefix.training.loop import Process, learning_rate, start_process  # noqa: E402
-from posefix.training.run import load_records, new_trainer, train  # noqa: E402
+from posefix.training.recipe_people import load_records  # noqa: E402
+from posefix.training.run import new_trainer, train  # noqa: E402
 from posefix.training.sampling import BatchSampler  # noqa: E402
 
 
@@ -179,7 +180,7 @@ def test_a_trainer_goes_from_epoch_to_epoch_and_goes_on_where_it_stopped(
     assert first != second
     keys: list[object] = [*trainer.batches()]
     assert keys == [*first, *second, *third]
-    trainer.progress = Progress(epoch=1, step=3)
+    trainer.standing = Standing(epoch=1, step=3)
     keys = [*trainer.batches()]
     assert keys == [*second, *third]
 
@@ -272,7 +273,7 @@ def test_an_epoch_is_not_lost_with_a_photo_that_validation_cannot_read(recipe: P
     with pytest.raises(InputError, match=r"photo 7\.jpg"):
         trainer.run()
     trainer.resume()
-    assert trainer.progress.epoch == 1
+    assert trainer.standing.epoch == 1
 
 
 @pytest.mark.parametrize(

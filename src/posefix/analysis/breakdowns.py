@@ -15,11 +15,10 @@ from posefix.analysis.statuses import FoundPeople
 from posefix.evaluation.coco import EvaluatorTruth
 from posefix.poses import BoolArray, FloatArray, Poses
 from posefix.skeletons import Skeleton
-from posefix.taxonomy import NUM_STATUSES, Status
+from posefix.taxonomy import NUM_STATUSES, STATUS_NAMES
 
 HEAD = {"nose", "eye", "ear", "mouth", "head"}
 """First words, after left and right, of the names that belong to the group head."""
-STATUS_NAMES = tuple(Status(number).name.lower() for number in range(NUM_STATUSES))
 
 ENOUGH_PEOPLE = 20
 """The AP of fewer people says little about what they have in common."""

@@ -7,21 +7,20 @@ from typing import Any, Literal
 
 import numpy as np
 
-from posefix.analysis.breakdowns import STATUS_NAMES, Breakdown, keypoint_breakdowns
+from posefix.analysis.breakdowns import Breakdown, keypoint_breakdowns
 from posefix.analysis.costs import Progress
 from posefix.analysis.coverage import Coverage, describe_coverage, known_rows
-from posefix.analysis.errors import check_found, data_frame
 from posefix.analysis.ground_truth import GroundTruth
-from posefix.analysis.pairing import Pairing, pair_people
+from posefix.analysis.pairing import Pairing, check_found, pair_people
 from posefix.analysis.statuses import FoundPeople, classify_found
-from posefix.analysis.tables import Table, as_html, as_text, plural, share
+from posefix.analysis.tables import Table, as_html, as_text, data_frame, plural, share
 from posefix.errors import InputError
 from posefix.evaluation.bootstrap import CocoComparison, check_same_keypoints, compare_coco
 from posefix.evaluation.coco import percent, signed
-from posefix.evaluation.matching import Rows
 from posefix.evaluation.repairs import Repairs, tally_repairs
 from posefix.formats.coco import Annotations
-from posefix.poses import FloatArray, Poses
+from posefix.poses import FloatArray, Poses, Rows
+from posefix.taxonomy import STATUS_NAMES
 
 NUM_BANDS = 10
 """Bands of the OKS before in which the OKS after is averaged."""
@@ -301,7 +300,7 @@ def compare(
 
 def _choose_match(before: Poses, after: Poses, match: Match | None) -> Match:
     """How to find the same people, as asked for or by what the rows allow."""
-    same_rows = before.image_ids == after.image_ids and before.skeleton == after.skeleton
+    same_rows = before.same_people_as(after)
     if match == "rows" and not same_rows:
         raise InputError(
             f"Before and after must be the same people in the same order and layout, got {before!r} and {after!r}; "

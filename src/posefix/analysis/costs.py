@@ -14,9 +14,8 @@ from posefix.analysis.pairing import EVERYONE, Pairing
 from posefix.analysis.scoring import optimal_scores
 from posefix.analysis.statuses import FoundPeople, repaired_places, true_places, with_places
 from posefix.evaluation.coco import EvaluatorTruth, percent
-from posefix.evaluation.matching import Rows
 from posefix.formats.coco import Annotations
-from posefix.poses import FloatArray, Poses
+from posefix.poses import FloatArray, Poses, Rows
 from posefix.taxonomy import Status
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10).round(2)

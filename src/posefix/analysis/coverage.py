@@ -9,9 +9,8 @@ import numpy as np
 
 from posefix.analysis.tables import plural
 from posefix.errors import InputError
-from posefix.evaluation.matching import Rows
 from posefix.formats.coco import Annotations
-from posefix.poses import ImageId, Poses
+from posefix.poses import ImageId, Poses, Rows
 
 NAMED = 5
 """How many photos a message names."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from posefix.evaluation.coco import EvaluatorTruth, SharedKeypoints, share_keypoints
-from posefix.evaluation.matching import Rows, countable_people
+from posefix.evaluation.matching import countable_people
 from posefix.evaluation.repairs import person_records
 from posefix.formats.coco import Annotations
 from posefix.people import PersonRecords
-from posefix.poses import Poses
+from posefix.poses import Poses, Rows
 from posefix.skeletons import Skeleton
 
 

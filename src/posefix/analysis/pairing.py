@@ -8,8 +8,10 @@ import numpy as np
 
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.tables import plural
-from posefix.evaluation.matching import Rows, oks_tables
-from posefix.poses import Poses
+from posefix.errors import InputError
+from posefix.evaluation.matching import oks_tables
+from posefix.formats.coco import Annotations
+from posefix.poses import Poses, Rows
 
 LOCALISATION_OKS = 0.1
 """OKS from which on a pose shows a person, if badly; below, it shows nobody."""
@@ -110,6 +112,20 @@ def pair_people(poses: Poses, truth: GroundTruth) -> Pairing:
         surplus=np.flatnonzero(person == NOT_TAKEN),
         not_found=np.setdiff1d(_counted_people(truth), person),
     )
+
+
+def check_found(pairing: Pairing, annotations: Annotations) -> None:
+    """Refuse to analyse poses that show nobody.
+
+    Raises:
+        InputError: no pose is near an annotated person.
+    """
+    if not len(pairing):
+        raise InputError(
+            f"{annotations.path}: none of {plural(pairing.num_poses, 'pose')} comes near an annotated person (OKS of "
+            f"{LOCALISATION_OKS} or more); check that they are pixels of the original photos and that the layout is "
+            "theirs."
+        )
 
 
 def _matched_people(poses: Poses, truth: GroundTruth) -> Rows:

@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.evaluation.coco import SharedKeypoints
-from posefix.evaluation.matching import Rows
-from posefix.poses import BoolArray, FloatArray, ImageId, Poses
+from posefix.poses import BoolArray, FloatArray, ImageId, Poses, Rows
 from posefix.similarity import falloff, keypoint_similarity
 from posefix.taxonomy import (
     GOOD_SIMILARITY,
     JITTER_SIMILARITY,
+    STATUS_NAMES,
     Status,
     classify_places,
     gather_references,
@@ -101,7 +101,7 @@ class FoundPeople:
             "oks": self.oks[person],
             "keypoint": [self.keypoint_names[column] for column in keypoint],
             "visibility": self.visibility[person, keypoint],
-            "status": [Status(value).name.lower() for value in self.statuses[person, keypoint]],
+            "status": [STATUS_NAMES[value] for value in self.statuses[person, keypoint]],
             "similarity": self.similarity[person, keypoint],
             "missing": self.missing[person, keypoint],
             "x": self.places[person, keypoint, 0],
@@ -112,7 +112,7 @@ class FoundPeople:
 
     def as_records(self) -> list[dict[str, object]]:
         """One object per person, ready for JSON; statuses in the order of `keypoint_names`, None where not labelled."""
-        names = {value: Status(value).name.lower() for value in range(len(Status) - 1)}
+        names = dict(enumerate(STATUS_NAMES))
         return [
             {
                 "image_id": self.image_ids[person],

@@ -5,6 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from posefix.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,19 @@ def as_html(lines: Sequence[str], tables: Sequence[Table]) -> str:
 def as_text(lines: Sequence[str], tables: Sequence[Table]) -> str:
     """Lines of text above tables, with empty lines between these."""
     return "\n\n".join(["\n".join(lines), *(table.text() for table in tables)])
+
+
+def data_frame(columns: dict[str, Any]) -> Any:
+    """A data frame of named columns.
+
+    Raises:
+        InputError: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise InputError("to_pandas needs pandas, which is not installed; `pip install pandas`.") from error
+    return pandas.DataFrame(columns)
 
 
 def share(part: float, whole: float) -> str:

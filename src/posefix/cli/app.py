@@ -17,7 +17,7 @@ from posefix.cli.estimate import estimate
 from posefix.cli.evaluate import evaluate
 from posefix.cli.experiment import experiment
 from posefix.cli.interchange import convert, inspect, validate
-from posefix.cli.pictures import draw, look
+from posefix.cli.pictures import draw, look, synthesize
 from posefix.cli.posetrack import merge_annotations, write_results
 from posefix.cli.prepare import prepare
 from posefix.cli.profile import profile
@@ -25,7 +25,7 @@ from posefix.cli.refine import refine
 from posefix.cli.review import review
 from posefix.cli.skeleton import skeleton
 from posefix.cli.table import table
-from posefix.cli.training import calibrate, export, synthesize, train
+from posefix.cli.training import calibrate, export, train
 from posefix.errors import InputError
 
 EXIT_INPUT_ERROR = 2

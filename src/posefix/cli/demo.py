@@ -22,7 +22,7 @@ def demo(
 
     Args:
         image: A photo; a packaged one, with its pose, when left out.
-        poses: Poses of the photo: a COCO results file.
+        poses: Poses of the photo: a file of any format that `posefix refine` takes.
         layout: Skeleton of the poses: a name of `posefix skeleton`, or a skeleton file.
         output: The picture to write, .png or .jpg.
         model: A packaged model's name, or a model folder.

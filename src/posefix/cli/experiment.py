@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from posefix.cli.training import pair, require_pytorch
+from posefix.cli.recipe_options import read_recipe, require_pytorch
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class ExperimentData:
     images: Annotated[list[Path] | None, Parameter(negative=())] = None
     """Folder of each file's photos."""
     results: Annotated[list[Path] | None, Parameter(negative=())] = None
-    """COCO results files on the validation photos, to be refined."""
+    """Poses on the validation photos, to be refined: files of any format that `posefix refine` takes."""
     layouts: Annotated[list[str] | None, Parameter(negative=())] = None
     """Layout of each results file: a name of `posefix skeleton`, or a skeleton file."""
     validation_annotations: Path | None = None
@@ -65,10 +65,9 @@ def experiment(
     """
     require_pytorch("experiment")
     from posefix.cli.progress import ProgressBar
-    from posefix.training.config import load_recipe
     from posefix.training.experiments import Experiment
 
-    config = load_recipe(recipe, dict(map(pair, settings or [])))
+    config = read_recipe(recipe, settings)
     config = dataclasses.replace(config, data=_with_people(config.data, people))
     epochs = config.optimiser.epochs
     with ProgressBar("training") as bar:

@@ -1,47 +1,22 @@
-"""`posefix draw` and `posefix look`: poses on photos, and what the network makes of a person."""
+"""`posefix draw`, `look` and `synthesize`: poses on photos, the inside of the network, and errors made on purpose."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from posefix.cli.training import require_pytorch
+from posefix.cli.recipe_options import require_pytorch
+from posefix.cli.source_options import SourceOptions
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
     from posefix.drawing import Image
     from posefix.images import ImageId
+    from posefix.pose_file import PoseFile
     from posefix.poses import Poses
-
-
-@Parameter(name="*", group="Poses and photos")
-@dataclass(frozen=True, kw_only=True)
-class SourceOptions:
-    """How results and photos are read."""
-
-    images: Path
-    """Folder of the photos."""
-    layout: str | None = None
-    """Skeleton of the poses, if the file does not say it: a name of `posefix skeleton`, or a skeleton file."""
-    annotations: Path | None = None
-    """COCO annotation file that names the photos; by default, image ids are matched to file names."""
-
-    def find(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Path]:
-        """The photos of some ids."""
-        from posefix.formats.coco import read_file_names
-        from posefix.images import find_images
-
-        return find_images(image_ids, self.images, read_file_names(self.annotations))
-
-    def read(self, results: Path) -> Poses:
-        """The poses of a results file."""
-        from posefix.interchange import read_pose_file
-
-        return read_pose_file(results, self.layout).poses
 
 
 def draw(
@@ -59,7 +34,7 @@ def draw(
     Args:
         results: Poses: a file of any format that `posefix refine` takes.
         refined: The same people refined, as `posefix refine` writes them.
-        source: How results and photos are read.
+        source: How poses and photos are read.
         photos: Image ids of photos to show whole, with everybody in them.
         people: How many people to show, if no photos are chosen: those who changed most, each from another photo; the
             highest scored without REFINED.
@@ -90,7 +65,7 @@ def look(
 
     Args:
         results: Poses: a file of any format that `posefix refine` takes.
-        source: How results and photos are read.
+        source: How poses and photos are read.
         row: Which row of the results, counted from 0.
         what: The heatmaps on the photo with the coordinates (figure 2), or all stages (figure 5).
         model: A packaged model's name, or a model folder.
@@ -102,28 +77,64 @@ def look(
     from posefix.network_pictures import draw_features, draw_heatmaps, look_inside
 
     check_picture_path(output)
-    poses = source.read(results)
+    file = source.read(results)
+    poses = file.poses
     if not 0 <= row < len(poses):
         raise InputError(f"--row: expected a row of {results}, 0 to {len(poses) - 1}, got {row}")
     image_id = poses.image_ids[row]
-    glimpse = look_inside(load_model(model), poses, row, source.find([image_id])[image_id])
+    photo = source.find(file, [image_id])[image_id]
+    glimpse = look_inside(load_model(model), poses, row, photo, exif=source.exif)
     write_picture(output, draw_heatmaps(glimpse) if what == "heatmaps" else draw_features(glimpse))
     print(f"picture: {output}")
 
 
+def synthesize(
+    annotations: Path,
+    /,
+    *,
+    images: Path,
+    output: Annotated[Path, Parameter(alias="-o")] = Path("posefix-synthesis.png"),
+    profile: str = "paper",
+    people: int = 6,
+    seed: int = 0,
+    figure: Literal["both", "errors", "poses"] = "both",
+) -> None:
+    """Draw an example of each error, and true poses beside wrong poses made from them with each error marked.
+
+    Args:
+        annotations: A COCO keypoint annotation file.
+        images: Folder of its photos.
+        output: The picture to write, .png or .jpg.
+        profile: How often each error is made: a packaged profile's name, or a profile file.
+        people: How many people to show.
+        seed: Another number draws other people and errors.
+        figure: One panel for each error (figure 3), true beside synthesised poses (figure 4), or both.
+    """
+    from posefix.drawing import check_picture_path, write_picture
+    from posefix.examples import draw_examples
+
+    check_picture_path(output)
+    write_picture(
+        output, draw_examples(annotations, images, profile, people=people, seed=seed, figure=figure)
+    )
+    print(f"picture: {output}")
+
+
 def _picture(
-    before: Poses, after: Poses | None, source: SourceOptions, chosen: Sequence[str], people: int
+    file: PoseFile, refined: PoseFile | None, source: SourceOptions, chosen: Sequence[str], people: int
 ) -> Image:
     from posefix.gallery import check_same_people, draw_close_ups, draw_photos, most_certain, most_changed
 
+    before, after = file.poses, refined.poses if refined else None
     check_same_people(before, after)
     if not len(before):
         raise InputError("results: expected poses to draw, got none")
     if chosen:
         image_ids = [_find_id(before, name) for name in chosen]
-        return draw_photos(source.find(image_ids), image_ids, before, after)
+        return draw_photos(source.find(file, image_ids), image_ids, before, after, exif=source.exif)
     rows = most_certain(before, people) if after is None else most_changed(before, after, people)
-    return draw_close_ups(source.find([before.image_ids[row] for row in rows]), rows, before, after)
+    photos = source.find(file, [before.image_ids[row] for row in rows])
+    return draw_close_ups(photos, rows, before, after, exif=source.exif)
 
 
 def _find_id(poses: Poses, name: str) -> ImageId:

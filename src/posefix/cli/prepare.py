@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from posefix.cli.training import pair, require_pytorch
+from posefix.cli.recipe_options import read_recipe, require_pytorch
 from posefix.errors import InputError
 
 DEFAULT_RECIPE = "coco-resnet50-256x192"
@@ -42,18 +42,17 @@ def prepare(
     """
     require_pytorch("prepare")
     from posefix.cli.progress import ProgressBar
-    from posefix.training.config import load_recipe
-    from posefix.training.preparation import prepare as run
+    from posefix.training.prepared import prepare as run
 
     if recipe is None and not annotations:
         raise InputError(
             "name a recipe, or COCO keypoint files with --annotations and their photos with --images"
         )
-    changes = dict(map(pair, settings or []))
+    changes = {}
     for key, paths in (("annotations", annotations), ("images", images)):
         if paths:
             changes[f"data.{key}"] = json.dumps([str(path.resolve()) for path in paths])
-    config = load_recipe(recipe or DEFAULT_RECIPE, changes)
+    config = read_recipe(recipe or DEFAULT_RECIPE, settings, changes)
     with ProgressBar("preparing") as bar:
         done = run(config, output, resolution=resolution, quality=quality, on_person=bar)
     size = f"{done.bytes / 2**20:.0f} MiB"

@@ -31,7 +31,7 @@ def profile(
     Several results files are measured as one: the profile is that of them together.
 
     Args:
-        results: Poses: COCO results files.
+        results: Poses: files of any format that `posefix refine` takes.
         annotations: Ground truth: a COCO keypoint annotation file; one for all results, or one for each of them.
         output: The profile to write.
         layout: Skeleton of the results: a name of `posefix skeleton`, or a skeleton file; one for all, or one for each.

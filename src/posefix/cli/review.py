@@ -4,57 +4,19 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from posefix.cli.source_options import SourceOptions
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
-    from posefix.images import ImageId
-    from posefix.pose_file import PoseFile
     from posefix.review.output import OutputWriter, ReviewedFile
     from posefix.review.session import Review
-
-
-@Parameter(name="*", group="Input")
-@dataclass(frozen=True, kw_only=True)
-class SourceOptions:
-    """How poses and photos are read."""
-
-    images: Path
-    """Folder of the photos."""
-    layout: str | None = None
-    """Skeleton of the poses, if the files do not say it: a name of `posefix skeleton`, or a skeleton file."""
-    format: str | None = None
-    """Format of the poses, one of docs/formats.md; by default, recognised by the content (see `posefix inspect`)."""
-    annotations: Path | None = None
-    """COCO annotation file that names the photos; by default, image ids are matched to file names."""
-    exif: Literal["apply", "ignore"] = "apply"
-    """Whether the coordinates are those of the photo turned as its EXIF orientation says, or as stored."""
-
-    def read(self, path: Path) -> PoseFile:
-        """A pose file."""
-        from posefix.images import photo_sizes
-        from posefix.interchange import read_pose_file
-
-        sizes = photo_sizes(self.images, self._names, exif=self.exif)
-        return read_pose_file(path, self.layout, format=self.format, photo_size=sizes)
-
-    def find(self, file: PoseFile) -> dict[ImageId, Path]:
-        """The photos of a file's people."""
-        from posefix.images import find_images
-
-        return find_images(file.poses.image_ids, self.images, self._names or file.file_names)
-
-    @cached_property
-    def _names(self) -> dict[ImageId, str] | None:
-        from posefix.formats.coco import read_file_names
-
-        return read_file_names(self.annotations)
 
 
 @Parameter(name="*", group="Page")
@@ -102,7 +64,7 @@ def review(
     journal = _check_output(output, results, refined, source.annotations, source.layout)
     before, after = source.read(results), source.read(refined)
     check_same_people(results, before.poses, refined, after.poses)
-    photos = source.find(after)
+    photos = source.find(after, after.poses.image_ids)
     file = ReviewedFile(output, after, update_boxes=update_boxes)
     with (
         closing(Review(before.poses, after.poses, journal, (results.name, refined.name))) as session,

@@ -1,15 +1,15 @@
-"""`posefix synthesize`, `train`, `calibrate`, `export`: thin doors to the rooms that need PyTorch."""
+"""`posefix train`, `calibrate`, `export`: thin doors to the rooms that need PyTorch."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
+from posefix.cli.recipe_options import read_recipe, require_pytorch
 from posefix.errors import InputError
 
 
@@ -51,16 +51,15 @@ def train(
     """
     require_pytorch("train")
     from posefix.cli.progress import ProgressBar
-    from posefix.training.config import load_recipe
     from posefix.training.run import profile_steps
     from posefix.training.run import train as run
 
-    changes = dict(map(pair, settings or []))
+    changes = {}
     if errors is not None:
         changes["data.error_profile"] = json.dumps(errors)  # quoted as in TOML: a name may look like a number
     if shards is not None:
         changes["data.shards"] = json.dumps(str(shards.resolve()))
-    config = load_recipe(recipe, changes)
+    config = read_recipe(recipe, settings, changes)
     if mode.profile:
         with ProgressBar("profiling") as bar:
             times = profile_steps(config, device=device, on_step=bar)
@@ -107,9 +106,8 @@ def calibrate(
     """
     require_pytorch("calibrate")
     from posefix.training.calibration import calibrate as run
-    from posefix.training.config import load_recipe
 
-    config = load_recipe(recipe, dict(map(pair, settings or [])))
+    config = read_recipe(recipe, settings)
     run(config, model, strengths=strengths, device=device, on_pass=lambda line: print(line, flush=True))
     print(f"calibrated: {model}")
 
@@ -136,62 +134,5 @@ def export(
     print(f"model: {output or model}\nlargest difference to PyTorch: {difference:.4f} logits")
 
 
-def synthesize(
-    annotations: Path,
-    /,
-    *,
-    images: Path,
-    output: Annotated[Path, Parameter(alias="-o")] = Path("posefix-synthesis.png"),
-    profile: str = "paper",
-    people: int = 6,
-    seed: int = 0,
-    figure: Literal["both", "errors", "poses"] = "both",
-) -> None:
-    """Draw an example of each error, and true poses beside wrong poses made from them with each error marked.
-
-    Args:
-        annotations: A COCO keypoint annotation file.
-        images: Folder of its photos.
-        output: The picture to write, .png or .jpg.
-        profile: How often each error is made: a packaged profile's name, or a profile file.
-        people: How many people to show.
-        seed: Another number draws other people and errors.
-        figure: One panel for each error (figure 3), true beside synthesised poses (figure 4), or both.
-    """
-    from posefix.drawing import check_picture_path, write_picture
-    from posefix.examples import draw_examples
-
-    check_picture_path(output)
-    write_picture(
-        output, draw_examples(annotations, images, profile, people=people, seed=seed, figure=figure)
-    )
-    print(f"picture: {output}")
-
-
 def _print_epoch(numbers: dict[str, float]) -> None:
     print(", ".join(f"{name} {value:g}" for name, value in numbers.items()), flush=True)
-
-
-def pair(setting: str) -> tuple[str, str]:
-    """Key and value of a change to a recipe.
-
-    Raises:
-        InputError: It is not key=value.
-    """
-    key, equals, value = setting.partition("=")
-    if not equals:
-        raise InputError(f"--set: expected key=value such as optimiser.epochs=20, got {setting!r}")
-    return key, value
-
-
-def require_pytorch(command: str) -> None:
-    """Raise if what training needs is not installed.
-
-    Raises:
-        InputError: Names what is missing and how to install it.
-    """
-    missing = [name for name in ("torch", "timm", "safetensors") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"posefix {command} needs {', '.join(missing)}, not installed here; run: pip install 'posefix[train]'"
-        )

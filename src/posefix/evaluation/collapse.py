@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from posefix.evaluation.matching import rows_by_image
 from posefix.formats.coco_annotations import AREA_OF_BOX
 from posefix.geometry import box_from_keypoints
-from posefix.poses import FloatArray, Poses
+from posefix.poses import FloatArray, Poses, rows_by_image
 from posefix.similarity import keypoint_similarity
 
 COLLAPSED_OKS = 0.7

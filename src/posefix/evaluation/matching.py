@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from posefix.evaluation.coco import SharedKeypoints, check_images, share_keypoints
 from posefix.formats.coco import Annotations
-from posefix.poses import FloatArray, ImageId, Poses
+from posefix.poses import FloatArray, Poses, Rows, rows_by_image
 from posefix.similarity import oks
-
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,14 +89,6 @@ def countable_people(annotations: Annotations, columns: Rows) -> Rows:
     people = annotations.people
     labelled = (people.visibility[:, columns] > 0).any(axis=1)
     return np.flatnonzero(labelled & ~people.is_crowd & (people.area > 0))
-
-
-def rows_by_image(image_ids: Iterable[ImageId]) -> dict[ImageId, Rows]:
-    """The rows of each photo, ascending, in the order in which the photos first appear."""
-    rows: dict[ImageId, list[int]] = defaultdict(list)
-    for row, image_id in enumerate(image_ids):
-        rows[image_id].append(row)
-    return {image_id: np.array(members, dtype=np.int64) for image_id, members in rows.items()}
 
 
 def _best_pairs(table: FloatArray) -> list[tuple[int, int]]:

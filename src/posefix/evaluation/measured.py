@@ -34,8 +34,8 @@ class ResultsToMeasure:
 
     Attributes:
         name: Of the row.
-        path: A COCO results file, or PoseTrack results.
-        skeleton: Layout of a COCO results file.
+        path: A pose file of any format, or a folder of one.
+        skeleton: Layout of a file that does not say it.
         refined: The same people refined, in the same layout; None for a row without a second one.
     """
 

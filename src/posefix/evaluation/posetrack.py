@@ -19,13 +19,12 @@ import numpy as np
 
 from posefix.errors import InputError
 from posefix.evaluation.coco import check_images, percent, signed
-from posefix.evaluation.matching import Rows, rows_by_image
 from posefix.formats.coco_posetrack import PoseTrackAnnotations
 from posefix.formats.coco_posetrack_results import PoseTrackResults, read_posetrack_results
 from posefix.interchange import read_annotated_file
 from posefix.interchange.detection import detect_format
 from posefix.pose_file import Source
-from posefix.poses import BoolArray, FloatArray, ImageId, Poses
+from posefix.poses import BoolArray, FloatArray, ImageId, Poses, Rows, rows_by_image
 from posefix.skeletons import Skeleton
 
 GROUPS = {

@@ -16,7 +16,7 @@ from posefix.formats.coco import Annotations
 from posefix.people import PersonRecords, build_records
 from posefix.poses import BoolArray, Poses
 from posefix.skeletons import Skeleton
-from posefix.taxonomy import NUM_STATUSES, Status, classify
+from posefix.taxonomy import NUM_STATUSES, STATUS_NAMES, Status, classify
 
 RIGHT = (Status.GOOD, Status.JITTER)
 """Near the true keypoint, KS at least .5, and nearer to it than to any other."""
@@ -65,7 +65,7 @@ class Repairs:
         """All numbers, ready for JSON; `counts` has one row per status before."""
         return {
             "people": self.people,
-            "statuses": [Status(number).name.lower() for number in range(NUM_STATUSES)],
+            "statuses": list(STATUS_NAMES),
             "counts": self.counts.tolist(),
             "broken": self.broken,
             "broken_by_error": {error.name.lower(): count for error, count in self.broken_by_error.items()},
@@ -103,7 +103,7 @@ def count_repairs(before: Poses, after: Poses, annotations: Annotations) -> Repa
     Raises:
         InputError: if the two do not have the same rows, or `match_people` refuses the poses.
     """
-    if before.image_ids != after.image_ids or before.skeleton != after.skeleton:
+    if not before.same_people_as(after):
         raise InputError(
             f"Before and after must be the same people in the same order and layout, got {before!r} and {after!r}; "
             "give the poses and their refinement."

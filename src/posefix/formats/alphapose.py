@@ -33,8 +33,6 @@ from posefix.json_people import (
     flat_triples,
     joined,
     json_files,
-    lists_where_given,
-    numbers_where_given,
     odd_scores,
     openings,
     people_poses,
@@ -43,7 +41,7 @@ from posefix.json_text import Place
 from posefix.layouts import layout_of_lengths
 from posefix.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
 from posefix.poses import ImageId
-from posefix.records import PLAIN_TEXT, Record, Records, is_plain, report
+from posefix.records import BOX_SIDES, PLAIN_TEXT, Record, Records, is_plain, report
 from posefix.skeletons import load_skeleton
 from posefix.units import new_boxes, new_triples
 
@@ -51,7 +49,6 @@ NAME = "alphapose"
 LAYOUTS = {17: "coco17", 26: "halpe26", 136: "halpe136", 133: "wholebody133", 16: "mpii16"}
 LAYOUTS_OF_VARIANTS = {18: "openpose18"}
 IMAGE, POINTS, SCORE, BOX, TRACK = "image_id", "keypoints", "score", "box", "idx"
-BOX_SIDES = ("left", "top", "width", "height")
 VERSION = "version"
 
 
@@ -101,9 +98,9 @@ def read(source: Source, reading: Reading) -> PoseFile:
     lengths = [length for people in lists for length in people.records.lengths(points)]
     skeleton, notes = layout_of_lengths(source.path, lengths, reading.skeleton, defined, "AlphaPose")
     triples = joined((flat_triples(people.records, points, skeleton) for people in lists), (len(skeleton), 3))
-    scores = joined((numbers_where_given(people.records, SCORE) for people in lists), ())
+    scores = joined((people.records.numbers_where_given(SCORE) for people in lists), ())
     poses = people_poses(lists, triples, skeleton, scores=scores)
-    boxes = joined((lists_where_given(people.records, BOX, BOX_SIDES) for people in lists), (4,))
+    boxes = joined((people.records.lists_where_given(BOX, BOX_SIDES) for people in lists), (4,))
     tracks, why = _tracks(lists)
 
     def edit(change: PersonChange) -> Mapping[Place, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from posefix.formats.coco_annotations import BOX, as_object, keypoint_triples, person_records
+from posefix.formats.coco_annotations import as_object, keypoint_triples, person_records
 from posefix.json_text import REMOVED, JsonText, Place
 from posefix.layouts import check_layout
 from posefix.pose_file import (
@@ -20,9 +20,10 @@ from posefix.pose_file import (
     boxes_to_write,
     check_same_poses,
     numbers_to_write,
+    rows_left_out,
 )
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
-from posefix.records import Records, id_or_none
+from posefix.records import BOX_SIDES, Records, id_or_none
 from posefix.skeletons import keypoint_category, skeleton_from_coco
 
 NAME = "coco-annotations"
@@ -110,8 +111,7 @@ def removals(records: Records, keep: Sequence[int] | None, edits: dict[Place, An
         keep: Which of them stay; None keeps all.
         edits: Edits of the annotations.
     """
-    gone = set() if keep is None else set(range(len(records.rows))) - set(keep)
-    places = {records.place(row) for row in gone}
+    places = {records.place(row) for row in rows_left_out(len(records.rows), keep).tolist()}
     for edited in [edited for edited in edits if edited[1] in places]:
         del edits[edited]
     return {("annotations", place): REMOVED for place in sorted(places)}
@@ -147,18 +147,14 @@ def flat_numbers(triples: FloatArray) -> list[float]:
     ]
 
 
-def boxes_of(records: Records) -> FloatArray | None:
-    """bbox_xywh (N, 4) of people, NaN where there is none; None where nobody has one.
+def boxes_of(*lists: Records) -> FloatArray | None:
+    """bbox_xywh (N, 4) of the people of some lists, NaN where there is none; None where nobody has one.
 
     Raises:
         FormatError: One is faulty.
     """
-    boxes = np.full((len(records.rows), 4), np.nan)
-    there = [bool(row.get("bbox")) for row in records.rows]
-    if not any(there):
-        return None
-    boxes[there] = records.choose(there).number_lists("bbox", BOX)
-    return boxes
+    boxes = np.concatenate([records.lists_where_given("bbox", BOX_SIDES) for records in lists])
+    return boxes if np.isfinite(boxes).any() else None
 
 
 def file_names_of(content: Mapping[str, Any]) -> dict[ImageId, str]:

@@ -13,21 +13,17 @@ import numpy.typing as npt
 from posefix.errors import InputError, quoted
 from posefix.files import read_json
 from posefix.poses import FloatArray, ImageId
-from posefix.records import Records, report
+from posefix.records import BOX_SIDES, Records, report
 from posefix.skeletons import Skeleton, keypoint_category, skeleton_from_coco
 
 AREA_OF_BOX = 0.53
 """A person's area as a share of the box, where a file has no areas: that of COCO's people on average."""
 
 
-BOX = ("left", "top", "width", "height")
-
-
 @dataclass(frozen=True)
 class ImageInfo:
     """What a file says about a photo; width and height in pixels, None where it does not say them."""
 
-    id: ImageId
     file_name: str
     width: int | None
     height: int | None
@@ -193,7 +189,7 @@ def _images(content: Mapping[str, Any], path: Path) -> dict[ImageId, ImageInfo]:
         for field in ("width", "height"):
             if not isinstance(row.get(field), int | None):
                 raise records.fault(number, field, "a whole number")
-        infos[image_id] = ImageInfo(image_id, row["file_name"], row.get("width"), row.get("height"))
+        infos[image_id] = ImageInfo(row["file_name"], row.get("width"), row.get("height"))
     return infos
 
 
@@ -208,7 +204,7 @@ def _people(records: Records, images: Mapping[ImageId, ImageInfo], skeleton: Ske
     image_ids = records.ids("image_id")
     if unknown := [number for number, image_id in enumerate(image_ids) if image_id not in images]:
         raise records.fault(unknown[0], "image_id", "the id of an image of this file")
-    bbox_xywh = records.number_lists("bbox", BOX)
+    bbox_xywh = records.number_lists("bbox", BOX_SIDES)
     lacks_area = np.array([row.get("area") is None for row in records.rows], dtype=np.bool_)
     area = AREA_OF_BOX * bbox_xywh[:, 2] * bbox_xywh[:, 3]
     area[~lacks_area] = records.choose(~lacks_area).numbers("area")

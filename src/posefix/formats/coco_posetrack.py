@@ -26,9 +26,8 @@ from posefix.formats.coco_annotations import (
     read_object,
 )
 from posefix.poses import FloatArray, ImageId
-from posefix.records import Record, Records, report
+from posefix.records import BOX_SIDES, Record, Records, report
 
-HEAD_BOX = ("left", "top", "width", "height")
 NO_BOX = [0, 0, 0, 0]
 
 
@@ -181,7 +180,7 @@ def _read_video(path: Path) -> PoseTrackAnnotations:
     people = _as_poseval_reads(annotations.people)
     return PoseTrackAnnotations(
         replace(annotations, people=people),
-        _head_boxes(person_records(content, path)),
+        person_records(content, path).lists_where_given("bbox_head", BOX_SIDES),
         _ignore_regions(Records(path, "image", content["images"])),
         (Video(path.name, content["images"], content["categories"]),),
     )
@@ -198,14 +197,6 @@ def _as_poseval_reads(people: PersonAnnotations) -> PersonAnnotations:
     lacks_area = lacks_box & (area == 0)
     area[lacks_area] = AREA_OF_BOX * boxes[lacks_area, 2:].prod(axis=1)
     return replace(people, visibility=visibility, bbox_xywh=boxes, area=area)
-
-
-def _head_boxes(records: Records) -> FloatArray:
-    boxes = np.full((len(records.rows), 4), np.nan)
-    there = [row.get("bbox_head") not in (None, []) for row in records.rows]
-    if any(there):
-        boxes[there] = records.choose(there).number_lists("bbox_head", HEAD_BOX)
-    return boxes
 
 
 def _ignore_regions(records: Records) -> dict[ImageId, tuple[FloatArray, ...]]:

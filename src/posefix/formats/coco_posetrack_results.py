@@ -39,7 +39,7 @@ from posefix.pose_file import (
     check_same_poses,
     numbers_to_write,
 )
-from posefix.poses import BoolArray, FloatArray, ImageId, Poses
+from posefix.poses import BoolArray, FloatArray, ImageId, Poses, rows_by_image
 from posefix.records import Record, Records, id_or_none, report
 from posefix.skeletons import Skeleton, keypoint_category, match_keypoints, skeleton_from_coco
 
@@ -115,7 +115,7 @@ def read_posetrack_results(
         poses,
         _Rewrite(path, videos, poses),
         tracks=tuple(track for video in videos for track in video.records.tracks("track_id")),
-        boxes=_joined_boxes(videos),
+        boxes=boxes_of(*(video.records for video in videos)),
         notes=_notes(videos),
         file_names={key: name for video in videos for key, name in file_names_of(video.text.root).items()},
     )
@@ -148,21 +148,21 @@ def posetrack_contents(results: PoseFile, truth: PoseTrackAnnotations) -> dict[s
     Raises:
         InputError: See there.
     """
-    rows_of: dict[ImageId, list[int]] = {}
-    for row, image_id in enumerate(results.poses.image_ids):
+    rows_of = rows_by_image(results.poses.image_ids)
+    for image_id, rows in rows_of.items():
         if image_id not in truth.annotations.images:
             raise InputError(
-                f"{results.path}, row {row}, field 'image_id': {image_id!r} is not among the frames of "
+                f"{results.path}, row {rows[0]}, field 'image_id': {image_id!r} is not among the frames of "
                 f"{truth.annotations.path}; give the annotations of the same videos."
             )
-        rows_of.setdefault(image_id, []).append(row)
     triples, scores = _in_layout(results.poses, truth.annotations.skeleton)
     contents: dict[str, Record] = {}
     for video in truth.videos:
         people = [
             _person(results, row, track, triples[row], scores[row])
             for image_id in video.image_ids
-            for row, track in _tracks(results, rows_of.get(image_id, [])).items()
+            if image_id in rows_of
+            for row, track in _tracks(results, rows_of[image_id].tolist()).items()
         ]
         contents[video.file_name] = {
             "images": list(video.images),
@@ -308,14 +308,6 @@ def _is_alike(video: _Video, first: _Video) -> bool:
 
 def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
     return (entry for entry in value if isinstance(entry, dict)) if isinstance(value, list) else iter(())
-
-
-def _joined_boxes(videos: Sequence[_Video]) -> FloatArray | None:
-    parts = [boxes_of(video.records) for video in videos]
-    if all(part is None for part in parts):
-        return None
-    unknown = [np.full((len(video.poses), 4), np.nan) for video in videos]
-    return np.concatenate([own if own is not None else nan for own, nan in zip(parts, unknown, strict=True)])
 
 
 def _notes(videos: Sequence[_Video]) -> tuple[str, ...]:

@@ -33,14 +33,13 @@ from posefix.pose_file import (
     triples_to_write,
 )
 from posefix.poses import FloatArray, Poses
-from posefix.records import Record, Records, holds_lists, report
+from posefix.records import BOX_SIDES, Record, Records, holds_lists, report
 from posefix.skeletons import Skeleton
 from posefix.units import new_triples
 
 NAME = "coco-results"
 ROWS_AT_ONCE = 2000
 """Rows that are parsed, or made text, together."""
-BOX = ("left", "top", "width", "height")
 TRACK = "track_id"
 
 
@@ -134,9 +133,7 @@ class _Chunk:
         scores[records.asked()] = np.nan
         if (scored := np.array(["score" in row for row in records.rows], dtype=np.bool_)).any():
             scores[scored] = records.choose(scored).numbers("score")
-        boxes = np.full((len(records.rows), 4), np.nan)
-        if (boxed := np.array([bool(row.get("bbox")) for row in records.rows], dtype=np.bool_)).any():
-            boxes[boxed] = records.choose(boxed).number_lists("bbox", BOX)
+        boxes = records.lists_where_given("bbox", BOX_SIDES)
         return cls(records.ids("image_id"), scores, boxes, records.tracks(TRACK))
 
     @classmethod

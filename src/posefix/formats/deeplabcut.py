@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from posefix import hdf5
 from posefix.errors import InputError
 from posefix.formats.deeplabcut_csv import format_csv, parse_csv
 from posefix.formats.deeplabcut_table import Table
-from posefix.layouts import LayoutError
+from posefix.layouts import check_names
 from posefix.pose_file import (
     DECIMALS,
     Contents,
@@ -25,6 +24,8 @@ from posefix.pose_file import (
     Source,
     check_same_poses,
     numbers_to_write,
+    require_libraries,
+    rows_left_out,
 )
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
 from posefix.skeletons import Skeleton, skeleton_from_names
@@ -181,8 +182,7 @@ class _Cells:
         after = np.concatenate([new.keypoints, new.scores[..., None]], axis=-1)
         written = numbers_to_write(before, after)
         gone = old.valid & ~new.valid
-        if keep is not None:
-            gone[np.setdiff1d(np.arange(len(old)), keep)] = True
+        gone[rows_left_out(len(old), keep)] = True
         written[gone] = np.nan
         # What was not there and is not there keeps its cells, whatever stands in them.
         same = (written == before) | (~old.valid & ~new.valid)[..., None]
@@ -201,10 +201,7 @@ def _read_table(source: Source) -> Table:
             return parse_csv(path, content.decode("utf-8"))
         except UnicodeDecodeError as error:
             raise FormatError(f"{path}: expected a CSV file in UTF-8, got other bytes.") from error
-    if importlib.util.find_spec("h5py") is None:
-        raise FormatError(
-            f"{path}: reading HDF5 needs h5py, not installed here; run: pip install 'posefix[animals]'"
-        )
+    require_libraries(path, "h5py")
     from posefix.formats.deeplabcut_hdf5 import parse_hdf5
 
     return parse_hdf5(path, content)
@@ -218,11 +215,7 @@ def _skeleton(table: Table, wanted: Skeleton | None) -> Skeleton:
             return skeleton_from_names(parts, table.path.name)
         except InputError as error:
             raise FormatError(f"{table.path}, body parts: {error}") from error
-    if [wanted.find(part) for part in parts] != list(range(len(wanted))):
-        raise LayoutError(
-            f"{table.path}: its body parts {', '.join(parts)} are not those of layout {wanted.name!r}, "
-            f"{', '.join(wanted.keypoint_names)}; leave --layout out, or give a skeleton file with these aliases."
-        )
+    check_names(table.path, wanted, parts, "body parts")
     return wanted
 
 

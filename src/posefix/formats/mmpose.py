@@ -31,9 +31,7 @@ from posefix.json_people import (
     documents,
     joined,
     json_files,
-    lists_where_given,
     missing_frames,
-    numbers_where_given,
     odd_scores,
     openings,
     people_poses,
@@ -41,7 +39,7 @@ from posefix.json_people import (
 )
 from posefix.json_text import JsonText, Place
 from posefix.layouts import anonymous_layout, check_layout, misfit, unnamed_layout
-from posefix.photo_names import are_frames, photo_stems, rows_by_photo
+from posefix.photo_names import are_frames, photo_stems
 from posefix.pose_file import (
     Contents,
     Format,
@@ -51,7 +49,7 @@ from posefix.pose_file import (
     Reading,
     Source,
 )
-from posefix.poses import BoolArray, FloatArray
+from posefix.poses import BoolArray, FloatArray, rows_by_image
 from posefix.records import Record, Records, holds_lists, report
 from posefix.skeletons import Skeleton, skeleton_from_names
 from posefix.units import new_triples
@@ -101,7 +99,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
     if reading.skeleton is not None:
         check_layout(source.path, skeleton, lengths, "instance", each=1)
     triples = joined((_triples(people.records, skeleton) for people in lists), (len(skeleton), 3))
-    scores = joined((numbers_where_given(people.records, BOX_SCORE) for people in lists), ())
+    scores = joined((people.records.numbers_where_given(BOX_SCORE) for people in lists), ())
     poses = people_poses(lists, triples, skeleton, scores=scores)
     boxes = joined((_boxes(people.records) for people in lists), (4,))
     return PoseFile(
@@ -132,14 +130,14 @@ def write(new: NewFile) -> Contents:
             },
             INFO: [
                 {FRAME: int(image_id) + 1, INSTANCES: [instances[row] for row in rows]}
-                for image_id, rows in sorted(rows_by_photo(new).items())
+                for image_id, rows in sorted(rows_by_image(new.poses.image_ids).items())
             ],
         }
         return {"": (json.dumps(content, indent="\t") + "\n").encode()}
     stems = photo_stems(new, "MMPose's files")
     return {
         f"{stems[image_id]}.json": (json.dumps([instances[row] for row in rows], indent=2) + "\n").encode()
-        for image_id, rows in rows_by_photo(new).items()
+        for image_id, rows in rows_by_image(new.poses.image_ids).items()
     }
 
 
@@ -261,7 +259,7 @@ def _flattened(records: Records) -> Records:
 def _boxes(records: Records) -> FloatArray:
     """bbox_xywh (n, 4); the file has the corners, in a list of its own."""
     plain = [{BOX: row[BOX][0] if _is_nested(row.get(BOX)) else row.get(BOX)} for row in records.rows]
-    boxes = lists_where_given(Records(records.path, records.noun, plain), BOX, CORNERS)
+    boxes = Records(records.path, records.noun, plain).lists_where_given(BOX, CORNERS)
     boxes[:, 2:] -= boxes[:, :2]
     return boxes
 

@@ -6,7 +6,6 @@ point an id (0 to 15), x, y and maybe a score. Source: the toolkit's README, "Pr
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import struct
 import zlib
@@ -31,6 +30,8 @@ from posefix.pose_file import (
     Source,
     check_same_poses,
     numbers_to_write,
+    require_libraries,
+    rows_left_out,
 )
 from posefix.poses import BoolArray, FloatArray, Poses
 from posefix.skeletons import load_skeleton
@@ -58,10 +59,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         FormatError: The file is faulty, not of MATLAB 5 to 7.2, or scipy is not installed.
     """
     path = source.path
-    if importlib.util.find_spec("scipy") is None:
-        raise FormatError(
-            f"{path}: reading it needs scipy, not installed here; run: pip install 'posefix[animals]'"
-        )
+    require_libraries(path, "scipy")
     if reading.skeleton is not None and reading.skeleton != load_skeleton(LAYOUT):
         raise LayoutError(
             f"{path}: MPII's files have layout {LAYOUT}, got --layout {reading.skeleton.name}; leave it out."
@@ -147,8 +145,7 @@ class _Rewrite:
         after = np.concatenate([poses.keypoints + ONE_BASED, poses.scores[..., None]], axis=-1)
         written = numbers_to_write(before, after)
         gone = self.poses.valid & ~poses.valid
-        if keep is not None:
-            gone[np.setdiff1d(np.arange(len(poses)), keep)] = True
+        gone[rows_left_out(len(poses), keep)] = True
         changed = ((written != before) | (poses.valid & ~self.poses.valid)[..., None]) & poses.valid[
             ..., None
         ]

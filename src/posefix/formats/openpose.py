@@ -40,9 +40,9 @@ from posefix.json_people import (
 )
 from posefix.json_text import Place
 from posefix.layouts import layout_of_lengths
-from posefix.photo_names import are_frames, photo_stems, rows_by_photo
+from posefix.photo_names import are_frames, photo_stems
 from posefix.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
-from posefix.poses import FloatArray, ImageId
+from posefix.poses import FloatArray, ImageId, rows_by_image
 from posefix.records import Record, report
 from posefix.skeletons import load_skeleton
 from posefix.units import PIXELS, Unit, new_triples, shares, sizes_of_photos
@@ -119,7 +119,7 @@ def write(new: NewFile) -> Contents:
     frames = are_frames(new)
     stems = {} if frames else photo_stems(new, "OpenPose's files")
     contents = {}
-    for image_id, rows in rows_by_photo(new).items():
+    for image_id, rows in rows_by_image(new.poses.image_ids).items():
         stem = f"frame_{image_id:012d}" if frames else stems[image_id]
         people = [_person(triples[row], None if new.tracks is None else new.tracks[row]) for row in rows]
         text = json.dumps({"version": 1.3, PEOPLE: people}, separators=(",", ":"))

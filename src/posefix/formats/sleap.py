@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 from posefix import hdf5
 from posefix.errors import InputError
-from posefix.pose_file import Format, FormatError, PoseFile, Reading, Source
+from posefix.pose_file import Format, FormatError, PoseFile, Reading, Source, require_libraries
 
 NAME = "sleap"
 
@@ -33,11 +31,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         FormatError: The file is faulty, or a library that reads it is not installed.
     """
     path = source.path
-    needed = ("h5py", "sleap_io") if path.suffix.lower() == ".slp" else ("h5py",)
-    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
-        raise FormatError(
-            f"{path}: reading it needs {' and '.join(missing)}, not installed here; run: pip install 'posefix[animals]'"
-        )
+    require_libraries(path, "h5py", *(("sleap_io",) if path.suffix.lower() == ".slp" else ()))
     content = source.content
     if not content.startswith(hdf5.SIGNATURE):
         raise FormatError(f"{path}: expected an HDF5 file, got other contents; write it again with SLEAP.")

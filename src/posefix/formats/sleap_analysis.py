@@ -14,7 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.formats.sleap_layout import keypoints_to_write, node_layout, poses_with_gaps
-from posefix.pose_file import Contents, FormatError, PoseFile, Reading, check_same_poses, numbers_to_write
+from posefix.pose_file import (
+    Contents,
+    FormatError,
+    PoseFile,
+    Reading,
+    check_same_poses,
+    numbers_to_write,
+    rows_left_out,
+)
 from posefix.poses import FloatArray, Poses
 
 ORDER = ("frame", "track", "node", "xy")
@@ -131,7 +139,7 @@ class _Rewrite:
         ):
             if (after != before).any():
                 edits[name] = np.where(after != before, numbers_to_write(before, after), np.nan)
-        gone = [] if keep is None else np.setdiff1d(np.arange(len(poses)), keep).tolist()
+        gone = rows_left_out(len(poses), keep).tolist()
         return {"": self._edited(edits, gone) if edits or gone else self.content}
 
     def _edited(self, edits: dict[str, FloatArray], gone: list[int]) -> bytes:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from posefix.layouts import LayoutError
-from posefix.pose_file import LARGEST_NUMBER, FormatError, Reading, numbers_to_write
+from posefix.layouts import check_names
+from posefix.pose_file import LARGEST_NUMBER, FormatError, Reading, numbers_to_write, rows_left_out
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
 from posefix.skeletons import Skeleton, skeleton_from_names
 
@@ -29,11 +29,7 @@ def node_layout(
         known = [pair for pair in symmetries if set(pair) <= set(nodes)]
         pairs = [(min(pair, key=nodes.index), max(pair, key=nodes.index)) for pair in known]
         return skeleton_from_names(nodes, path.name, edges, pairs or None)
-    if [wanted.find(node) for node in nodes] != list(range(len(wanted))):
-        raise LayoutError(
-            f"{path}: its nodes {', '.join(nodes)} are not those of layout {wanted.name!r}, "
-            f"{', '.join(wanted.keypoint_names)}; leave --layout out, or give a skeleton file with these aliases."
-        )
+    check_names(path, wanted, nodes, "nodes")
     return wanted
 
 
@@ -84,6 +80,5 @@ def keypoints_to_write(new: Poses, old: Poses, keep: Sequence[int] | None, shift
     """
     written = numbers_to_write(old.keypoints + shift, new.keypoints + shift)
     written[~new.valid] = np.nan
-    if keep is not None:
-        written[np.setdiff1d(np.arange(len(old)), keep)] = np.nan
+    written[rows_left_out(len(old), keep)] = np.nan
     return written

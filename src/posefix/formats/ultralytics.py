@@ -25,7 +25,6 @@ from posefix.json_people import (
     joined,
     json_files,
     measured_in_shares,
-    numbers_where_given,
     odd_scores,
     openings,
     people_poses,
@@ -33,7 +32,7 @@ from posefix.json_people import (
 )
 from posefix.json_text import Place
 from posefix.layouts import check_layout, misfit, unnamed_layout
-from posefix.photo_names import photo_stems, rows_by_photo
+from posefix.photo_names import photo_stems
 from posefix.pose_file import (
     Contents,
     Format,
@@ -42,7 +41,7 @@ from posefix.pose_file import (
     Reading,
     Source,
 )
-from posefix.poses import FloatArray
+from posefix.poses import FloatArray, rows_by_image
 from posefix.records import Record, Records
 from posefix.skeletons import Skeleton
 from posefix.units import PIXELS, Unit, new_boxes, new_triples, shares, sizes_of_photos
@@ -81,7 +80,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
     check_layout(source.path, skeleton, lengths, "detection", each=1)
     triples = joined((_triples(people.records, skeleton) for people in lists), (len(skeleton), 3))
     unit, notes = _unit(source, lists, triples, reading)
-    scores = joined((numbers_where_given(people.records, SCORE) for people in lists), ())
+    scores = joined((people.records.numbers_where_given(SCORE) for people in lists), ())
     poses = people_poses(lists, triples, skeleton, scores=scores, unit=unit)
     boxes = joined((_boxes(people.records) for people in lists), (4,))
     return PoseFile(
@@ -108,7 +107,7 @@ def write(new: NewFile) -> Contents:
         f"{stems[image_id]}.json": json.dumps(
             [_detection(new, row, triples[row], boxes[row]) for row in rows], indent=2
         ).encode()
-        for image_id, rows in rows_by_photo(new).items()
+        for image_id, rows in rows_by_image(new.poses.image_ids).items()
     }
 
 

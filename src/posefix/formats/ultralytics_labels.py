@@ -25,7 +25,7 @@ from posefix.formats.ultralytics_label_lines import (
     read_labels,
 )
 from posefix.layouts import LayoutError, fitting_layouts, unnamed_layout
-from posefix.photo_names import photo_stems, rows_by_photo
+from posefix.photo_names import photo_stems
 from posefix.pose_file import (
     LARGEST_NUMBER,
     Contents,
@@ -38,7 +38,7 @@ from posefix.pose_file import (
     boxes_to_write,
     check_same_poses,
 )
-from posefix.poses import FloatArray, Poses
+from posefix.poses import FloatArray, Poses, rows_by_image
 from posefix.records import report
 from posefix.skeletons import layouts_of_count
 from posefix.units import (
@@ -156,7 +156,7 @@ def write(new: NewFile) -> Contents:
         lines.append(" ".join(["0", *map(_written, values), *last]) + "\n")
     return {
         f"{stems[image_id]}.txt": "".join(lines[row] for row in rows).encode()
-        for image_id, rows in rows_by_photo(new).items()
+        for image_id, rows in rows_by_image(new.poses.image_ids).items()
     }
 
 

@@ -163,7 +163,7 @@ def write_new_pose_file(path: str | Path, new: NewFile | Poses, format: str = "c
 
     Args:
         path: The file or folder to write.
-        new: The poses, and what else is known of them.
+        new: The poses, or as `NewFile` what else is known of them, too.
         format: Name of the format (docs/formats.md).
 
     Raises:

@@ -15,14 +15,9 @@ def cell_centres(count: int, stride: int, like: Tensor) -> Tensor:
     return (torch.arange(count, dtype=torch.float32, device=like.device) + 0.5) * stride - 0.5
 
 
-def to_grid(coordinates: Tensor, stride: int) -> Tensor:
+def to_grid(coordinates: Tensor, stride: int | Tensor) -> Tensor:
     """Input pixels -> grid units."""
     return (coordinates + 0.5) / stride - 0.5
-
-
-def to_pixels(coordinates: Tensor, stride: int) -> Tensor:
-    """Grid units -> input pixels."""
-    return (coordinates + 0.5) * stride - 0.5
 
 
 def render_gaussians(

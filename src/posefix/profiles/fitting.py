@@ -18,7 +18,7 @@ from posefix.files import write_text_atomic
 from posefix.poses import FloatArray
 from posefix.profiles.observation import ENOUGH_KEYPOINTS, IntArray, ObservedErrors
 from posefix.skeletons import load_skeleton
-from posefix.taxonomy import ERRORS, NUM_STATUSES, Status
+from posefix.taxonomy import ERRORS, NUM_STATUSES, STATUS_NAMES, Status
 
 LABELLED_LIMITS = (5, 10, 15, NO_LIMIT)
 """At most so many labelled keypoints has a person of each band: the paper's bands."""
@@ -74,11 +74,10 @@ class FittedProfile:
             }
             for labelled, overlap in BANDS
         ]
-        statuses = [Status(number).name.lower() for number in range(NUM_STATUSES)]
         counts = {
             "smoothing": SMOOTHING,
             "poses": int(self.poses.sum()),
-            "statuses": statuses,
+            "statuses": list(STATUS_NAMES),
             "cases": cases,
         }
         return {**self.profile.as_dict(), "counts": counts}

@@ -11,12 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.analysis.coverage import known_rows
-from posefix.analysis.errors import check_found
 from posefix.analysis.ground_truth import GroundTruth
-from posefix.analysis.pairing import pair_people
-from posefix.evaluation.matching import Rows
+from posefix.analysis.pairing import check_found, pair_people
 from posefix.formats.coco import Annotations
-from posefix.poses import BoolArray, FloatArray, Poses
+from posefix.poses import BoolArray, FloatArray, Poses, Rows
 from posefix.skeletons import Skeleton
 from posefix.synthesis import structurally_possible
 from posefix.taxonomy import Status, classify_places, gather_references, nearest_reference

@@ -12,9 +12,8 @@ from posefix.profiles.fitting import (
     FittedProfile,
     paper_frequencies,
 )
-from posefix.taxonomy import NUM_STATUSES, Status
+from posefix.taxonomy import STATUS_NAMES, Status
 
-STATUS_NAMES = tuple(Status(number).name.lower() for number in range(NUM_STATUSES))
 LABELLED_NAMES = ("1-5 labelled", "6-10 labelled", "11-15 labelled", "16+ labelled")
 OVERLAP_NAMES = ("nobody", "1-2 people", "3+ people")
 SHOWN = {"10 %": 2, "50 %": 10, "90 %": 18}

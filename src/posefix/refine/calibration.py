@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from posefix.errors import InputError
 from posefix.models import DESCRIPTION_FILE, Model
-
-FloatArray = npt.NDArray[np.float64]
+from posefix.poses import FloatArray
 
 KEYPOINT_FEATURES = (
     "similarity",

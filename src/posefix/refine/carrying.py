@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from posefix.errors import InputError
-from posefix.poses import Poses
+from posefix.poses import Poses, Rows
 from posefix.skeletons import Skeleton
-
-Rows = npt.NDArray[np.int64]
 
 
 def carry_along(before: Poses, after: Poses, vocabulary: Skeleton) -> Poses:
@@ -37,7 +34,7 @@ def carry_along(before: Poses, after: Poses, vocabulary: Skeleton) -> Poses:
         >>> carry_along(before, after, load_skeleton("coco17")).keypoints[0, 1].tolist()
         [10.0, 8.0]
     """
-    if before.image_ids != after.image_ids or before.skeleton != after.skeleton:
+    if not before.same_people_as(after):
         raise InputError(
             f"carry_along: expected the same people before and after, in one layout, got {before!r} and {after!r}"
         )

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.decoding import Evidence
+from posefix.poses import BoolArray, FloatArray, Rows
 from posefix.refine.calibration import KEYPOINT_FEATURES, MEANS, Calibration
-from posefix.refine.vocabulary import BoolArray, FloatArray, People
+from posefix.refine.vocabulary import People
 
 ALWAYS, NEVER = -1.0, 1.0
 """At this caution every keypoint goes to the network's own place, and none moves."""
@@ -32,9 +33,6 @@ PEOPLE_AT_ONCE = 2048
 """What is measured of people takes several times the memory of what is known of them, so it is done by parts."""
 LEAST = 1e-4
 """Evidence is taken as at least this and at most one minus this, so that its log odds stay finite."""
-
-
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

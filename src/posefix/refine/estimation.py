@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,7 @@ from posefix.models import DESCRIPTION_FILE, Model
 from posefix.poses import Poses
 from posefix.refine.backends import Backend
 from posefix.refine.boxes import check_boxes
-from posefix.refine.pipeline import CropStream, batches, photo_tasks
-
-Progress = Callable[[int, int], None]
-"""Called with the number of people done and of people in all, after each batch."""
+from posefix.refine.pipeline import CropStream, Progress, batches, photo_tasks
 
 
 def check_pose_network(model: Model) -> None:

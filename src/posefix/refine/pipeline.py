@@ -8,8 +8,8 @@ thread, in their order.
 from __future__ import annotations
 
 import os
-from collections import defaultdict, deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -22,12 +22,17 @@ import numpy.typing as npt
 from posefix.errors import InputError
 from posefix.geometry import compose, shows_photo, warp
 from posefix.images import Exif, ImageId, decode_reduced
+from posefix.poses import rows_by_image
 
 Image = npt.NDArray[np.uint8]
 Crop = tuple[int, Image]
 """Row of a person, and the crop (H, W, 3)."""
 Crops = tuple[npt.NDArray[np.int64], Image]
 """Rows (B,) of people, and their crops (B, H, W, 3)."""
+
+Progress = Callable[[int, int], None]
+"""Called after each batch with the number of looks at people so far and of those that are due so far, which rises where
+people are looked at again; people whose photo shows nothing of them or cannot be read are due, but never looked at."""
 
 MOST_THREADS = 8
 SPARE_RESOLUTION = 2.0
@@ -95,14 +100,12 @@ def photo_tasks(
     Raises:
         InputError: A photo is nowhere.
     """
-    by_photo: dict[ImageId, list[int]] = defaultdict(list)
-    for row in rows.tolist():
-        by_photo[image_ids[row]].append(row)
+    by_photo = rows_by_image(image_ids[row] for row in rows)
     if lost := [image_id for image_id in by_photo if image_id not in photos]:
         raise InputError(
             f"images: no photo for image id {lost[0]!r} ({len(lost)} of {len(by_photo)} ids); add them"
         )
-    tasks = [PhotoTask(photos[image_id], np.array(members)) for image_id, members in by_photo.items()]
+    tasks = [PhotoTask(photos[image_id], rows[places]) for image_id, places in by_photo.items()]
     return sorted(tasks, key=_place)
 
 

@@ -16,26 +16,25 @@ from posefix.decoding import Evidence
 from posefix.errors import InputError
 from posefix.images import Exif, ImageId, find_images
 from posefix.models import load_model
-from posefix.poses import Poses
+from posefix.poses import BoolArray, FloatArray, Poses, Rows
 from posefix.refine.backends import Backend, Runtime, open_backend
 from posefix.refine.boxes import check_boxes
 from posefix.refine.calibration import FULL_STRENGTH, Calibration, read_calibration
 from posefix.refine.decision import Choice, agreement, choose, hold_back, measure_company, measure_poses
-from posefix.refine.pipeline import Crop, CropStream, FailedPhoto, Photo, batches, cut_crops, photo_tasks
+from posefix.refine.pipeline import (
+    Crop,
+    CropStream,
+    FailedPhoto,
+    Photo,
+    Progress,
+    batches,
+    cut_crops,
+    photo_tasks,
+)
 from posefix.refine.results import RefinedPoses, Refinement, report_of
 from posefix.refine.scores import Scores, rescore, resolve_scores
-from posefix.refine.second_opinion import Look, Rows, contradicted, measure_contradiction
-from posefix.refine.vocabulary import (
-    BoolArray,
-    FloatArray,
-    Missing,
-    People,
-    in_layout,
-    merge,
-    poses_from_arrays,
-    prepare,
-    revisit,
-)
+from posefix.refine.second_opinion import Look, contradicted, measure_contradiction
+from posefix.refine.vocabulary import Missing, People, in_layout, merge, poses_from_arrays, prepare, revisit
 from posefix.skeletons import Skeleton, load_skeleton
 
 SETTLED = 0.9
@@ -43,9 +42,6 @@ SETTLED = 0.9
 Cut = Callable[[People, Rows], Iterable[Crop]]
 """Cuts out people, who have these rows in the call."""
 OnError = Literal["stop", "keep"]
-Progress = Callable[[int, int], None]
-"""Called after each batch with the number of looks at people so far and of those that are due so far, which rises where
-people are looked at again; people whose photo shows nothing of them or cannot be read are due, but never looked at."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +235,6 @@ class Refiner:
         *,
         alone: bool,
         strength: float = 1.0,
-        progress: Progress | None = None,
     ) -> tuple[People, Look]:
         """What the network says of people, before anything is decided: for calibration.
 
@@ -248,12 +243,11 @@ class Refiner:
             images: File of each image id.
             alone: Whether to ask it about everyone with the pose withheld, too.
             strength: Share of its strength with which the pose enters the network.
-            progress: As of `refine`.
         """
         people = self._prepare(poses, None)
         stream = self._stream(poses.image_ids, people, images)
         threshold = np.inf if alone else -np.inf
-        return people, self._look(people, stream, progress, strength, alone_below=threshold)
+        return people, self._look(people, stream, None, strength, alone_below=threshold)
 
     def _prepare(self, poses: Poses, boxes: npt.ArrayLike | None) -> People:
         checked = None if boxes is None else check_boxes(boxes, len(poses))
@@ -292,9 +286,7 @@ class Refiner:
             if not again.size:
                 break
             whom = whom[again]
-            people = revisit(
-                people.of(again), start[again], np.ones(len(again), dtype=bool), self.input_size_wh
-            )
+            people = revisit(people.of(again), start[again], self.input_size_wh)
             look = self._look(people, cut(people, whom), _later(progress, looks), later)
             looks += len(people.rows)
             better = choose(look.evidence, people, self.calibration, self.caution, reserve, company[whom])
@@ -335,8 +327,6 @@ class Refiner:
             confidence,
             expected,
             report_of(poses, people, merged, done, tuple(failed), choice.reserve),
-            merged.poses,
-            self.calibration is not None,
         )
 
     def _look(

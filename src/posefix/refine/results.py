@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posefix.poses import Poses
+from posefix.poses import BoolArray, FloatArray, Poses
 from posefix.refine.pipeline import FailedPhoto
-from posefix.refine.scores import Scores, check_confidence, rescore
-from posefix.refine.vocabulary import BoolArray, FloatArray, MergedPoses, People
+from posefix.refine.vocabulary import MergedPoses, People
 
 NOTABLE_RESERVE = 0.05
 """A smaller one is not worth a line."""
@@ -118,17 +117,6 @@ class Refinement:
     confidence: FloatArray
     expected_oks: FloatArray
     report: RefinementReport
-    _placed: Poses
-    _has_confidence: bool
-
-    def with_scores(self, scores: Scores) -> Poses:
-        """The refined poses with other scores.
-
-        Raises:
-            InputError: Scores of a model that has no calibration.
-        """
-        check_confidence(scores, self._has_confidence)
-        return rescore(self._placed, self.confidence, self.expected_oks, scores)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from posefix.errors import InputError
-from posefix.poses import Poses
-from posefix.refine.vocabulary import FloatArray
+from posefix.poses import FloatArray, Poses
 
 Scores = Literal["input", "model", "product"]
 """The estimator's scores, the model's confidence and expected OKS, or the product of the two (see `rescore`)."""
@@ -63,18 +62,9 @@ def resolve_scores(scores: Scores | None, has_confidence: bool) -> Scores:
         return "product" if has_confidence else "input"
     if scores not in get_args(Scores):
         raise InputError(f"scores: expected {' or '.join(map(repr, get_args(Scores)))}, got {scores!r}")
-    check_confidence(scores, has_confidence)
-    return scores
-
-
-def check_confidence(scores: Scores, has_confidence: bool) -> None:
-    """Raise if scores are asked for that a model cannot give.
-
-    Raises:
-        InputError: It has no calibration.
-    """
     if scores != "input" and not has_confidence:
         raise InputError(
             f"scores: {scores!r} needs a model with a calibration, and this one has none; use scores 'input', or add "
             "one with `posefix calibrate`"
         )
+    return scores

@@ -13,14 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from posefix.decoding import Evidence
+from posefix.poses import BoolArray, FloatArray, Rows
 from posefix.refine.calibration import Regression
 from posefix.refine.decision import agreement, log_odds
-from posefix.refine.vocabulary import BoolArray, FloatArray, People
+from posefix.refine.vocabulary import People
 
-Rows = npt.NDArray[np.int64]
 EVIDENCE = tuple(field.name for field in dataclasses.fields(Evidence))
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import numpy as np
 import numpy.typing as npt
 
 from posefix.geometry import box_from_keypoints
-from posefix.poses import Poses
+from posefix.poses import Poses, rows_by_image
 from posefix.similarity import oks
 
 
@@ -30,14 +28,10 @@ def oks_nms(poses: Poses, threshold: float = 0.9) -> npt.NDArray[np.int64]:
     """
     sigmas = poses.skeleton.sigmas
     area = np.maximum(box_from_keypoints(poses.keypoints, poses.valid)[:, 2:].prod(axis=1), 1.0)
-    by_photo: dict[int | str, list[int]] = defaultdict(list)
-    for row, image_id in enumerate(poses.image_ids):
-        by_photo[image_id].append(row)
     kept: list[int] = []
-    for members in by_photo.values():
-        rows = np.array(members)
+    for people in rows_by_image(poses.image_ids).values():
         # Stable, so that the first of two equal scores wins on every machine.
-        rows = rows[np.argsort(-poses.pose_scores[rows], kind="stable")]
+        rows = people[np.argsort(-poses.pose_scores[people], kind="stable")]
         while rows.size:
             best, rest = rows[0], rows[1:]
             kept.append(int(best))

@@ -11,12 +11,10 @@ import numpy.typing as npt
 from posefix import geometry
 from posefix.decoding import PERSON_SHARE
 from posefix.errors import InputError
-from posefix.poses import Poses
+from posefix.poses import BoolArray, FloatArray, Poses
 from posefix.similarity import falloff
 from posefix.skeletons import KeypointMapping, Skeleton, match_keypoints
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 Missing = Literal["fill", "keep"]
 
 VISIBLE_MOVE = 5e-4
@@ -142,12 +140,8 @@ def prepare(
         InputError: The layouts share no keypoint.
     """
     mapping = match_keypoints(poses.skeleton, skeleton)
-    shape = (len(poses), len(skeleton))
-    valid = np.zeros(shape, dtype=bool)
-    valid[:, mapping.target_index] = poses.valid[:, mapping.source_index]
-    keypoints = np.zeros((*shape, 2))
-    keypoints[:, mapping.target_index] = poses.keypoints[:, mapping.source_index]
-    keypoints[~valid] = 0.0
+    known = poses.in_layout(mapping)
+    keypoints, valid = np.where(known.valid[..., None], known.keypoints, 0.0), known.valid
     usable = valid.any(axis=1)
     if boxes is None:
         tight = geometry.box_from_keypoints(keypoints, valid)
@@ -163,13 +157,12 @@ def _crops(boxes: FloatArray, size_wh: tuple[int, int], skeleton: Skeleton) -> t
     return matrices, np.asarray(falloff(area[:, None], skeleton.sigmas))
 
 
-def revisit(people: People, keypoints: FloatArray, rows: BoolArray, size_wh: tuple[int, int]) -> People:
-    """People with new places, and crops around them, for another look at some.
+def revisit(people: People, keypoints: FloatArray, size_wh: tuple[int, int]) -> People:
+    """People with new places, and crops around them, for another look at all of them.
 
     Args:
         people: As they were seen.
         keypoints: (N, K, 2) in original-image pixels, K of the model; those of their layout are all there now.
-        rows: (N,) who is looked at again.
         size_wh: Crop width and height, pixels.
     """
     valid = people.valid.copy()
@@ -177,7 +170,7 @@ def revisit(people: People, keypoints: FloatArray, rows: BoolArray, size_wh: tup
     boxes = geometry.enlarge(geometry.box_from_keypoints(keypoints, valid), geometry.KEYPOINT_BOX_FACTOR)
     there = np.where(valid[..., None], keypoints, 0.0)
     crops = _crops(boxes, size_wh, people.mapping.target)
-    return People(people.mapping, there, valid, *crops, np.flatnonzero(rows))
+    return People(people.mapping, there, valid, *crops, np.arange(len(valid)))
 
 
 def merge(

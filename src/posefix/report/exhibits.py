@@ -11,7 +11,7 @@ from markupsafe import Markup
 from posefix.analysis.breakdowns import ENOUGH_PEOPLE, PeopleBreakdown
 from posefix.analysis.comparison import Comparison
 from posefix.analysis.costs import RECALLS, THRESHOLDS, Costs
-from posefix.analysis.errors import ErrorAnalysis, status_table
+from posefix.analysis.error_analysis import ErrorAnalysis, status_table
 from posefix.analysis.tables import Table
 from posefix.evaluation.coco import percent, signed
 from posefix.report import plots

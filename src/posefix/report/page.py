@@ -13,10 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from posefix import __version__
-from posefix.analysis.breakdowns import STATUS_NAMES
 from posefix.analysis.comparison import Comparison
 from posefix.analysis.costs import Progress
-from posefix.analysis.errors import ErrorAnalysis
+from posefix.analysis.error_analysis import ErrorAnalysis
 from posefix.analysis.tables import share
 from posefix.evaluation.coco import percent, signed
 from posefix.evaluation.repairs import Repairs
@@ -25,6 +24,7 @@ from posefix.poses import ImageId
 from posefix.report.cases import Gallery, Kinds, build_gallery, changed_most, worst_of_each_error
 from posefix.report.exhibits import Exhibit, analysis_exhibits, comparison_exhibits
 from posefix.report.people import analysis_columns, comparison_columns, people_data, sizes
+from posefix.taxonomy import STATUS_NAMES
 
 Photos = Mapping[ImageId, Path]
 

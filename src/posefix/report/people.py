@@ -11,13 +11,13 @@ import numpy.typing as npt
 from posefix.analysis.breakdowns import SIZE_BANDS
 from posefix.analysis.comparison import Comparison
 from posefix.analysis.statuses import FoundPeople
-from posefix.drawing import RIM, Side, keypoint_sides
+from posefix.drawing import RIM, Side, ink_on, keypoint_sides
 from posefix.evaluation.repairs import RIGHT, WRONG
 from posefix.examples import MARKS
 from posefix.formats.coco import Annotations
 from posefix.poses import FloatArray
 from posefix.report.cases import Case, Gallery
-from posefix.report.colours import css, ink_on
+from posefix.report.svg import css
 from posefix.taxonomy import ERRORS, Status
 
 LETTERS = {Status.UNLABELLED: "-", Status.GOOD: "G", **{error: MARKS[error].letter for error in ERRORS}}

@@ -8,14 +8,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from posefix.analysis.breakdowns import STATUS_NAMES, Breakdown, PeopleBreakdown
+from posefix.analysis.breakdowns import Breakdown, PeopleBreakdown
 from posefix.analysis.comparison import Comparison
 from posefix.analysis.costs import RECALLS, THRESHOLDS, Costs
-from posefix.analysis.errors import STAGE_TITLES
+from posefix.analysis.error_analysis import STAGE_TITLES
+from posefix.drawing import ink_on
+from posefix.evaluation.coco import percent, signed
 from posefix.examples import MARKS
-from posefix.report.colours import css, ink_on
-from posefix.report.svg import AFTER, BEFORE, GOOD, GRID, INK, MUTED, PAPER
-from posefix.taxonomy import ERRORS
+from posefix.report.svg import AFTER, BEFORE, GOOD, GRID, INK, MUTED, PAPER, css
+from posefix.taxonomy import ERRORS, STATUS_NAMES
 
 STATUS_COLOURS = [GOOD, *(css(MARKS[error].colour) for error in ERRORS)]
 """By `Status`."""
@@ -93,12 +94,12 @@ def draw_costs(figure: Figure, costs: Sequence[Costs]) -> None:
     """AP gained when one kind of error alone is repaired, from one analysis or from those before and after."""
     names = [stage.name for stage in costs[0].alone]
     series = [
-        (label, [100 * (stage.ap - cost.input.ap) for stage in cost.alone])
+        (label, [stage.ap - cost.input.ap for stage in cost.alone])
         for label, cost in zip(_sides(costs), costs, strict=True)
     ]
     axes = figure.add_subplot()
     colours = [STAGE_COLOURS[name] for name in names] if len(costs) == 1 else None
-    _bars(axes, [STAGE_TITLES[name] for name in names], series, "{:+.1f}", colours)
+    _bars(axes, [STAGE_TITLES[name] for name in names], series, signed, colours)
     axes.set_xlabel("AP gained if these alone were repaired")
 
 
@@ -110,8 +111,8 @@ def draw_factors(figure: Figure, factors: Sequence[Sequence[PeopleBreakdown]]) -
         labels = [
             f"{label} ({people:,})" for label, people in zip(sides[0].labels, sides[0].people, strict=True)
         ]
-        series = [(name, (100 * side.ap).tolist()) for name, side in zip(_sides(sides), sides, strict=True)]
-        _bars(axes, labels, series, "{:.1f}", legend=axes is panels[0, 0])
+        series = [(name, side.ap.tolist()) for name, side in zip(_sides(sides), sides, strict=True)]
+        _bars(axes, labels, series, percent, legend=axes is panels[0, 0])
         axes.set_title(sides[0].name)
         axes.set_xlim(0, 110)
     panels[-1, 0].set_xlabel("AP (in brackets: annotated people)")
@@ -171,21 +172,27 @@ def _bars(
     axes: Axes,
     labels: Sequence[str],
     series: Series,
-    number: str,
+    number: Callable[[float], str],
     colours: Sequence[str] | None = None,
     *,
     legend: bool = True,
 ) -> None:
-    """Horizontal bars with their numbers, the first row on top; two series stand below each other in a row."""
+    """Horizontal bars of AP with their numbers, the first row on top; two series stand below each other in a row."""
     places, height = np.arange(len(labels)), 0.76 / len(series)
     for index, (name, values) in enumerate(series):
         own = places + (index - (len(series) - 1) / 2) * height
         last = index == len(series) - 1
-        axes.barh(own, values, height, color=colours or (AFTER if last else BEFORE), label=name)
+        axes.barh(
+            own,
+            [100 * value for value in values],
+            height,
+            color=colours or (AFTER if last else BEFORE),
+            label=name,
+        )
         for place, value in zip(own, values, strict=True):
             axes.annotate(
-                number.format(value),
-                (max(value, 0), place),
+                number(value),
+                (max(100 * value, 0), place),
                 (3, 0),
                 textcoords="offset points",
                 va="center",

@@ -11,6 +11,8 @@ import matplotlib
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
+from posefix.drawing import Colour
+
 INK, MUTED, GRID, PAPER = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
 GOOD, BEFORE, AFTER = "#0a0b05", "#0a0b06", "#0a0b07"
 VARIABLES = {
@@ -27,6 +29,11 @@ WIDTH_INCHES = 5.2
 """The plot of a phone: at a phone's width its text has the size of small print, and it grows on wider screens."""
 
 Plot = Callable[[Figure], None]
+
+
+def css(colour: Colour) -> str:
+    """As matplotlib and browsers write it."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def render(plot: Plot, *, height: float, name: str, description: str) -> Markup:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from functools import cached_property
@@ -15,7 +14,7 @@ from posefix.drawing import RIM, TRAIL, Side, keypoint_sides
 from posefix.errors import InputError
 from posefix.gallery import movement
 from posefix.images import Exif, ImageId
-from posefix.poses import BoolArray, FloatArray
+from posefix.poses import BoolArray, FloatArray, Rows, rows_by_image
 from posefix.review.photos import Part, close_up, decoded, jpeg
 from posefix.review.session import Review
 
@@ -68,7 +67,7 @@ class Scenes:
         review = self.review
         if not 0 <= person < len(review.after):
             raise InputError(f"person: expected a number below {len(review.after)}, got {person}.")
-        others = [row for row in self._rows[review.after.image_ids[person]] if row != person]
+        others = [row for row in self._rows[review.after.image_ids[person]].tolist() if row != person]
         keypoints, valid = review.current(others)
         return {
             "person": person,
@@ -118,12 +117,9 @@ class Scenes:
         return {image_id: number for number, image_id in enumerate(self.photos)}
 
     @cached_property
-    def _rows(self) -> dict[ImageId, list[int]]:
+    def _rows(self) -> dict[ImageId, Rows]:
         """People of each photo."""
-        rows = defaultdict(list)
-        for row, image_id in enumerate(self.review.after.image_ids):
-            rows[image_id].append(row)
-        return rows
+        return rows_by_image(self.review.after.image_ids)
 
     def _path(self, person: int) -> Path:
         return self.photos[self.review.after.image_ids[person]]

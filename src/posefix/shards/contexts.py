@@ -119,8 +119,8 @@ def cut_context(photo: Photo, square: FloatArray, scale: float, quality: int) ->
     settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
     _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(part, cv2.COLOR_RGB2BGR), settings)
     ratio = size / sides
-    # Pixel centres: the cut begins half a pixel before the centre of its first pixel.
-    return Picture(jpeg.tobytes(), ratio, (0.5 - low) * ratio - 0.5, size, bool((sides == limits).all()))
+    offset = geometry.scaled(-low.astype(np.float64), ratio)
+    return Picture(jpeg.tobytes(), ratio, offset, size, bool((sides == limits).all()))
 
 
 def overview(photo: Photo, options: ContextOptions) -> Picture:

@@ -91,7 +91,7 @@ class ShardPictures:
         shrink = 1.0 / np.sqrt(abs(np.linalg.det(matrix[:, :2])))
         reduction = next(factor for factor in _REDUCED if factor <= max(shrink, 1.0))
         picture = self._decode(pictures, number, reduction)
-        offset = matrix[:, :2] @ np.full(2, (reduction - 1) / 2) + matrix[:, 2]
+        offset = matrix[:, :2] @ geometry.scaled(np.zeros(2), reduction) + matrix[:, 2]
         return picture, np.column_stack([matrix[:, :2] * reduction, offset])
 
     def _reaches_beyond(self, row: int, matrix: FloatArray) -> bool:

@@ -25,7 +25,7 @@ from posefix.errors import InputError
 from posefix.files import ensure_writable, read_json, write_text_atomic
 from posefix.models import DESCRIPTION_FILE, load_model
 from posefix.people import PersonRecords
-from posefix.poses import ImageId, Poses
+from posefix.poses import BoolArray, FloatArray, ImageId, Poses, Rows
 from posefix.refine.backends import open_backend
 from posefix.refine.calibration import (
     FULL_STRENGTH,
@@ -37,13 +37,13 @@ from posefix.refine.calibration import (
 from posefix.refine.decision import choose, measure_company, measure_features, measure_poses
 from posefix.refine.refiner import Refiner
 from posefix.refine.second_opinion import Look, measure_contradiction
-from posefix.refine.vocabulary import BoolArray, FloatArray, People
+from posefix.refine.vocabulary import People
 from posefix.similarity import falloff
 from posefix.skeletons import Skeleton
 from posefix.synthesis import SynthesisOptions, synthesize
 from posefix.training.config import TrainConfig
 from posefix.training.datasets import improve
-from posefix.training.run import load_sets
+from posefix.training.recipe_people import load_sets
 
 RIGHT = 0.5
 """A keypoint is right if its similarity to the truth is above this."""
@@ -56,7 +56,6 @@ LARGEST_CALL = 64
 RIDGE = 1e-3
 """Penalty on the squared weights; it matters only where a keypoint has few examples."""
 
-Rows = npt.NDArray[np.int64]
 OnPass = Callable[[str], None]
 """Called with a line about each pass of the network over the people."""
 

@@ -38,8 +38,8 @@ SAME_IN_ONE_RUN = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Progress:
-    """Where a run stands: epochs and steps done, and which skeleton and settings it has."""
+class Standing:
+    """Where a run stands: epochs and steps done."""
 
     epoch: int
     step: int
@@ -50,7 +50,7 @@ def save_checkpoint(
     model: nn.Module,
     average: nn.Module | None,
     optimiser: torch.optim.Optimizer,
-    progress: Progress,
+    standing: Standing,
     config: TrainConfig,
 ) -> None:
     """Write `path`: tensors, and where the run stands, in one safetensors file that appears whole or not at all.
@@ -63,7 +63,7 @@ def save_checkpoint(
     for index, entry in optimiser.state_dict()["state"].items():
         tensors |= {f"{OPTIMISER}{index}.{key}": torch.as_tensor(value) for key, value in entry.items()}
     document = {
-        "progress": dataclasses.asdict(progress),
+        "progress": dataclasses.asdict(standing),
         "config": dataclasses.asdict(config),
         "versions": {"torch": str(torch.__version__)},
     }
@@ -78,7 +78,7 @@ def load_checkpoint(
     average: nn.Module | None,
     optimiser: torch.optim.Optimizer,
     config: TrainConfig,
-) -> Progress:
+) -> Standing:
     """Restore what `save_checkpoint` wrote.
 
     Raises:
@@ -97,7 +97,7 @@ def load_checkpoint(
         state.setdefault(int(index), {})[name] = value
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})
-    return Progress(**document["progress"])
+    return Standing(**document["progress"])
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -22,6 +21,8 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+PACKAGED_RECIPES = Path(__file__).parent.parent / "data" / "recipes"
 
 Precision = Literal["float32", "bfloat16"]
 Schedule = Literal["step", "cosine"]
@@ -215,10 +216,7 @@ class TrainConfig:
 
 def recipe_names() -> tuple[str, ...]:
     """Names of the packaged recipes."""
-    folder = resources.files("posefix") / "data" / "recipes"
-    return tuple(
-        sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
-    )
+    return tuple(sorted(path.stem for path in PACKAGED_RECIPES.glob("*.toml")))
 
 
 def load_recipe(name_or_path: str | Path, overrides: Mapping[str, str] | None = None) -> TrainConfig:
@@ -228,13 +226,10 @@ def load_recipe(name_or_path: str | Path, overrides: Mapping[str, str] | None = 
         InputError: The recipe does not exist, is not TOML, or has a key or value that is wrong.
     """
     name = str(name_or_path)
-    if name in recipe_names():
-        text = (resources.files("posefix") / "data" / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
-    elif Path(name).is_file():
-        text = read_text(name)
-    else:
+    file = PACKAGED_RECIPES / f"{name}.toml" if name in recipe_names() else Path(name)
+    if not file.is_file():
         raise InputError(f"recipe {name!r} is neither a file nor one of {', '.join(recipe_names())}")
-    document = _parse_toml(text, name)
+    document = _parse_toml(read_text(file), name)
     for key, value in (overrides or {}).items():
         *path, last = key.split(".")
         table = document

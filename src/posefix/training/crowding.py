@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix import geometry
+from posefix.poses import FloatArray
 from posefix.skeletons import Skeleton
 from posefix.taxonomy import LabelledPeople
-
-FloatArray = npt.NDArray[np.float64]
 
 MINIMAL_KEYPOINTS = 8
 """A donor with fewer labelled keypoints shows too little of a person."""

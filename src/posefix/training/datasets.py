@@ -19,6 +19,7 @@ from posefix import geometry
 from posefix.error_profile import ErrorProfile
 from posefix.images import decode_image
 from posefix.people import PersonRecords
+from posefix.poses import FloatArray
 from posefix.skeletons import Skeleton
 from posefix.synthesis import SynthesisOptions, WrongPoses, synthesize
 from posefix.taxonomy import LabelledPeople
@@ -35,7 +36,6 @@ LOWER_HALF_RATE = 0.3
 HALF_BODY_KEYPOINTS = 4
 """A half with fewer labelled keypoints is not worth learning from alone."""
 
-FloatArray = npt.NDArray[np.float64]
 Pictures = Callable[[int, FloatArray], tuple[npt.NDArray[np.uint8], FloatArray]]
 """Called with a person's row and the matrix from photo to crop; returns a picture (H, W, 3) that shows what the crop
 does, and the matrix (2, 3) from there to the crop."""

@@ -21,9 +21,9 @@ from posefix.refine.backends import open_backend
 from posefix.refine.estimation import estimate_poses
 from posefix.refine.refiner import Refiner
 from posefix.training.config import TrainConfig, with_defaults
+from posefix.training.experiment_table import Measured, as_document, as_text
 from posefix.training.loop import CHECKPOINT_FILE, OnStep
 from posefix.training.run import train
-from posefix.training.seeds import Measured, as_document, as_text
 from posefix.training.systems import (
     EXPERIMENTS,
     RESULTS,
@@ -183,7 +183,7 @@ def load_judge(recipe: TrainConfig, *, needs_results: bool) -> Judge:
             f"{recipe.name}: data.validation_results is empty; name a results file to be refined"
         )
     annotations = read_annotations(root / data.validation_annotations)
-    results = read_results(recipe)
+    results = read_results(recipe, annotations)
     for poses in results.values():
         check_images(poses, annotations)
     photos = find_photos(annotations, root / data.validation_images)

@@ -21,7 +21,7 @@ from posefix.errors import InputError
 from posefix.nn.model import PoseNetwork
 from posefix.training.augmentation import change_colours
 from posefix.training.averaging import MovingAverage
-from posefix.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from posefix.training.checkpoint import Standing, load_checkpoint, save_checkpoint
 from posefix.training.config import OptimiserConfig, TrainConfig
 from posefix.training.datasets import Batch, WrongPoseDataset
 from posefix.training.gradients import Gradients
@@ -144,6 +144,7 @@ class Trainer:
         on_step: Called after each step of the first process.
         on_epoch: Called after each epoch of the first process.
         mark: Called after each part of a step.
+        standing: Epochs and steps done.
     """
 
     config: TrainConfig
@@ -155,7 +156,7 @@ class Trainer:
     on_step: OnStep | None = None
     on_epoch: OnEpoch | None = None
     mark: Mark | None = None
-    progress: Progress = field(default_factory=lambda: Progress(0, 0))
+    standing: Standing = field(default_factory=lambda: Standing(0, 0))
 
     def __post_init__(self) -> None:
         settings, process = self.config.optimiser, self.process
@@ -203,7 +204,7 @@ class Trainer:
 
     def resume(self) -> None:
         """Continue from the newest checkpoint of the output folder."""
-        self.progress = load_checkpoint(
+        self.standing = load_checkpoint(
             self.checkpoint_path, self.network, self.average, self.optimiser, self.config
         )
 
@@ -223,18 +224,18 @@ class Trainer:
         """
         batches, count = self.batches(), len(self.sampler)
         writer = _tensorboard(self.output) if self.process.is_first else None
-        for epoch in range(self.progress.epoch, self.config.optimiser.epochs):
+        for epoch in range(self.standing.epoch, self.config.optimiser.epochs):
             started = time.perf_counter()
             numbers = self._epoch(islice(batches, count), epoch)
             people = count * self.config.optimiser.batch_size
             numbers["people_per_second"] = people / (time.perf_counter() - started)
-            self.progress = Progress(epoch + 1, self.progress.step)
+            self.standing = Standing(epoch + 1, self.standing.step)
             if self.process.is_first:
                 self._finish_epoch(epoch, numbers, writer)
 
     def batches(self) -> Iterator[Batch | PackedBatch]:
         """The batches of all epochs that are left; workers go on to the next epoch while one ends."""
-        epochs = range(self.progress.epoch, self.config.optimiser.epochs)
+        epochs = range(self.standing.epoch, self.config.optimiser.epochs)
         keys = chain.from_iterable(map(self.sampler.keys, epochs))
         return load_batches(self.dataset, keys, self.config.workers, self.process.device)
 
@@ -242,7 +243,7 @@ class Trainer:
         last = epoch + 1 == self.config.optimiser.epochs
         # First of all, so that an epoch is not lost with a photo that validation can't read.
         save_checkpoint(
-            self.checkpoint_path, self.network, self.average, self.optimiser, self.progress, self.config
+            self.checkpoint_path, self.network, self.average, self.optimiser, self.standing, self.config
         )
         if self.validate is not None and (last or (epoch + 1) % self.config.data.validate_every == 0):
             numbers |= self.validate(self.best_network().eval())
@@ -276,7 +277,7 @@ class Trainer:
         if not torch.isfinite(sums["total"]):
             values = ", ".join(f"{key} {float(value)}" for key, value in sums.items())
             raise InputError(
-                f"the loss is not finite before step {self.progress.step} ({values}); set a smaller "
+                f"the loss is not finite before step {self.standing.step} ({values}); set a smaller "
                 "optimiser.learning_rate, or more optimiser.warmup_steps"
             )
 
@@ -306,7 +307,7 @@ class Trainer:
 
     def _step(self, batch: Batch | PackedBatch) -> dict[str, Tensor]:
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.config.optimiser, self.progress.step, len(self.sampler))
+            group["lr"] = learning_rate(self.config.optimiser, self.standing.step, len(self.sampler))
         batch = self.move(batch)
         self._marked("copy")
         if isinstance(batch, PackedBatch):
@@ -318,7 +319,7 @@ class Trainer:
         if self.average is not None:
             self.average.update_parameters(self.network)
         self._marked("optimiser")
-        self.progress = Progress(self.progress.epoch, self.progress.step + 1)
+        self.standing = Standing(self.standing.epoch, self.standing.step + 1)
         return losses
 
     def _augmented(self, images: Tensor) -> Tensor:
@@ -326,7 +327,7 @@ class Trainer:
         strength = self.config.augmentation.colour
         if strength == 0:
             return images
-        seed = np.random.SeedSequence([self.config.seed, self.process.rank, self.progress.step])
+        seed = np.random.SeedSequence([self.config.seed, self.process.rank, self.standing.step])
         generator = torch.Generator(self.process.device).manual_seed(int(seed.generate_state(1)[0]))
         return change_colours(images, strength, generator)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from posefix import geometry
+from posefix.nn.heatmaps import to_grid
 from posefix.people import PersonRecords
 from posefix.training.augmentation import Spoil
 from posefix.training.datasets import Batch, Drawn, WrongPoseDataset
@@ -208,7 +209,7 @@ def _resampling(small: Tensor, size: int) -> Tensor:
     # A small pixel is the mean of the large ones under it; cells from `small` on lie behind the line's end.
     shared = ((cell + 1) * step).minimum(pixel + 1) - (cell * step).maximum(pixel)
     shrink = shared.clamp(min=0) / step * (cell < small[:, None, None])
-    place = ((index + 0.5) / step[:, 0] - 0.5).clamp(min=0).minimum(small[:, None] - 1)
+    place = to_grid(index, step[:, 0]).clamp(min=0).minimum(small[:, None] - 1)
     enlarge = (1 - (place[:, :, None] - index).abs()).clamp(min=0)
     return enlarge @ shrink
 

@@ -1,8 +1,10 @@
-"""Training from shards: the same people and labels as from annotations and photos, read from one folder."""
+"""Shards of a recipe's people, and training from them: the same people and labels as from annotations and photos."""
 
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,72 @@ import numpy as np
 
 from posefix.errors import InputError
 from posefix.people import PersonRecords, join_records, select, thinned
+from posefix.shards.contexts import ContextOptions
 from posefix.shards.folder import check_settings, read_index, read_people, sha256_of
 from posefix.shards.reading import ShardPictures, open_pictures
-from posefix.skeletons import Skeleton
+from posefix.shards.writing import OnPerson, write_shards
+from posefix.skeletons import Skeleton, load_skeleton
 from posefix.training.config import TrainConfig
+from posefix.training.recipe_people import load_sets
 
 LABEL_SETTINGS = ("estimate_layouts", "estimate_sets", "consensus_labels", "held_out")
 """Settings of `DataConfig` that decide, besides the files, who the people are and where their keypoints lie."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a folder of shards holds.
+
+    Attributes:
+        people: To train on, each once.
+        photos: That they are in.
+        bytes: Of all pictures.
+    """
+
+    people: int
+    photos: int
+    bytes: int
+
+
+def prepare(
+    config: TrainConfig,
+    folder: Path,
+    *,
+    resolution: float = 1.25,
+    quality: int = 92,
+    on_person: OnPerson | None = None,
+) -> Prepared:
+    """Cut the people of a recipe's annotation files out of their photos, so that training decodes no photo.
+
+    All people that the recipe does not hold out are cut, whatever its `data.repeats` and `data.limit`. A folder in
+    which the same was begun is finished.
+
+    Args:
+        config: The recipe.
+        folder: A new or empty folder, or one that holds shards of the same.
+        resolution: Pixels that are kept for each pixel of the crop around a true pose, at most.
+        quality: Of the JPEG files.
+        on_person: Called with the people done and in all.
+
+    Raises:
+        InputError: Data are missing, the folder holds something else, a photo cannot be read, or the disk is full.
+    """
+    skeleton = load_skeleton(config.skeleton)
+    options = ContextOptions(config.model.input_size_wh, resolution, quality)
+    context = {**asdict(options), "size_wh": list(options.size_wh)}
+    settings = {**label_settings(config, skeleton), "context": context}
+    parts = load_sets(config, skeleton)
+    records = join_records(parts)
+    written = write_shards(
+        folder,
+        records,
+        [len(part) for part in parts],
+        settings,
+        options,
+        threads=os.cpu_count() or 1,
+        on_person=on_person,
+    )
+    return Prepared(len(records), len(set(records.images)), written)
 
 
 def label_settings(config: TrainConfig, skeleton: Skeleton) -> dict[str, Any]:

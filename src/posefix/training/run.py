@@ -11,8 +11,6 @@ import torch
 from posefix.error_profile import load_error_profile
 from posefix.errors import InputError
 from posefix.files import ensure_writable, make_folder
-from posefix.formats.coco_annotations import read_annotations
-from posefix.interchange import read_pose_file
 from posefix.models import DESCRIPTION_FILE
 from posefix.nn.architectures import build_network
 from posefix.nn.backbones import Backbone, load_backbone_weights
@@ -20,17 +18,6 @@ from posefix.nn.checkpoint import save_network
 from posefix.nn.end_to_end import EndToEndNetwork
 from posefix.nn.model import PoseNetwork
 from posefix.nn.transfer import start_from
-from posefix.people import (
-    PersonRecords,
-    add_consensus_labels,
-    build_records,
-    find_photos,
-    held_out,
-    join_records,
-    select,
-    thin_out,
-)
-from posefix.poses import Poses
 from posefix.skeletons import Skeleton, load_skeleton
 from posefix.training.config import TrainConfig
 from posefix.training.datasets import InputSource, WrongPoseDataset
@@ -38,6 +25,7 @@ from posefix.training.loop import CHECKPOINT_FILE, OnEpoch, OnStep, Process, Tra
 from posefix.training.packing import PackedDataset
 from posefix.training.prepared import load_prepared
 from posefix.training.profiling import MEASURED_STEPS, WARM_UP_STEPS, StepTimes, profile
+from posefix.training.recipe_people import load_records
 from posefix.training.validation import load_validation
 
 
@@ -76,7 +64,7 @@ def train(
     trainer.on_step, trainer.on_epoch = on_step, on_epoch
     if resume:
         trainer.resume()
-        if trainer.progress.epoch >= config.optimiser.epochs and (output / DESCRIPTION_FILE).exists():
+        if trainer.standing.epoch >= config.optimiser.epochs and (output / DESCRIPTION_FILE).exists():
             raise InputError(
                 f"{output} holds a run that is complete: set more optimiser.epochs to continue it"
             )
@@ -177,56 +165,6 @@ def load_dataset(
     )
     packed = config.crop_on == "device" or (config.crop_on == "auto" and device.type == "cuda")
     return PackedDataset(samples) if packed and config.data.shards else samples
-
-
-def load_records(config: TrainConfig, skeleton: Skeleton) -> PersonRecords:
-    """The people to train on, of all of a recipe's annotation files.
-
-    Raises:
-        InputError: A file is missing or faulty, or nobody is left.
-    """
-    parts = load_sets(config, skeleton)
-    repeats = config.data.repeats or (1,) * len(parts)
-    records = join_records([part for part, times in zip(parts, repeats, strict=True) for _ in range(times)])
-    return thin_out(records, config.data.limit) if config.data.limit else records
-
-
-def load_sets(config: TrainConfig, skeleton: Skeleton, *, held: bool = False) -> list[PersonRecords]:
-    """The people of each annotation file: those to train on, or those held out, with their own labels only.
-
-    Raises:
-        InputError: A file is missing or faulty, or nobody is left.
-    """
-    data, root = config.data, Path(config.data.root)
-    if not data.annotations:
-        raise InputError(f"{config.name}: data.annotations is empty; name COCO keypoint files to train on")
-    estimates = _load_estimates(config)
-    shares = data.held_out or (0.0,) * len(data.annotations)
-    parts: list[PersonRecords] = []
-    for number, (file, images) in enumerate(zip(data.annotations, data.images, strict=True)):
-        truth = read_annotations(root / file)
-        photos = find_photos(truth, root / images)
-        records = build_records(truth, photos, skeleton, estimates.get(number, ()))
-        if data.consensus_labels and not held:
-            records = add_consensus_labels(records, skeleton)
-        parts.append(select(records, held_out(records, shares[number]) == held))
-    if not any(len(part) for part in parts):
-        kind = "held out" if held else "left to train on"
-        raise InputError(
-            f"{config.name}: data.held_out is {list(data.held_out)}: no photo is {kind}; choose other shares"
-        )
-    return parts
-
-
-def _load_estimates(config: TrainConfig) -> dict[int, list[Poses]]:
-    """Estimators' poses by the number of the annotation file: image ids of two of them may be equal."""
-    data, root = config.data, Path(config.data.root)
-    sets = data.estimate_sets or (0,) * len(data.estimates)
-    estimates: dict[int, list[Poses]] = {}
-    for number, results, layout in zip(sets, data.estimates, data.estimate_layouts, strict=True):
-        poses = read_pose_file(root / results, layout).poses
-        estimates.setdefault(number, []).append(poses)
-    return estimates
 
 
 def initial_network(config: TrainConfig, skeleton: Skeleton) -> PoseNetwork:

@@ -7,9 +7,9 @@ from pathlib import Path
 from posefix.decoding import Decoder
 from posefix.errors import InputError
 from posefix.evaluation.coco import evaluate_coco
-from posefix.formats.coco_annotations import read_annotations
+from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.images import find_images
-from posefix.interchange import read_pose_file
+from posefix.interchange import read_annotated_poses
 from posefix.nn.model import PoseNetwork
 from posefix.poses import Poses
 from posefix.refine.backends import HeatmapBackend
@@ -20,8 +20,12 @@ from posefix.training.config import TrainConfig
 from posefix.training.loop import Validate
 
 
-def read_results(config: TrainConfig) -> dict[str, Poses]:
+def read_results(config: TrainConfig, annotations: Annotations) -> dict[str, Poses]:
     """The poses of a recipe's validation results, by the names of their files up to the first dot.
+
+    Args:
+        config: The recipe.
+        annotations: Of the validation photos.
 
     Raises:
         InputError: A file is missing or faulty, or two have one name.
@@ -31,7 +35,7 @@ def read_results(config: TrainConfig) -> dict[str, Poses]:
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"{config.name}: data.validation_results has two files {twice[0]!r}; rename one")
     return {
-        name: read_pose_file(root / file, layout).poses
+        name: read_annotated_poses(root / file, annotations, layout)
         for name, file, layout in zip(names, data.validation_results, data.validation_layouts, strict=True)
     }
 
@@ -47,7 +51,7 @@ def load_validation(config: TrainConfig, skeleton: Skeleton) -> Validate | None:
     if not data.validation_results:
         return None
     annotations = read_annotations(root / data.validation_annotations)
-    inputs = read_results(config)
+    inputs = read_results(config, annotations)
     names = {image_id: info.file_name for image_id, info in annotations.images.items()}
     used = {image_id for poses in inputs.values() for image_id in poses.image_ids}
     photos = find_images(used, root / data.validation_images, names)

@@ -1,4 +1,4 @@
-"""CPN: shapes, published sizes, hard keypoint mining by hand, learning, export."""
+"""CPN: shapes, published sizes, hard keypoint mining by hand, learning."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from posefix.nn.baselines.cpn import (  # noqa: E402
     RefineNet,
     hard_keypoint_error,
 )
-from posefix.nn.export import TOLERANCE, example_inputs, largest_difference, to_onnx  # noqa: E402
+from posefix.nn.export import example_inputs  # noqa: E402
 from posefix.nn.heatmaps import render_gaussians  # noqa: E402
 from posefix.nn.losses import GAUSSIAN_LOSS_UNIT  # noqa: E402
 from posefix.nn.model import ModelConfig  # noqa: E402
@@ -56,15 +56,6 @@ def test_heatmaps_have_the_configured_stride(kind: type[GlobalNet], config: Mode
     stride = config.heatmap_stride
     assert network(*example_inputs(network, batch=2)).shape == (2, 17, height // stride, width // stride)
     assert len(network.heads) == levels
-
-
-@BOTH
-def test_the_input_pose_is_ignored(kind: type[GlobalNet]) -> None:
-    network = kind(TINY, COCO).eval()
-    image, keypoints, weights = example_inputs(network, batch=2)
-    here = network(image, keypoints, weights)
-    assert torch.equal(here, network(image, keypoints / 2, 1 - weights))
-    assert not torch.equal(here, network(image.flip(0), keypoints, weights))
 
 
 @pytest.mark.parametrize(
@@ -165,21 +156,6 @@ def test_losses_are_of_the_code_s_size_and_know_labels(kind: type[GlobalNet]) ->
 
 
 @BOTH
-def test_every_parameter_gets_a_gradient(kind: type[GlobalNet]) -> None:
-    torch.manual_seed(0)
-    network = kind(TINY, COCO).train()
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):  # timm hides each block behind a scale of zero at first
-            torch.nn.init.ones_(module.weight)
-    image, keypoints, weights = example_inputs(network, batch=2)
-    network.losses(image, keypoints, weights, keypoints.clamp(1, 40), weights > 0)["total"].backward()
-    without = [
-        name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()
-    ]
-    assert without == []
-
-
-@BOTH
 def test_overfits_four_people(kind: type[GlobalNet]) -> None:
     torch.manual_seed(0)
     network = kind(TINY, COCO).train()
@@ -196,13 +172,6 @@ def test_overfits_four_people(kind: type[GlobalNet]) -> None:
         found = decoder(decoder.probability(network(image, keypoints, weights)), keypoints).keypoints
     # A quarter of a cell, in x and in y, is what the peak's shift leaves.
     assert float((found - targets).norm(dim=-1).mean()) < 1.5
-
-
-@BOTH
-def test_the_exported_graph_agrees(kind: type[GlobalNet]) -> None:
-    torch.manual_seed(0)
-    network = kind(TINY, COCO).eval()
-    assert largest_difference(network, to_onnx(network).SerializeToString()) < TOLERANCE
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from posefix.evaluation.coco import percent
+from posefix.evaluation.coco import percent, signed
 
 COLUMNS = ("AP", "AP50", "AP75", "AP-M", "AP-L")
 
@@ -57,7 +57,7 @@ def as_text(title: str, measured: Sequence[Measured]) -> str:
         change = ""
         if entry.against in by_label:
             changes = entry.changes(by_label[entry.against])
-            change = _with_spread(f"{100 * statistics.fmean(changes):+.1f}", spread(changes), count)
+            change = _with_spread(signed(statistics.fmean(changes)), spread(changes), count)
         rest = "".join(f"{percent(entry.mean(name)):>7}" for name in COLUMNS[1:])
         lines.append(f"{entry.label:{width}}  {ap:>12}  {change:>12}{rest}")
     return "\n".join(lines)

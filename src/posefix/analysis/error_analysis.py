@@ -9,7 +9,6 @@ import numpy as np
 
 from posefix.analysis.breakdowns import (
     ENOUGH_PEOPLE,
-    STATUS_NAMES,
     Breakdown,
     PeopleBreakdown,
     keypoint_breakdowns,
@@ -18,16 +17,15 @@ from posefix.analysis.breakdowns import (
 from posefix.analysis.costs import Costs, Progress, Stage, measure_costs
 from posefix.analysis.coverage import Coverage, describe_coverage, known_rows
 from posefix.analysis.ground_truth import GroundTruth
-from posefix.analysis.pairing import LOCALISATION_OKS, Pairing, pair_people
+from posefix.analysis.pairing import Pairing, check_found, pair_people
 from posefix.analysis.scoring import Scoring, count_scoring_errors
 from posefix.analysis.statuses import FoundPeople, classify_found
-from posefix.analysis.tables import Table, as_html, as_text, plural, share
-from posefix.errors import InputError
+from posefix.analysis.tables import Table, as_html, as_text, data_frame, plural, share
 from posefix.evaluation.coco import percent, signed
 from posefix.evaluation.collapse import COLLAPSED_OKS, collapsed_pairs
 from posefix.formats.coco import Annotations
 from posefix.poses import Poses
-from posefix.taxonomy import Status
+from posefix.taxonomy import STATUS_NAMES, Status
 
 STAGE_TITLES = {
     "input": "as they are",
@@ -201,33 +199,6 @@ def analyze(
         scoring=count_scoring_errors(poses, truth),
         collapsed=collapsed_pairs(poses),
     )
-
-
-def check_found(pairing: Pairing, annotations: Annotations) -> None:
-    """Refuse to analyse poses that show nobody.
-
-    Raises:
-        InputError: no pose is near an annotated person.
-    """
-    if not len(pairing):
-        raise InputError(
-            f"{annotations.path}: none of {plural(pairing.num_poses, 'pose')} comes near an annotated person (OKS of "
-            f"{LOCALISATION_OKS} or more); check that they are pixels of the original photos and that the layout is "
-            "theirs."
-        )
-
-
-def data_frame(columns: dict[str, Any]) -> Any:
-    """A data frame of named columns.
-
-    Raises:
-        InputError: pandas is not installed.
-    """
-    try:
-        import pandas
-    except ImportError as error:
-        raise InputError("to_pandas needs pandas, which is not installed; `pip install pandas`.") from error
-    return pandas.DataFrame(columns)
 
 
 def status_table(title: str, breakdowns: tuple[Breakdown, ...]) -> Table:

@@ -1,0 +1,52 @@
+"""Poses and the photos they were found in, as `posefix draw`, `look` and `review` are told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from posefix.images import ImageId
+    from posefix.pose_file import PoseFile
+
+
+@Parameter(name="*", group="Input")
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """How poses and photos are read."""
+
+    images: Path
+    """Folder of the photos."""
+    layout: str | None = None
+    """Skeleton of the poses, if the files do not say it: a name of `posefix skeleton`, or a skeleton file."""
+    format: str | None = None
+    """Format of the poses, one of docs/formats.md; by default, recognised by the content (see `posefix inspect`)."""
+    annotations: Path | None = None
+    """COCO annotation file that names the photos; by default, image ids are matched to file names."""
+    exif: Literal["apply", "ignore"] = "apply"
+    """Whether the coordinates are those of the photo turned as its EXIF orientation says, or as stored."""
+
+    def read(self, path: Path) -> PoseFile:
+        """A pose file."""
+        from posefix.images import photo_sizes
+        from posefix.interchange import read_pose_file
+
+        sizes = photo_sizes(self.images, self._names, exif=self.exif)
+        return read_pose_file(path, self.layout, format=self.format, photo_size=sizes)
+
+    def find(self, file: PoseFile, image_ids: Collection[ImageId]) -> dict[ImageId, Path]:
+        """The photos of some of a file's image ids."""
+        from posefix.images import find_images
+
+        return find_images(image_ids, self.images, self._names or file.file_names)
+
+    @cached_property
+    def _names(self) -> dict[ImageId, str] | None:
+        from posefix.formats.coco import read_file_names
+
+        return read_file_names(self.annotations)
