@@ -25,7 +25,7 @@ from benchmarks.environment import DATA, describe, keep
 
 from posefix import Refiner, evaluate_coco
 from posefix.files import write_text_atomic
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.training.config import load_recipe
 from posefix.training.run import train
 

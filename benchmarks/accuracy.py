@@ -34,7 +34,7 @@ from benchmarks.environment import DATA, RESULTS, describe, keep
 from posefix import Poses, Refinement, Refiner, compare_coco, evaluate_coco, match_keypoints
 from posefix.evaluation import collapsed_pairs, count_repairs, match_people, measure_confidence
 from posefix.evaluation.coco import share_keypoints
-from posefix.formats.coco import Annotations, read_annotations
+from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.geometry import box_from_keypoints
 from posefix.interchange import read_pose_file, write_new_pose_file
 from posefix.refine.scores import Scores, rescore

@@ -34,7 +34,7 @@ from matplotlib.figure import Figure
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.error_profile import REACHES, frequencies, load_error_profile
 from posefix.files import make_folder, read_json, write_bytes_atomic
-from posefix.formats.coco import Annotations, read_annotations
+from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.interchange import read_pose_file
 from posefix.profiles.observation import ObservedErrors, observe_pairs
 from posefix.skeletons import load_skeleton

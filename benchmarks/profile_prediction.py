@@ -22,7 +22,7 @@ from benchmarks.accuracy import SETS, read_poses
 from benchmarks.environment import DATA, describe, keep
 
 from posefix.error_profile import ErrorProfile, frequencies, load_error_profile
-from posefix.formats.coco import read_annotations
+from posefix.formats.coco_annotations import read_annotations
 from posefix.profiles import ObservedErrors, fit_profile, fitting, observe_errors, pool
 from posefix.skeletons import load_skeleton
 

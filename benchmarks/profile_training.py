@@ -34,7 +34,7 @@ from benchmarks.environment import DATA, describe, keep
 from posefix import Refiner
 from posefix.analysis.costs import select_people
 from posefix.files import make_folder, write_text_atomic
-from posefix.formats.coco import Annotations, read_annotations
+from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.profiles import ObservedErrors, fit_profile, observe_errors, pool
 from posefix.training.config import load_recipe
 from posefix.training.run import train

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from benchmarks.environment import DATA, describe, keep
 
-from posefix.formats.coco import read_annotations
+from posefix.formats.coco_annotations import read_annotations
 from posefix.skeletons import Skeleton, estimate_sigmas, neighbour_distances
 from posefix.skeletons.sigmas import LARGEST
 

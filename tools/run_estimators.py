@@ -20,7 +20,7 @@ import onnxruntime
 from rich.progress import track
 
 from posefix.files import write_text_atomic
-from posefix.formats.coco import read_annotations
+from posefix.formats.coco_annotations import read_annotations
 from posefix.geometry import invert, transform, warp
 from posefix.images import decode_image, find_images
 

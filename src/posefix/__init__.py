@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from posefix.evaluation.coco import CocoMetrics, evaluate_coco
     from posefix.evaluation.confidence import measure_confidence
     from posefix.evaluation.repairs import count_repairs
-    from posefix.formats.coco import read_annotations
+    from posefix.formats.coco_annotations import read_annotations
     from posefix.interchange import read_pose_file, write_new_pose_file, write_pose_file
     from posefix.pose_file import NewFile, PoseFile
     from posefix.poses import Poses
@@ -83,7 +83,7 @@ _HOMES = {
     "load_skeleton": "posefix.skeletons",
     "match_keypoints": "posefix.skeletons",
     "measure_confidence": "posefix.evaluation.confidence",
-    "read_annotations": "posefix.formats.coco",
+    "read_annotations": "posefix.formats.coco_annotations",
     "read_pose_file": "posefix.interchange",
     "refine_predictions": "posefix.estimators",
     "skeleton_names": "posefix.skeletons",

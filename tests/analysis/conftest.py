@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from posefix.formats.coco import Annotations, ImageInfo, PersonAnnotations
+from posefix.formats.coco_annotations import Annotations, ImageInfo, PersonAnnotations
 from posefix.poses import ImageId, Poses
 from posefix.similarity import distance_at
 from posefix.skeletons import Skeleton, load_skeleton

@@ -13,7 +13,7 @@ from posefix.analysis import analyze
 from posefix.analysis.breakdowns import Breakdown, PeopleBreakdown, keypoint_group
 from posefix.analysis.costs import select_people
 from posefix.evaluation import evaluate_coco
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import Poses
 from posefix.skeletons import load_skeleton
 from posefix.taxonomy import Status

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.interchange import write_new_pose_file
 from posefix.poses import Poses
 

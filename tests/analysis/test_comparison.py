@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from posefix.analysis import analyze, compare
 from posefix.errors import InputError
 from posefix.evaluation import compare_coco, count_repairs
-from posefix.formats.coco import Annotations, read_annotations
+from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.interchange import read_pose_file
 from posefix.poses import Poses
 from posefix.skeletons import load_skeleton

@@ -15,7 +15,7 @@ from posefix.analysis.costs import RECALLS, THRESHOLDS, Stage
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.statuses import repaired_places, true_places, with_places
 from posefix.evaluation import evaluate_coco
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import Poses
 from posefix.taxonomy import Status
 

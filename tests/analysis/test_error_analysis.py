@@ -15,7 +15,7 @@ import pytest
 from posefix.analysis import analyze
 from posefix.errors import InputError
 from posefix.evaluation import collapsed_pairs, evaluate_coco
-from posefix.formats.coco import Annotations, read_annotations
+from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.interchange import read_pose_file
 from posefix.poses import Poses
 from posefix.skeletons import load_skeleton

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.scoring import Scoring, count_scoring_errors, optimal_scores
 from posefix.evaluation.matching import oks_tables
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import Poses
 
 Annotate = Callable[..., Annotations]

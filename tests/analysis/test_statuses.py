@@ -15,7 +15,7 @@ from posefix.analysis import analyze
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.statuses import FoundPeople, classify_found, repaired_places, true_places, with_places
 from posefix.error_profile import load_error_profile
-from posefix.formats.coco import Annotations, read_annotations
+from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.interchange import read_pose_file
 from posefix.poses import Poses
 from posefix.skeletons import load_skeleton

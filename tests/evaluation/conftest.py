@@ -15,7 +15,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from posefix.formats.coco import Annotations, ImageInfo, PersonAnnotations, read_annotations
+from posefix.formats.coco_annotations import Annotations, ImageInfo, PersonAnnotations, read_annotations
 from posefix.interchange import read_pose_file
 from posefix.poses import ImageId, Poses
 from posefix.skeletons import Skeleton, load_skeleton

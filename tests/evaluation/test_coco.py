@@ -9,7 +9,7 @@ import pytest
 
 from posefix.errors import InputError
 from posefix.evaluation import CocoMetrics, evaluate_coco
-from posefix.formats.coco import Annotations, read_annotations
+from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.interchange import read_pose_file
 from posefix.poses import Poses
 from posefix.skeletons import Keypoint, Skeleton, load_skeleton

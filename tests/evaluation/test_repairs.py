@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from posefix.errors import InputError
 from posefix.evaluation import Repairs, count_repairs
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import Poses
 from posefix.similarity import distance_at
 from posefix.skeletons import load_skeleton

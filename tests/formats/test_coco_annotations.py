@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posefix.errors import InputError
-from posefix.formats.coco import ImageInfo, read_annotations, read_image_infos
+from posefix.formats.coco_annotations import ImageInfo, read_annotations, read_image_infos
 from posefix.skeletons import load_skeleton
 
 IMAGE: dict[str, Any] = {"id": 7, "file_name": "a.jpg", "width": 640, "height": 480}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from tests.formats.mutations import mutated_texts
 
 from posefix.errors import InputError
-from posefix.formats.coco import read_annotations
+from posefix.formats.coco_annotations import read_annotations
 from posefix.formats.coco_posetrack import read_posetrack_annotations, write_merged_annotations
 from posefix.formats.coco_posetrack_results import (
     FORMAT,

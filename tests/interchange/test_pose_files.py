@@ -9,7 +9,7 @@ import pytest
 
 from posefix.errors import InputError
 from posefix.evaluation.coco import evaluate_coco
-from posefix.formats.coco import read_annotations
+from posefix.formats.coco_annotations import read_annotations
 from posefix.interchange import read_annotated_poses, read_pose_file, write_new_pose_file
 from posefix.interchange.catalogue import FORMATS
 from posefix.interchange.pose_files import ensure_output, write_contents

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from posefix.error_profile import ErrorProfile
-from posefix.formats.coco import Annotations, ImageInfo, PersonAnnotations
+from posefix.formats.coco_annotations import Annotations, ImageInfo, PersonAnnotations
 from posefix.people import build_records
 from posefix.poses import Poses
 from posefix.skeletons import load_skeleton

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from posefix.error_profile import NO_LIMIT, REACHES, Case, ErrorProfile, frequencies, load_error_profile
 from posefix.errors import InputError
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import Poses
 from posefix.profiles import ObservedErrors, fit_profile, observe_errors, pool
 from posefix.profiles.fitting import LEVELS, POSSIBLE, SMOOTHING, estimate_frequencies

@@ -11,7 +11,7 @@ import pytest
 from posefix.analysis import analyze
 from posefix.error_profile import load_error_profile
 from posefix.errors import InputError
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import Poses
 from posefix.profiles import observe_errors
 from posefix.skeletons import load_skeleton

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from posefix.error_profile import load_error_profile
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.interchange import write_new_pose_file
 from posefix.poses import Poses
 from posefix.taxonomy import Status

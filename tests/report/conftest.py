@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from posefix.analysis import Comparison, ErrorAnalysis, analyze, compare
-from posefix.formats.coco import Annotations, ImageInfo, PersonAnnotations
+from posefix.formats.coco_annotations import Annotations, ImageInfo, PersonAnnotations
 from posefix.poses import Poses
 from posefix.report import analysis_page, comparison_page
 from posefix.skeletons import load_skeleton

@@ -16,7 +16,7 @@ pytest.importorskip("timm")
 from tests.training.quadrupeds import NAMES, write_set
 
 from posefix.evaluation.coco import evaluate_coco
-from posefix.formats.coco import read_annotations
+from posefix.formats.coco_annotations import read_annotations
 from posefix.interchange import read_pose_file
 from posefix.skeletons import load_skeleton
 from posefix.training.config import load_recipe

@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn  # noqa: E
 from posefix.error_profile import load_error_profile  # noqa: E402
 from posefix.errors import InputError  # noqa: E402
 from posefix.evaluation.coco import evaluate_coco  # noqa: E402
-from posefix.formats.coco import read_annotations  # noqa: E402
+from posefix.formats.coco_annotations import read_annotations  # noqa: E402
 from posefix.interchange import read_pose_file  # noqa: E402
 from posefix.refine.refiner import Refiner  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402

@@ -18,7 +18,7 @@ from posefix.errors import InputError
 from posefix.evaluation.bootstrap import CocoComparison, check_same_keypoints, compare_coco
 from posefix.evaluation.coco import percent, signed
 from posefix.evaluation.repairs import Repairs, tally_repairs
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import FloatArray, Poses, Rows
 from posefix.taxonomy import STATUS_NAMES
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from posefix.analysis.tables import plural
 from posefix.errors import InputError
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import ImageId, Poses, Rows
 
 NAMED = 5

@@ -23,7 +23,7 @@ from posefix.analysis.statuses import FoundPeople, classify_found
 from posefix.analysis.tables import Table, as_html, as_text, data_frame, plural, share
 from posefix.evaluation.coco import percent, signed
 from posefix.evaluation.collapse import COLLAPSED_OKS, collapsed_pairs
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import Poses
 from posefix.taxonomy import STATUS_NAMES, Status
 

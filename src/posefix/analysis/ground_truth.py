@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from posefix.evaluation.coco import EvaluatorTruth, SharedKeypoints, share_keypoints
 from posefix.evaluation.matching import countable_people
 from posefix.evaluation.repairs import person_records
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.people import PersonRecords
 from posefix.poses import Poses, Rows
 from posefix.skeletons import Skeleton

@@ -10,7 +10,7 @@ from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.tables import plural
 from posefix.errors import InputError
 from posefix.evaluation.matching import oks_tables
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import Poses, Rows
 
 LOCALISATION_OKS = 0.1

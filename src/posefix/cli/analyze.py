@@ -33,7 +33,7 @@ def analyze(
     from posefix.analysis import analyze as find_errors
     from posefix.cli.progress import ProgressBar
     from posefix.files import write_text_atomic
-    from posefix.formats.coco import read_annotations
+    from posefix.formats.coco_annotations import read_annotations
     from posefix.interchange import read_annotated_poses
 
     options = report or ReportOptions()

@@ -12,7 +12,7 @@ from posefix.cli.report_options import ReportOptions
 
 if TYPE_CHECKING:
     from posefix.analysis import Comparison
-    from posefix.formats.coco import Annotations
+    from posefix.formats.coco_annotations import Annotations
     from posefix.images import ImageId
     from posefix.poses import Poses
 
@@ -55,7 +55,7 @@ def compare(
     from posefix.analysis import compare as compare_results
     from posefix.cli.progress import ProgressBar
     from posefix.files import write_text_atomic
-    from posefix.formats.coco import read_annotations
+    from posefix.formats.coco_annotations import read_annotations
     from posefix.interchange import read_annotated_poses
 
     options, files = people or PeopleOptions(), report or ReportOptions()

@@ -32,7 +32,7 @@ def estimate(
     """
     from posefix.cli.progress import ProgressBar
     from posefix.files import ensure_not_input, ensure_writable
-    from posefix.formats.coco import read_annotations
+    from posefix.formats.coco_annotations import read_annotations
     from posefix.interchange import write_new_pose_file
     from posefix.models import load_model
     from posefix.people import find_photos, labelled_boxes

@@ -47,7 +47,7 @@ def _evaluate_coco(
     from posefix.cli.progress import ProgressBar
     from posefix.evaluation.bootstrap import compare_coco
     from posefix.evaluation.coco import evaluate_coco
-    from posefix.formats.coco import read_annotations
+    from posefix.formats.coco_annotations import read_annotations
     from posefix.formats.coco_posetrack import read_posetrack_annotations
     from posefix.interchange import read_annotated_poses
 

@@ -32,7 +32,7 @@ class ReadingOptions:
 
     def hints(self) -> Hints:
         """The same, with the names that the annotation file gives."""
-        from posefix.formats.coco import read_file_names
+        from posefix.formats.coco_annotations import read_file_names
         from posefix.interchange.pose_files import Hints
 
         names = read_file_names(self.annotations)

@@ -62,7 +62,7 @@ def profile(
 def _observe(results: Path, annotations: Path, layout: str | None, *, strict: bool) -> ObservedErrors:
     """The errors of one file; says what was compared."""
     from posefix.analysis.coverage import describe_coverage
-    from posefix.formats.coco import read_annotations
+    from posefix.formats.coco_annotations import read_annotations
     from posefix.interchange import read_annotated_poses
     from posefix.profiles import observe_errors
 

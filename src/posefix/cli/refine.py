@@ -116,7 +116,7 @@ def refine(
     """
     from posefix.cli.video_options import check_tracks, open_photos, smooth_tracks
     from posefix.files import ensure_not_input
-    from posefix.formats.coco import read_file_names
+    from posefix.formats.coco_annotations import read_file_names
     from posefix.interchange import ensure_output, read_pose_file, write_pose_file
     from posefix.refine.boxes import read_boxes
     from posefix.refine.carrying import carriers, carry_along

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
-    from posefix.formats.coco import Annotations
+    from posefix.formats.coco_annotations import Annotations
     from posefix.images import ImageId
     from posefix.poses import Poses
 

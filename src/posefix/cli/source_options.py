@@ -47,6 +47,6 @@ class SourceOptions:
 
     @cached_property
     def _names(self) -> dict[ImageId, str] | None:
-        from posefix.formats.coco import read_file_names
+        from posefix.formats.coco_annotations import read_file_names
 
         return read_file_names(self.annotations)

@@ -18,7 +18,7 @@ from posefix.evaluation.coco import (
     run_evaluator,
     signed,
 )
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import Poses
 
 CONFIDENCE = 0.95

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import Poses
 from posefix.skeletons import Keypoint, match_keypoints
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from posefix.errors import InputError
 from posefix.evaluation.coco import share_keypoints
 from posefix.evaluation.matching import Matches, match_people
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import BoolArray, FloatArray, Poses
 from posefix.similarity import keypoint_similarity
 from posefix.taxonomy import JITTER_SIMILARITY

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from posefix.evaluation.coco import SharedKeypoints, check_images, share_keypoints
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import FloatArray, Poses, Rows, rows_by_image
 from posefix.similarity import oks
 

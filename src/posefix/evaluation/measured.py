@@ -10,7 +10,7 @@ from posefix.errors import InputError
 from posefix.evaluation.coco import METRIC_NAMES, evaluate_coco
 from posefix.evaluation.posetrack import POSETRACK_METRIC_NAMES, evaluate_posetrack, read_poses
 from posefix.evaluation.tables import Row
-from posefix.formats.coco import Annotations, read_annotations
+from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.formats.coco_posetrack import PoseTrackAnnotations, read_posetrack_annotations
 from posefix.interchange import read_annotated_poses
 from posefix.poses import ImageId, Poses

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from posefix.errors import InputError
 from posefix.evaluation.coco import SharedKeypoints, share_keypoints
 from posefix.evaluation.matching import countable_people, match_people
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.people import PersonRecords, build_records
 from posefix.poses import BoolArray, Poses
 from posefix.skeletons import Skeleton

@@ -10,7 +10,7 @@ import numpy as np
 
 from posefix.errors import InputError
 from posefix.formats import coco_annotation_poses
-from posefix.formats.coco import Annotations, ImageInfo
+from posefix.formats.coco_annotations import Annotations, ImageInfo
 from posefix.images import id_matcher
 from posefix.interchange.pose_files import Layout, read_pose_file
 from posefix.pose_file import PhotoSize, PoseFile

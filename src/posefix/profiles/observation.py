@@ -13,7 +13,7 @@ import numpy.typing as npt
 from posefix.analysis.coverage import known_rows
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.pairing import check_found, pair_people
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import BoolArray, FloatArray, Poses, Rows
 from posefix.skeletons import Skeleton
 from posefix.synthesis import structurally_possible

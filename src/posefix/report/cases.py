@@ -12,7 +12,7 @@ import numpy as np
 from posefix.analysis.comparison import Comparison
 from posefix.analysis.costs import Progress
 from posefix.analysis.statuses import FoundPeople
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import FloatArray, ImageId, Rows
 from posefix.report.close_ups import CloseUp, cut_out
 from posefix.taxonomy import ERRORS

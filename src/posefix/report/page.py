@@ -19,7 +19,7 @@ from posefix.analysis.error_analysis import ErrorAnalysis
 from posefix.analysis.tables import share
 from posefix.evaluation.coco import percent, signed
 from posefix.evaluation.repairs import Repairs
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import ImageId
 from posefix.report.cases import Gallery, Kinds, build_gallery, changed_most, worst_of_each_error
 from posefix.report.exhibits import Exhibit, analysis_exhibits, comparison_exhibits

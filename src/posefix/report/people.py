@@ -14,7 +14,7 @@ from posefix.analysis.statuses import FoundPeople
 from posefix.drawing import RIM, Side, ink_on, keypoint_sides
 from posefix.evaluation.repairs import RIGHT, WRONG
 from posefix.examples import MARKS
-from posefix.formats.coco import Annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.poses import FloatArray
 from posefix.report.cases import Case, Gallery
 from posefix.report.svg import css

@@ -12,7 +12,7 @@ from typing import Any
 from posefix.errors import InputError
 from posefix.evaluation.coco import check_images, evaluate_coco
 from posefix.files import make_folder, read_json, write_text_atomic
-from posefix.formats.coco import Annotations, read_annotations
+from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.images import ImageId
 from posefix.models import DESCRIPTION_FILE, load_model
 from posefix.people import find_photos, labelled_boxes
