@@ -196,6 +196,14 @@ class NewFile:
     file_names: Mapping[ImageId, str] = field(default_factory=dict)
     photo_size: PhotoSize | None = None
 
+    def track_numbers(self) -> tuple[int | None, ...]:
+        """`tracks` for a format in which they are numbers: where one has a name, all are numbered as they appear."""
+        tracks = self.tracks or (None,) * len(self.poses)
+        different = dict.fromkeys(track for track in tracks if track is not None)
+        named = any(isinstance(track, str) for track in different)
+        numbers = {track: order if named else int(track) for order, track in enumerate(different)}
+        return tuple(None if track is None else numbers[track] for track in tracks)
+
 
 @dataclass(frozen=True)
 class Format:

@@ -61,6 +61,32 @@ def test_nobody_is_not_written_as_a_folder(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("format", "layout", "name"),
+    [
+        ("openpose", "body25", "new"),
+        ("alphapose", "coco17", "new.json"),
+        ("ultralytics-labels", "coco17", "new"),
+    ],
+)
+def test_tracks_with_names_are_numbered_where_a_format_has_numbers(
+    format: str, layout: str, name: str, tmp_path: Path
+) -> None:
+    skeleton = load_skeleton(layout)
+    shape = (4, len(skeleton))
+    people = Poses(
+        np.full((*shape, 2), 5.0),
+        np.full(shape, 0.5),
+        np.ones(shape, np.bool_),
+        ("a", "a", "b", "b"),
+        np.full(4, 0.5),
+        skeleton,
+    )
+    new = NewFile(people, ("anna", 7, "bo", "anna"), photo_size=lambda _: (9, 9))
+    write_new_pose_file(tmp_path / name, new, format)
+    assert read_pose_file(tmp_path / name, layout, photo_size=lambda _: (9, 9)).tracks == (0, 1, 2, 0)
+
+
 @pytest.mark.parametrize("name", ["a\0.jpg", "\ud800.jpg"])
 @pytest.mark.parametrize("format", ["deeplabcut", "mmpose", "coco-results"])
 def test_names_that_no_file_can_hold_are_refused(name: str, format: str, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def write(new: NewFile) -> Contents:
             f"AlphaPose has no place for poses of {skeleton.name}: {len(skeleton)} keypoints are those of {known}; "
             "choose another format, or convert to that layout (--to-layout)."
         )
-    rows, boxes = [], new_boxes(new)
+    rows, boxes, tracks = [], new_boxes(new), new.track_numbers()
     for row, triples in enumerate(new_triples(new.poses)):
         image_id = new.poses.image_ids[row]
         content: Record = {
@@ -140,8 +140,8 @@ def write(new: NewFile) -> Contents:
             SCORE: float(new.poses.pose_scores[row]),
             BOX: boxes[row].tolist(),
         }
-        if new.tracks is not None and new.tracks[row] is not None:
-            content[TRACK] = new.tracks[row]
+        if tracks[row] is not None:
+            content[TRACK] = tracks[row]
         rows.append(content)
     return {"": (json.dumps(rows) + "\n").encode()}
 

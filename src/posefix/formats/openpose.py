@@ -118,10 +118,10 @@ def write(new: NewFile) -> Contents:
     triples = new_triples(new.poses)
     frames = are_frames(new)
     stems = {} if frames else photo_stems(new, "OpenPose's files")
-    contents = {}
+    contents, tracks = {}, new.track_numbers()
     for image_id, rows in rows_by_image(new.poses.image_ids).items():
         stem = f"frame_{image_id:012d}" if frames else stems[image_id]
-        people = [_person(triples[row], None if new.tracks is None else new.tracks[row]) for row in rows]
+        people = [_person(triples[row], tracks[row]) for row in rows]
         text = json.dumps({"version": 1.3, PEOPLE: people}, separators=(",", ":"))
         contents[f"{stem}{SUFFIX}.json"] = f"{text}\n".encode()
     return contents
@@ -211,10 +211,10 @@ def _edit(change: PersonChange) -> Mapping[Place, Any]:
     return {} if change.triples is None else {(POINTS,): change.triples.ravel().tolist()}
 
 
-def _person(triples: FloatArray, track: int | str | None) -> Record:
+def _person(triples: FloatArray, track: int | None) -> Record:
     """A person with the fields that OpenPose writes, in its order."""
     return {
-        PERSON: [track if isinstance(track, int) else NO_PERSON],
+        PERSON: [NO_PERSON if track is None else track],
         POINTS: [number or 0 for number in triples.ravel().tolist()],
         **{field: [] for field in (*_OTHERS, *_OTHERS_3D)},
     }

@@ -171,8 +171,9 @@ def _last_columns(new: NewFile, scores: FloatArray) -> list[tuple[str, ...]]:
         FormatError: What must not be left out would be taken for something else.
     """
     confidences = [_written(score) for score in new.poses.pose_scores.tolist()]
-    if any(isinstance(track, int) for track in new.tracks or ()):
-        return list(zip(confidences, _all_tracks(new.tracks or ()), strict=True))
+    tracks = new.track_numbers()
+    if any(track is not None for track in tracks):
+        return list(zip(confidences, _all_tracks(tracks), strict=True))
     if not all(float(confidence).is_integer() for confidence in confidences):
         return [(confidence,) for confidence in confidences]
     for row, confidence in enumerate(confidences):
@@ -189,18 +190,17 @@ def _last_columns(new: NewFile, scores: FloatArray) -> list[tuple[str, ...]]:
     return [()] * len(confidences)
 
 
-def _all_tracks(tracks: Sequence[int | str | None]) -> Iterator[str]:
+def _all_tracks(tracks: Sequence[int | None]) -> Iterator[str]:
     """The tracks as texts; a format of columns has one for everybody.
 
     Raises:
-        FormatError: Somebody has none, or one that is no number.
+        FormatError: Somebody has none.
     """
     for row, track in enumerate(tracks):
-        if not isinstance(track, int):
-            got = "none" if track is None else f"{quoted(track)}, which is no number"
+        if track is None:
             raise FormatError(
-                f"label files need a track for all people or for none; person {row} has {got}; "
-                "give all a number, or choose another format."
+                f"label files need a track for all people or for none; person {row} has none; "
+                "give all one, or choose another format."
             )
         yield str(track)
 
