@@ -77,6 +77,13 @@ def test_writable_paths_are_found_out_without_a_trace(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["x" * 230 + ".json", "model." + "x" * 200])
+def test_a_long_name_that_is_writable_is_written(tmp_path: Path, name: str) -> None:
+    ensure_writable(tmp_path / name)
+    write_text_atomic(tmp_path / name, "{}")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_a_missing_folder_is_found_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no folder .*no; create it first"):
         ensure_writable(tmp_path / "no" / "a.json")

@@ -154,7 +154,6 @@ def written_elsewhere(path: str | Path) -> Iterator[Path]:
     ensure_writable(path)
     path = _resolved(path)
     temporary = _temporary_name(path)
-    temporary = temporary.with_name(temporary.name + path.suffix)
     try:
         yield temporary
         temporary.replace(path)
@@ -226,4 +225,5 @@ def _resolved(path: str | Path) -> Path:
 
 
 def _temporary_name(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    """A hidden name beside a file that ends as its own does."""
+    return path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}")

@@ -165,7 +165,7 @@ class PoseFile:
         tracks: Whom each pose is of in a video, None where it says nothing; None for a format without tracks.
         boxes: bbox_xywh (N, 4) of the people, NaN where there is none; None for a file without boxes.
         notes: What a user should know of how the file was read: a layout that was recognised, odd values.
-        file_names: Path of the photo of each image id, where the file says more than the ids do.
+        file_names: Path of the photo of each image id; None where the file says no more than the ids do.
     """
 
     path: Path

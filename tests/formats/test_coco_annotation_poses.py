@@ -10,6 +10,7 @@ from tests.formats.mutations import mutated_texts
 
 from posefix.errors import InputError
 from posefix.formats.coco_annotation_poses import FORMAT
+from posefix.images import find_images
 from posefix.interchange import read_pose_file
 from posefix.pose_file import Reading, Source
 from posefix.skeletons import load_skeleton
@@ -64,6 +65,24 @@ def test_only_what_moved_is_rewritten(tmp_path: Path, layout: dict[str, Any]) ->
         "bbox": [8.0, 19.124, 24.0, 23.999],  # around both, 1.2 times as large
     }
     assert after == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "images", "more"),
+    [
+        ("coco-annotations", [], {}),
+        ("coco-annotations", [{"id": 7}], {}),
+        ("posetrack18", [{"id": 7}], {"scores": [0.9, 0.8]}),
+    ],
+)
+def test_photos_that_a_file_does_not_name_are_found_by_their_ids(
+    tmp_path: Path, name: str, images: list[dict[str, Any]], more: dict[str, Any]
+) -> None:
+    people = [{**PERSON, "keypoints": [10, 20, 2, 3, 4, 2], **more}]
+    file = read_pose_file(write(tmp_path, json.dumps({**CONTENT, "images": images, "annotations": people})))
+    assert file.format == name
+    (tmp_path / "00007.jpg").touch()
+    assert find_images(file.poses.image_ids, tmp_path, file.file_names) == {7: tmp_path / "00007.jpg"}
 
 
 def test_people_can_be_taken_out_and_keypoints_lost(tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ def table(
     The columns are COCO's ten numbers, or PoseTrack 2018's eight where the annotations are a folder.
 
     Args:
-        results: Poses, FILE or NAME=FILE: files of any format that `posefix refine` takes; PoseTrack 2018 results are
-            folders.
+        results: Poses, FILE or NAME=FILE: files of any format that `posefix refine` takes, or folders of one, such as
+            PoseTrack 2018 results.
         annotations: Ground truth: a COCO annotation file, or a folder of PoseTrack 2018 annotation files.
         layout: Skeleton of the results: one for all, or one for each in the same order.
         refined: Refined results, one for each of RESULTS in the same order.

@@ -69,7 +69,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         _Rewrite(text, records, poses, triples),
         boxes=boxes_of(records),
         notes=("annotations have no scores: only keypoints, and boxes if asked, are written",),
-        file_names=file_names_of(content),
+        file_names=file_names_of(content) or None,
     )
 
 

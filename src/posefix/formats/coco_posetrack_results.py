@@ -117,7 +117,8 @@ def read_posetrack_results(
         tracks=tuple(track for video in videos for track in video.records.tracks("track_id")),
         boxes=boxes_of(*(video.records for video in videos)),
         notes=_notes(videos),
-        file_names={key: name for video in videos for key, name in file_names_of(video.text.root).items()},
+        file_names={key: name for video in videos for key, name in file_names_of(video.text.root).items()}
+        or None,
     )
     return PoseTrackResults(file, frozenset[ImageId]().union(*(video.image_ids for video in videos)))
 
