@@ -18,7 +18,7 @@ from benchmarks.accuracy_report import markdown
 from benchmarks.environment import RESULTS
 from benchmarks.performance_report import insert
 
-from posefix.evaluation.coco import percent, signed
+from posefix.evaluation.percentages import percent, signed
 from posefix.files import write_text_atomic
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "paper.md"

@@ -34,8 +34,8 @@ from posefix.training.config import DataConfig, TrainConfig, load_recipe
 from posefix.training.loop import Trainer, start_process
 from posefix.training.packing import PackedBatch
 from posefix.training.prepared import prepare
-from posefix.training.profiling import profile
 from posefix.training.run import new_trainer
+from posefix.training.step_times import time_steps
 
 RECIPES = {"small": "small", "resnet50": "coco-resnet50-256x192", "resnet152": "coco-resnet152-384x288"}
 EPOCHS, PEOPLE = 140, 150_000
@@ -141,7 +141,7 @@ def measure(config: TrainConfig, arguments: argparse.Namespace) -> dict[str, Any
     measured: dict[str, Any] = {"consumption_people_per_second": consumed, "ways": {}}
     for name, way in ways(config).items():
         fed = spread(data_alone(trainer_of(way, device), turns, steps))
-        times = profile(trainer_of(way, device), warm_up=max(steps // 2, 3), steps=turns * steps)
+        times = time_steps(trainer_of(way, device), warm_up=max(steps // 2, 3), steps=turns * steps)
         measured["ways"][name] = {
             "data_people_per_second": fed,
             "data_over_consumption": fed["median"] / consumed["median"],

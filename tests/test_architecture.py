@@ -43,7 +43,7 @@ ARROWS: dict[str, set[str]] = {
         "video",
     },
     "people": {"errors", "formats", "images", "poses", "similarity", "skeletons", "taxonomy"},
-    "shards": {"errors", "files", "geometry", "images", "people"},
+    "shards": {"errors", "files", "geometry", "images", "people", "poses"},
     "decoding": {"geometry", "similarity", "skeletons"},
     "models": {"decoding", "errors", "files", "skeletons"},
     "nn": {"decoding", "errors", "files", "models", "skeletons"},

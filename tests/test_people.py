@@ -17,7 +17,7 @@ from posefix.people import (
     add_consensus_labels,
     build_records,
     find_photos,
-    held_out,
+    held_out_mask,
     join_records,
     labelled_boxes,
     select,
@@ -192,22 +192,22 @@ def test_labels_are_kept_where_estimators_agree_on_another_place(records: Person
 def test_held_out_photos_are_whole_and_always_the_same(records: PersonRecords) -> None:
     photos = tuple(Path(f"{number // 3:012d}.jpg") for number in range(3000))
     many = dataclasses.replace(records, images=photos)
-    mask = held_out(many, 0.2)
+    mask = held_out_mask(many, 0.2)
     assert mask.mean() == pytest.approx(0.2, abs=0.04)
     np.testing.assert_array_equal(mask.reshape(-1, 3), np.repeat(mask[::3, None], 3, axis=1))
     # Neither the order, nor the folder, nor the other photos matter; a larger share holds the smaller one.
     moved = dataclasses.replace(
         records, images=tuple(Path("elsewhere") / path for path in photos[:900][::-1])
     )
-    np.testing.assert_array_equal(held_out(moved, 0.2), mask[:900][::-1])
-    assert held_out(many, 0.3)[mask].all()
-    assert not held_out(many, 0.0).any()
-    assert held_out(many, 1.0).all()
+    np.testing.assert_array_equal(held_out_mask(moved, 0.2), mask[:900][::-1])
+    assert held_out_mask(many, 0.3)[mask].all()
+    assert not held_out_mask(many, 0.0).any()
+    assert held_out_mask(many, 1.0).all()
 
 
 def test_the_checksum_is_the_one_that_models_were_calibrated_with(records: PersonRecords) -> None:
     names = ("000000000036.jpg", "im00036.jpg", "im00037.jpg", "im00038.jpg")
-    mask = held_out(dataclasses.replace(records, images=tuple(map(Path, names))), 0.5)
+    mask = held_out_mask(dataclasses.replace(records, images=tuple(map(Path, names))), 0.5)
     assert mask.tolist() == [True, True, True, False]
 
 

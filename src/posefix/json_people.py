@@ -23,7 +23,7 @@ from posefix.pose_file import (
     check_same_poses,
 )
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
-from posefix.records import Record, Records, report
+from posefix.records import Record, Records, report_fault
 from posefix.skeletons import Skeleton
 from posefix.units import PIXELS, Unit, are_shares, triples_in_unit
 
@@ -70,7 +70,7 @@ class PeopleList:
         name, text = document
         if not isinstance(value, list):
             where = f", field {place[-1]!r}" if place else ""
-            report(FormatError(f"{text.path}{where}: expected a list of people, got {quoted(value)}."))
+            report_fault(FormatError(f"{text.path}{where}: expected a list of people, got {quoted(value)}."))
             value = []
         return cls(name, text, place, Records(text.path, noun, value), (image_id,) * len(value))
 
@@ -168,7 +168,7 @@ def _document(path: Path) -> JsonText | None:
         text = JsonText.read(path)
         _ = text.root
     except InputError as error:
-        report(error)
+        report_fault(error)
         return None
     return text
 
@@ -262,7 +262,7 @@ def measured_in_shares(
     for (people, number), among in zip(_people(lists), odd, strict=True) if odd.any() else ():
         if among:
             where = people.records.where(number, field)
-            report(
+            report_fault(
                 FormatError(
                     f"{where}: expected pixels as of the others, got shares of the photo; keep files of one unit "
                     "together."

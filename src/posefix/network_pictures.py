@@ -20,7 +20,7 @@ from posefix.models import Model
 from posefix.nn.activations import Activations, record_activations
 from posefix.nn.checkpoint import load_network
 from posefix.poses import FloatArray, Poses
-from posefix.refine.vocabulary import prepare
+from posefix.refine.vocabulary import crop_people
 
 LARGE_HEIGHT, SMALL_HEIGHT = 440, 176
 MAPS_SHOWN = 4
@@ -68,7 +68,7 @@ def look_inside(model: Model, poses: Poses, row: int, photo: Path, *, exif: Exif
     Raises:
         InputError: The pose has too few keypoints, or the model is no refinement network.
     """
-    people = prepare(poses[[row]], model.skeleton, model.input_size_wh)
+    people = crop_people(poses[[row]], model.skeleton, model.input_size_wh)
     if not len(people.rows):
         raise InputError(f"row {row}: expected two keypoints that the model knows, in different places")
     crop = geometry.warp(decode_image(photo, exif=exif), people.matrices[0], model.input_size_wh)

@@ -183,7 +183,7 @@ def add_consensus_labels(records: PersonRecords, skeleton: Skeleton) -> PersonRe
     return dataclasses.replace(records, keypoints=keypoints, labelled=records.labelled | agreed)
 
 
-def held_out(records: PersonRecords, share: float) -> npt.NDArray[np.bool_]:
+def held_out_mask(records: PersonRecords, share: float) -> npt.NDArray[np.bool_]:
     """Which people (N,) a share of the photos shows; a photo belongs to it or not by the checksum of its name alone."""
     drawn = [zlib.crc32(path.name.encode()) / 2**32 < share for path in records.images]
     return np.array(drawn, dtype=bool)
@@ -205,10 +205,10 @@ def select(records: PersonRecords, mask: npt.NDArray[np.bool_]) -> PersonRecords
 
 def thin_out(records: PersonRecords, limit: int) -> PersonRecords:
     """At most `limit` people, those of photos drawn by the checksums of their names; all where there are fewer."""
-    return select(records, thinned(records, limit))
+    return select(records, thinned_mask(records, limit))
 
 
-def thinned(records: PersonRecords, limit: int) -> npt.NDArray[np.bool_]:
+def thinned_mask(records: PersonRecords, limit: int) -> npt.NDArray[np.bool_]:
     """Which people (N,) `thin_out` takes."""
     people_in = Counter(records.images)
     drawn = sorted(people_in, key=lambda path: (zlib.crc32(path.name.encode()), path))

@@ -18,7 +18,6 @@ import numpy.typing as npt
 from posefix import geometry
 from posefix.errors import InputError
 from posefix.json_text import JsonText
-from posefix.poses import LARGEST_NUMBER as LARGEST_NUMBER  # noqa: PLC0414 (the formats take it from here)
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses, Rows
 from posefix.skeletons import Skeleton
 

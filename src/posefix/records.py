@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError, quoted
-from posefix.pose_file import LARGEST_NUMBER, FormatError
-from posefix.poses import FloatArray, ImageId
+from posefix.pose_file import FormatError
+from posefix.poses import LARGEST_NUMBER, FloatArray, ImageId
 
 Record = dict[str, Any]
 
@@ -71,7 +71,7 @@ class Records:
             if not isinstance(row, dict):
                 where = f"{self.path}, {self.noun} {self.place(number)}"
                 mend = "Take it out of the list."
-                report(FormatError(f"{where}: expected an object, got {quoted(row)}.", mend))
+                report_fault(FormatError(f"{where}: expected an object, got {quoted(row)}.", mend))
         rows = [row if isinstance(row, dict) else _NoRecord() for row in found]
         object.__setattr__(self, "rows", rows)
 
@@ -108,7 +108,7 @@ class Records:
         if not set(map(type, values)) <= {int, str}:
             for number in self.asked():
                 if id_or_none(values[number]) is None:
-                    report(self.fault(number, field, "an integer or a text"))
+                    report_fault(self.fault(number, field, "an integer or a text"))
             values = ["" if (known := id_or_none(value)) is None else known for value in values]
         return tuple(values)
 
@@ -124,7 +124,7 @@ class Records:
             for number in self.asked():
                 if first[ids[number]] != number and id_or_none(self.rows[number].get(field)) is not None:
                     place = self.place(first[ids[number]])
-                    report(self.fault(number, field, f"another id than that of {self.noun} {place}"))
+                    report_fault(self.fault(number, field, f"another id than that of {self.noun} {place}"))
         return ids
 
     def tracks(self, field: str) -> tuple[ImageId | None, ...]:
@@ -147,7 +147,7 @@ class Records:
             return
         for number, value in enumerate(values):
             if isinstance(value, str) and not is_plain(value):
-                report(self.fault(number, field, PLAIN_TEXT))
+                report_fault(self.fault(number, field, PLAIN_TEXT))
 
     def numbers(self, field: str) -> FloatArray:
         """(N,): a field that holds one number.
@@ -160,7 +160,7 @@ class Records:
         if array is None:
             for number in self.asked():
                 if not _is_number(values[number]):
-                    report(self.fault(number, field, _number_expected(values[number])))
+                    report_fault(self.fault(number, field, _number_expected(values[number])))
             array = np.array([value if _is_number(value) else 0 for value in values], dtype=np.float64)
         return array
 
@@ -194,17 +194,17 @@ class Records:
         """Whether it is, where faults are only noted."""
         value = self.rows[number].get(field)
         if not isinstance(value, list):
-            report(self.fault(number, field, f"a list of {len(names)} numbers"))
+            report_fault(self.fault(number, field, f"a list of {len(names)} numbers"))
             return False
         if holds_lists(value):
             message = f"{self.where(number, field)}: expected one flat list of numbers, got a list of lists."
-            report(FormatError(message, f"Write {names[0]} to {names[-1]} one after the other."))
+            report_fault(FormatError(message, f"Write {names[0]} to {names[-1]} one after the other."))
             return False
         where = self.where(number, field)
         if len(value) != len(names):
             mend = f"Write all of them, from {names[0]} to {names[-1]}, 0 for what is missing."
             why = "" if misfit is None else misfit(len(value))
-            report(FormatError(f"{where}: expected {len(names)} numbers, got {len(value)}{why}.", mend))
+            report_fault(FormatError(f"{where}: expected {len(names)} numbers, got {len(value)}{why}.", mend))
             return False
         wrong = [(name, entry) for name, entry in zip(names, value, strict=True) if not _is_number(entry)]
         for name, entry in wrong:
@@ -212,7 +212,7 @@ class Records:
             if misfit is None:
                 mend = f"Correct the value, or take {field!r} out of the {self.noun}."
             expected = _number_expected(entry)
-            report(FormatError(f"{where}, {name}: expected {expected}, got {quoted(entry)}.", mend))
+            report_fault(FormatError(f"{where}, {name}: expected {expected}, got {quoted(entry)}.", mend))
         return not wrong
 
     def numbers_where_given(self, field: str) -> FloatArray:
@@ -254,7 +254,7 @@ class Records:
         """
         for number in self.asked():
             if not isinstance(self.rows[number].get(field), dict):
-                report(self.fault(number, field, "an object"))
+                report_fault(self.fault(number, field, "an object"))
         values = [row.get(field) for row in self.rows]
         rows = [value if isinstance(value, dict) else _NoRecord() for value in values]
         places = [self.place(number) for number in range(len(rows))]
@@ -265,7 +265,7 @@ class Records:
         return [number for number, row in enumerate(self.rows) if not isinstance(row, _NoRecord)]
 
 
-def report(fault: InputError) -> None:
+def report_fault(fault: InputError) -> None:
     """Raise a fault, or note it if somebody wants to know them all."""
     noted = _NOTED.get()
     if noted is None:

@@ -11,7 +11,7 @@ import numpy as np
 from posefix.errors import InputError
 from posefix.pose_file import DECIMALS, FormatError, NewFile, PhotoSize, boxes_to_write, triples_to_write
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
-from posefix.records import report
+from posefix.records import report_fault
 
 SHARE_DECIMALS = 7
 """Of shares that are written: a thousandth of a pixel in photos of 10,000."""
@@ -85,7 +85,7 @@ def sizes_of_photos(path: Path, photo_size: PhotoSize | None, image_ids: Sequenc
         try:
             sizes[image_id] = photo_size(image_id)
         except InputError as error:
-            report(error)
+            report_fault(error)
             sizes[image_id] = (1, 1)
     return np.array([sizes[image_id] for image_id in image_ids], dtype=np.float64).reshape(-1, 2)
 

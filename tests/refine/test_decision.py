@@ -38,7 +38,7 @@ from posefix.refine.decision import (
     measure_features,
     measure_poses,
 )
-from posefix.refine.vocabulary import People, prepare
+from posefix.refine.vocabulary import CroppedPeople, crop_people
 from posefix.skeletons import load_skeleton
 
 Array = npt.NDArray[Any]
@@ -48,7 +48,7 @@ MISSING = (1, 7)
 """Person and keypoint that `people` leaves out."""
 
 
-def people() -> People:
+def people() -> CroppedPeople:
     rng = np.random.default_rng(1)
     valid = np.ones(SHAPE, bool)
     valid[MISSING] = False
@@ -60,7 +60,7 @@ def people() -> People:
         pose_scores=np.ones(COUNT),
         skeleton=MODEL,
     )
-    return prepare(poses, MODEL, (144, 192))
+    return crop_people(poses, MODEL, (144, 192))
 
 
 def evidence(**fields: Any) -> Evidence:
@@ -75,7 +75,9 @@ def evidence(**fields: Any) -> Evidence:
     return Evidence(rng.uniform(100, 300, (*SHAPE, 2)), **numbers)
 
 
-def which_moved(found: Evidence, given: People, calibration: Calibration | None, caution: float) -> Array:
+def which_moved(
+    found: Evidence, given: CroppedPeople, calibration: Calibration | None, caution: float
+) -> Array:
     """(N, K) bool; every place is exactly the refined one or exactly the given one."""
     chosen = choose(found, given, calibration, caution).keypoints
     moved = (chosen == found.keypoints).all(axis=-1)
@@ -101,7 +103,7 @@ def test_a_keypoint_moves_where_the_gain_is_above_the_caution(
 
 
 @pytest.fixture
-def promising() -> tuple[Evidence, People]:
+def promising() -> tuple[Evidence, CroppedPeople]:
     """People of whom the first stands to gain a lot, and the others a little of one keypoint."""
     gains = np.zeros(SHAPE)
     gains[0] = 0.4
@@ -111,7 +113,7 @@ def promising() -> tuple[Evidence, People]:
 
 
 def test_poses_are_held_back_by_what_their_company_gains(
-    calibration: Calibration | None, promising: tuple[Evidence, People]
+    calibration: Calibration | None, promising: tuple[Evidence, CroppedPeople]
 ) -> None:
     for seen, total in (([False, True, True, True], 3 * 0.1 / 19), ([True] * 4, 0.4 + 3 * 0.1 / 19)):
         mean_gain = total / (sum(seen) + STRANGERS)
@@ -120,7 +122,7 @@ def test_poses_are_held_back_by_what_their_company_gains(
 
 
 def test_a_reserve_holds_back_small_gains(
-    calibration: Calibration | None, promising: tuple[Evidence, People]
+    calibration: Calibration | None, promising: tuple[Evidence, CroppedPeople]
 ) -> None:
     for reserve, expected in ((0.0, [True, True]), (0.2, [True, False]), (0.5, [False, False])):
         chosen = choose(*promising, calibration, 0.0, reserve).keypoints
@@ -129,7 +131,9 @@ def test_a_reserve_holds_back_small_gains(
         assert not moved[1:, 1:].any()
 
 
-def test_nobody_seen_is_no_fault(calibration: Calibration | None, promising: tuple[Evidence, People]) -> None:
+def test_nobody_seen_is_no_fault(
+    calibration: Calibration | None, promising: tuple[Evidence, CroppedPeople]
+) -> None:
     assert hold_back(*promising, calibration, np.zeros(COUNT, dtype=bool)) == 0.0  # nothing was held back
 
 
@@ -158,7 +162,7 @@ def test_people_decided_by_parts_are_decided_as_all_at_once(
 
 @pytest.mark.parametrize(("caution", "all_move"), [(-1.0, True), (1.0, False)])
 def test_always_and_never_know_no_reserve(
-    caution: float, all_move: bool, calibration: Calibration | None, promising: tuple[Evidence, People]
+    caution: float, all_move: bool, calibration: Calibration | None, promising: tuple[Evidence, CroppedPeople]
 ) -> None:
     chosen = choose(*promising, calibration, caution, 0.5).keypoints
     assert ((chosen != promising[1].keypoints).all(axis=-1) == all_move).all()

@@ -16,7 +16,7 @@ from posefix.poses import Poses
 from posefix.refine.calibration import PERSON_FEATURES, Calibration, Regression
 from posefix.refine.refiner import Refiner
 from posefix.refine.second_opinion import Look, contradicted, measure_contradiction
-from posefix.refine.vocabulary import People, prepare
+from posefix.refine.vocabulary import CroppedPeople, crop_people
 from posefix.skeletons import load_skeleton
 
 Array = npt.NDArray[Any]
@@ -65,7 +65,7 @@ def refiner(calibration: Calibration | None, believes_photo: float, **options: A
 
 
 def test_what_the_regression_sees() -> None:
-    people = prepare(poses(), MODEL, SIZE_WH)
+    people = crop_people(poses(), MODEL, SIZE_WH)
     look = Look.of_nobody(people)
     odds = {"given_similarity": 0.2, "given_vicinity": 0.3, "similarity": 0.6}
     look.evidence.keypoints[0] += 1e6
@@ -79,7 +79,7 @@ def test_what_the_regression_sees() -> None:
     assert measure_contradiction(look, people).shape == (0, 1, 4)
 
 
-def sure_of(row: int, people: People, odds: dict[str, float]) -> Evidence:
+def sure_of(row: int, people: CroppedPeople, odds: dict[str, float]) -> Evidence:
     """Evidence of one person, at their places moved by their row."""
     shape = (1, people.valid.shape[1])
     values = {field.name: np.full(shape, odds.get(field.name, 0.5)) for field in dataclasses.fields(Evidence)}
@@ -87,7 +87,7 @@ def sure_of(row: int, people: People, odds: dict[str, float]) -> Evidence:
 
 
 def test_looks_keep_everybody_in_their_rows() -> None:
-    people = prepare(poses(), MODEL, SIZE_WH)
+    people = crop_people(poses(), MODEL, SIZE_WH)
     look = Look.of_nobody(people)
     look.take(np.array([0]), sure_of(0, people, {"similarity": 0.25}))
     asked = look.with_alone([(np.array([1]), sure_of(1, people, {"similarity": 0.75}))])
@@ -114,7 +114,7 @@ def test_never_is_never() -> None:
 def test_a_contradicted_pose_is_looked_for_anew(believing: Calibration, photo: dict[int | str, Path]) -> None:
     leaning = refiner(believing, believes_photo=1.0, caution=-1.0)
     after = leaning.refine(poses(), photo).poses.keypoints
-    people = prepare(poses(), MODEL, SIZE_WH)
+    people = crop_people(poses(), MODEL, SIZE_WH)
     inverse = np.linalg.inv(np.concatenate([people.matrices[1], [[0, 0, 1]]]))
     seen = TRUTH @ inverse[:2, :2].T + inverse[:2, 2]
     # The network still shifts whatever it is given: by 15 pixels of the crop around the pose that it saw itself.

@@ -26,7 +26,7 @@ from posefix.refine.calibration import (
 )
 from posefix.refine.refiner import Refiner
 from posefix.refine.second_opinion import Look, contradicted, measure_contradiction
-from posefix.refine.vocabulary import prepare
+from posefix.refine.vocabulary import crop_people
 from posefix.skeletons import load_skeleton
 from posefix.training.calibration import (
     Attempt,
@@ -96,7 +96,7 @@ def attempt(right: npt.NDArray[np.bool_]) -> Attempt:
     poses = Poses(
         keypoints, np.ones(everything.shape), everything, (1,) * len(right), np.ones(len(right)), skeleton
     )
-    people = prepare(poses, skeleton, (96, 128))
+    people = crop_people(poses, skeleton, (96, 128))
     look = Look.of_nobody(people)
     alone = dataclasses.replace(
         look.evidence, given_similarity=np.where(right[:, None], 0.8, 0.1 * everything)

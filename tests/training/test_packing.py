@@ -23,7 +23,7 @@ from posefix.synthesis import SynthesisOptions  # noqa: E402
 from posefix.training.augmentation import AugmentationConfig, Spoil, draw_spoil  # noqa: E402
 from posefix.training.datasets import InputSource, WrongPoseDataset  # noqa: E402
 from posefix.training.loading import Mover, load_batches  # noqa: E402
-from posefix.training.packing import PackedDataset, cover, cut_crops, lose_detail  # noqa: E402
+from posefix.training.packing import PackedDataset, cover, cut_packed_crops, lose_detail  # noqa: E402
 from posefix.training.sampling import BatchSampler  # noqa: E402
 
 CROP = (48, 64)
@@ -54,7 +54,7 @@ def test_a_device_s_crop_is_opencv_s(
     matrix = geometry.crop_matrices(box, CROP, rotation_degrees=angle, flip=flip)
     photo = noise((width, height), 0)
     expected = geometry.warp(photo, matrix[0], CROP).astype(int)
-    got = cut_crops(
+    got = cut_packed_crops(
         torch.from_numpy(photo.reshape(-1, 3)),
         torch.tensor([0], dtype=torch.int32),
         torch.tensor([[width, height]], dtype=torch.int32),
@@ -70,7 +70,9 @@ def test_a_device_s_crop_is_opencv_s(
 def test_a_place_far_outside_is_black() -> None:
     far = torch.tensor([[[1e9, 0.0, -1e12], [0.0, 1e9, 3e12]]])
     one = torch.tensor([0], dtype=torch.int32)
-    crops = cut_crops(torch.full((4, 3), 255, dtype=torch.uint8), one, torch.tensor([[2, 2]]), far, CROP)
+    crops = cut_packed_crops(
+        torch.full((4, 3), 255, dtype=torch.uint8), one, torch.tensor([[2, 2]]), far, CROP
+    )
     assert not crops.any()
 
 
@@ -175,12 +177,12 @@ def test_a_batch_s_crops_do_not_depend_on_its_other_people(records: PersonRecord
     """Batched against single: nobody looks at a neighbour's pixels in the one long row of them."""
     packed = PackedDataset(samples(records, AugmentationConfig()))[(0, 0, *range(12))]
     parts = (packed.pixels, packed.starts, packed.sizes_wh, packed.matrices)
-    together = cut_crops(*parts, CROP)
+    together = cut_packed_crops(*parts, CROP)
     for person in range(12):
         width, height = packed.sizes_wh[person].tolist()
         start = int(packed.starts[person])
         own = packed.pixels[start : start + width * height]
-        alone = cut_crops(
+        alone = cut_packed_crops(
             own, torch.zeros(1, dtype=torch.int32), packed.sizes_wh[[person]], packed.matrices[[person]], CROP
         )
         assert torch.equal(alone[0], together[person])

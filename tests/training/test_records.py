@@ -51,6 +51,17 @@ def test_estimates_go_to_the_set_they_name(recipe: Path) -> None:
     np.testing.assert_allclose(off, np.broadcast_to([3, 0], off.shape), atol=1e-4)
 
 
+def test_estimates_may_name_their_photos(recipe: Path, made_data: Path) -> None:
+    images = json.loads((made_data / "train.json").read_text())["images"]
+    names = {image["id"]: image["file_name"] for image in images}
+    rows = json.loads((made_data / "results.json").read_text())
+    named = [{**row, "image_id": names[row["image_id"]]} for row in rows]
+    (recipe.parent / "named.json").write_text(json.dumps(named))
+    given = records_of(recipe, estimates=json.dumps(["results.json", str(recipe.parent / "named.json")]))
+    assert given.estimated.any(axis=2).all()
+    np.testing.assert_array_equal(given.estimates[:, 0], given.estimates[:, 1])
+
+
 def test_each_set_has_its_own_estimators(recipe: Path) -> None:
     files = '["results.json", "results.json", "results.json"]'
     given = records_of(recipe, **BOTH, estimates=files, estimate_sets="[1, 0, 1]")

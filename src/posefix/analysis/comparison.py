@@ -16,7 +16,7 @@ from posefix.analysis.statuses import FoundPeople, classify_found
 from posefix.analysis.tables import Table, as_html, as_text, data_frame, plural, share
 from posefix.errors import InputError
 from posefix.evaluation.bootstrap import CocoComparison, check_same_keypoints, compare_coco
-from posefix.evaluation.coco import percent, signed
+from posefix.evaluation.percentages import percent, signed
 from posefix.evaluation.repairs import Repairs, tally_repairs
 from posefix.formats.coco_annotations import Annotations
 from posefix.poses import FloatArray, Poses, Rows

@@ -13,7 +13,8 @@ from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.pairing import EVERYONE, Pairing
 from posefix.analysis.scoring import optimal_scores
 from posefix.analysis.statuses import FoundPeople, repaired_places, true_places, with_places
-from posefix.evaluation.coco import EvaluatorTruth, percent
+from posefix.evaluation.coco import EvaluatorTruth
+from posefix.evaluation.percentages import percent
 from posefix.formats.coco_annotations import Annotations
 from posefix.poses import FloatArray, Poses, Rows
 from posefix.taxonomy import Status

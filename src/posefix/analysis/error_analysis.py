@@ -21,8 +21,8 @@ from posefix.analysis.pairing import Pairing, check_found, pair_people
 from posefix.analysis.scoring import Scoring, count_scoring_errors
 from posefix.analysis.statuses import FoundPeople, classify_found
 from posefix.analysis.tables import Table, as_html, as_text, data_frame, plural, share
-from posefix.evaluation.coco import percent, signed
 from posefix.evaluation.collapse import COLLAPSED_OKS, collapsed_pairs
+from posefix.evaluation.percentages import percent, signed
 from posefix.formats.coco_annotations import Annotations
 from posefix.poses import Poses
 from posefix.taxonomy import STATUS_NAMES, Status

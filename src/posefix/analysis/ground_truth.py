@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from posefix.evaluation.coco import EvaluatorTruth, SharedKeypoints, share_keypoints
 from posefix.evaluation.matching import countable_people
-from posefix.evaluation.repairs import person_records
+from posefix.evaluation.repairs import annotated_people
 from posefix.formats.coco_annotations import Annotations
 from posefix.people import PersonRecords
 from posefix.poses import Poses, Rows
@@ -40,7 +40,7 @@ class GroundTruth:
                 keypoints.
         """
         shared = share_keypoints(poses, annotations)
-        records, skeleton = person_records(annotations, shared)
+        records, skeleton = annotated_people(annotations, shared)
         countable = countable_people(annotations, shared.annotation_columns)
         return cls(annotations, EvaluatorTruth.of(annotations, shared), countable, records, skeleton)
 

@@ -69,17 +69,17 @@ def _evaluate_coco(
 def _evaluate_posetrack(
     results: Path, annotations: Path, layout: str | None, against: Path | None, against_layout: str | None
 ) -> None:
-    from posefix.evaluation.posetrack import evaluate_posetrack, read_poses
+    from posefix.evaluation.posetrack import evaluate_posetrack, read_judged_poses
     from posefix.formats.coco_posetrack import read_posetrack_annotations
     from posefix.skeletons import load_skeleton
 
     skeleton = load_skeleton(layout) if layout else None
     truth = read_posetrack_annotations(annotations)
-    after = evaluate_posetrack(read_poses(results, skeleton, truth), truth)
+    after = evaluate_posetrack(read_judged_poses(results, skeleton, truth), truth)
     if against is None:
         print(after.table())
         return
     other_skeleton = load_skeleton(against_layout) if against_layout else None
-    before = evaluate_posetrack(read_poses(against, other_skeleton, truth), truth)
+    before = evaluate_posetrack(read_judged_poses(against, other_skeleton, truth), truth)
     print(f"before: {against}\nafter: {results}")
     print(after.table_after(before))

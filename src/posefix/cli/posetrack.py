@@ -42,7 +42,7 @@ def write_results(
         output: The folder to write, a new or empty one.
         layout: Skeleton of the results, if the file does not say it: a name of `posefix skeleton`, or a skeleton file.
     """
-    from posefix.evaluation.posetrack import read_results
+    from posefix.evaluation.posetrack import read_judged_results
     from posefix.files import ensure_new_folder, ensure_not_input
     from posefix.formats.coco_posetrack import read_posetrack_annotations
     from posefix.formats.coco_posetrack_results import write_posetrack_results
@@ -52,6 +52,6 @@ def write_results(
     ensure_new_folder(output)
     skeleton = load_layout(layout)
     truth = read_posetrack_annotations(annotations)
-    file = read_results(results, skeleton, truth).file
+    file = read_judged_results(results, skeleton, truth).file
     write_posetrack_results(output, file, truth)
     print(f"{len(file.poses)} people written to {len(truth.videos)} files in {output}")

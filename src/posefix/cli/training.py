@@ -61,7 +61,7 @@ def train(
         changes["data.shards"] = json.dumps(str(shards.resolve()))
     config = read_recipe(recipe, settings, changes)
     if mode.profile:
-        with ProgressBar("profiling") as bar:
+        with ProgressBar("timing steps") as bar:
             times = profile_steps(config, device=device, on_step=bar)
         if times:
             print(times.as_text())

@@ -13,11 +13,10 @@ from posefix.errors import InputError
 from posefix.evaluation.coco import (
     CocoMetrics,
     describe_comparison,
-    percent,
     read_metrics,
     run_evaluator,
-    signed,
 )
+from posefix.evaluation.percentages import percent, signed
 from posefix.formats.coco_annotations import Annotations
 from posefix.poses import Poses
 

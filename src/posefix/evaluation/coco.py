@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError
+from posefix.evaluation.percentages import percent
 from posefix.formats.coco_annotations import Annotations
 from posefix.poses import Poses
 from posefix.skeletons import Keypoint, match_keypoints
@@ -65,16 +66,6 @@ class CocoMetrics:
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {percent(value)}" for name, value in self.as_dict().items())
-
-
-def percent(value: float) -> str:
-    """A number of `CocoMetrics` as people quote it: 0.4213 is 42.1."""
-    return "-" if value < 0 else f"{100 * value:.1f}"
-
-
-def signed(difference: float) -> str:
-    """A difference of shares or metrics in percent, with its sign: 0.042 is +4.2, and nothing is never below 0."""
-    return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
 def describe_comparison(metrics: CocoMetrics) -> str:

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from posefix.errors import InputError
-from posefix.evaluation.coco import check_images, percent, signed
+from posefix.evaluation.coco import check_images
+from posefix.evaluation.percentages import percent, signed
 from posefix.formats.coco_posetrack import PoseTrackAnnotations
 from posefix.formats.coco_posetrack_results import PoseTrackResults, read_posetrack_results
 from posefix.interchange import read_annotated_file
@@ -210,7 +211,7 @@ def check_frames(listed: frozenset[ImageId], truth: PoseTrackAnnotations, where:
             )
 
 
-def read_poses(path: str | Path, skeleton: Skeleton | None, truth: PoseTrackAnnotations) -> Poses:
+def read_judged_poses(path: str | Path, skeleton: Skeleton | None, truth: PoseTrackAnnotations) -> Poses:
     """Read poses from PoseTrack results or from another pose file.
 
     Args:
@@ -222,12 +223,12 @@ def read_poses(path: str | Path, skeleton: Skeleton | None, truth: PoseTrackAnno
         InputError: A file is faulty, PoseTrack results leave out an annotated frame, or no skeleton is given for a
             file that does not say its layout.
     """
-    found = read_results(path, skeleton, truth)
+    found = read_judged_results(path, skeleton, truth)
     check_frames(found.image_ids, truth, str(path))
     return found.file.poses
 
 
-def read_results(
+def read_judged_results(
     path: str | Path, skeleton: Skeleton | None, truth: PoseTrackAnnotations
 ) -> PoseTrackResults:
     """Read PoseTrack results or another pose file, the other one with the image ids of the annotations.
@@ -235,8 +236,8 @@ def read_results(
     The other one says nothing of frames without people, and counts as listing all.
 
     Args:
-        path: As of `read_poses`.
-        skeleton: As of `read_poses`.
+        path: As of `read_judged_poses`.
+        skeleton: As of `read_judged_poses`.
         truth: The annotations of the same videos.
 
     Raises:

@@ -111,7 +111,7 @@ def count_repairs(before: Poses, after: Poses, annotations: Annotations) -> Repa
     shared, matches = share_keypoints(before, annotations), match_people(before, annotations)
     if not len(matches):
         return Repairs(0, np.zeros((NUM_STATUSES, NUM_STATUSES), dtype=np.int64), 0, 0, 0)
-    records, skeleton = person_records(annotations, shared)
+    records, skeleton = annotated_people(annotations, shared)
     countable = countable_people(annotations, shared.annotation_columns)
     people = records.people(np.searchsorted(countable, matches.people))
     cells = np.ix_(matches.poses, shared.result_columns)
@@ -147,7 +147,7 @@ def tally_repairs(
     )
 
 
-def person_records(annotations: Annotations, shared: SharedKeypoints) -> tuple[PersonRecords, Skeleton]:
+def annotated_people(annotations: Annotations, shared: SharedKeypoints) -> tuple[PersonRecords, Skeleton]:
     """The people of `countable_people` with their neighbours, and the skeleton of the shared keypoints.
 
     Raises:

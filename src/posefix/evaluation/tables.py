@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from posefix.errors import InputError
-from posefix.evaluation.coco import percent, signed
+from posefix.evaluation.percentages import percent, signed
 
 TableFormat = Literal["text", "csv", "latex", "markdown"]
 LATEX_ESCAPES = {

@@ -41,7 +41,7 @@ from posefix.json_text import Place
 from posefix.layouts import layout_of_lengths
 from posefix.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
 from posefix.poses import ImageId
-from posefix.records import BOX_SIDES, PLAIN_TEXT, Record, Records, is_plain, report
+from posefix.records import BOX_SIDES, PLAIN_TEXT, Record, Records, is_plain, report_fault
 from posefix.skeletons import load_skeleton
 from posefix.units import new_boxes, new_triples
 
@@ -181,15 +181,21 @@ def _lists(document: Document) -> tuple[list[PeopleList], _Variant | None]:
     if variant := _variant(content):
         return [_photo(document, (), content, variant, path.stem)], variant
     if not isinstance(content, dict):
-        report(FormatError(f"{path}: expected a list of people or photos by name, got {quoted(content)}."))
+        report_fault(
+            FormatError(f"{path}: expected a list of people or photos by name, got {quoted(content)}.")
+        )
         return [], None
     variant = next((found for found in map(_variant, content.values()) if found), _OPEN)
     lists = []
     for name, photo in content.items():
         if not is_plain(name):
-            report(FormatError(f"{path}: expected as name of a photo {PLAIN_TEXT}, got {quoted(name)}."))
+            report_fault(
+                FormatError(f"{path}: expected as name of a photo {PLAIN_TEXT}, got {quoted(name)}.")
+            )
         elif not isinstance(photo, dict):
-            report(FormatError(f"{path}, photo {quoted(name)}: expected an object, got {quoted(photo)}."))
+            report_fault(
+                FormatError(f"{path}, photo {quoted(name)}: expected an object, got {quoted(photo)}.")
+            )
         else:
             lists.append(_photo(document, (name,), photo, variant, name))
     return lists, variant

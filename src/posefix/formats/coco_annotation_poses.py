@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from posefix.formats.coco_annotations import as_object, keypoint_triples, person_records
+from posefix.formats.coco_annotations import as_object, keypoint_records, keypoint_triples
 from posefix.json_text import REMOVED, JsonText, Place
 from posefix.layouts import check_layout
 from posefix.pose_file import (
@@ -49,7 +49,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
     text, path = source.document, source.path
     content = as_object(text.root, path)
     skeleton = reading.skeleton or skeleton_from_coco(keypoint_category(content, str(path)), path.name)
-    records = person_records(content, path)
+    records = keypoint_records(content, path)
     if reading.skeleton is not None:
         check_layout(path, skeleton, records.lengths("keypoints"), "annotation")
     triples = keypoint_triples(records, skeleton)

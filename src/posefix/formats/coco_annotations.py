@@ -13,7 +13,7 @@ import numpy.typing as npt
 from posefix.errors import InputError, quoted
 from posefix.files import read_json
 from posefix.poses import FloatArray, ImageId
-from posefix.records import BOX_SIDES, Records, report
+from posefix.records import BOX_SIDES, Records, report_fault
 from posefix.skeletons import Skeleton, keypoint_category, skeleton_from_coco
 
 AREA_OF_BOX = 0.53
@@ -100,7 +100,7 @@ def parse_annotations(content: Mapping[str, Any], path: Path) -> Annotations:
     """
     skeleton = skeleton_from_coco(keypoint_category(content, str(path)), path.name)
     images = _images(content, path)
-    return Annotations(path, images, _people(person_records(content, path), images, skeleton), skeleton)
+    return Annotations(path, images, _people(keypoint_records(content, path), images, skeleton), skeleton)
 
 
 def keypoint_triples(records: Records, skeleton: Skeleton) -> FloatArray:
@@ -113,7 +113,7 @@ def keypoint_triples(records: Records, skeleton: Skeleton) -> FloatArray:
     return records.number_lists("keypoints", names).reshape(-1, len(skeleton), 3)
 
 
-def person_records(content: Mapping[str, Any], path: Path) -> Records:
+def keypoint_records(content: Mapping[str, Any], path: Path) -> Records:
     """The annotations of the category that names keypoints.
 
     Raises:
@@ -174,7 +174,7 @@ def listed_records(content: Mapping[str, Any], path: Path, field: str, noun: str
     """
     rows = content.get(field)
     if not isinstance(rows, list):
-        report(InputError(f"{path}, field {field!r}: expected a list, got {quoted(rows)}."))
+        report_fault(InputError(f"{path}, field {field!r}: expected a list, got {quoted(rows)}."))
         rows = []
     return Records(path, noun, rows)
 

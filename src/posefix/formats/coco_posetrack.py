@@ -21,12 +21,12 @@ from posefix.formats.coco_annotations import (
     AREA_OF_BOX,
     Annotations,
     PersonAnnotations,
+    keypoint_records,
     parse_annotations,
-    person_records,
     read_object,
 )
 from posefix.poses import FloatArray, ImageId
-from posefix.records import BOX_SIDES, Record, Records, report
+from posefix.records import BOX_SIDES, Record, Records, report_fault
 
 NO_BOX = [0, 0, 0, 0]
 
@@ -164,7 +164,7 @@ def check_unique(parts: Iterable[tuple[Path, str, Iterable[ImageId]]]) -> None:
     for path, noun, ids in parts:
         for one in ids:
             if owner.setdefault(one, path) != path:
-                report(
+                report_fault(
                     InputError(
                         f"{path}: {noun} id {one!r} is also in {owner[one]}; give each video's {noun}s their own ids."
                     )
@@ -180,7 +180,7 @@ def _read_video(path: Path) -> PoseTrackAnnotations:
     people = _as_poseval_reads(annotations.people)
     return PoseTrackAnnotations(
         replace(annotations, people=people),
-        person_records(content, path).lists_where_given("bbox_head", BOX_SIDES),
+        keypoint_records(content, path).lists_where_given("bbox_head", BOX_SIDES),
         _ignore_regions(Records(path, "image", content["images"])),
         (Video(path.name, content["images"], content["categories"]),),
     )

@@ -40,7 +40,7 @@ from posefix.pose_file import (
     numbers_to_write,
 )
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses, rows_by_image
-from posefix.records import Record, Records, id_or_none, report
+from posefix.records import Record, Records, id_or_none, report_fault
 from posefix.skeletons import Skeleton, keypoint_category, match_keypoints, skeleton_from_coco
 
 NAME = "posetrack18"
@@ -228,7 +228,7 @@ class _Video:
         for number in records.asked():
             given = records.rows[number].get("image_id")
             if id_or_none(given) is not None and given not in known:
-                report(records.fault(number, "image_id", "the id of an image of this file"))
+                report_fault(records.fault(number, "image_id", "the id of an image of this file"))
         valid = (triples != 0).any(axis=-1)
         scores = _scores(records, skeleton, no_score)
         poses = Poses(triples[..., :2], scores, valid, people, _pose_scores(records, valid, scores), skeleton)
@@ -286,7 +286,7 @@ def _videos(path: Path, skeleton: Skeleton | None, no_score: float) -> list[_Vid
             videos.append(_Video.read(file, skeleton, no_score))
         except InputError as error:
             fault = error
-            report(fault)
+            report_fault(fault)
     if not videos:
         raise fault
     check_unique((video.text.path, "image", video.image_ids) for video in videos)
@@ -298,7 +298,7 @@ def _is_alike(video: _Video, first: _Video) -> bool:
     # Not the skeletons: one that is not packaged is called as its file.
     alike = video.poses.skeleton.keypoint_names == first.poses.skeleton.keypoint_names
     if not alike:
-        report(
+        report_fault(
             InputError(
                 f"{video.text.path}, field 'categories': expected the keypoints of {first.text.path}, got "
                 f"{', '.join(video.poses.skeleton.keypoint_names)}."

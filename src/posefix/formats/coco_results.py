@@ -33,7 +33,7 @@ from posefix.pose_file import (
     triples_to_write,
 )
 from posefix.poses import FloatArray, Poses
-from posefix.records import BOX_SIDES, Record, Records, holds_lists, report
+from posefix.records import BOX_SIDES, Record, Records, holds_lists, report_fault
 from posefix.skeletons import Skeleton
 from posefix.units import new_triples
 
@@ -148,7 +148,7 @@ class _Chunk:
             for row in lacking:
                 where = f"{path}, row {row}, field 'score'"
                 mend = "Give all rows a score, or none."
-                report(FormatError(f"{where}: expected a finite number, got no such field.", mend))
+                report_fault(FormatError(f"{where}: expected a finite number, got no such field.", mend))
         return cls(
             tuple(chain.from_iterable(chunk.image_ids for chunk in chunks)),
             np.ones(scores.size) if lacking.size else scores,

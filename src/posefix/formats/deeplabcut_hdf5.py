@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from posefix.formats.deeplabcut_table import Table
 from posefix.hdf5 import READING_ERRORS
-from posefix.pose_file import LARGEST_NUMBER, FormatError
-from posefix.poses import BoolArray, FloatArray, ImageId
+from posefix.pose_file import FormatError
+from posefix.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId
 
 KEY = "df_with_missing"
 

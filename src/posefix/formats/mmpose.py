@@ -50,7 +50,7 @@ from posefix.pose_file import (
     Source,
 )
 from posefix.poses import BoolArray, FloatArray, rows_by_image
-from posefix.records import Record, Records, holds_lists, report
+from posefix.records import Record, Records, holds_lists, report_fault
 from posefix.skeletons import Skeleton, skeleton_from_names
 from posefix.units import new_triples
 
@@ -156,7 +156,7 @@ def _lists(document: Document) -> tuple[list[PeopleList], tuple[str, ...]]:
     if isinstance(content, dict):
         if INFO not in content:
             what = f"a list of instances or a field {INFO!r}"
-            report(FormatError(f"{path}: expected {what}, got {quoted(content)}."))
+            report_fault(FormatError(f"{path}: expected {what}, got {quoted(content)}."))
             return [], ()
         content, place, stem = content[INFO], (INFO,), stem.removeprefix(DEMO_PREFIX)
     if isinstance(content, list) and any(isinstance(row, dict) and INSTANCES in row for row in content):
@@ -170,7 +170,7 @@ def _frames(document: Document, place: Place, content: list[Any]) -> tuple[list[
     for number in records.asked():
         frame = records.rows[number].get(FRAME)
         if isinstance(frame, str) or (type(frame) is int and frame < 0):
-            report(records.fault(number, FRAME, "a whole number that is not negative"))
+            report_fault(records.fault(number, FRAME, "a whole number that is not negative"))
     numbers = [frame if isinstance(frame, int) else 0 for frame in ids]
     # The demo counts before it stores a frame, the inferencer numbers what it stored.
     first = 1 if place and 0 not in numbers else 0
@@ -197,7 +197,7 @@ def _named_layout(text: JsonText) -> Skeleton | None:
         return None
     names = [by_number.get(str(number)) for number in range(len(by_number))]
     if not all(isinstance(name, str) for name in names):
-        report(
+        report_fault(
             FormatError(
                 f"{text.path}, field {META!r}: expected names of the keypoints 0 to {len(names) - 1} in "
                 f"'keypoint_id2name', got {quoted(by_number)}; mend it, or name the layout (--layout)."
@@ -246,7 +246,7 @@ def _paired(records: Records) -> BoolArray:
             isinstance(point, list) and len(point) == 2 for point in points
         )
         if not paired[number]:
-            report(records.fault(number, POINTS, "a list of [x, y]"))
+            report_fault(records.fault(number, POINTS, "a list of [x, y]"))
     return paired
 
 

@@ -21,7 +21,6 @@ from posefix.errors import quoted
 from posefix.formats.mpii_matlab import HEADER_BYTES, Variable, check_variable, list_variables
 from posefix.layouts import LayoutError
 from posefix.pose_file import (
-    LARGEST_NUMBER,
     Contents,
     Format,
     FormatError,
@@ -33,7 +32,7 @@ from posefix.pose_file import (
     require_libraries,
     rows_left_out,
 )
-from posefix.poses import BoolArray, FloatArray, Poses
+from posefix.poses import LARGEST_NUMBER, BoolArray, FloatArray, Poses
 from posefix.skeletons import load_skeleton
 
 NAME = "mpii"

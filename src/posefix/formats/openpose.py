@@ -43,7 +43,7 @@ from posefix.layouts import layout_of_lengths
 from posefix.photo_names import are_frames, photo_stems
 from posefix.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
 from posefix.poses import FloatArray, ImageId, rows_by_image
-from posefix.records import Record, report
+from posefix.records import Record, report_fault
 from posefix.skeletons import load_skeleton
 from posefix.units import PIXELS, Unit, new_triples, shares, sizes_of_photos
 
@@ -143,7 +143,7 @@ def _is_object(document: Document) -> bool:
     """Whether a document may hold people; where others raise no fault, it is noted."""
     content, path = document[1].root, document[1].path
     if not isinstance(content, dict):
-        report(FormatError(f"{path}: expected an object with {PEOPLE!r}, got {quoted(content)}."))
+        report_fault(FormatError(f"{path}: expected an object with {PEOPLE!r}, got {quoted(content)}."))
     return isinstance(content, dict)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posefix.pose_file import FormatError, Source
-from posefix.records import report
+from posefix.records import report_fault
 
 CLASS_NAMES = "classes.txt"
 """Labelling programs put a list of class names beside the labels."""
@@ -64,7 +64,7 @@ def _texts(source: Source, paths: Sequence[Path]) -> Iterator[tuple[str, Path, s
         try:
             yield "" if source.path.is_file() else path.name, path, label_text(source, path)
         except FormatError as error:
-            report(error)
+            report_fault(error)
 
 
 def _lines(file: int, text: str) -> Iterator[Line]:

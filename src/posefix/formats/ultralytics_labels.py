@@ -27,7 +27,6 @@ from posefix.formats.ultralytics_label_lines import (
 from posefix.layouts import LayoutError, fitting_layouts, unnamed_layout
 from posefix.photo_names import photo_stems
 from posefix.pose_file import (
-    LARGEST_NUMBER,
     Contents,
     Format,
     FormatError,
@@ -38,8 +37,8 @@ from posefix.pose_file import (
     boxes_to_write,
     check_same_poses,
 )
-from posefix.poses import FloatArray, Poses, rows_by_image
-from posefix.records import report
+from posefix.poses import LARGEST_NUMBER, FloatArray, Poses, rows_by_image
+from posefix.records import report_fault
 from posefix.skeletons import layouts_of_count
 from posefix.units import (
     LARGEST_SHARE,
@@ -282,7 +281,7 @@ def _numbers(labels: Labels) -> FloatArray:
     for row, line in enumerate(labels.lines):
         words = labels.texts(line)
         if (fault := _fault(labels, line, words)) is not None:
-            report(fault)
+            report_fault(fault)
         else:
             numbers[row] = list(map(float, words))
     return numbers
@@ -326,7 +325,7 @@ def _columns(path: Path, labels: Labels, numbers: FloatArray, count: int) -> _Co
     tracked = fitting[each] == 2 or (fitting[each] == 1 and bool((last == np.round(last)).all()))
     for row in np.flatnonzero(last != np.round(last)) if tracked else ():
         where = labels.where(labels.lines[row])
-        report(
+        report_fault(
             FormatError(
                 f"{where}, column {width - 1}: expected a whole number, the track, got {last[row]:g}."
             )
@@ -354,7 +353,7 @@ def _check_shares(labels: Labels, numbers: FloatArray) -> None:
     bad = np.abs(numbers) > LARGEST_SHARE
     for row in np.flatnonzero(bad.any(axis=1)):
         got = numbers[row, bad[row].argmax()]
-        report(
+        report_fault(
             FormatError(
                 f"{labels.where(labels.lines[row])}: expected shares of the photo's width and height, from 0 to 1, "
                 f"got {got:g}; divide pixels by them."

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from posefix.decoding import Evidence
 from posefix.poses import BoolArray, FloatArray, Rows
 from posefix.refine.calibration import KEYPOINT_FEATURES, MEANS, Calibration
-from posefix.refine.vocabulary import People
+from posefix.refine.vocabulary import CroppedPeople
 
 ALWAYS, NEVER = -1.0, 1.0
 """At this caution every keypoint goes to the network's own place, and none moves."""
@@ -64,7 +64,7 @@ class Choice:
 
 def hold_back(
     evidence: Evidence,
-    people: People,
+    people: CroppedPeople,
     calibration: Calibration | None,
     seen: BoolArray,
     company: FloatArray | None = None,
@@ -92,7 +92,7 @@ def hold_back(
 
 
 def _promised_gain(
-    evidence: Evidence, people: People, calibration: Calibration | None, company: FloatArray | None
+    evidence: Evidence, people: CroppedPeople, calibration: Calibration | None, company: FloatArray | None
 ) -> FloatArray:
     """Mean gain in KS (N,) of moving the keypoints that gain."""
     gain = _expected_gain(evidence, people, calibration, company)
@@ -101,7 +101,7 @@ def _promised_gain(
 
 
 def _expected_gain(
-    evidence: Evidence, people: People, calibration: Calibration | None, company: FloatArray | None
+    evidence: Evidence, people: CroppedPeople, calibration: Calibration | None, company: FloatArray | None
 ) -> FloatArray:
     """Expected KS of the refined places minus that of the given ones, (N, K)."""
     if calibration is None:
@@ -111,8 +111,8 @@ def _expected_gain(
 
 
 def _parts(
-    evidence: Evidence, people: People, company: FloatArray | None = None
-) -> Iterator[tuple[Rows, Evidence, People, FloatArray | None]]:
+    evidence: Evidence, people: CroppedPeople, company: FloatArray | None = None
+) -> Iterator[tuple[Rows, Evidence, CroppedPeople, FloatArray | None]]:
     """`PEOPLE_AT_ONCE` people after another: their rows, and what is known of them and their company."""
     everyone = np.arange(len(people.valid))
     for rows in np.split(everyone, everyone[PEOPLE_AT_ONCE::PEOPLE_AT_ONCE]):
@@ -122,7 +122,7 @@ def _parts(
 
 def choose(
     evidence: Evidence,
-    people: People,
+    people: CroppedPeople,
     calibration: Calibration | None,
     caution: float,
     reserve: float = 0.0,
@@ -151,7 +151,7 @@ def choose(
 
 def _choose(
     evidence: Evidence,
-    people: People,
+    people: CroppedPeople,
     calibration: Calibration | None,
     threshold: float,
     company: FloatArray | None,
@@ -176,7 +176,9 @@ def _choose(
     )
 
 
-def measure_features(evidence: Evidence, people: People, company: FloatArray | None = None) -> FloatArray:
+def measure_features(
+    evidence: Evidence, people: CroppedPeople, company: FloatArray | None = None
+) -> FloatArray:
     """What the regressions see, (N, K, F) in the order of `FEATURES`.
 
     Log odds of the evidence; how far the network's place is from the given one, as logarithm in units of the distance
@@ -196,7 +198,7 @@ def measure_features(evidence: Evidence, people: People, company: FloatArray | N
     return np.concatenate([single, spread], axis=-1)
 
 
-def measure_poses(evidence: Evidence, people: People) -> FloatArray:
+def measure_poses(evidence: Evidence, people: CroppedPeople) -> FloatArray:
     """Means (N, len(`MEANS`)) of what the regressions see of single keypoints, over those that were given."""
     means = np.zeros((len(people.valid), len(MEANS)))
     for rows, part, some, _ in _parts(evidence, people):
@@ -223,7 +225,7 @@ def measure_company(poses: FloatArray, calls: npt.NDArray[np.int64]) -> FloatArr
     return company
 
 
-def _measure_keypoints(evidence: Evidence, people: People) -> FloatArray:
+def _measure_keypoints(evidence: Evidence, people: CroppedPeople) -> FloatArray:
     """(N, K, F) in the order of `KEYPOINT_FEATURES`."""
     offset = _offset(evidence.keypoints, people)
     given = (
@@ -236,14 +238,14 @@ def _measure_keypoints(evidence: Evidence, people: People) -> FloatArray:
     return np.stack([*seen, *(np.where(people.valid, values, 0.0) for values in given)], axis=-1)
 
 
-def agreement(keypoints: FloatArray, people: People) -> FloatArray:
+def agreement(keypoints: FloatArray, people: CroppedPeople) -> FloatArray:
     """Mean KS (N,) between the given places of people and other places (N, K, 2), over the keypoints given."""
     similarity = np.exp(-(_offset(keypoints, people) ** 2))
     count = np.maximum(people.valid.sum(axis=1), 1)
     return np.asarray(np.where(people.valid, similarity, 0.0).sum(axis=1) / count)
 
 
-def _offset(keypoints: FloatArray, people: People) -> FloatArray:
+def _offset(keypoints: FloatArray, people: CroppedPeople) -> FloatArray:
     """How far places (N, K, 2) are from the given ones, in units of the distance at which KS is 1/e: (N, K)."""
     return np.asarray(np.linalg.norm(keypoints - people.keypoints, axis=-1) / people.falloff)
 

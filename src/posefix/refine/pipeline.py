@@ -31,8 +31,8 @@ Crops = tuple[npt.NDArray[np.int64], Image]
 """Rows (B,) of people, and their crops (B, H, W, 3)."""
 
 Progress = Callable[[int, int], None]
-"""Called after each batch with the number of looks at people so far and of those that are due so far, which rises where
-people are looked at again; people whose photo shows nothing of them or cannot be read are due, but never looked at."""
+"""Called after each batch with the number of looks at people so far and of those that are due so far: a refiner's rises
+where people are looked at again. Who is not seen, or whose photo cannot be read, is due, but never looked at."""
 
 MOST_THREADS = 8
 SPARE_RESOLUTION = 2.0
@@ -40,7 +40,7 @@ SPARE_RESOLUTION = 2.0
 shrunk is then averaged as in the whole photo."""
 
 
-class Frame(Protocol):
+class FrameLike(Protocol):
     """A photo that is part of a longer file, which is read from its start on, such as a video."""
 
     @property
@@ -55,7 +55,7 @@ class Frame(Protocol):
         """Decode it, (H, W, 3) RGB; fast only in rising order. Raises InputError."""
 
 
-Photo = str | Path | Frame
+Photo = str | Path | FrameLike
 """Where a photo is: a file of its own, or a frame."""
 
 

@@ -34,12 +34,20 @@ from posefix.refine.pipeline import (
 from posefix.refine.results import RefinedPoses, Refinement, report_of
 from posefix.refine.scores import Scores, rescore, resolve_scores
 from posefix.refine.second_opinion import Look, contradicted, measure_contradiction
-from posefix.refine.vocabulary import Missing, People, in_layout, merge, poses_from_arrays, prepare, revisit
+from posefix.refine.vocabulary import (
+    CroppedPeople,
+    Missing,
+    crop_people,
+    in_layout,
+    merge,
+    poses_from_arrays,
+    revisit,
+)
 from posefix.skeletons import Skeleton, load_skeleton
 
 SETTLED = 0.9
 """A pose is settled, and not looked at again, when its refinement agrees with it to this mean KS."""
-Cut = Callable[[People, Rows], Iterable[Crop]]
+Cut = Callable[[CroppedPeople, Rows], Iterable[Crop]]
 """Cuts out people, who have these rows in the call."""
 OnError = Literal["stop", "keep"]
 
@@ -163,7 +171,7 @@ class Refiner:
         poses = poses_from_arrays(keypoints, scores, layout)
         people = self._prepare(poses, boxes)
 
-        def cut(people: People, _: Rows) -> Iterable[Crop]:
+        def cut(people: CroppedPeople, _: Rows) -> Iterable[Crop]:
             return cut_crops(photo, people.rows, people.matrices, self.input_size_wh)
 
         choice, done = self._refine(people, cut, None)
@@ -219,7 +227,7 @@ class Refiner:
         people = self._prepare(poses, boxes)
         streams: list[CropStream] = []
 
-        def cut(people: People, rows: Rows) -> Iterable[Crop]:
+        def cut(people: CroppedPeople, rows: Rows) -> Iterable[Crop]:
             ids = [poses.image_ids[row] for row in rows]
             streams.append(self._stream(ids, people, paths, exif, on_error))
             return streams[-1]
@@ -235,7 +243,7 @@ class Refiner:
         *,
         alone: bool,
         strength: float = 1.0,
-    ) -> tuple[People, Look]:
+    ) -> tuple[CroppedPeople, Look]:
         """What the network says of people, before anything is decided: for calibration.
 
         Args:
@@ -249,14 +257,14 @@ class Refiner:
         threshold = np.inf if alone else -np.inf
         return people, self._look(people, stream, None, strength, alone_below=threshold)
 
-    def _prepare(self, poses: Poses, boxes: npt.ArrayLike | None) -> People:
+    def _prepare(self, poses: Poses, boxes: npt.ArrayLike | None) -> CroppedPeople:
         checked = None if boxes is None else check_boxes(boxes, len(poses))
-        return prepare(poses, self.skeleton, self.input_size_wh, checked)
+        return crop_people(poses, self.skeleton, self.input_size_wh, checked)
 
     def _stream(
         self,
         image_ids: Sequence[ImageId],
-        people: People,
+        people: CroppedPeople,
         paths: Mapping[ImageId, Photo],
         exif: Exif = "apply",
         on_error: OnError = "stop",
@@ -270,7 +278,7 @@ class Refiner:
             stop_on_error=on_error == "stop",
         )
 
-    def _refine(self, people: People, cut: Cut, progress: Progress | None) -> tuple[Choice, BoolArray]:
+    def _refine(self, people: CroppedPeople, cut: Cut, progress: Progress | None) -> tuple[Choice, BoolArray]:
         """Look, decide, and look again where that is worth it: what becomes of people, and who was seen."""
         ask = self.calibration is not None and self.looks > 1
         first, later = FULL_STRENGTH if self.calibration is None else self.calibration.strengths
@@ -294,7 +302,7 @@ class Refiner:
             start = better.keypoints
         return choice, done
 
-    def _starts(self, look: Look, people: People, choice: Choice) -> FloatArray:
+    def _starts(self, look: Look, people: CroppedPeople, choice: Choice) -> FloatArray:
         """Poses (N, K, 2) to look at again: what was chosen, or what the photo alone shows where it contradicts."""
         if self.calibration is None or not look.asked.any():
             return choice.keypoints
@@ -306,7 +314,7 @@ class Refiner:
     def _result(
         self,
         poses: Poses,
-        people: People,
+        people: CroppedPeople,
         choice: Choice,
         done: BoolArray,
         missing: Missing,
@@ -331,7 +339,7 @@ class Refiner:
 
     def _look(
         self,
-        people: People,
+        people: CroppedPeople,
         crops: Iterable[Crop],
         progress: Progress | None,
         strength: float,
@@ -352,7 +360,11 @@ class Refiner:
         return look.with_alone(alone)
 
     def _ask(
-        self, people: People, rows: Rows, images: npt.NDArray[np.uint8], weights: npt.NDArray[np.float32]
+        self,
+        people: CroppedPeople,
+        rows: Rows,
+        images: npt.NDArray[np.uint8],
+        weights: npt.NDArray[np.float32],
     ) -> Evidence:
         """What the network says of some people, in original-image pixels."""
         matrices = people.matrices[rows]

@@ -8,7 +8,7 @@ import numpy as np
 
 from posefix.poses import BoolArray, FloatArray, Poses
 from posefix.refine.pipeline import FailedPhoto
-from posefix.refine.vocabulary import MergedPoses, People
+from posefix.refine.vocabulary import CroppedPeople, MergedPoses
 
 NOTABLE_RESERVE = 0.05
 """A smaller one is not worth a line."""
@@ -66,7 +66,7 @@ class RefinementReport:
 
 def report_of(
     poses: Poses,
-    people: People,
+    people: CroppedPeople,
     merged: MergedPoses,
     done: BoolArray,
     failed: tuple[FailedPhoto, ...],

@@ -18,7 +18,7 @@ from posefix.decoding import Evidence
 from posefix.poses import BoolArray, FloatArray, Rows
 from posefix.refine.calibration import Regression
 from posefix.refine.decision import agreement, log_odds
-from posefix.refine.vocabulary import People
+from posefix.refine.vocabulary import CroppedPeople
 
 EVIDENCE = tuple(field.name for field in dataclasses.fields(Evidence))
 
@@ -40,7 +40,7 @@ class Look:
     asked: BoolArray
 
     @classmethod
-    def of_nobody(cls, people: People) -> Look:
+    def of_nobody(cls, people: CroppedPeople) -> Look:
         """Evidence to be filled in, and nobody asked about."""
         nobody = np.zeros(len(people.valid), dtype=bool)
         return cls(_unseen(people.keypoints), nobody, _unseen(people.keypoints[:0]), nobody.copy())
@@ -74,7 +74,7 @@ def _unseen(keypoints: FloatArray) -> Evidence:
     return Evidence(keypoints.copy(), *(np.zeros(keypoints.shape[:2], np.float32) for _ in EVIDENCE[1:]))
 
 
-def measure_contradiction(look: Look, people: People) -> FloatArray:
+def measure_contradiction(look: Look, people: CroppedPeople) -> FloatArray:
     """What the regression sees of the M people asked about, (M, 1, F) in the order of `PERSON_FEATURES`.
 
     Mean log odds that the photo alone gives the places that were given, and the wider vicinity of them; mean log odds

@@ -22,7 +22,7 @@ VISIBLE_MOVE = 5e-4
 
 
 @dataclass(frozen=True)
-class People:
+class CroppedPeople:
     """People in the model's vocabulary, one row per pose.
 
     Attributes:
@@ -42,9 +42,9 @@ class People:
     falloff: FloatArray
     rows: npt.NDArray[np.int64]
 
-    def of(self, rows: npt.NDArray[np.int64]) -> People:
+    def of(self, rows: npt.NDArray[np.int64]) -> CroppedPeople:
         """Some of the people, all of whom can be refined."""
-        return People(
+        return CroppedPeople(
             self.mapping,
             self.keypoints[rows],
             self.valid[rows],
@@ -122,9 +122,9 @@ def as_numbers(name: str, values: npt.ArrayLike) -> FloatArray:
         raise InputError(f"{name}: expected an array of numbers ({error})") from error
 
 
-def prepare(
+def crop_people(
     poses: Poses, skeleton: Skeleton, size_wh: tuple[int, int], boxes: FloatArray | None = None
-) -> People:
+) -> CroppedPeople:
     """Map poses to a model's keypoints and choose each person's crop.
 
     The box of a person is that of the keypoints which the model knows, so it is the same in every layout.
@@ -147,17 +147,17 @@ def prepare(
         tight = geometry.box_from_keypoints(keypoints, valid)
         usable &= tight[:, 2:].max(axis=1) > 0
         boxes = geometry.enlarge(tight, geometry.KEYPOINT_BOX_FACTOR)
-    return People(mapping, keypoints, valid, *_crops(boxes, size_wh, skeleton), np.flatnonzero(usable))
+    return CroppedPeople(mapping, keypoints, valid, *_crops(boxes, size_wh, skeleton), np.flatnonzero(usable))
 
 
 def _crops(boxes: FloatArray, size_wh: tuple[int, int], skeleton: Skeleton) -> tuple[FloatArray, FloatArray]:
-    """The crops around people's boxes (N, 4): `matrices` and `falloff` of `People`."""
+    """The crops around people's boxes (N, 4): `matrices` and `falloff` of `CroppedPeople`."""
     matrices = geometry.crop_matrices(geometry.enlarge(boxes, geometry.CROP_FACTOR), size_wh)
     area = PERSON_SHARE * size_wh[0] * size_wh[1] / np.abs(np.linalg.det(matrices[:, :, :2]))
     return matrices, np.asarray(falloff(area[:, None], skeleton.sigmas))
 
 
-def revisit(people: People, keypoints: FloatArray, size_wh: tuple[int, int]) -> People:
+def revisit(people: CroppedPeople, keypoints: FloatArray, size_wh: tuple[int, int]) -> CroppedPeople:
     """People with new places, and crops around them, for another look at all of them.
 
     Args:
@@ -170,11 +170,11 @@ def revisit(people: People, keypoints: FloatArray, size_wh: tuple[int, int]) -> 
     boxes = geometry.enlarge(geometry.box_from_keypoints(keypoints, valid), geometry.KEYPOINT_BOX_FACTOR)
     there = np.where(valid[..., None], keypoints, 0.0)
     crops = _crops(boxes, size_wh, people.mapping.target)
-    return People(people.mapping, there, valid, *crops, np.arange(len(valid)))
+    return CroppedPeople(people.mapping, there, valid, *crops, np.arange(len(valid)))
 
 
 def merge(
-    poses: Poses, people: People, refined: FloatArray, done: BoolArray, missing: Missing
+    poses: Poses, people: CroppedPeople, refined: FloatArray, done: BoolArray, missing: Missing
 ) -> MergedPoses:
     """Put refined keypoints back into the layout of the poses.
 
@@ -208,7 +208,7 @@ def merge(
     )
 
 
-def in_layout(values: FloatArray, people: People, known: BoolArray) -> FloatArray:
+def in_layout(values: FloatArray, people: CroppedPeople, known: BoolArray) -> FloatArray:
     """Values of the model's keypoints (N, K) in the layout of the poses, NaN where not `known`."""
     result = np.full(known.shape, np.nan)
     result[:, people.mapping.source_index] = values[:, people.mapping.target_index]

@@ -13,7 +13,7 @@ from posefix.analysis.comparison import Comparison
 from posefix.analysis.costs import RECALLS, THRESHOLDS, Costs
 from posefix.analysis.error_analysis import ErrorAnalysis, status_table
 from posefix.analysis.tables import Table
-from posefix.evaluation.coco import percent, signed
+from posefix.evaluation.percentages import percent, signed
 from posefix.report import plots
 from posefix.report.svg import render
 from posefix.taxonomy import ERRORS

@@ -17,7 +17,7 @@ from posefix.analysis.comparison import Comparison
 from posefix.analysis.costs import Progress
 from posefix.analysis.error_analysis import ErrorAnalysis
 from posefix.analysis.tables import share
-from posefix.evaluation.coco import percent, signed
+from posefix.evaluation.percentages import percent, signed
 from posefix.evaluation.repairs import Repairs
 from posefix.formats.coco_annotations import Annotations
 from posefix.poses import ImageId

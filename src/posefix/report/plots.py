@@ -13,7 +13,7 @@ from posefix.analysis.comparison import Comparison
 from posefix.analysis.costs import RECALLS, THRESHOLDS, Costs
 from posefix.analysis.error_analysis import STAGE_TITLES
 from posefix.drawing import ink_on
-from posefix.evaluation.coco import percent, signed
+from posefix.evaluation.percentages import percent, signed
 from posefix.examples import MARKS
 from posefix.report.svg import AFTER, BEFORE, GOOD, GRID, INK, MUTED, PAPER, css
 from posefix.taxonomy import ERRORS, STATUS_NAMES

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from posefix import geometry
 from posefix.errors import InputError
+from posefix.poses import FloatArray
 
-FloatArray = npt.NDArray[np.float64]
 Photo = npt.NDArray[np.uint8]
 
 REACH = 1.5

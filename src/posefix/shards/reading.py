@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from posefix import geometry
 from posefix.errors import InputError
-from posefix.shards.contexts import FloatArray, Photo
+from posefix.poses import FloatArray
+from posefix.shards.contexts import Photo
 from posefix.shards.folder import MEND, PERSON_COLUMNS, PICTURE_COLUMNS, Index, read_shard, shard_path
 
 COARSEST = 2.0

@@ -31,9 +31,9 @@ from posefix.files import (
 )
 from posefix.images import decode_image
 from posefix.people import PersonRecords
+from posefix.poses import FloatArray
 from posefix.shards.contexts import (
     ContextOptions,
-    FloatArray,
     Picture,
     context_squares,
     cut_context,

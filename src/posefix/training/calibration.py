@@ -37,7 +37,7 @@ from posefix.refine.calibration import (
 from posefix.refine.decision import choose, measure_company, measure_features, measure_poses
 from posefix.refine.refiner import Refiner
 from posefix.refine.second_opinion import Look, measure_contradiction
-from posefix.refine.vocabulary import People
+from posefix.refine.vocabulary import CroppedPeople
 from posefix.similarity import falloff
 from posefix.skeletons import Skeleton
 from posefix.synthesis import SynthesisOptions, synthesize
@@ -92,7 +92,7 @@ class Attempt:
         company: (N, F) of each person at the first look, see `measure_company`.
     """
 
-    people: People
+    people: CroppedPeople
     look: Look
     truth: FloatArray
     labelled: BoolArray
@@ -242,7 +242,7 @@ def try_starts(
     calls = np.where(look.seen, draw_calls(len(rows)), -1)
     company = measure_company(measure_poses(look.evidence, people), calls)
 
-    def attempt(people: People, look: Look) -> Attempt:
+    def attempt(people: CroppedPeople, look: Look) -> Attempt:
         return Attempt(people, look, truth, records.labelled[rows] & look.seen[:, None], reach, company)
 
     def again(keypoints: FloatArray) -> Attempt:

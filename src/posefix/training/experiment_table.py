@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from posefix.evaluation.coco import percent, signed
+from posefix.evaluation.percentages import percent, signed
 
 COLUMNS = ("AP", "AP50", "AP75", "AP-M", "AP-L")
 

@@ -34,7 +34,7 @@ from posefix.training.systems import (
     system_folder,
     systems_of,
 )
-from posefix.training.validation import read_results
+from posefix.training.validation import read_validation_poses
 
 WHERE_ONLY = ("workers", "compile", "crop_on", "data.root", "data.shards")
 """Settings that say how or where a system was trained, and make no other system of it."""
@@ -183,7 +183,7 @@ def load_judge(recipe: TrainConfig, *, needs_results: bool) -> Judge:
             f"{recipe.name}: data.validation_results is empty; name a results file to be refined"
         )
     annotations = read_annotations(root / data.validation_annotations)
-    results = read_results(recipe, annotations)
+    results = read_validation_poses(recipe, annotations)
     for poses in results.values():
         check_images(poses, annotations)
     photos = find_photos(annotations, root / data.validation_images)

@@ -43,7 +43,7 @@ OnStep = Callable[[int, int, int, float], None]
 OnEpoch = Callable[[dict[str, float]], None]
 """Called with an epoch's log line."""
 Mark = Callable[[str], None]
-"""Called after each part of a step with its name (`posefix.training.profiling`)."""
+"""Called after each part of a step with its name (`posefix.training.step_times`)."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class PackedBatch(TensorBatch):
             size_wh: Crop width and height.
         """
         count = len(self.covers)
-        crops = cut_crops(self.pixels, self.starts, self.sizes_wh, self.matrices, size_wh)
+        crops = cut_packed_crops(self.pixels, self.starts, self.sizes_wh, self.matrices, size_wh)
         images = crops[:count]
         if len(self.pasted):
             under = images.index_select(0, self.pasted)
@@ -147,7 +147,7 @@ def _packed_spoils(drawn: Drawn) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     )
 
 
-def cut_crops(
+def cut_packed_crops(
     pixels: Tensor, starts: Tensor, sizes_wh: Tensor, matrices: Tensor, size_wh: tuple[int, int]
 ) -> Tensor:
     """Cut crops by bilinear interpolation, black outside of the pictures: `geometry.warp` for a whole batch.

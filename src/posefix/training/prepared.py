@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from posefix.errors import InputError
-from posefix.people import PersonRecords, join_records, select, thinned
+from posefix.people import PersonRecords, join_records, select, thinned_mask
 from posefix.shards.contexts import ContextOptions
 from posefix.shards.folder import check_settings, read_index, read_people, sha256_of
 from posefix.shards.reading import ShardPictures, open_pictures
@@ -121,7 +121,7 @@ def load_prepared(config: TrainConfig, skeleton: Skeleton) -> tuple[PersonRecord
     records = join_records([select(people, np.isin(np.arange(len(people)), part)) for part in chosen])
     kept = np.concatenate(chosen)
     if config.data.limit:
-        mask = thinned(records, config.data.limit)
+        mask = thinned_mask(records, config.data.limit)
         records, kept = select(records, mask), kept[mask]
     return records, pictures.select(kept)
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from posefix.errors import InputError
-from posefix.formats.coco_annotations import read_annotations
-from posefix.interchange import read_pose_file
+from posefix.formats.coco_annotations import Annotations, read_annotations
+from posefix.interchange import read_annotated_poses
 from posefix.people import (
     PersonRecords,
     add_consensus_labels,
     build_records,
     find_photos,
-    held_out,
+    held_out_mask,
     join_records,
     select,
     thin_out,
@@ -43,16 +44,16 @@ def load_sets(config: TrainConfig, skeleton: Skeleton, *, held: bool = False) ->
     data, root = config.data, Path(config.data.root)
     if not data.annotations:
         raise InputError(f"{config.name}: data.annotations is empty; name COCO keypoint files to train on")
-    estimates = _load_estimates(config)
     shares = data.held_out or (0.0,) * len(data.annotations)
+    truths = [read_annotations(root / file) for file in data.annotations]
+    estimates = _load_estimates(config, truths)
     parts: list[PersonRecords] = []
-    for number, (file, images) in enumerate(zip(data.annotations, data.images, strict=True)):
-        truth = read_annotations(root / file)
+    for number, (truth, images) in enumerate(zip(truths, data.images, strict=True)):
         photos = find_photos(truth, root / images)
-        records = build_records(truth, photos, skeleton, estimates.get(number, ()))
+        records = build_records(truth, photos, skeleton, estimates[number])
         if data.consensus_labels and not held:
             records = add_consensus_labels(records, skeleton)
-        parts.append(select(records, held_out(records, shares[number]) == held))
+        parts.append(select(records, held_out_mask(records, shares[number]) == held))
     if not any(len(part) for part in parts):
         kind = "held out" if held else "left to train on"
         raise InputError(
@@ -61,12 +62,11 @@ def load_sets(config: TrainConfig, skeleton: Skeleton, *, held: bool = False) ->
     return parts
 
 
-def _load_estimates(config: TrainConfig) -> dict[int, list[Poses]]:
-    """Estimators' poses by the number of the annotation file: image ids of two of them may be equal."""
+def _load_estimates(config: TrainConfig, truths: Sequence[Annotations]) -> list[list[Poses]]:
+    """Estimators' poses of each annotation file: image ids of two of them may be equal."""
     data, root = config.data, Path(config.data.root)
     sets = data.estimate_sets or (0,) * len(data.estimates)
-    estimates: dict[int, list[Poses]] = {}
+    estimates: list[list[Poses]] = [[] for _ in truths]
     for number, results, layout in zip(sets, data.estimates, data.estimate_layouts, strict=True):
-        poses = read_pose_file(root / results, layout).poses
-        estimates.setdefault(number, []).append(poses)
+        estimates[number].append(read_annotated_poses(root / results, truths[number], layout))
     return estimates

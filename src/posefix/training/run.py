@@ -24,8 +24,8 @@ from posefix.training.datasets import InputSource, WrongPoseDataset
 from posefix.training.loop import CHECKPOINT_FILE, OnEpoch, OnStep, Process, Trainer, start_process
 from posefix.training.packing import PackedDataset
 from posefix.training.prepared import load_prepared
-from posefix.training.profiling import MEASURED_STEPS, WARM_UP_STEPS, StepTimes, profile
 from posefix.training.recipe_people import load_records
+from posefix.training.step_times import MEASURED_STEPS, WARM_UP_STEPS, StepTimes, time_steps
 from posefix.training.validation import load_validation
 
 
@@ -110,7 +110,7 @@ def profile_steps(
     process = start_process(device)
     trainer = new_trainer(config, load_skeleton(config.skeleton), Path(), process)
     shown = on_step if process.is_first else None
-    times = profile(trainer, warm_up=warm_up, steps=steps, on_step=shown)
+    times = time_steps(trainer, warm_up=warm_up, steps=steps, on_step=shown)
     process.leave()
     return times if process.is_first else None
 

@@ -20,7 +20,7 @@ from posefix.training.config import TrainConfig
 from posefix.training.loop import Validate
 
 
-def read_results(config: TrainConfig, annotations: Annotations) -> dict[str, Poses]:
+def read_validation_poses(config: TrainConfig, annotations: Annotations) -> dict[str, Poses]:
     """The poses of a recipe's validation results, by the names of their files up to the first dot.
 
     Args:
@@ -51,7 +51,7 @@ def load_validation(config: TrainConfig, skeleton: Skeleton) -> Validate | None:
     if not data.validation_results:
         return None
     annotations = read_annotations(root / data.validation_annotations)
-    inputs = read_results(config, annotations)
+    inputs = read_validation_poses(config, annotations)
     names = {image_id: info.file_name for image_id, info in annotations.images.items()}
     used = {image_id for poses in inputs.values() for image_id in poses.image_ids}
     photos = find_images(used, root / data.validation_images, names)

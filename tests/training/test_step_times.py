@@ -19,8 +19,8 @@ from posefix.errors import InputError  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training.config import load_recipe  # noqa: E402
 from posefix.training.loop import Process, Trainer  # noqa: E402
-from posefix.training.profiling import PHASES, StepTimer, StepTimes, profile  # noqa: E402
 from posefix.training.run import new_trainer, profile_steps, train  # noqa: E402
+from posefix.training.step_times import PHASES, StepTimer, StepTimes, time_steps  # noqa: E402
 
 
 def trainer_of(recipe: Path, output: Path, **settings: str) -> Trainer:
@@ -39,7 +39,7 @@ def test_a_slow_data_set_is_seen_to_be_waited_for(
         return read(key)
 
     monkeypatch.setattr(type(trainer.dataset), "__getitem__", slowly)
-    times = profile(trainer, warm_up=1, steps=4)
+    times = time_steps(trainer, warm_up=1, steps=4)
     assert len(times.steps) == 4
     assert min(times.seconds["waiting for data"]) > 0.2
     assert sum(times.share(phase) for phase in PHASES) == pytest.approx(1)

@@ -104,7 +104,7 @@ class StepTimes:
         return "\n".join(lines)
 
 
-def profile(
+def time_steps(
     trainer: Trainer,
     *,
     warm_up: int = WARM_UP_STEPS,
