@@ -33,9 +33,11 @@ def evaluate(
         against_layout: Skeleton of the second results file; that of the first when left out.
         metric: Whose rules; PoseTrack's where the annotations are a folder, else COCO's.
     """
+    from posefix.evaluation.measured import metric_of
+
     if against_layout is not None and against is None:
         raise InputError("--against-layout: needs --against, whose layout it is")
-    if (metric or ("posetrack" if annotations.is_dir() else "coco")) == "posetrack":
+    if (metric or metric_of(annotations)) == "posetrack":
         _evaluate_posetrack(results, annotations, layout, against, against_layout or layout)
     else:
         _evaluate_coco(results, annotations, layout, against, against_layout or layout)
