@@ -295,7 +295,7 @@ def draw_shares(axes: Axes, title: str, measured: Numbers) -> None:
     start = np.zeros(len(names))
     for status in range(NUM_STATUSES):
         width = np.array([measured["shares"][name][status] for name in names])
-        axes.barh(names, width, left=start, color=COLOURS[status], label=Status(status).name.lower())
+        axes.barh(names, width, left=start, color=COLOURS[status], label=Status(status).label)
         start += width
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xlabel="share of the labelled keypoints")

@@ -23,7 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "error_profile": {"errors", "files", "similarity", "skeletons", "taxonomy"},
     "synthesis": {"error_profile", "errors", "similarity", "skeletons", "taxonomy"},
     "photo_pixels": {"errors"},
-    "images": {"errors", "photo_pixels"},
+    "images": {"errors", "photo_pixels", "poses"},
     "video": {"errors", "images"},
     "smoothing": {"errors", "geometry", "poses", "similarity"},
     "json_text": {"errors", "files"},

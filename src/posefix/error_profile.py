@@ -133,12 +133,12 @@ class ErrorProfile:
             "source": self.source,
             "groups": {group: list(names) for group, names in self.groups.items()},
             "errors": {
-                error.name.lower(): [case.as_dict() for case in cases] for error, cases in self.cases.items()
+                error.label: [case.as_dict() for case in cases] for error, cases in self.cases.items()
             },
         }
         if self.distances:
             document["distances"] = {
-                status.name.lower(): {group: list(row) for group, row in rows.items()}
+                status.label: {group: list(row) for group, row in rows.items()}
                 for status, rows in self.distances.items()
             }
         return document
@@ -188,7 +188,7 @@ def _parse(document: Any, path: str) -> ErrorProfile:
     if not isinstance(document, dict) or document.get("format") != 1:
         raise InputError(f'{path}: an error profile is an object with "format": 1, got {str(document)[:60]}')
     errors, groups = document.get("errors"), document.get("groups", {})
-    expected = {error.name.lower() for error in ERRORS}
+    expected = {error.label for error in ERRORS}
     if not isinstance(errors, dict) or set(errors) != expected:
         got = sorted(errors) if isinstance(errors, dict) else quoted(errors)
         raise InputError(f"{path}: errors must hold exactly {sorted(expected)}, got {got}")
@@ -197,7 +197,7 @@ def _parse(document: Any, path: str) -> ErrorProfile:
             f"{path}: groups must be an object with a list of keypoint names for each group, got {quoted(groups)}"
         )
     known = {*groups, "other"}
-    cases = {error: _parse_cases(errors[error.name.lower()], error, known, path) for error in ERRORS}
+    cases = {error: _parse_cases(errors[error.label], error, known, path) for error in ERRORS}
     for group in sorted(known):
         if (worst := _largest_sum(cases, group)) > 1 + ROUNDING:
             raise InputError(
@@ -226,7 +226,7 @@ def _are_names(value: Any) -> bool:
 
 
 def _parse_cases(cases: Any, error: Status, groups: Collection[str], path: str) -> tuple[Case, ...]:
-    where = f"{path}: errors.{error.name.lower()}"
+    where = f"{path}: errors.{error.label}"
     if not isinstance(cases, list) or not cases:
         raise InputError(f"{where} must be a list of cases")
     parsed = [_parse_case(case, groups, f"{where}[{number}]") for number, case in enumerate(cases)]
@@ -254,7 +254,7 @@ def _parse_case(case: Any, groups: Collection[str], where: str) -> Case:
 
 
 def _parse_distances(distances: Any, groups: Collection[str], path: str) -> Distances:
-    names = {status.name.lower(): status for status in REACHES}
+    names = {status.label: status for status in REACHES}
     if not isinstance(distances, dict) or set(distances) - set(names):
         got = sorted(distances) if isinstance(distances, dict) else quoted(distances)
         raise InputError(f"{path}: distances may hold {', '.join(names)}, got {got}")

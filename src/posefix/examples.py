@@ -147,7 +147,7 @@ class _Panels:
             found = self._find(error)
             if found is not None:
                 panels.append(self._error_panel(error, *found))
-                titles.append(f"{MARKS[error].letter}  {error.name.lower()}")
+                titles.append(f"{MARKS[error].letter}  {error.label}")
         return side_by_side(panels, titles)
 
     def of_people(self, rows: npt.NDArray[np.int64]) -> Image:
@@ -266,7 +266,7 @@ def _legend(width: int) -> Image:
     for error, mark in MARKS.items():
         _outline(bar, np.array([x, bar.shape[0] / 2]), mark)
         draw_tag(bar, mark.letter, np.array([x + 26, bar.shape[0] / 2]), mark.colour)
-        name = caption(error.name.lower(), 130)[:, 12:]
+        name = caption(error.label, 130)[:, 12:]
         left = round(x) + 42
         shown = min(name.shape[1], width - left)
         if shown > 0:

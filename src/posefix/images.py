@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from posefix.errors import InputError
 from posefix.photo_pixels import Exif, ReducedPhoto, decode_image, decode_reduced, read_size
+from posefix.poses import ImageId
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -29,7 +30,6 @@ __all__ = [
     "photo_sizes",
 ]
 
-ImageId = int | str
 Absent = Literal["stop", "keep"]
 
 IMAGE_SUFFIXES = frozenset(

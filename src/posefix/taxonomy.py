@@ -42,10 +42,15 @@ class Status(IntEnum):
     SWAP = 3
     MISS = 4
 
+    @property
+    def label(self) -> str:
+        """The name in files, tables and pictures: "good", "jitter", ..."""
+        return self.name.lower()
+
 
 ERRORS = (Status.JITTER, Status.INVERSION, Status.SWAP, Status.MISS)
 NUM_STATUSES = 5
-STATUS_NAMES = tuple(Status(number).name.lower() for number in range(NUM_STATUSES))
+STATUS_NAMES = tuple(Status(number).label for number in range(NUM_STATUSES))
 
 
 @dataclass(frozen=True)

@@ -92,9 +92,7 @@ def test_every_stage_is_what_the_evaluator_says(random_scene: Callable[[int], Sc
     assert analysis.costs.input.ap == pytest.approx(evaluate_coco(poses, truth).ap, abs=1e-12)
     for error in (Status.MISS, Status.JITTER):
         repaired = with_places(poses, found, shared, repaired_places(found, (error,)))
-        assert stage(analysis, error.name.lower()).ap == pytest.approx(
-            evaluate_coco(repaired, truth).ap, abs=1e-12
-        )
+        assert stage(analysis, error.label).ap == pytest.approx(evaluate_coco(repaired, truth).ap, abs=1e-12)
     everything = with_places(poses, found, shared, true_places(found))
     assert stage(analysis, "places").ap == pytest.approx(evaluate_coco(everything, truth).ap, abs=1e-12)
     assert [stage.name for stage in analysis.costs.alone] == list(ALONE)

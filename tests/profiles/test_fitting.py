@@ -167,7 +167,7 @@ def test_a_profile_survives_its_file(draw: Draw, tmp_path: Path) -> None:
     counts = np.array([list(case["keypoints"].values()) for case in document["counts"]["cases"]])
     assert counts.sum() == 900 * 17
     assert document["counts"]["poses"] == 900
-    assert set(document["errors"]) == {error.name.lower() for error in ERRORS}
+    assert set(document["errors"]) == {error.label for error in ERRORS}
 
 
 def test_pooling_adds_counts_by_keypoint_name() -> None:

@@ -92,7 +92,7 @@ def records_of(keypoints: npt.NDArray[np.float32], photos: tuple[Path, ...]) -> 
 
 def profile(**probabilities: float) -> ErrorProfile:
     """All keypoints alike; what is left is good."""
-    cases = {error: (Case({"other": probabilities.get(error.name.lower(), 0.0)}),) for error in ERRORS}
+    cases = {error: (Case({"other": probabilities.get(error.label, 0.0)}),) for error in ERRORS}
     return ErrorProfile("made", "test", {}, cases)
 
 

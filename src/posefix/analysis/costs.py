@@ -154,7 +154,7 @@ class _Course:
 
     def repair(self, errors: tuple[Status, ...], before: Stage) -> Stage:
         """The stage named after the last of the errors, all of which are repaired; the others were so before."""
-        name = errors[-1].name.lower()
+        name = errors[-1].label
         if not (self.found.statuses == errors[-1]).any():
             return self._finish(Stage(name, before.precision))
         places = repaired_places(self.found, errors)

@@ -68,11 +68,9 @@ class Repairs:
             "statuses": list(STATUS_NAMES),
             "counts": self.counts.tolist(),
             "broken": self.broken,
-            "broken_by_error": {error.name.lower(): count for error, count in self.broken_by_error.items()},
+            "broken_by_error": {error.label: count for error, count in self.broken_by_error.items()},
             "repaired": self.repaired,
-            "repaired_by_error": {
-                error.name.lower(): count for error, count in self.repaired_by_error.items()
-            },
+            "repaired_by_error": {error.label: count for error, count in self.repaired_by_error.items()},
             "filled_right": self.filled_right,
             "filled_wrong": self.filled_wrong,
             "still_missing": self.still_missing,
@@ -163,4 +161,4 @@ def annotated_people(annotations: Annotations, shared: SharedKeypoints) -> tuple
 
 
 def _listed(counts: Mapping[Status, int]) -> str:
-    return ", ".join(f"{error.name.lower()} {count}" for error, count in counts.items())
+    return ", ".join(f"{error.label} {count}" for error, count in counts.items())

@@ -32,7 +32,7 @@ def _lines(fitted: FittedProfile) -> list[str]:
     for status in (Status.INVERSION, Status.SWAP):
         if not fitted.counts[..., POSSIBLE[:, status], :].any():
             lines.append(
-                f"the labels allow no {status.name.lower()}; the profile has the paper's mean frequency of it"
+                f"the labels allow no {status.label}; the profile has the paper's mean frequency of it"
             )
     if fitted.missing:
         lines.append(
@@ -71,7 +71,7 @@ def _band_table(fitted: FittedProfile) -> Table:
 def _distance_table(fitted: FittedProfile) -> Table:
     """Distances by status, over all groups."""
     rows = tuple(
-        (status.name.lower(), *(f"{rows['other'][place]:.2f}" for place in SHOWN.values()))
+        (status.label, *(f"{rows['other'][place]:.2f}" for place in SHOWN.values()))
         for status, rows in fitted.profile.distances.items()
     )
     title = (

@@ -68,7 +68,7 @@ def worst_of_each_error(found: FoundPeople, size: FloatArray) -> Kinds:
     for error in ERRORS:
         count = (found.statuses == error).sum(axis=1)
         order = np.lexsort((found.oks, -count, size < VISIBLE_SIZE))
-        kinds[f"worst {error.name.lower()}"] = order[count[order] > 0][:WORST]
+        kinds[f"worst {error.label}"] = order[count[order] > 0][:WORST]
     return kinds
 
 

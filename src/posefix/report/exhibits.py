@@ -62,7 +62,7 @@ def analysis_exhibits(analysis: ErrorAnalysis) -> tuple[Exhibit, ...]:
         Exhibit.of(
             "Which errors, and where",
             f"{percent(shares[0])} % of the labelled keypoints are good; the most frequent error is "
-            f"{most.name.lower()}, {percent(shares[most])} %.",
+            f"{most.label}, {percent(shares[most])} %.",
             partial(plots.draw_statuses, breakdowns=(analysis.overall, analysis.groups)),
             0.95 + 0.29 * (1 + len(analysis.groups.labels)),
             (statuses, each),
@@ -167,7 +167,7 @@ def _change_of_errors(comparison: Comparison) -> str:
     first = comparison.groups_before.counts.sum(axis=0)
     second = comparison.groups_after.counts.sum(axis=0)
     changes = (
-        f"{error.name.lower()} {percent(first[error] / first.sum())} → {percent(second[error] / second.sum())} %"
+        f"{error.label} {percent(first[error] / first.sum())} → {percent(second[error] / second.sum())} %"
         for error in ERRORS
     )
     return f"Of all labelled keypoints: {', '.join(changes)}."

@@ -59,7 +59,7 @@ def sizes(found: FoundPeople, annotations: Annotations) -> FloatArray:
 def analysis_columns(found: FoundPeople, annotations: Annotations) -> tuple[Column, ...]:
     """Who it is, how similar the pose is, and how many keypoints have each status."""
     counts = (
-        Column(LETTERS[status] + " " + status.name.lower(), (found.statuses == status).sum(axis=1).tolist())
+        Column(LETTERS[status] + " " + status.label, (found.statuses == status).sum(axis=1).tolist())
         for status in ERRORS
     )
     return (

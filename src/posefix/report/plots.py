@@ -24,7 +24,7 @@ STATUS_INKS = [INK, *(css(ink_on(MARKS[error].colour)) for error in ERRORS)]
 """Of text on these."""
 STAGE_COLOURS = {
     "input": GOOD,
-    **{error.name.lower(): STATUS_COLOURS[error] for error in ERRORS},
+    **{error.label: STATUS_COLOURS[error] for error in ERRORS},
     "places": "#e69f00",
     "scores": "#56b4e9",
     "background": "#f0e442",
@@ -83,7 +83,7 @@ def draw_changes(figure: Figure, before: Breakdown, after: Breakdown) -> None:
         axes.plot(first[:, error], places, "o", color=BEFORE, markersize=6, markerfacecolor=PAPER)
         axes.plot(second[:, error], places, "o", color=colour, markersize=6)
         axes.set_xlim(0, 1.08 * max(first[:, error].max(), second[:, error].max(), 1.0))
-        axes.set_title(error.name.lower())
+        axes.set_title(error.label)
         axes.grid(axis="x")
         axes.tick_params(axis="y", length=0)
     _name_rows(panels[0, 0], [before.labels[number] for number in groups])
