@@ -1,11 +1,13 @@
 """How the packaged model's network learned: its gain after each part of its training.
 
-    python -m benchmarks.learning_curve NAME=FOLDER NAME=FOLDER ... [--data DIR] [--images 200]
+    python -m benchmarks.learning_curve NAME=FOLDER NAME=FOLDER ... [--add] [--data DIR] [--images 200]
 
 FOLDERs are the outputs of the parts' trainings in their order, NAMEs what the figure calls them. As in
 `benchmarks.ablation`, the networks refine the results of all eight estimators on photos that nothing was trained on,
 uncalibrated and with every keypoint moved, and the gain is the mean in AP. The last point is the packaged model, its
 rule off as well.
+
+With --add the parts follow those of the kept result, whose networks are not needed any more.
 
 Keeps benchmarks/results/learning_curve.json and draws docs/figures/learning_curve.svg; with another --images only the
 text.
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from benchmarks.ablation import measure
-from benchmarks.environment import DATA, describe, keep
+from benchmarks.environment import DATA, RESULTS, describe, keep
 from benchmarks.growth_figure import COLOURS, MARKERS
 from matplotlib.figure import Figure
 
@@ -47,6 +50,17 @@ def measure_part(name: str, folder: str, epochs: int, arguments: argparse.Namesp
         flush=True,
     )
     return {"name": name, "epochs": epochs, "mean_gain": means}
+
+
+def read_kept() -> dict[str, Any]:
+    """The kept result."""
+    kept: dict[str, Any] = json.loads((RESULTS / "learning_curve.json").read_text(encoding="utf-8"))
+    return kept
+
+
+def environments_of(kept: dict[str, Any]) -> list[dict[str, Any]]:
+    """Where the points of a kept result were measured, the oldest first."""
+    return [*kept.get("earlier", ()), kept["environment"]] if kept else []
 
 
 def draw(points: Sequence[Point]) -> bytes:
@@ -78,15 +92,19 @@ def main() -> None:
     parser.add_argument("parts", nargs="+", metavar="NAME=FOLDER")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--images", type=int, default=IMAGES, help="the first so many photos of each set")
+    parser.add_argument("--add", action="store_true", help="after the parts of the kept result")
     arguments = parser.parse_args()
-    points, epochs = [], 0
+    kept = read_kept() if arguments.add else {}
+    points: list[Point] = [point for point in kept.get("points", ()) if point["name"] != PACKAGED]
+    epochs = points[-1]["epochs"] if points else 0
     for name, _, folder in (part.partition("=") for part in arguments.parts):
         epochs += len((Path(folder) / LOG_FILE).read_text(encoding="utf-8").splitlines())
         points.append(measure_part(name, folder, epochs, arguments))
     points.append(measure_part(PACKAGED, "small", epochs, arguments))
     if arguments.images == IMAGES:
         environment = describe(["torch", "onnxruntime", "openvino"])
-        print(f"kept in {keep('learning_curve', environment, {'images': IMAGES, 'points': points})}")
+        measured = {"images": IMAGES, "points": points, "earlier": environments_of(kept)}
+        print(f"kept in {keep('learning_curve', environment, measured)}")
         write_bytes_atomic(FIGURE, draw(points))
 
 

@@ -317,6 +317,13 @@ def test_a_regression_has_a_bias_for_each_keypoint_and_a_weight_for_each_feature
     np.testing.assert_allclose(regression(features), [expected])
 
 
+def test_products_of_features_are_weighed() -> None:
+    products = np.array([[0.5, 2.0], [0.0, -1.0]])
+    regression = Regression(np.zeros(1), np.array([1.0, 0.0]), products)
+    value = 3 + 0.5 * 9 + 2 * 3 * 4 - 16
+    np.testing.assert_allclose(regression(np.array([[[3.0, 4.0]]])), [[1 / (1 + math.exp(-value))]])
+
+
 def stored(folder: Path, calibration: Any) -> Model:
     description = {
         "format": 2,
@@ -331,8 +338,12 @@ def stored(folder: Path, calibration: Any) -> Model:
 
 def random_calibration() -> Calibration:
     rng = np.random.default_rng(0)
+    count = len(FEATURES)
     regressions = {
-        name: Regression(rng.normal(size=19), rng.normal(size=len(FEATURES))) for name in REGRESSIONS
+        name: Regression(
+            rng.normal(size=19), rng.normal(size=count), np.triu(rng.normal(size=(count, count)))
+        )
+        for name in REGRESSIONS
     }
     regressions["anew"] = Regression(rng.normal(size=1), rng.normal(size=len(PERSON_FEATURES)))
     return Calibration(**regressions, strengths=(0.75, 0.5))
@@ -344,8 +355,12 @@ def test_a_calibration_comes_back_from_a_model_s_description(tmp_path: Path) -> 
     assert back is not None
     for name in REGRESSIONS:
         before, after = getattr(calibration, name), getattr(back, name)
-        np.testing.assert_allclose(after.bias, before.bias, atol=5.1e-5)
-        np.testing.assert_allclose(after.weights, before.weights, atol=5.1e-5)
+        np.testing.assert_allclose(after.bias, before.bias, atol=5.1e-6)
+        np.testing.assert_allclose(after.weights, before.weights, atol=5.1e-6)
+        if before.products is None:
+            assert after.products is None
+        else:
+            np.testing.assert_allclose(after.products, before.products, atol=5.1e-6)
     assert back.as_dict() == calibration.as_dict()
 
 
@@ -364,6 +379,11 @@ def test_a_model_may_have_no_calibration(tmp_path: Path) -> None:
         ({"given_right": {"bias": [0.0] * 17, "weights": [0.0] * 16}}, r"given_right: expected 19 biases"),
         ({"given_right": {"bias": [0.0] * 19, "weights": [0.0] * 7}}, r"16 weights, got \(19,\) and \(7,\)"),
         ({"given_right": {"bias": 0.0, "weights": [0.0] * 16}}, r"got \(\) and \(16,\)"),
+        (
+            {"given_right": {"bias": [0.0] * 19, "weights": [0.0] * 16, "products": [0.0] * 16}},
+            "expected objects",
+        ),
+        ({"given_right": {"bias": [0.0] * 19, "weights": [0.0] * 16, "products": 1}}, "expected objects"),
         ({"strengths": [1]}, "two 'strengths'"),
         ({"strengths": ["much", 1]}, "two 'strengths'"),
         (

@@ -36,38 +36,12 @@ from posefix.training.calibration import (
     draw_calls,
     fit,
     fit_anew,
-    fit_regression,
     given_poses,
+    join,
 )
 from posefix.training.config import load_recipe
 from posefix.training.recipe_people import load_sets
 from posefix.training.run import train
-
-
-def test_a_regression_finds_the_weights_that_made_the_data() -> None:
-    generator = np.random.default_rng(0)
-    features = generator.standard_normal((20_000, 2, 3))
-    bias, weights = np.array([-1.0, 0.5]), np.array([1.5, 0.0, -0.7])
-    chance = 1 / (1 + np.exp(-(features @ weights + bias)))
-    right = generator.random(chance.shape) < chance
-    found = fit_regression(features, right, np.ones(right.shape))
-    np.testing.assert_allclose(found.weights, weights, atol=0.1)
-    np.testing.assert_allclose(found.bias, bias, atol=0.1)
-    np.testing.assert_allclose(found(features), chance, atol=0.05)
-
-
-def test_targets_between_zero_and_one_are_met_in_the_mean() -> None:
-    similarity = np.random.default_rng(1).uniform(0.2, 0.8, (500, 1))
-    found = fit_regression(np.zeros((500, 1, 2)), similarity, np.ones((500, 1)))
-    assert found(np.zeros((1, 1, 2))).item() == pytest.approx(similarity.mean(), abs=0.01)
-
-
-def test_examples_of_no_importance_are_left_out() -> None:
-    targets = np.array([[1.0], [0.0]])
-    found = fit_regression(np.zeros((2, 1, 2)), targets, np.array([[1.0], [0.0]]))
-    assert found(np.zeros((1, 1, 2))).item() > 0.9
-    nothing = fit_regression(np.zeros((2, 1, 2)), targets, np.zeros((2, 1)))
-    assert not nothing.weights.any() and not nothing.bias.any()
 
 
 def examples(count: int, similarity: float) -> Examples:
@@ -78,6 +52,7 @@ def examples(count: int, similarity: float) -> Examples:
         everything,
         np.full((count, 1), similarity),
         np.full((count, 1), similarity),
+        np.ones(count),
     )
 
 
@@ -85,6 +60,13 @@ def test_a_small_set_counts_as_much_as_a_large_one() -> None:
     calibration = fit([examples(1000, 0.9), examples(10, 0.3)])
     expected = calibration.refined_similarity(np.zeros((1, 1, len(FEATURES)))).item()
     assert expected == pytest.approx(0.6, abs=0.01)
+
+
+def test_an_unimportant_pose_counts_less() -> None:
+    parts = [examples(100, 0.9), dataclasses.replace(examples(100, 0.3), importance=np.full(100, 0.5))]
+    calibration = fit([join(parts)])
+    expected = calibration.refined_similarity(np.zeros((1, 1, len(FEATURES)))).item()
+    assert expected == pytest.approx(0.7, abs=0.01)
 
 
 def attempt(right: npt.NDArray[np.bool_]) -> Attempt:

@@ -35,23 +35,41 @@ FEATURES = (
 PERSON_FEATURES = ("given_similarity", "given_vicinity", "similarity", "agreement")
 """What they see of a person: `posefix.refine.second_opinion.measure_contradiction`."""
 FULL_STRENGTH = (1.0, 1.0)
+DECIMALS = 5
+"""Of a regression's numbers in a model's description; features and their products are below a hundred."""
 
 
 @dataclass(frozen=True)
 class Regression:
-    """A logistic regression: one bias for each keypoint, one weight for each feature.
+    """A logistic regression: one bias for each keypoint, one weight for each feature and each product of two.
+
+    What one feature says depends on the others: a large distance speaks against the given place where the heatmap is
+    sure of its own, and against the network where the estimator is a good one.
 
     Attributes:
         bias: (K,), K = 1 for one of persons.
         weights: (F,), one for each of `FEATURES` or of `PERSON_FEATURES`.
+        products: (F, F), one for each product of two features, their squares included, above the diagonal and on it;
+            None where there are none.
     """
 
     bias: FloatArray
     weights: FloatArray
+    products: FloatArray | None = None
 
     def __call__(self, features: FloatArray) -> FloatArray:
         """Features (N, K, F) -> values in 0..1, (N, K)."""
-        return np.asarray(1 / (1 + np.exp(-(features @ self.weights + self.bias))), dtype=np.float64)
+        weighed = self.weights if self.products is None else self.weights + features @ self.products.T
+        return np.asarray(
+            1 / (1 + np.exp(-((features * weighed).sum(axis=-1) + self.bias))), dtype=np.float64
+        )
+
+    def as_dict(self) -> dict[str, list[float]]:
+        """For a model's description; of the products those above the diagonal and on it, row after row."""
+        parts = {"bias": self.bias, "weights": self.weights}
+        if self.products is not None:
+            parts["products"] = self.products[np.triu_indices(len(self.weights))]
+        return {name: [round(value, DECIMALS) for value in part.tolist()] for name, part in parts.items()}
 
 
 @dataclass(frozen=True)
@@ -82,13 +100,7 @@ class Calibration:
 
     def as_dict(self) -> dict[str, Any]:
         """For a model's description."""
-        regressions = {
-            name: {
-                "bias": [round(value, 4) for value in getattr(self, name).bias.tolist()],
-                "weights": [round(value, 4) for value in getattr(self, name).weights.tolist()],
-            }
-            for name in REGRESSIONS
-        }
+        regressions = {name: getattr(self, name).as_dict() for name in REGRESSIONS}
         return {**regressions, "strengths": list(self.strengths)}
 
 
@@ -135,6 +147,13 @@ def check_strengths(strengths: tuple[float, float]) -> None:
 
 def _read_regression(content: Mapping[str, Any]) -> Regression:
     bias, weights = (np.asarray(content[name], dtype=np.float64) for name in ("bias", "weights"))
-    if not (np.isfinite(bias).all() and np.isfinite(weights).all()):
+    products = None
+    if "products" in content:
+        products, upper = np.zeros((weights.size, weights.size)), np.triu_indices(weights.size)
+        numbers = np.asarray(content["products"], dtype=np.float64)
+        if numbers.shape != upper[0].shape:
+            raise ValueError(f"expected {len(upper[0])} products, got {numbers.shape}")
+        products[upper] = numbers
+    if not all(np.isfinite(part).all() for part in (bias, weights, products) if part is not None):
         raise ValueError("a number is missing or not finite")
-    return Regression(bias, weights)
+    return Regression(bias, weights, products)

@@ -16,9 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from posefix.error_profile import load_error_profile
 from posefix.errors import InputError
@@ -44,6 +41,7 @@ from posefix.synthesis import SynthesisOptions, synthesize
 from posefix.training.config import TrainConfig
 from posefix.training.datasets import improve
 from posefix.training.recipe_people import load_sets
+from posefix.training.regression import fit_regression
 
 RIGHT = 0.5
 """A keypoint is right if its similarity to the truth is above this."""
@@ -53,8 +51,8 @@ SOFTNESS = 0.03
 """Difference in OKS from a threshold at which a pose counts 73 % or 27 %."""
 LARGEST_CALL = 64
 """People who are refined together, as far as the company's means go on getting more exact."""
-RIDGE = 1e-3
-"""Penalty on the squared weights; it matters only where a keypoint has few examples."""
+REFINED_IMPORTANCE = 0.3
+"""Of a refined pose that is looked at again, beside 1 of a given one: most decisions are about the latter."""
 
 OnPass = Callable[[str], None]
 """Called with a line about each pass of the network over the people."""
@@ -70,6 +68,7 @@ class Examples:
         labelled: (N, K) bool, keypoints whose truth is known.
         refined: (N, K) KS of the network's place.
         kept: (N, K) KS of the given place.
+        importance: (N,) how much each pose counts.
     """
 
     features: FloatArray
@@ -77,6 +76,7 @@ class Examples:
     labelled: BoolArray
     refined: FloatArray
     kept: FloatArray
+    importance: FloatArray
 
 
 @dataclass(frozen=True)
@@ -99,14 +99,15 @@ class Attempt:
     reach: FloatArray
     company: FloatArray
 
-    def examples(self) -> Examples:
-        """What the regressions of keypoints are fitted on."""
+    def examples(self, importance: float) -> Examples:
+        """What the regressions of keypoints are fitted on, each pose of this importance."""
         return Examples(
             measure_features(self.look.evidence, self.people, self.company),
             self.people.valid,
             self.labelled,
             self._similarity(self.look.evidence.keypoints),
             self._similarity(self.people.keypoints),
+            np.full(len(self.truth), importance),
         )
 
     def worth(self, calibration: Calibration) -> FloatArray:
@@ -138,9 +139,9 @@ class Trial:
     refined: Attempt
     anew: Attempt
 
-    def attempts(self) -> tuple[Attempt, ...]:
-        """What the regressions of keypoints learn from; with `anew` among them, confidences come out too low."""
-        return self.given, self.refined
+    def examples(self) -> Examples:
+        """What the regressions of keypoints learn from; with `anew` among it, confidences come out too low."""
+        return join([self.given.examples(1.0), self.refined.examples(REFINED_IMPORTANCE)])
 
 
 def calibrate(
@@ -181,9 +182,7 @@ def calibrate(
             if on_pass is not None:
                 on_pass(f"{config.data.annotations[number]}, {name}: {len(poses)} poses")
             trials[-1].append(try_starts(refiner, poses, records, rows, strengths))
-    calibration = fit(
-        [join([attempt.examples() for trial in part for attempt in trial.attempts()]) for part in trials]
-    )
+    calibration = fit([join([trial.examples() for trial in part]) for part in trials])
     calibration = dataclasses.replace(calibration, anew=fit_anew(trials, calibration), strengths=strengths)
     description = read_json(folder / DESCRIPTION_FILE) | {"calibration": calibration.as_dict()}
     write_text_atomic(folder / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")
@@ -273,12 +272,12 @@ def fit(sets: list[Examples]) -> Calibration:
     examples = join(sets)
     there, absent = examples.labelled & examples.given, examples.labelled & ~examples.given
     weights = np.concatenate(
-        [np.full(part.labelled.shape, 1 / max(int(part.labelled.sum()), 1)) for part in sets]
+        [part.importance[:, None] * part.labelled / max(int(part.labelled.sum()), 1) for part in sets]
     )
     refined, kept = examples.refined, examples.kept
 
     def regression(targets: FloatArray | BoolArray, mask: BoolArray) -> Regression:
-        return fit_regression(examples.features, targets, np.where(mask, weights, 0.0))
+        return fit_regression(examples.features, targets, np.where(mask, weights, 0.0), products=True)
 
     return Calibration(
         refined_similarity=regression(refined, there),
@@ -305,34 +304,3 @@ def fit_anew(sets: list[list[Trial]], calibration: Calibration) -> Regression:
     return fit_regression(
         np.concatenate(features), np.concatenate(better)[:, None], np.concatenate(importance)[:, None]
     )
-
-
-def fit_regression(
-    features: FloatArray, targets: FloatArray | BoolArray, importance: FloatArray
-) -> Regression:
-    """Logistic regression by maximum likelihood; targets may lie between 0 and 1.
-
-    Args:
-        features: (N, K, F).
-        targets: (N, K).
-        importance: (N, K) weight of each example in any unit, 0 for those to leave out.
-    """
-    mask = importance > 0
-    bias = torch.zeros(mask.shape[1:], dtype=torch.float64, requires_grad=True)
-    weights = torch.zeros(features.shape[2], dtype=torch.float64, requires_grad=True)
-    if mask.any():
-        keypoint, inputs = torch.as_tensor(np.nonzero(mask)[1]), torch.as_tensor(features[mask])
-        wanted = torch.as_tensor(targets[mask].astype(np.float64))
-        share = torch.as_tensor(importance[mask] / importance[mask].sum())
-        optimiser = torch.optim.LBFGS([bias, weights], max_iter=200, line_search_fn="strong_wolfe")
-
-        def loss() -> Tensor:
-            optimiser.zero_grad()
-            logits = inputs @ weights + bias[keypoint]
-            penalty = RIDGE * ((weights**2).sum() + (bias**2).sum() / len(bias))
-            value = functional.binary_cross_entropy_with_logits(logits, wanted, share, reduction="sum")
-            (value + penalty).backward()
-            return value + penalty
-
-        optimiser.step(loss)
-    return Regression(bias.detach().numpy(), weights.detach().numpy())
