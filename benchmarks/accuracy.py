@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from benchmarks.accuracy_report import short
-from benchmarks.environment import DATA, RESULTS, describe, keep
+from benchmarks.environment import DATA, describe, keep, kept
 
 from posefix import Poses, Refinement, Refiner, compare_coco, evaluate_coco, match_keypoints
 from posefix.evaluation import collapsed_pairs, count_repairs, match_people, measure_confidence
@@ -263,19 +263,19 @@ def add(measured: Numbers, environment: Numbers) -> None:
     Raises:
         SystemExit: The AP after refinement is not the kept one.
     """
-    kept = json.loads((RESULTS / "accuracy.json").read_text(encoding="utf-8"))
+    result = kept("accuracy")
     for name, part in measured["sets"].items():
         for estimator, numbers in part["estimators"].items():
-            there = kept["sets"][name]["estimators"][estimator]
+            there = result["sets"][name]["estimators"][estimator]
             if numbers["comparison"]["after"] != there["comparison"]["after"]:
                 raise SystemExit(
                     f"{name} {estimator}: the kept result is of another model; measure everything"
                 )
             there |= {key: numbers[key] for key in PARTS if key in numbers}
     added = sorted({key for part in measured["sets"].values() for key in PARTS if key in first_of(part)})
-    kept["control"] = measured["control"] or kept["control"]
-    kept.setdefault("added", []).append({"parts": added, "environment": environment})
-    print(f"\nadded to {keep('accuracy', kept.pop('environment'), kept)}")
+    result["control"] = measured["control"] or result["control"]
+    result.setdefault("added", []).append({"parts": added, "environment": environment})
+    print(f"\nadded to {keep('accuracy', result.pop('environment'), result)}")
 
 
 def first_of(part: Numbers) -> Numbers:

@@ -9,7 +9,6 @@ the model's confidence can be believed.
 from __future__ import annotations
 
 import io
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +18,13 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from benchmarks.environment import RESULTS
+from benchmarks.environment import kept
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from posefix.files import make_folder, write_bytes_atomic, write_text_atomic
 
 ROOT = Path(__file__).parent.parent
-SOURCE = RESULTS / "accuracy.json"
 FIGURE = ROOT / "docs" / "figures" / "reliability.svg"
 START, END = "<!-- accuracy -->\n", "<!-- /accuracy -->\n"
 SETS = {"lspet_val": "LSP-Extended", "coco_dev": "COCO val2017"}
@@ -249,7 +247,7 @@ DOCUMENTS: Mapping[Path, Callable[[Numbers], str]] = {
 
 
 def main() -> None:
-    measured = json.loads(SOURCE.read_text(encoding="utf-8"))
+    measured = kept("accuracy")
     for path, tables in DOCUMENTS.items():
         write_text_atomic(path, insert(path.read_text(encoding="utf-8"), tables(measured)))
     make_folder(FIGURE.parent)

@@ -42,6 +42,12 @@ def keep(name: str, environment: dict[str, Any], measured: dict[str, Any]) -> Pa
     return path
 
 
+def kept(name: str) -> dict[str, Any]:
+    """What benchmarks/results/NAME.json keeps."""
+    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return result
+
+
 def seconds(work: Callable[[], object], repeats: int) -> list[float]:
     """Wall-clock times of `repeats` runs, after one run to warm up."""
     work()

@@ -6,13 +6,12 @@ python -m benchmarks.growth_figure
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from benchmarks.environment import RESULTS
+from benchmarks.environment import kept
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -80,8 +79,7 @@ def _draw_slope(axes: Axes, curves: Sequence[Numbers]) -> None:
 
 def main() -> None:
     """Draw what is kept."""
-    kept = json.loads((RESULTS / "growth.json").read_text(encoding="utf-8"))
-    write_bytes_atomic(FIGURE, draw(kept["curves"]))
+    write_bytes_atomic(FIGURE, draw(kept("growth")["curves"]))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from benchmarks.ablation import measure
-from benchmarks.environment import DATA, RESULTS, describe, keep
+from benchmarks.environment import DATA, describe, keep, kept
 from benchmarks.growth_figure import COLOURS, MARKERS
 from matplotlib.figure import Figure
 
@@ -33,6 +32,7 @@ from posefix.files import write_bytes_atomic
 from posefix.training.loop import LOG_FILE
 
 FIGURE = Path(__file__).parent.parent / "docs" / "figures" / "learning_curve.svg"
+RESULT = "learning_curve"
 PACKAGED = "packaged"
 IMAGES = 200
 TITLES = {"lspet_val": "LSP-Extended", "coco_dev": "COCO val2017"}
@@ -52,15 +52,9 @@ def measure_part(name: str, folder: str, epochs: int, arguments: argparse.Namesp
     return {"name": name, "epochs": epochs, "mean_gain": means}
 
 
-def read_kept() -> dict[str, Any]:
-    """The kept result."""
-    kept: dict[str, Any] = json.loads((RESULTS / "learning_curve.json").read_text(encoding="utf-8"))
-    return kept
-
-
-def environments_of(kept: dict[str, Any]) -> list[dict[str, Any]]:
+def environments_of(result: dict[str, Any]) -> list[dict[str, Any]]:
     """Where the points of a kept result were measured, the oldest first."""
-    return [*kept.get("earlier", ()), kept["environment"]] if kept else []
+    return [*result.get("earlier", ()), result["environment"]] if result else []
 
 
 def draw(points: Sequence[Point]) -> bytes:
@@ -94,8 +88,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=IMAGES, help="the first so many photos of each set")
     parser.add_argument("--add", action="store_true", help="after the parts of the kept result")
     arguments = parser.parse_args()
-    kept = read_kept() if arguments.add else {}
-    points: list[Point] = [point for point in kept.get("points", ()) if point["name"] != PACKAGED]
+    before = kept(RESULT) if arguments.add else {}
+    points: list[Point] = [point for point in before.get("points", ()) if point["name"] != PACKAGED]
     epochs = points[-1]["epochs"] if points else 0
     for name, _, folder in (part.partition("=") for part in arguments.parts):
         epochs += len((Path(folder) / LOG_FILE).read_text(encoding="utf-8").splitlines())
@@ -103,8 +97,8 @@ def main() -> None:
     points.append(measure_part(PACKAGED, "small", epochs, arguments))
     if arguments.images == IMAGES:
         environment = describe(["torch", "onnxruntime", "openvino"])
-        measured = {"images": IMAGES, "points": points, "earlier": environments_of(kept)}
-        print(f"kept in {keep('learning_curve', environment, measured)}")
+        measured = {"images": IMAGES, "points": points, "earlier": environments_of(before)}
+        print(f"kept in {keep(RESULT, environment, measured)}")
         write_bytes_atomic(FIGURE, draw(points))
 
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from benchmarks import accuracy_report
+from benchmarks.environment import kept
 
 import posefix
 from posefix.cli.app import main
@@ -103,9 +104,7 @@ def test_options_of_the_table_exist(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_accuracy_tables_are_what_was_measured() -> None:
-    if not accuracy_report.SOURCE.exists():
-        pytest.skip("no benchmarks/results/accuracy.json in this checkout")
-    measured = json.loads(accuracy_report.SOURCE.read_text(encoding="utf-8"))
+    measured = kept("accuracy")
     for path, tables in accuracy_report.DOCUMENTS.items():
         text = path.read_text(encoding="utf-8")
         assert accuracy_report.insert(text, tables(measured)) == text, path

@@ -6,16 +6,19 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
+onnx = pytest.importorskip("onnx")
 
 from posefix.errors import InputError  # noqa: E402
 from posefix.models import ONNX_FILE, load_model  # noqa: E402
+from posefix.nn import export  # noqa: E402
 from posefix.nn.backbones import Backbone, load_backbone_weights  # noqa: E402
 from posefix.nn.checkpoint import load_network, save_network  # noqa: E402
-from posefix.nn.export import TOLERANCE, example_inputs, export_model  # noqa: E402
+from posefix.nn.export import HALVED_TOLERANCE, example_inputs, export_model  # noqa: E402
 from posefix.nn.heatmaps import soft_argmax  # noqa: E402
 from posefix.nn.losses import integral_loss  # noqa: E402
 from posefix.nn.model import ModelConfig, RefinementNetwork  # noqa: E402
@@ -127,7 +130,7 @@ def test_saved_loaded_and_exported_networks_agree(tmp_path: Path) -> None:
     network = RefinementNetwork(replace(TINY, decoder="expected_similarity"), COCO).eval()
     save_network(network, "coco17", tmp_path, "tiny", {})
     loaded = load_network(load_model(tmp_path))
-    assert export_model(tmp_path, tmp_path / "exported") < TOLERANCE
+    assert export_model(tmp_path, tmp_path / "exported") < HALVED_TOLERANCE
     exported = load_model(tmp_path / "exported")
     assert exported.decoder == "expected_similarity"
     for batch in (1, 3):
@@ -139,8 +142,34 @@ def test_saved_loaded_and_exported_networks_agree(tmp_path: Path) -> None:
             )  # weights in half precision
         arrays = [value.numpy() for value in inputs]
         runtime = OnnxNetwork(exported.file(ONNX_FILE), threads=1)(*arrays)
-        torch.testing.assert_close(torch.from_numpy(runtime), logits, atol=TOLERANCE, rtol=0)
+        torch.testing.assert_close(torch.from_numpy(runtime), logits, atol=HALVED_TOLERANCE, rtol=0)
         torch.testing.assert_close(TorchNetwork(loaded)(*arrays), logits)
+
+
+@pytest.mark.parametrize(
+    ("weights", "problem"), [("exact", "exported graph differs"), ("halved", "half precision")]
+)
+def test_a_graph_that_differs_from_pytorch_is_not_kept(
+    weights: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One layer's biases off by one, in the graph itself or in the one whose weights are halved."""
+    network = RefinementNetwork(TINY, COCO).eval()
+    save_network(network, "coco17", tmp_path, "tiny", {})
+    name = {"exact": "to_onnx", "halved": "halve_weights"}[weights]
+    right = getattr(export, name)
+
+    def wrong(argument: object) -> object:
+        model = right(argument)
+        bias = next(array for array in model.graph.initializer if len(array.dims) == 1 and array.dims[0] > 1)
+        bias.CopyFrom(
+            onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(1), bias.name)
+        )
+        return model
+
+    monkeypatch.setattr(export, name, wrong)
+    with pytest.raises(ArithmeticError, match=problem):
+        export_model(tmp_path, tmp_path / "exported")
+    assert not (tmp_path / "exported" / ONNX_FILE).exists()
 
 
 def test_torchvision_weights_fill_the_backbone(shared_data: Path) -> None:
