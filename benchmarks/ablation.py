@@ -8,31 +8,29 @@ estimators on photos that nothing was trained on, uncalibrated and with every ke
 differs. The mean gain in AP is given for the estimators whose poses were among the training inputs, and for those that
 training has never met: an option that serves the first alone was fitted to them.
 
-A finished network is not trained again. Keeps benchmarks/results/ablation.json and writes the table into
+A finished network is not trained again, but measured. Keeps benchmarks/results/ablation.json and writes the table into
 docs/training.md; a run of some options only does neither.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from benchmarks.accuracy import RULE_OFF, SETS, first_images, read_poses
-from benchmarks.accuracy_report import SETS as TITLES
-from benchmarks.accuracy_report import markdown
+from benchmarks.documents import TITLES, insert, markdown
 from benchmarks.environment import DATA, describe, keep
-from benchmarks.performance_report import insert
 
 from posefix import Refiner, evaluate_coco
 from posefix.files import write_text_atomic
 from posefix.formats.coco_annotations import Annotations
 from posefix.training.config import load_recipe
-from posefix.training.run import train
+from posefix.training.once import train_once
 
 BASE = {
+    "seed": "7",
     "initial_weights": "",
     "backbone_weights": "backbones/resnet18_imagenet_to_layer3.safetensors",
     "model.input_size_wh": "[64, 96]",
@@ -69,7 +67,7 @@ Gains = dict[str, dict[str, float]]
 
 def measure(model: Path, data: Path, images: int) -> Gains:
     """Gains of a trained model over every estimator's input."""
-    refiner = Refiner.from_pretrained(model, caution=RULE_OFF)
+    refiner = Refiner.from_pretrained(model, caution=RULE_OFF, scores="input")
     gains: Gains = {}
     for name, (people, photos) in SETS.items():
         truth = first_images(data / people, images)
@@ -98,19 +96,11 @@ def summary(gains: Gains, met: set[str]) -> dict[str, float]:
 def ablate(name: str, arguments: argparse.Namespace) -> Gains:
     """Train without an option unless that is done already, and measure."""
     folder = arguments.output / name.replace(" ", "-")
-    kept = folder / "gains.json"
-    if kept.is_file():
-        found: Gains = json.loads(kept.read_text(encoding="utf-8"))
-        return found
     settings = (
         BASE | {"data.root": str(arguments.data), "optimiser.epochs": str(arguments.epochs)} | OFF[name]
     )
-    train(
-        load_recipe("small", settings), folder, resume=(folder / "last.safetensors").exists(), on_epoch=print
-    )
-    gains = measure(folder, arguments.data, arguments.images)
-    write_text_atomic(kept, json.dumps(gains))
-    return gains
+    train_once(load_recipe("small", settings), folder, on_epoch=print)
+    return measure(folder, arguments.data, arguments.images)
 
 
 def table(results: Mapping[str, Gains], met: set[str]) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+from benchmarks.documents import TITLES, insert, markdown
 from benchmarks.environment import kept
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,8 +27,7 @@ from posefix.files import make_folder, write_bytes_atomic, write_text_atomic
 
 ROOT = Path(__file__).parent.parent
 FIGURE = ROOT / "docs" / "figures" / "reliability.svg"
-START, END = "<!-- accuracy -->\n", "<!-- /accuracy -->\n"
-SETS = {"lspet_val": "LSP-Extended", "coco_dev": "COCO val2017"}
+MARK = "accuracy"
 ERRORS = ("inversion", "swap", "miss")
 UNKNOWN = "-"
 """What a cell says where nothing was measured."""
@@ -141,7 +141,7 @@ def full(measured: Numbers) -> str:
 
 
 def title(name: str, part: Numbers, what: str) -> str:
-    return f"**{SETS.get(name, name)}, {part['photos']:,} photos: {what}**\n\n"
+    return f"**{TITLES.get(name, name)}, {part['photos']:,} photos: {what}**\n\n"
 
 
 def verdict(summary: Numbers) -> str:
@@ -180,11 +180,6 @@ def total(part: Numbers, path: str) -> str:
     return UNKNOWN if None in counts else f"{sum(count for count in counts if count is not None):,.0f}"
 
 
-def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
 def lookup(numbers: Any, path: str) -> float | None:
     """The number at a path of keys and list positions; None where there is none."""
     for key in path.split("."):
@@ -213,7 +208,7 @@ def reliability(measured: Numbers) -> bytes:
         figure = Figure(figsize=(4.2 * len(sets), 4.4), layout="constrained")
         panels = figure.subplots(1, len(sets), squeeze=False)[0]
         for axes, (name, part) in zip(panels, sets.items(), strict=True):
-            draw_reliability(axes, SETS.get(name, name), pooled_bins(part))
+            draw_reliability(axes, TITLES.get(name, name), pooled_bins(part))
         stream = io.BytesIO()
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     return stream.getvalue()
@@ -232,13 +227,6 @@ def draw_reliability(axes: Axes, name: str, bins: npt.NDArray[np.float64]) -> No
     axes.legend(loc="upper left", frameon=False, fontsize=8)
 
 
-def insert(text: str, new: str) -> str:
-    """A document's text with other tables between the two marks."""
-    before, rest = text.split(START)
-    after = rest.split(END)[1]
-    return f"{before}{START}{new}{END}{after}"
-
-
 DOCUMENTS: Mapping[Path, Callable[[Numbers], str]] = {
     ROOT / "README.md": short,
     ROOT / "src" / "posefix" / "data" / "models" / "small" / "README.md": full,
@@ -249,7 +237,7 @@ DOCUMENTS: Mapping[Path, Callable[[Numbers], str]] = {
 def main() -> None:
     measured = kept("accuracy")
     for path, tables in DOCUMENTS.items():
-        write_text_atomic(path, insert(path.read_text(encoding="utf-8"), tables(measured)))
+        write_text_atomic(path, insert(path.read_text(encoding="utf-8"), MARK, tables(measured)))
     make_folder(FIGURE.parent)
     write_bytes_atomic(FIGURE, reliability(measured))
 

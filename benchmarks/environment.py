@@ -22,8 +22,8 @@ DATA = Path(os.environ.get("POSEFIX_DATA", Path(__file__).parents[2] / "shared" 
 
 
 def describe(packages: Sequence[str]) -> dict[str, Any]:
-    """Device, cores, versions, commit and date of this run; `packages` are the libraries that were measured."""
-    versions = {name: importlib.metadata.version(name) for name in sorted({"numpy", *packages})}
+    """Device, cores, versions, commit and date of this run; `packages` are the libraries measured, where there."""
+    versions = {name: found for name in sorted({"numpy", *packages}) if (found := _version(name))}
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "commit": _commit(),
@@ -32,6 +32,13 @@ def describe(packages: Sequence[str]) -> dict[str, Any]:
         "system": platform.platform(),
         "versions": {"python": platform.python_version(), **versions},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def keep(name: str, environment: dict[str, Any], measured: dict[str, Any]) -> Path:

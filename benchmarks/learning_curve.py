@@ -4,8 +4,8 @@
 
 FOLDERs are the outputs of the parts' trainings in their order, NAMEs what the figure calls them. As in
 `benchmarks.ablation`, the networks refine the results of all eight estimators on photos that nothing was trained on,
-uncalibrated and with every keypoint moved, and the gain is the mean in AP. The last point is the packaged model, its
-rule off as well.
+with every keypoint moved and the input's scores, and the gain is the mean in AP. The last point is the packaged model,
+its rule off as well, but with the strengths and the looks anew that its calibration sets.
 
 With --add the parts follow those of the kept result, whose networks are not needed any more.
 
@@ -24,6 +24,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from benchmarks.ablation import measure
+from benchmarks.documents import TITLES
 from benchmarks.environment import DATA, describe, keep, kept
 from benchmarks.growth_figure import COLOURS, MARKERS
 from matplotlib.figure import Figure
@@ -35,7 +36,6 @@ FIGURE = Path(__file__).parent.parent / "docs" / "figures" / "learning_curve.svg
 RESULT = "learning_curve"
 PACKAGED = "packaged"
 IMAGES = 200
-TITLES = {"lspet_val": "LSP-Extended", "coco_dev": "COCO val2017"}
 
 Point = dict[str, Any]
 """Name of a part, epochs of training up to its end, and the mean gain by set."""

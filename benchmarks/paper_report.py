@@ -14,9 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accuracy_report import markdown
+from benchmarks.documents import insert, markdown
 from benchmarks.environment import RESULTS
-from benchmarks.performance_report import insert
 
 from posefix.evaluation.percentages import percent, signed
 from posefix.files import write_text_atomic

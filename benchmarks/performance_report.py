@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accuracy_report import markdown
+from benchmarks.documents import insert, markdown
 from benchmarks.environment import RESULTS
 
 from posefix.files import write_text_atomic
@@ -108,7 +108,9 @@ def analysis(measured: Numbers) -> str:
     size = f"{measured['people']:,} people, {measured['poses']:,} poses, {measured['photos']:,} photos.\n\n"
     text = size + markdown(["command", "time", "peak memory"], rows)
     if exponent := measured.get("linearity", {}).get("exponent"):
-        text += f"\nOver a quarter to four times as many people the time of analyze grows as people^{exponent:.2f}.\n"
+        text += (
+            f"\nOver a quarter to twice as many people the time of analyze grows as people^{exponent:.2f}.\n"
+        )
     return text
 
 
@@ -196,13 +198,6 @@ TABLES: Mapping[str, tuple[str, Callable[[Numbers], str]]] = {
     "analysis": ("analysis_speed", analysis),
 }
 """Mark -> the file in benchmarks/results, and what stands between the marks."""
-
-
-def insert(text: str, mark: str, new: str) -> str:
-    """A document's text with something else between two marks."""
-    start, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->\n"
-    before, rest = text.split(start)
-    return f"{before}{start}{new}{end}{rest.split(end)[1]}"
 
 
 def main() -> None:

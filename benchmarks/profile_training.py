@@ -12,8 +12,8 @@ Small networks (recipe `experiment`: 96x128, ImageNet weights, 2,000 people, syn
 and each refines the results of NAME, every keypoint moved. Profiles are measured on one half of the photos of
 LSP-Extended's and COCO's held-out people, gains in AP on the other half; nothing was trained on either.
 
-A finished network is not trained again. Keeps benchmarks/results/profile_training.json; a run of some systems or with
-other settings does not.
+A finished network is not trained again, but measured. Keeps benchmarks/results/profile_training.json; a run of some
+systems or with other settings does not.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from benchmarks.environment import DATA, describe, keep
 
 from posefix import Refiner
 from posefix.analysis.costs import select_people
-from posefix.files import make_folder, write_text_atomic
+from posefix.files import make_folder
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.profiles import ObservedErrors, fit_profile, observe_errors, pool
 from posefix.training.config import load_recipe
-from posefix.training.run import train
+from posefix.training.once import train_once
 
 LEFT_OUT = ("tinypose128", "efficientpose-rt", "tfpose")
 """A good, a middling and a poor estimator."""
@@ -96,7 +96,7 @@ def write_profiles(observed: Mapping[str, ObservedErrors], folder: Path) -> dict
 
 def measure(model: Path, data: Path, estimators: set[str], images: int | None) -> Gains:
     """Gains of a trained model over some estimators' results on the second halves."""
-    refiner = Refiner.from_pretrained(model, caution=RULE_OFF)
+    refiner = Refiner.from_pretrained(model, caution=RULE_OFF, scores="input")
     gains: Gains = {}
     for name, (people, photos) in SETS.items():
         truth = half(read_annotations(data / people), 1, images)
@@ -111,10 +111,6 @@ def measure(model: Path, data: Path, estimators: set[str], images: int | None) -
 def run_system(system: str, seed: int, profiles: Mapping[str, str], arguments: argparse.Namespace) -> Gains:
     """Train a system with a seed unless that is done already, and measure."""
     folder = arguments.output / f"{system.replace(' ', '-')}-{seed}"
-    kept = folder / "gains.json"
-    if kept.is_file():
-        found: Gains = json.loads(kept.read_text(encoding="utf-8"))
-        return found
     settings = {
         "data.root": json.dumps(str(arguments.data)),
         "data.error_profile": json.dumps(profiles.get(system, "paper")),
@@ -127,16 +123,9 @@ def run_system(system: str, seed: int, profiles: Mapping[str, str], arguments: a
         "seed": str(seed),
     }
     settings |= {} if system == "adapted" else PLAIN
-    train(
-        load_recipe("experiment", settings),
-        folder,
-        resume=(folder / "last.safetensors").exists(),
-        on_epoch=print,
-    )
+    train_once(load_recipe("experiment", settings), folder, on_epoch=print)
     name = system.split(" ", 1)[-1]
-    gains = measure(folder, arguments.data, {name} if name in LEFT_OUT else set(LEFT_OUT), arguments.images)
-    write_text_atomic(kept, json.dumps(gains))
-    return gains
+    return measure(folder, arguments.data, {name} if name in LEFT_OUT else set(LEFT_OUT), arguments.images)
 
 
 def summarise(results: Mapping[str, list[Gains]]) -> dict[str, dict[str, list[float]]]:

@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from benchmarks import accuracy_report
-from benchmarks.accuracy_report import Column, full, insert, lookup, pooled_bins, reliability, short
+from benchmarks.accuracy_report import MARK, Column, full, lookup, pooled_bins, reliability, short
+from benchmarks.documents import insert
 
 Numbers = dict[str, Any]
 
@@ -132,7 +133,7 @@ def test_a_figure_needs_no_confidence(measured: Numbers) -> None:
 
 def test_only_what_stands_between_the_marks_changes() -> None:
     text = "a\n<!-- accuracy -->\nold\n<!-- /accuracy -->\nb\n"
-    assert insert(text, "new\n") == text.replace("old", "new")
+    assert insert(text, MARK, "new\n") == text.replace("old", "new")
 
 
 def test_the_documents_exist() -> None:

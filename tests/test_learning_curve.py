@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.learning_curve import PACKAGED, TITLES, draw
+from benchmarks.documents import TITLES
+from benchmarks.learning_curve import PACKAGED, draw
 
 
 def test_the_figure_has_a_line_for_each_set_and_a_star_for_what_is_packaged() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from benchmarks.documents import insert
 from benchmarks.paper_report import DOCUMENT, FOLDER, TABLES, chosen, order, table
-from benchmarks.performance_report import insert
 
 from posefix.training.experiment_table import Measured, as_document
 from posefix.training.systems import EXPERIMENTS

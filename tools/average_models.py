@@ -9,15 +9,16 @@ a model folder with the first model's description, without its calibration, and 
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 
 from posefix.errors import InputError
-from posefix.files import make_folder, read_json, write_bytes_atomic, write_text_atomic
+from posefix.files import make_folder, read_json
 from posefix.models import DESCRIPTION_FILE, WEIGHTS_FILE, load_model
+from posefix.nn.checkpoint import load_network, save_network
 from posefix.nn.export import export_model
 
 Weights = dict[str, torch.Tensor]
@@ -44,20 +45,34 @@ def mean(values: list[torch.Tensor]) -> torch.Tensor:
     return torch.stack([value.double() for value in values]).mean(dim=0).to(values[0].dtype)
 
 
+def average_models(folders: Sequence[Path], output: Path) -> float:
+    """Write a model folder of the mean weights, with the first model's description and skeleton.
+
+    Returns:
+        The largest difference of the ONNX graph to PyTorch, in logits.
+
+    Raises:
+        InputError: A folder holds no model with weights, or the models are not of one shape.
+    """
+    models = [load_model(folder) for folder in folders]
+    weights = average([load_file(model.file(WEIGHTS_FILE)) for model in models])
+    description = read_json(models[0].folder / DESCRIPTION_FILE)
+    skeleton_file = models[0].folder / description["skeleton"]
+    skeleton = str(skeleton_file) if skeleton_file.is_file() else description["skeleton"]
+    network = load_network(models[0])
+    network.load_state_dict(weights)
+    make_folder(output)
+    save_network(network, skeleton, output, description["name"], description["training"])
+    return export_model(output, output)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("models", nargs="+", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    weights = average([load_file(load_model(folder).file(WEIGHTS_FILE)) for folder in arguments.models])
-    make_folder(arguments.output)
-    write_bytes_atomic(arguments.output / WEIGHTS_FILE, save(weights))
-    description = read_json(arguments.models[0] / DESCRIPTION_FILE)
-    description.pop("calibration", None)
-    write_text_atomic(arguments.output / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")
-    print(
-        f"model: {arguments.output}, {export_model(arguments.output, arguments.output):.4f} logits from PyTorch's"
-    )
+    difference = average_models(arguments.models, arguments.output)
+    print(f"model: {arguments.output}, {difference:.4f} logits from PyTorch's")
 
 
 if __name__ == "__main__":

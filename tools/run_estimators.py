@@ -19,7 +19,7 @@ import numpy.typing as npt
 import onnxruntime
 from rich.progress import track
 
-from posefix.files import write_text_atomic
+from posefix.files import ensure_writable, make_folder, write_text_atomic
 from posefix.formats.coco_annotations import read_annotations
 from posefix.geometry import invert, transform, warp
 from posefix.images import decode_image, find_images
@@ -88,6 +88,8 @@ def main() -> None:
     parser.add_argument("--jitter", type=float, default=0.0, help="spread of the boxes' size and place")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    make_folder(options.output.parent)
+    ensure_writable(options.output)
     estimator = ESTIMATORS[options.estimator]
     session = onnxruntime.InferenceSession(
         str(options.models / f"{options.estimator}.onnx"), providers=["CPUExecutionProvider"]

@@ -147,12 +147,17 @@ def test_saved_loaded_and_exported_networks_agree(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "problem"), [("exact", "exported graph differs"), ("halved", "half precision")]
+    ("weights", "error", "problem"),
+    [
+        ("exact", 1, "exported graph differs"),
+        ("halved", 1, "half precision differs"),
+        ("halved", np.nan, "by nan logits"),
+    ],
 )
 def test_a_graph_that_differs_from_pytorch_is_not_kept(
-    weights: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    weights: str, error: float, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One layer's biases off by one, in the graph itself or in the one whose weights are halved."""
+    """The last layer's weights off by one or no numbers, in the graph itself or in the one of halved weights."""
     network = RefinementNetwork(TINY, COCO).eval()
     save_network(network, "coco17", tmp_path, "tiny", {})
     name = {"exact": "to_onnx", "halved": "halve_weights"}[weights]
@@ -160,10 +165,9 @@ def test_a_graph_that_differs_from_pytorch_is_not_kept(
 
     def wrong(argument: object) -> object:
         model = right(argument)
-        bias = next(array for array in model.graph.initializer if len(array.dims) == 1 and array.dims[0] > 1)
-        bias.CopyFrom(
-            onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(1), bias.name)
-        )
+        last = next(array for array in model.graph.initializer if array.name == "output.weight")
+        values = onnx.numpy_helper.to_array(last) + np.float32(error)
+        last.CopyFrom(onnx.numpy_helper.from_array(values, last.name))
         return model
 
     monkeypatch.setattr(export, name, wrong)

@@ -199,6 +199,36 @@ def test_a_device_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pyt
         OnnxNetwork(path, device="cuda")
 
 
+@pytest.mark.parametrize(
+    ("device", "number"), [("cuda", "0"), ("cuda:1", "1"), ("cuda:", None), ("mps", None), ("gpuu", None)]
+)
+def test_a_graph_runs_on_the_gpu_that_was_named(
+    device: str, number: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, asked = write_graph(model_folder(tmp_path) / "model.onnx"), []
+    real = onnxruntime.InferenceSession
+
+    def session(graph: str, options: object, providers: list[tuple[str, dict[str, str]]]) -> object:
+        asked.extend(providers)
+        return real(graph, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    problem = "no usable" if number else "expected 'cpu', 'cuda' or 'cuda:NUMBER'"
+    with pytest.raises(InputError, match=problem):
+        OnnxNetwork(path, device=device)
+    assert asked == ([("CUDAExecutionProvider", {"device_id": number})] if number else [])
+
+
+def test_pytorch_where_it_is_not_installed_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(graph_and_weights(tmp_path))
+    monkeypatch.setattr(backends, "_pytorch_is_there", lambda: False)
+    with pytest.raises(InputError, match=r"runtime: 'pytorch' is not installed whole; pip install"):
+        open_backend(model, device="cpu", runtime="pytorch")
+
+
 def test_auto_takes_the_graph_where_there_is_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
     model = load_model(graph_and_weights(tmp_path))
@@ -300,7 +330,7 @@ def opened(folder: Path, **options: Any) -> Network:
 
 
 def test_openvino_in_half_precision_sees_what_the_packaged_model_sees_in_single() -> None:
-    """Crops of a drawn figure: places agree to a tenth of a pixel in the median; batches do not matter at all."""
+    """Crops of a drawn figure: places agree to a quarter of a pixel in the median; batches do not matter at all."""
     pytest.importorskip("openvino")
     path = load_model("small").file("model.onnx")
     rng = np.random.default_rng(3)

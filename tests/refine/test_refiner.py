@@ -467,3 +467,10 @@ def test_the_report_tells_that_poses_were_held_back(caution: float, told: bool, 
     assert refiner(caution=caution).refine(nobody, photos).report.reserve == 0.0
     line = "held back, as these poses have little to gain on the whole: .* promised 0.50 .*caution -0.50 undoes that"
     assert bool(re.search(line, str(report))) == told
+
+
+def test_the_report_counts_the_caution_with_what_was_held_back(photos: Path) -> None:
+    report = str(refiner(caution=0.25).refine(people(3), photos).report)
+    assert re.search(r"promised 0\.75 .*caution -0\.25 undoes that", report)
+    report = str(refiner(caution=-0.75).refine(people(3), photos).report)
+    assert re.search(r"promised -0\.25 .*caution -1\.00 undoes that", report)

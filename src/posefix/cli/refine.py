@@ -72,7 +72,8 @@ class ModelOptions:
     flip: bool = True
     """Average with the mirrored photo: half as fast, a little more accurate."""
     caution: float = 0.0
-    """Gain in keypoint similarity (0 to 1) that a move must promise: 0 moves on any gain, 1 never, -1 always."""
+    """Gain in keypoint similarity (0 to 1) that a move must promise, more where the poses have little to gain on the
+    whole: 0 moves on any gain, 1 never, -1 always."""
     device: str = "auto"
     """auto, cpu, cuda, or another device of PyTorch."""
     runtime: Literal["auto", "openvino", "onnxruntime", "pytorch"] = "auto"

@@ -136,6 +136,8 @@ def fastest_runtime(model: Model, device: str) -> Runtime:
 
 def _open_network(model: Model, device: str, runtime: Runtime, threads: int | None) -> Network:
     if runtime == "pytorch":
+        if not _pytorch_is_there():
+            raise InputError("runtime: 'pytorch' is not installed whole; pip install 'posefix[train]'")
         # On a CPU bfloat16 is OpenVINO's: PyTorch's is no faster than single precision on many of them.
         return TorchNetwork(_load_network(model), device=device, half=device != "cpu", threads=threads)
     path = model.file(ONNX_FILE)

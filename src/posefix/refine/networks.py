@@ -43,14 +43,14 @@ class OnnxNetwork:
     Args:
         path: Graph with the inputs "image", "keypoints", "weights" and the output "heatmaps".
         threads: Of the network; None leaves the choice to ONNX Runtime (one per core).
-        device: "cpu", or "cuda" if the GPU build of ONNX Runtime is installed.
+        device: "cpu", or "cuda" or "cuda:NUMBER" if the GPU build of ONNX Runtime is installed.
 
     Raises:
         InputError: Not such a graph, or no such device.
     """
 
     def __init__(self, path: str | Path, *, threads: int | None = None, device: str = "cpu") -> None:
-        provider = "CPUExecutionProvider" if device == "cpu" else "CUDAExecutionProvider"
+        provider, settings = _provider(device)
         if provider not in onnxruntime.get_available_providers():
             raise InputError(
                 f"device: {device!r} needs PyTorch with CUDA, or onnxruntime-gpu; use device 'cpu', or install "
@@ -60,7 +60,7 @@ class OnnxNetwork:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=[(provider, settings)])
         except _LOADING_ERRORS as error:
             raise InputError(
                 f"{path}: cannot be loaded as an ONNX graph ({error}); export the model again"
@@ -81,6 +81,19 @@ class OnnxNetwork:
         """Of an input of the graph; None for what the graph leaves open."""
         shape = self._session.get_inputs()[INPUTS.index(name)].shape
         return tuple(length if isinstance(length, int) else None for length in shape)
+
+
+def _provider(device: str) -> tuple[str, dict[str, str]]:
+    """ONNX Runtime's name and settings for a device."""
+    if device == "cpu":
+        return "CPUExecutionProvider", {}
+    kind, _, number = device.partition(":")
+    if kind != "cuda" or not (number.isdecimal() or device == "cuda"):
+        raise InputError(
+            f"device: expected 'cpu', 'cuda' or 'cuda:NUMBER' for ONNX Runtime, got {device!r}; other devices need "
+            "PyTorch: pip install 'posefix[train]'"
+        )
+    return "CUDAExecutionProvider", {"device_id": number or "0"}
 
 
 class OpenVinoNetwork:

@@ -334,7 +334,7 @@ class Refiner:
             merged.filled,
             confidence,
             expected,
-            report_of(poses, people, merged, done, tuple(failed), choice.reserve),
+            report_of(poses, people, merged, done, tuple(failed), choice.reserve, self.caution),
         )
 
     def _look(

@@ -29,6 +29,7 @@ class RefinementReport:
         passed_through_keypoints: Valid keypoints of refined people that the model does not know.
         failed: Photos that are missing or could not be read; the poses in them are passed through.
         reserve: Gain in KS beyond the caution that a move had to promise, since there was little to gain on the whole.
+        caution: Gain in KS that a move had to promise in any case.
     """
 
     people: int
@@ -40,6 +41,7 @@ class RefinementReport:
     passed_through_keypoints: int
     failed: tuple[FailedPhoto, ...] = ()
     reserve: float = 0.0
+    caution: float = 0.0
 
     def __str__(self) -> str:
         lines = [
@@ -49,7 +51,8 @@ class RefinementReport:
         if self.reserve >= NOTABLE_RESERVE:
             lines.append(
                 f"held back, as these poses have little to gain on the whole: a keypoint moved only where it promised "
-                f"{self.reserve:.2f} of similarity (caution {-self.reserve:.2f} undoes that)"
+                f"{self.caution + self.reserve:.2f} of similarity (caution {max(self.caution - self.reserve, -1):.2f} "
+                "undoes that)"
             )
         if self.unchanged:
             lines.append(f"left as they were, with too few keypoints to be found: {self.unchanged}")
@@ -71,6 +74,7 @@ def report_of(
     done: BoolArray,
     failed: tuple[FailedPhoto, ...],
     reserve: float,
+    caution: float,
 ) -> RefinementReport:
     """Count what a refinement did.
 
@@ -81,6 +85,7 @@ def report_of(
         done: (N,) whom the network saw.
         failed: Photos that are missing or could not be read.
         reserve: See `RefinementReport`.
+        caution: The same.
     """
     unknown = np.ones(len(poses.skeleton), dtype=bool)
     unknown[people.mapping.source_index] = False
@@ -94,6 +99,7 @@ def report_of(
         passed_through_keypoints=int((poses.valid & unknown & done[:, None]).sum()),
         failed=failed,
         reserve=reserve,
+        caution=caution,
     )
 
 

@@ -183,8 +183,8 @@ def merge(
     not `done`, stay as they were.
 
     Args:
-        poses: As given to `prepare`.
-        people: What `prepare` made of them.
+        poses: As given to `crop_people`.
+        people: What `crop_people` made of them.
         refined: (N, K, 2) in original-image pixels, K of the model.
         done: (N,) whether the network saw the person.
         missing: What to do with missing keypoints.

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from posefix.errors import InputError
 from posefix.evaluation.coco import check_images, evaluate_coco
-from posefix.files import make_folder, read_json, write_text_atomic
+from posefix.files import make_folder, write_text_atomic
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.images import ImageId
-from posefix.models import DESCRIPTION_FILE, load_model
+from posefix.models import load_model
 from posefix.people import find_photos, labelled_boxes
 from posefix.poses import Poses
 from posefix.refine.backends import open_backend
 from posefix.refine.estimation import estimate_poses
 from posefix.refine.refiner import Refiner
-from posefix.training.config import TrainConfig, with_defaults
+from posefix.training.config import TrainConfig
 from posefix.training.experiment_table import Measured, as_document, as_text
-from posefix.training.loop import CHECKPOINT_FILE, OnStep
-from posefix.training.run import train
+from posefix.training.loop import OnStep
+from posefix.training.once import is_trained, train_once
 from posefix.training.systems import (
     EXPERIMENTS,
     RESULTS,
@@ -35,9 +33,6 @@ from posefix.training.systems import (
     systems_of,
 )
 from posefix.training.validation import read_validation_poses
-
-WHERE_ONLY = ("workers", "compile", "crop_on", "data.root", "data.shards")
-"""Settings that say how or where a system was trained, and make no other system of it."""
 
 
 @dataclass(frozen=True)
@@ -120,27 +115,13 @@ class Experiment:
     def _is_finished(self, system: System, seed: int) -> bool:
         """Whether a system has been trained, with this very recipe."""
         config = system_config(self.recipe, system, self.output, seed)
-        path = system_folder(self.output, system.name, seed) / DESCRIPTION_FILE
-        if not path.is_file():
-            return False
-        before, now = (
-            _settings(settings)
-            for settings in (with_defaults(read_json(path)["training"]), dataclasses.asdict(config))
-        )
-        for key in now:
-            if before[key] != now[key]:
-                raise InputError(
-                    f"{path}: trained with {key} = {before[key]!r}, this recipe has {now[key]!r}; choose another "
-                    "output folder"
-                )
-        return True
+        return is_trained(config, system_folder(self.output, system.name, seed))
 
     def _train(self, system: System, seed: int) -> None:
         self._tell(f"training {system.name}, seed {seed + 1} of {self.seeds}")
         folder = system_folder(self.output, system.name, seed)
         config = system_config(self.recipe, system, self.output, seed)
-        resume = (folder / CHECKPOINT_FILE).is_file()
-        train(config, folder, resume=resume, device=self.device, on_step=self.on_step)
+        train_once(config, folder, device=self.device, on_step=self.on_step)
 
     def _poses(self, line: Line, given: Poses | None, judge: Judge, seed: int) -> Poses:
         """The poses of a line, refined if it has a refiner."""
@@ -227,12 +208,3 @@ def refine_as_published(
     backend = open_backend(model, device=device)
     refiner = Refiner(backend, model.skeleton, model.input_size_wh, caution=-1.0, looks=1, scores="input")
     return refiner.refine(poses, photos).poses
-
-
-def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration as dotted names and the values that JSON makes of them, without `WHERE_ONLY`."""
-    flat: dict[str, Any] = {}
-    for key, value in json.loads(json.dumps(config)).items():
-        nested = _settings(value) if isinstance(value, dict) else {"": value}
-        flat |= {f"{key}.{name}".rstrip("."): entry for name, entry in nested.items()}
-    return {key: value for key, value in flat.items() if key not in WHERE_ONLY}
