@@ -5,10 +5,10 @@
 
 For each file of poses: AP before and after, with the input's scores (and the bootstrap interval of the difference), the
 model's and their product; a second pass; a fifth of the input keypoints missing; inputs with errors three tenths as
-large, as a much better estimator would make them; the never-worse rule switched off; keypoints repaired and broken;
-pairs of people on top of each other; what the model's confidence is worth; people per second; and, with --control, the
-AP of a model that was trained without a pose, on the same boxes. The crops come from the estimators' keypoints;
-annotated boxes are never used.
+large, as a much better estimator would make them; each photo's poses refined by themselves, as when photos come one
+at a time; the never-worse rule switched off; keypoints repaired and broken; pairs of people on top of each other; what
+the model's confidence is worth; people per second; and, with --control, the AP of a model that was trained without a
+pose, on the same boxes. The crops come from the estimators' keypoints; annotated boxes are never used.
 
 Prints the table, losses beside wins, and keeps benchmarks/results/accuracy.json, from which
 `python -m benchmarks.accuracy_report` writes the documents. A run of some sets, estimators, images or parts only is
@@ -36,6 +36,7 @@ from posefix.evaluation import collapsed_pairs, count_repairs, match_people, mea
 from posefix.evaluation.coco import share_keypoints
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.geometry import box_from_keypoints
+from posefix.images import find_images
 from posefix.interchange import read_pose_file, write_new_pose_file
 from posefix.refine.scores import Scores, rescore
 
@@ -104,6 +105,19 @@ def better_input(trial: Trial, _: Refinement) -> Numbers:
     return {"share": ERROR_SHARE, "before": trial.metrics(better), "after": trial.metrics(after)}
 
 
+def photo_by_photo(trial: Trial, _: Refinement) -> Numbers:
+    """Refine the poses of each photo by themselves: little tells then how good their estimator is."""
+    before = trial.before
+    keypoints, valid, scores = before.keypoints.copy(), before.valid.copy(), before.scores.copy()
+    paths = find_images(before.image_ids, trial.photos)
+    ids = np.array(before.image_ids)
+    for image_id, path in paths.items():
+        rows = ids == image_id
+        after = trial.refiner.refine(before[rows], {image_id: path}).poses
+        keypoints[rows], valid[rows], scores[rows] = after.keypoints, after.valid, after.scores
+    return trial.metrics(before.with_keypoints(keypoints, valid, scores))
+
+
 def repairs(trial: Trial, first: Refinement) -> Numbers:
     return count_repairs(trial.before, first.poses, trial.annotations).as_dict()
 
@@ -137,6 +151,7 @@ PARTS: dict[str, Callable[[Trial, Refinement], Numbers]] = {
     "second_pass": second_pass,
     "missing": missing,
     "better_input": better_input,
+    "photo_by_photo": photo_by_photo,
     "repairs": repairs,
     "rule_off": rule_off,
     "collapsed": collapsed,

@@ -87,6 +87,7 @@ GAINS = (
     Column("refined, model's scores", ("scores.model.AP",)),
     Column("control", ("control.AP",)),
     Column("second pass", ("second_pass.metrics.AP",)),
+    Column("photo by photo", ("photo_by_photo.AP",)),
     Column("errors x .3", ("better_input.before.AP", "better_input.after.AP"), CHANGE),
 )
 DETAILS = (

@@ -76,6 +76,10 @@ def data(tmp_path: Path) -> Path:
     for name in accuracy.SETS:
         annotations = tmp_path / accuracy.SETS[name][0]
         annotations.parent.mkdir(parents=True)
+        photos = tmp_path / accuracy.SETS[name][1]
+        photos.mkdir()
+        for image in images:
+            (photos / str(image["file_name"])).touch()
         content = {"images": images, "annotations": rows, "categories": categories}
         annotations.write_text(json.dumps(content), encoding="utf-8")
         (tmp_path / "predictions" / name).mkdir(parents=True)
@@ -87,7 +91,7 @@ def data(tmp_path: Path) -> Path:
 def trial(data: Path) -> Trial:
     annotations = read_annotations(data / accuracy.SETS["coco_dev"][0])
     before = accuracy.read_poses(data / "predictions" / "coco_dev" / "left.coco17.json", annotations)
-    return Trial(before, annotations, data, shifter(20.0), shifter(15.0))
+    return Trial(before, annotations, data / accuracy.SETS["coco_dev"][1], shifter(20.0), shifter(15.0))
 
 
 def test_everything_is_measured_under_its_name(trial: Trial) -> None:
@@ -99,6 +103,9 @@ def test_everything_is_measured_under_its_name(trial: Trial) -> None:
     # Both lie 20 pixels too far to the right.
     assert numbers["second_pass"]["metrics"]["AP"] == numbers["rule_off"]["metrics"]["AP"]
     assert numbers["missing"]["before"]["AP"] < numbers["missing"]["after"]["AP"]
+    assert numbers["photo_by_photo"]["AP"] == pytest.approx(
+        1
+    )  # without a calibration nothing is judged together
     better, after = (numbers["better_input"][when]["AP"] for when in ("before", "after"))
     assert numbers["comparison"]["before"]["AP"] < better > after, "right poses are shifted, too"
     assert numbers["repairs"]["broken"] == 0 < numbers["repairs"]["repaired"]
@@ -204,8 +211,7 @@ def test_a_partial_run_is_not_kept(
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where results are kept, with one without a control."""
     folder = tmp_path / "results"
-    for module in (accuracy, environment):
-        monkeypatch.setattr(module, "RESULTS", folder)
+    monkeypatch.setattr(environment, "RESULTS", folder)
     monkeypatch.setattr(accuracy, "describe", lambda _: {"cores": 2})
     return folder
 

@@ -60,7 +60,8 @@ def test_the_table_tells_how_far_from_the_truth_each_keypoint_is() -> None:
     assert lines[0] == "1 person, coco17, photo of 512 x 600 pixels"
     assert lines[1].split("  ")[0] == "keypoint"
     assert lines[2].split() == ["nose", "0.0", "px", "17.2", "px", "17.2", "px"]
-    assert len(lines) == 2 + 7
+    assert len(lines) == 2 + 7 + 1
+    assert lines[-1].startswith("held back, as so few people (1) do not tell how good their estimator is: ")
 
 
 def test_a_refinement_to_the_truth_leaves_no_error() -> None:
@@ -68,7 +69,7 @@ def test_a_refinement_to_the_truth_leaves_no_error() -> None:
     assert scene.truth is not None
     refined = refine_scene(scene, refiner())
     perfect = scene.poses.with_keypoints(np.nan_to_num(scene.truth))
-    changes = type(refined)(scene, perfect).changes()
+    changes = type(refined)(scene, perfect, refined.report).changes()
     assert [change.after for change in changes] == [0.0] * 7
     assert all(change.moved == change.before for change in changes)
 

@@ -189,6 +189,20 @@ PERSON = np.array(
 )
 
 
+def test_what_is_far_off_is_told_where_the_median_tells_it() -> None:
+    places = np.arange(6.0)[:, None] * [[1.0, 1.0]]
+    wild = np.where(np.arange(6)[:, None] == 2, 1e6, places)
+    everyone = np.ones(6, dtype=bool)
+    four = np.arange(6) < 4
+    poses = np.stack([places, wild, wild, wild, wild * (wild == 1e6)])
+    valid = np.stack([everyone, everyone, four, np.arange(6) != 2, everyone])
+    found = geometry.far_off(poses, valid)
+    assert np.argwhere(found).tolist() == [[1, 2]], (
+        "not of four keypoints, not missing, not where most coincide"
+    )
+    assert not geometry.far_off(poses, np.zeros_like(valid)).any()
+
+
 def test_one_far_off_keypoint_does_not_shape_the_box() -> None:
     wild = PERSON.copy()
     wild[4] = [3000, -2000]

@@ -16,6 +16,7 @@ from posefix.images import decode_image, image_ids_of
 from posefix.interchange import read_pose_file
 from posefix.poses import FloatArray, Poses
 from posefix.refine.refiner import Refiner
+from posefix.refine.results import RefinementReport
 from posefix.skeletons import Skeleton, load_skeleton
 
 PACKAGED_POSES = Path(__file__).parent / "data" / "demo" / "grace_hopper.coco17.json"
@@ -62,10 +63,12 @@ class RefinedScene:
     Attributes:
         scene: As the estimator found them.
         after: The same people, refined.
+        report: What the refinement did.
     """
 
     scene: Scene
     after: Poses
+    report: RefinementReport
 
     def write(self, path: str | Path) -> None:
         """Write the picture: before on the left, after on the right."""
@@ -96,7 +99,7 @@ class RefinedScene:
         return tuple(changes)
 
     def summary(self) -> str:
-        """A table with a line for each keypoint."""
+        """A table with a line for each keypoint, and a line if keypoints were held back."""
         poses, (height, width) = self.scene.poses, self.scene.image.shape[:2]
         people = "1 person" if len(poses) == 1 else f"{len(poses)} people, medians"
         head = f"{people}, {poses.skeleton.name}, photo of {width} x {height} pixels"
@@ -106,7 +109,8 @@ class RefinedScene:
             errors = [change.before, change.after] if known else []
             rows.append([change.name, *map(_pixels, [change.moved, *errors])])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join([head, *(_line(row, widths) for row in rows)])
+        held_back = self.report.held_back()
+        return "\n".join([head, *(_line(row, widths) for row in rows), *([held_back] if held_back else [])])
 
 
 def sample_photo() -> Path:
@@ -167,7 +171,7 @@ def refine_scene(scene: Scene, refiner: Refiner) -> RefinedScene:
     poses = scene.poses
     scores = np.where(poses.valid, 1.0, 0.0)
     refined = refiner(scene.image, poses.keypoints, scores, skeleton=poses.skeleton, missing="keep")
-    return RefinedScene(scene, poses.with_keypoints(refined.keypoints))
+    return RefinedScene(scene, poses.with_keypoints(refined.keypoints), refined.report)
 
 
 def _median_distance(start: FloatArray, end: FloatArray) -> float:

@@ -131,6 +131,16 @@ def test_a_reserve_holds_back_small_gains(
         assert not moved[1:, 1:].any()
 
 
+def test_a_keypoint_far_off_its_pose_is_not_held_back(calibration: Calibration | None) -> None:
+    given = people()
+    given.keypoints[2, 5] = 9_000.0
+    found = evidence(similarity=0.6, given_similarity=0.5)
+    moved = (choose(found, given, calibration, 0.0, 0.3).keypoints != given.keypoints).all(axis=-1)
+    assert np.argwhere(moved & given.valid).tolist() == [[2, 5]]
+    moved = (choose(found, given, calibration, 0.2, 0.3).keypoints != given.keypoints).all(axis=-1)
+    assert not (moved & given.valid).any(), "the caution holds for it, too"
+
+
 def test_nobody_seen_is_no_fault(
     calibration: Calibration | None, promising: tuple[Evidence, CroppedPeople]
 ) -> None:

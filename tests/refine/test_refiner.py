@@ -18,6 +18,7 @@ from posefix.poses import Poses
 from posefix.refine.backends import Backend, identity_backend
 from posefix.refine.decision import RESERVE
 from posefix.refine.refiner import Refiner
+from posefix.refine.results import RefinementReport
 from posefix.skeletons import Skeleton, load_skeleton
 
 Array = npt.NDArray[Any]
@@ -465,12 +466,30 @@ def test_the_report_tells_that_poses_were_held_back(caution: float, told: bool, 
     assert report.reserve == (RESERVE if told else 0.0)
     nobody = people(0) if told else without(people(1), *((0, index) for index in range(17)))
     assert refiner(caution=caution).refine(nobody, photos).report.reserve == 0.0
-    line = "held back, as these poses have little to gain on the whole: .* promised 0.50 .*caution -0.50 undoes that"
+    line = "held back, as so few people .* promised 0.50 .*caution -0.50 undoes that"
     assert bool(re.search(line, str(report))) == told
 
 
-def test_the_report_counts_the_caution_with_what_was_held_back(photos: Path) -> None:
-    report = str(refiner(caution=0.25).refine(people(3), photos).report)
-    assert re.search(r"promised 0\.75 .*caution -0\.25 undoes that", report)
-    report = str(refiner(caution=-0.75).refine(people(3), photos).report)
-    assert re.search(r"promised -0\.25 .*caution -1\.00 undoes that", report)
+@pytest.mark.parametrize(
+    ("caution", "told"),
+    [
+        (0.25, "promised 0.75 of similarity (caution -0.25 undoes that)"),
+        (0.75, "promised 1.00 of similarity (caution 0.25 undoes that)"),
+        (-0.25, "promised 0.25 of similarity (caution -0.75 undoes that)"),
+        (-0.5, ""),
+    ],
+)
+def test_the_report_counts_the_caution_with_what_was_held_back(caution: float, told: str) -> None:
+    """At a caution that undoes it nothing was held back."""
+    report = RefinementReport(20, 20, 0, 0, 0, 0, 0, reserve=0.5, caution=caution)
+    assert report.held_back().endswith(told) and bool(report.held_back()) == bool(told)
+
+
+def test_the_report_tells_why_poses_were_held_back(photos: Path) -> None:
+    assert (
+        RefinementReport(20, 20, 0, 0, 0, 0, 0, reserve=0.5)
+        .held_back()
+        .startswith("held back, as these poses have little to gain on the whole: ")
+    )
+    report = refiner().refine(people(3), photos).report
+    assert "held back, as so few people (3) do not tell how good their estimator is: " in str(report)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from posefix import geometry
 from posefix.decoding import Evidence
 from posefix.poses import BoolArray, FloatArray, Rows
 from posefix.refine.calibration import KEYPOINT_FEATURES, MEANS, Calibration
@@ -135,17 +136,18 @@ def choose(
         people: The same people as they were given.
         calibration: Of the model; without one the heatmap's own expected KS is compared.
         caution: Smallest expected gain in KS that a move must bring; `ALWAYS` takes the network's own places.
-        reserve: What is added to it, see `hold_back`.
+        reserve: What is added to it, see `hold_back`, but for keypoints far off the rest of their pose.
         company: See `measure_features`.
     """
-    threshold = caution + reserve
+    # A keypoint far off the rest of its pose is no estimator's considered place: nothing speaks for keeping it.
+    threshold = caution + np.where(geometry.far_off(people.keypoints, people.valid), 0.0, reserve)
     if not ALWAYS < caution < NEVER:
         # Rounding can put a gain on or beyond the ends of its scale, where caution means never and always.
-        threshold, reserve = np.inf * caution, 0.0
+        threshold, reserve = np.full(people.valid.shape, np.inf * caution), 0.0
     nothing = np.full(people.valid.shape, np.nan)
     choice = Choice(people.keypoints.copy(), nothing, nothing.copy(), reserve)
     for rows, part, some, others in _parts(evidence, people, company):
-        choice.take(rows, _choose(part, some, calibration, threshold, others))
+        choice.take(rows, _choose(part, some, calibration, threshold[rows], others))
     return choice
 
 
@@ -153,10 +155,10 @@ def _choose(
     evidence: Evidence,
     people: CroppedPeople,
     calibration: Calibration | None,
-    threshold: float,
+    threshold: FloatArray,
     company: FloatArray | None,
 ) -> Choice:
-    """Decide for each keypoint, which moves where its gain is above the threshold."""
+    """Decide for each keypoint, which moves where its gain is above its threshold (N, K)."""
     given = people.valid
     if calibration is None:
         nothing = np.full(given.shape, np.nan)

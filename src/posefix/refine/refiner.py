@@ -185,6 +185,7 @@ class Refiner:
             refinement.filled,
             refinement.confidence,
             refinement.expected_oks,
+            refinement.report,
         )
 
     def refine(

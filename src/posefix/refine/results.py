@@ -12,6 +12,8 @@ from posefix.refine.vocabulary import CroppedPeople, MergedPoses
 
 NOTABLE_RESERVE = 0.05
 """A smaller one is not worth a line."""
+TELLING = 16
+"""From so many people on, what they have to gain says what their estimator's poses have to gain."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,8 @@ class RefinementReport:
             f"{self.refined} of {self.people} people refined: {self.moved_keypoints} keypoints moved, "
             f"{self.filled_keypoints} filled in, {self.passed_through_keypoints} unknown to the model"
         ]
-        if self.reserve >= NOTABLE_RESERVE:
-            lines.append(
-                f"held back, as these poses have little to gain on the whole: a keypoint moved only where it promised "
-                f"{self.caution + self.reserve:.2f} of similarity (caution {max(self.caution - self.reserve, -1):.2f} "
-                "undoes that)"
-            )
+        if held_back := self.held_back():
+            lines.append(held_back)
         if self.unchanged:
             lines.append(f"left as they were, with too few keypoints to be found: {self.unchanged}")
         if self.outside:
@@ -65,6 +63,19 @@ class RefinementReport:
             )
             lines += [f"  {photo.reason}" for photo in self.failed]
         return "\n".join(lines)
+
+    def held_back(self) -> str:
+        """Why keypoints had to promise more than the caution to be moved, in a line; empty where they had not."""
+        if self.reserve < NOTABLE_RESERVE or self.caution + self.reserve <= 0:
+            return ""
+        reason = "these poses have little to gain on the whole"
+        if self.refined < TELLING:
+            reason = f"so few people ({self.refined}) do not tell how good their estimator is"
+        return (
+            f"held back, as {reason}: a keypoint moved only where it promised "
+            f"{min(self.caution + self.reserve, 1.0):.2f} of similarity "
+            f"(caution {max(self.caution - self.reserve, -1.0):.2f} undoes that)"
+        )
 
 
 def report_of(
@@ -138,6 +149,7 @@ class RefinedPoses:
         filled: (N, K) missing keypoints that got a place.
         confidence: (N, K) as in `Refinement`.
         expected_oks: (N,) as in `Refinement`.
+        report: As in `Refinement`.
     """
 
     keypoints: FloatArray
@@ -147,3 +159,4 @@ class RefinedPoses:
     filled: BoolArray
     confidence: FloatArray
     expected_oks: FloatArray
+    report: RefinementReport
