@@ -286,6 +286,13 @@ def test_scores_of_the_model_are_written(
 
 
 @pytest.mark.usefixtures("shift")
+def test_a_file_without_scores_gets_none(run: Run, annotations: Path, photos: Path, tmp_path: Path) -> None:
+    code, out, _ = run("refine", annotations, "--images", photos, "-o", tmp_path / "out.json")
+    assert code == 0
+    assert "scores: none, the file has no scores\n" in out
+
+
+@pytest.mark.usefixtures("shift")
 def test_scores_of_a_model_that_has_none_are_a_fault_before_photos_are_read(
     run: Run, results: Path, photos: Path, tmp_path: Path
 ) -> None:
@@ -302,7 +309,9 @@ def test_oks_nms_drops_a_repeated_pose(run: Run, photos: Path, tmp_path: Path) -
     results, output = tmp_path / "twice.json", tmp_path / "out.json"
     results.write_text(json.dumps([row(1, 0), row(1, 0) | {"score": 0.9}, row(2, 0)]))
     command = ["refine", results, "--images", photos, "-o", output, "--layout", "coco17"]
-    assert run(*command, "--oks-nms", "0.9")[0] == 0
+    code, out, _ = run(*command, "--oks-nms", "0.9")
+    assert code == 0
+    assert "dropped as second poses of a person: 1\n" in out
     assert [entry["score"] for entry in json.loads(output.read_text())] == [0.9, 0.5]
 
 
@@ -375,6 +384,25 @@ def test_evaluate_against_prints_the_interval_of_the_difference(
     code, out, _ = run("evaluate", results, *options)
     assert code == 0
     assert "95 % interval" in out
+
+
+def test_evaluate_tells_of_photos_without_poses(
+    run: Run, results: Path, annotations: Path, tmp_path: Path
+) -> None:
+    part = tmp_path / "part.json"
+    part.write_text(json.dumps([row(1, 0)]))
+    options = ["--annotations", annotations, "--layout", "coco17"]
+    line = "without any pose: 2 photos with annotated people, who count as not found (2, 3)"
+    told = {
+        (part,): [line],
+        (part, "--against", part): [line],
+        (part, "--against", results): [f"after: {line}"],
+        (results, "--against", part): [f"before: {line}"],
+        (results,): [],
+    }
+    for arguments, lines in told.items():
+        _, out, _ = run("evaluate", *arguments, *options)
+        assert [found for found in out.splitlines() if "without any pose" in found] == lines
 
 
 def test_a_layout_needs_results_whose_layout_it_is(run: Run, results: Path, annotations: Path) -> None:

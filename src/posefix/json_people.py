@@ -21,6 +21,7 @@ from posefix.pose_file import (
     Source,
     boxes_to_write,
     check_same_poses,
+    needs_new_box,
 )
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses
 from posefix.records import Record, Records, report_fault
@@ -81,7 +82,7 @@ class PersonChange:
 
     Attributes:
         record: The person's record, as parsed.
-        triples: (K, 3) x, y, score as the file gets them; None where nothing moved.
+        triples: (K, 3) x, y, score as the file gets them; None where none changed.
         pose_score: None where it is as before.
         corners: (2, 2) top left and bottom right of the new box, as the file gets them; None to keep the old one.
     """
@@ -133,15 +134,15 @@ class JsonRewrite:
 
     def _changes(self, poses: Poses, update_boxes: bool) -> Iterator[PersonChange]:
         triples = triples_in_unit(poses, self.poses, self.triples, self.unit)
-        moved = (triples != self.triples).any(axis=(1, 2))
+        changed = (triples != self.triples).any(axis=(1, 2))
         rescored = poses.pose_scores != self.poses.pose_scores
-        boxed = moved & update_boxes & poses.valid.any(axis=1)
+        boxed = needs_new_box(poses, triples, self.triples) & update_boxes
         boxes = boxes_to_write(poses)
         corners = self.unit.to_numbers(np.stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1))
         for row, (people, number) in enumerate(_people(self.lists)):
             yield PersonChange(
                 people.records.rows[number],
-                triples[row] if moved[row] else None,
+                triples[row] if changed[row] else None,
                 float(poses.pose_scores[row]) if rescored[row] else None,
                 corners[row] if boxed[row] else None,
             )

@@ -148,7 +148,7 @@ class Rewrite(Protocol):
         Args:
             poses: As many as were read, in their order and layout. Numbers that did not change keep their text.
             keep: Poses to keep, others are taken out; None keeps all.
-            update_boxes: Whether the box of a pose that moved becomes the one around its keypoints.
+            update_boxes: Whether the box of a person whose coordinates changed becomes the one around the keypoints.
         """
 
 
@@ -165,6 +165,7 @@ class PoseFile:
         boxes: bbox_xywh (N, 4) of the people, NaN where there is none; None for a file without boxes.
         notes: What a user should know of how the file was read: a layout that was recognised, odd values.
         file_names: Path of the photo of each image id; None where the file says no more than the ids do.
+        has_scores: Whether the file has scores, of keypoints or poses; otherwise all count 1, and none are written.
     """
 
     path: Path
@@ -175,6 +176,7 @@ class PoseFile:
     boxes: npt.NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()
     file_names: Mapping[ImageId, str] | None = None
+    has_scores: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,11 +280,32 @@ def triples_to_write(poses: Poses, before: FloatArray, was_valid: BoolArray) -> 
     return written
 
 
-def boxes_to_write(poses: Poses) -> FloatArray:
-    """bbox_xywh (N, 4) of poses that moved: the box around the keypoints, `geometry.KEYPOINT_BOX_FACTOR` as large."""
+def needs_new_box(poses: Poses, written: FloatArray, before: FloatArray) -> BoolArray:
+    """(N,) whose boxes `Rewrite` writes anew if asked: who has a keypoint, and coordinates that changed.
+
+    Args:
+        poses: The new poses.
+        written: (N, K, 3) x, y and score or visibility as they are written.
+        before: The same as read.
+    """
+    changed = (written[..., :2] != before[..., :2]).any(axis=(1, 2))
+    return np.asarray(changed & poses.valid.any(axis=1))
+
+
+def boxes_to_write(poses: Poses, sizes_wh: FloatArray | None = None) -> FloatArray:
+    """bbox_xywh (N, 4) around the keypoints, `geometry.KEYPOINT_BOX_FACTOR` times as large.
+
+    Args:
+        poses: The new poses.
+        sizes_wh: (N, 2) of the photos, from 0 to which boxes are cut, as COCO's are; NaN where unknown.
+    """
     tight = geometry.box_from_keypoints(poses.keypoints, poses.valid)
-    boxes = np.round(geometry.enlarge(tight, geometry.KEYPOINT_BOX_FACTOR), DECIMALS)
-    return np.asarray(boxes, dtype=np.float64)
+    boxes = geometry.enlarge(tight, geometry.KEYPOINT_BOX_FACTOR)
+    if sizes_wh is not None:
+        low, high = (np.clip(corner, 0.0, sizes_wh) for corner in (boxes[:, :2], boxes[:, :2] + boxes[:, 2:]))
+        inside = np.concatenate([low, high - low], axis=1)
+        boxes = np.where(np.isnan(inside), boxes, inside)
+    return np.asarray(np.round(boxes, DECIMALS), dtype=np.float64)
 
 
 def check_same_poses(path: Path, poses: Poses, before: Poses) -> None:

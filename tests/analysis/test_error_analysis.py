@@ -110,6 +110,15 @@ def test_poses_in_unknown_photos_are_left_out_and_named(
     assert len(analyze(poses[[1]], annotate(line[None], (1,), more_images=(3,)), strict=True).found) == 1
 
 
+def test_photos_of_people_whom_nobody_can_find_need_no_pose(
+    annotate: Annotate, find: Find, line: np.ndarray
+) -> None:
+    visibility = np.full((3, line.shape[0]), 2, np.int8)
+    visibility[1] = 0
+    truth = annotate(np.stack([line] * 3), (1, 2, 3), visibility=visibility, is_crowd=(2,))
+    assert analyze(find(line[None], (1,)), truth, strict=True).coverage.empty_images == ()
+
+
 @pytest.mark.parametrize(
     ("places", "image_ids", "message"),
     [

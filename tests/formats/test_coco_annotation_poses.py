@@ -68,6 +68,25 @@ def test_only_what_moved_is_rewritten(tmp_path: Path, layout: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(
+    ("image", "box"),
+    [
+        ({"width": 28, "height": 480}, [0.0, 0.0, 28.0, 44.0]),
+        ({"width": 28}, [-1.6, -4.0, 43.2, 48.0]),
+        ({"width": "28", "height": 480}, [-1.6, -4.0, 43.2, 48.0]),
+    ],
+)
+def test_boxes_end_where_a_photo_of_known_size_does(
+    tmp_path: Path, image: dict[str, Any], box: list[float]
+) -> None:
+    person = {**PERSON, "keypoints": [38, 41, 2, 2, 1, 2], "area": 7}
+    content = {**CONTENT, "images": [{"id": 7, **image}], "annotations": [person]}
+    file = read_pose_file(write(tmp_path, json.dumps(content)))
+    moved = file.poses.with_keypoints(file.poses.keypoints - [0.0, 1.0])
+    (after,) = json.loads(file.rewrite(moved, update_boxes=True)[""])["annotations"]
+    assert (after["bbox"], after["area"]) == (box, 7)
+
+
+@pytest.mark.parametrize(
     ("name", "images", "more"),
     [
         ("coco-annotations", [], {}),

@@ -336,6 +336,9 @@ def test_a_folder_of_results_is_refined_in_place(tmp_path: Path, layout: Json) -
     assert person["keypoints"] == [*expected["keypoints"][:6], 30.25, 41.0, 1.0, *expected["keypoints"][9:]]
     assert person["bbox"] != [1, 2, 3, 4]
     assert person["scores"] == expected["scores"]
+    rescored = file.poses.with_keypoints(file.poses.keypoints, scores=file.poses.scores * 0.5)
+    person = json.loads(file.rewrite(rescored, update_boxes=True)["1.json"])["annotations"][1]
+    assert person["scores"] != expected["scores"] and person["bbox"] == [1, 2, 3, 4]
 
 
 def test_scores_in_the_place_of_visibilities_stay(tmp_path: Path) -> None:

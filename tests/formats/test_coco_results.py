@@ -219,6 +219,12 @@ def moved(poses: Poses, *changes: tuple[int, int, int, float], **arguments: Any)
     return poses.with_keypoints(keypoints, **arguments)
 
 
+def test_scores_alone_change_no_box(pair: PoseFile) -> None:
+    poses = pair.poses.with_keypoints(pair.poses.keypoints, scores=pair.poses.scores * 0.5)
+    row = rewritten(pair, poses, boxes=True)[0]
+    assert (row["keypoints"], row["bbox"]) == ([10, 20.25, 0.5, 30.0, 40, 0.25], [1, 2, 3, 4])
+
+
 def test_what_did_not_move_stays_as_it_was_written(pair: PoseFile) -> None:
     before = rewritten(pair, pair.poses)
     rows = rewritten(pair, moved(pair.poses, (0, 0, 1, 21.123456), (0, 0, 0, 10.0004)))

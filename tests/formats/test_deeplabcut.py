@@ -94,7 +94,7 @@ def table_frame(labels: list[tuple[str, ...]], values: Any) -> bytes:
 
 def test_frames_of_a_video(tmp_path: Path) -> None:
     file = read(tmp_path / "v.csv", VIDEO)
-    assert (file.poses.image_ids, file.tracks) == ((0, 1), None)
+    assert (file.poses.image_ids, file.tracks, file.has_scores) == ((0, 1), None, True)
     assert file.poses.skeleton.keypoint_names == ("snout", "tail base")
     assert file.poses.valid.tolist() == [[True, True], [False, True]]
     assert file.poses.keypoints[0].tolist() == [
@@ -108,7 +108,7 @@ def test_frames_of_a_video(tmp_path: Path) -> None:
 def test_labelled_photos_have_their_path(tmp_path: Path) -> None:
     file = read(tmp_path / "l.csv", LABELS)
     assert file.poses.image_ids == ("labeled-data/clip/img0001.png", "labeled-data/clip/img0010.png")
-    assert file.poses.scores[1].tolist() == [1, 1]
+    assert file.poses.scores[1].tolist() == [1, 1] and not file.has_scores
 
 
 def test_individuals_are_poses_and_other_parts_pass_through(tmp_path: Path) -> None:

@@ -158,6 +158,9 @@ def test_boxes_and_scores_follow_if_asked(tmp_path: Path) -> None:
     assert rows[2]["bbox"] == rows[0]["bbox"][0]  # not nested, as before
     assert "bbox" not in rows[1]
     assert json.loads(file.rewrite(poses)[""])[0]["bbox"] == PERSON["bbox"]
+    rescored = file.poses.with_keypoints(file.poses.keypoints, scores=file.poses.scores * 0.5)
+    rows = json.loads(file.rewrite(rescored, update_boxes=True)[""])
+    assert (rows[0]["bbox"], rows[2]["bbox"]) == (PERSON["bbox"], [1, 2, 3, 4])
 
 
 def test_people_can_be_taken_out(tmp_path: Path) -> None:

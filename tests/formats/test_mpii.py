@@ -97,7 +97,7 @@ def test_people_with_points_are_poses(results: Path) -> None:
     assert file.poses.image_ids == ("015601864.jpg", "086617615.jpg")
     found = [names[keypoint] for keypoint in np.flatnonzero(file.poses.valid[0])]
     assert found == ["right_ankle", "pelvis", "head_top"]
-    assert file.poses.pose_scores.tolist() == [0.5, 0.5]
+    assert file.poses.pose_scores.tolist() == [0.5, 0.5] and file.has_scores
 
 
 def test_one_one_is_the_centre_of_the_top_left_pixel(results: Path) -> None:
@@ -140,7 +140,7 @@ def test_people_not_kept_lose_their_points(results: Path, tmp_path: Path) -> Non
 def test_annotations_are_read_in_their_release(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mat", RELEASE=struct(annolist=annolist(), img_train=OTHERS["img_train"]))
     file = FORMAT.read(Source(path), Reading())
-    assert len(file.poses) == 2 and file.poses.scores[0, 6] == 1
+    assert len(file.poses) == 2 and file.poses.scores[0, 6] == 1 and not file.has_scores
     moved = file.poses.with_keypoints(file.poses.keypoints + 1)
     path.write_bytes(file.rewrite(moved)[""])
     assert FORMAT.read(Source(path), Reading()).poses.keypoints[0, 6].tolist() == [610, 187]

@@ -62,6 +62,7 @@ def test_the_number_of_columns_says_what_they_hold(
     assert file.tracks == (None if track is None else (track,))
     assert file.poses.pose_scores.tolist() == [confidence]
     assert file.notes[0].startswith(f"{each} numbers for each keypoint")
+    assert file.has_scores == (each == 3 or confidence != 1)
 
 
 ANNOTATED = "0 .5 .5 .2 .2 .1 .2 2 .3 .4 1 0 0 0\n"
@@ -69,7 +70,7 @@ ANNOTATED = "0 .5 .5 .2 .2 .1 .2 2 .3 .4 1 0 0 0\n"
 
 def test_annotations_have_visibilities_and_no_scores(tmp_path: Path) -> None:
     file = read(FORMAT, recorded(tmp_path / "im.txt", ANNOTATED), THREE, size)
-    assert file.poses.scores.tolist() == [[1, 1, 0]]
+    assert file.poses.scores.tolist() == [[1, 1, 0]] and not file.has_scores
     assert file.poses.valid.tolist() == [[True, True, False]]
     assert (
         file.notes[1]
@@ -129,6 +130,9 @@ def test_boxes_and_confidence_follow_if_asked(tmp_path: Path) -> None:
     words = file.rewrite(poses, update_boxes=True)[""].decode().split("\n")[0].split()
     assert words[:5] == ["0", "0.5", "0.5", "0.6", "0.3"]
     assert words[-1] == "0.91"
+    rescored = file.poses.with_keypoints(file.poses.keypoints, scores=file.poses.scores * 0.5)
+    words = file.rewrite(rescored, update_boxes=True)[""].decode().split("\n")[0].split()
+    assert words[:5] == WITH_CONFIDENCE.split()[:5]
 
 
 def test_people_can_be_taken_out(tmp_path: Path) -> None:

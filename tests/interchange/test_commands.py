@@ -248,8 +248,13 @@ def test_a_folder_is_not_called_as_a_file(run: Run, poses: Path, tmp_path: Path)
         ([ROW, ROW], "people who are there again, same photo and same keypoints: 1"),
         (
             [{**ROW, "keypoints": [0.5, 0.25, 7] * 17}],
-            "expected pixels, got coordinates that all lie in -1 to 1",
+            "expected pixels, got coordinates that all lie in -2 to 2",
         ),
+        (
+            [{**ROW, "keypoints": [0.5, 1.75, 0.5, *[1.25, 0.5, 0.5] * 16]}],
+            "as shares of the photo do; multiply them",
+        ),
+        ([ROW, {**ROW, "keypoints": [50, 25, 0.5] * 17}], "1 person with all keypoints on one point"),
         ([{**ROW, "keypoints": [50, 25, 7] * 17}], "keypoint scores are not all in 0 to 1"),
     ],
 )
@@ -257,6 +262,19 @@ def test_inspect_finds_what_is_odd(run: Run, tmp_path: Path, rows: Any, problem:
     code, out, _ = run("inspect", write(tmp_path, rows), "--layout", "coco17")
     assert code == 0
     assert any(problem in line for line in cells(out)["problem"])
+
+
+def test_inspect_tells_of_keypoints_outside_the_photos(run: Run, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.new("RGB", (26, 60)).save(photos / "a.jpg")
+    away = [number + 5000 * (place % 3 < 2) for place, number in enumerate(ROW["keypoints"])]
+    rows = [ROW, {**ROW, "keypoints": away}, {**ROW, "keypoints": [0] * 51}]
+    arguments = ("inspect", write(tmp_path, rows), "--layout", "coco17")
+    told = "keypoints outside their photo: 17 of 34; some estimators guess those that the photo cuts off"
+    problems = cells(run(*arguments, "--images", photos)[1])["problem"]
+    assert problems[1:] == ["1 person with all keypoints outside the photo", told]
+    assert not any("outside" in problem for problem in cells(run(*arguments)[1])["problem"])
 
 
 def test_photos_are_looked_for(run: Run, poses: Path, tmp_path: Path) -> None:

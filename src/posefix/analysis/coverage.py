@@ -24,7 +24,7 @@ class Coverage:
         images: photos with annotations, of people or not.
         unknown_images: photos that only the results know; their poses are left out.
         left_out: number of these poses.
-        empty_images: photos with annotated people for whom the results hold no pose; these people are not found.
+        empty_images: photos with labelled people for whom the results hold no pose; these people are not found.
         keypoints: names that are compared.
         only_results: keypoints that only the results' layout names.
         only_annotations: keypoints that only the annotations' layout names, or that are not scored.
@@ -67,11 +67,7 @@ class Coverage:
                 f"({named(self.unknown_images)})"
             )
         if self.empty_images:
-            lines.append(
-                f"without any pose: {plural(len(self.empty_images), 'photo')} with annotated people, who count as not "
-                f"found "
-                f"({named(self.empty_images)})"
-            )
+            lines.append(absence(self.empty_images))
         if self.area_is_estimated:
             lines.append(
                 "the annotations lack areas: .53 x box area, COCO's mean share, stands in for them; where bodies are "
@@ -118,11 +114,17 @@ def known_rows(poses: Poses, annotations: Annotations, *, strict: bool) -> Rows:
 
 
 def empty_images(poses: Poses, annotations: Annotations) -> tuple[ImageId, ...]:
-    """Photos with annotated people but without poses, in the annotations' order."""
-    with_poses = set(poses.image_ids)
-    return tuple(
-        image_id for image_id in dict.fromkeys(annotations.people.image_ids) if image_id not in with_poses
-    )
+    """Photos without poses, but with people who can be found, in the annotations' order."""
+    people, with_poses = annotations.people, set(poses.image_ids)
+    labelled = (people.visibility > 0).any(axis=1) & ~people.is_crowd
+    wanted = dict.fromkeys(people.image_ids[row] for row in np.flatnonzero(labelled))
+    return tuple(image_id for image_id in wanted if image_id not in with_poses)
+
+
+def absence(empty: Collection[ImageId]) -> str:
+    """What a reader of the numbers must know of `empty_images`, one line."""
+    photos = plural(len(empty), "photo")
+    return f"without any pose: {photos} with annotated people, who count as not found ({named(empty)})"
 
 
 def describe_coverage(poses: Poses, annotations: Annotations, keypoints: tuple[str, ...]) -> Coverage:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from posefix.errors import InputError
+
+if TYPE_CHECKING:
+    from posefix.formats.coco_annotations import Annotations
+    from posefix.poses import Poses
 
 Metric = Literal["coco", "posetrack"]
 
@@ -59,13 +64,13 @@ def _evaluate_coco(
         truth = read_annotations(annotations)
     poses = read_annotated_poses(results, truth, layout)
     if against is None:
-        print(evaluate_coco(poses, truth).table())
+        print("\n".join([evaluate_coco(poses, truth).table(), *_absences(truth, poses)]))
         return
     other = read_annotated_poses(against, truth, against_layout)
     print(f"before: {against}\nafter: {results}")
     with ProgressBar("resampling photos") as progress:
         comparison = compare_coco(other, poses, truth, progress=progress)
-    print(comparison.table())
+    print("\n".join([comparison.table(), *_absences(truth, poses, other)]))
 
 
 def _evaluate_posetrack(
@@ -77,11 +82,27 @@ def _evaluate_posetrack(
 
     skeleton = load_skeleton(layout) if layout else None
     truth = read_posetrack_annotations(annotations)
-    after = evaluate_posetrack(read_judged_poses(results, skeleton, truth), truth)
+    poses = read_judged_poses(results, skeleton, truth)
+    after = evaluate_posetrack(poses, truth)
     if against is None:
-        print(after.table())
+        print("\n".join([after.table(), *_absences(truth.annotations, poses)]))
         return
     other_skeleton = load_skeleton(against_layout) if against_layout else None
-    before = evaluate_posetrack(read_judged_poses(against, other_skeleton, truth), truth)
+    other = read_judged_poses(against, other_skeleton, truth)
+    before = evaluate_posetrack(other, truth)
     print(f"before: {against}\nafter: {results}")
-    print(after.table_after(before))
+    print("\n".join([after.table_after(before), *_absences(truth.annotations, poses, other)]))
+
+
+def _absences(truth: Annotations, results: Poses, against: Poses | None = None) -> Iterator[str]:
+    """Lines on the photos of which results hold no pose; one where it is the same in both."""
+    from posefix.analysis.coverage import absence, empty_images
+
+    after = empty_images(results, truth)
+    before = after if against is None else empty_images(against, truth)
+    if before == after:
+        yield from [absence(after)] if after else []
+        return
+    yield from (
+        f"{name}: {absence(empty)}" for name, empty in (("before", before), ("after", after)) if empty
+    )

@@ -54,7 +54,7 @@ class OutputOptions:
     carry_along: Annotated[bool, Parameter(negative=())] = False
     """Move fingers, toes and face points that the model does not know with wrists, ankles, nose and eyes."""
     update_boxes: Annotated[bool, Parameter(negative=())] = False
-    """Rewrite each row's `bbox` to fit the refined keypoints."""
+    """Rewrite the boxes of people whose coordinates changed, to fit their refined keypoints."""
     scores: Literal["input", "model", "product"] | None = None
     """Scores of the output: the estimator's, the model's confidence and expected OKS, or their product (a score below 0
     times 2 minus the model's); by default the product, or the estimator's where the model has no confidence."""
@@ -145,8 +145,10 @@ def refine(
         notes.append(note)
     keep = None if writing.oks_nms is None else oks_nms(poses, writing.oks_nms).tolist()
     write_pose_file(output, file, poses, keep=keep, update_boxes=writing.update_boxes)
+    if keep is not None:
+        notes.append(f"dropped as second poses of a person: {len(poses) - len(keep)}")
     seen = "frames" if filmed.video else "photos"
-    notes.append(_scores_note(refiner, writing.scores))
+    notes.append(_scores_note(refiner, writing.scores, file.has_scores))
     print("\n".join([_summary(file.poses, refinement, refiner.skeleton, seen), *notes]))
     print(f"{len(file.poses) if keep is None else len(keep)} poses written to {output}")
     if filmed.render is not None:
@@ -210,10 +212,12 @@ def _load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
     return replace(refiner, looks=options.looks, batch_size=options.batch_size)
 
 
-def _scores_note(refiner: Refiner, asked: Scores | None) -> str:
-    """Whose scores were written, and how to keep the estimator's."""
+def _scores_note(refiner: Refiner, asked: Scores | None, has_scores: bool) -> str:
+    """Whose scores were written, if the file has any, and how to keep the estimator's."""
     from posefix.refine.scores import resolve_scores
 
+    if not has_scores:
+        return "scores: none, the file has no scores"
     scores = resolve_scores(asked, refiner.calibration is not None)
     if scores == "input":
         return "scores: the estimator's"

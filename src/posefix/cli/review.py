@@ -49,7 +49,7 @@ def review(
         refined: The same people refined, as `posefix refine` writes them.
         source: How poses and photos are read.
         output: The file to write, in the format of REFINED; by default, the name of REFINED with `.reviewed` in it.
-        update_boxes: Rewrite the box of each person who was changed to fit the keypoints.
+        update_boxes: Rewrite the boxes of people whose coordinates changed, to fit their keypoints.
         page: How the page is served.
     """
     _require_server()

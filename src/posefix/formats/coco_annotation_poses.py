@@ -19,10 +19,11 @@ from posefix.pose_file import (
     Source,
     boxes_to_write,
     check_same_poses,
+    needs_new_box,
     numbers_to_write,
     rows_left_out,
 )
-from posefix.poses import BoolArray, FloatArray, ImageId, Poses
+from posefix.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId, Poses
 from posefix.records import BOX_SIDES, Records, id_or_none
 from posefix.skeletons import keypoint_category, skeleton_from_coco
 
@@ -70,6 +71,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         boxes=boxes_of(records),
         notes=("annotations have no scores: only keypoints, and boxes if asked, are written",),
         file_names=file_names_of(content) or None,
+        has_scores=False,
     )
 
 
@@ -90,15 +92,18 @@ class _Rewrite:
     ) -> Contents:
         check_same_poses(self.text.path, poses, self.poses)
         written = visible_triples_to_write(poses, self.triples, self.poses.valid, visibility=2)
-        moved = (written != self.triples).any(axis=(1, 2))
-        boxes = boxes_to_write(poses) if update_boxes else None
+        changed = (written != self.triples).any(axis=(1, 2))
+        boxed = needs_new_box(poses, written, self.triples)
+        boxes = None
+        if update_boxes:
+            boxes = boxes_to_write(poses, sizes_of_images(self.text.root, poses.image_ids))
         edits: dict[Place, Any] = {}
-        for row in np.flatnonzero(moved).tolist():
+        for row in np.flatnonzero(changed).tolist():
             place = ("annotations", self.records.place(row))
             edits[(*place, "keypoints")] = flat_numbers(written[row])
             if "num_keypoints" in self.records.rows[row]:
                 edits[(*place, "num_keypoints")] = int(poses.valid[row].sum())
-            if boxes is not None and self.records.rows[row].get("bbox") and poses.valid[row].any():
+            if boxes is not None and boxed[row] and self.records.rows[row].get("bbox"):
                 edits[(*place, "bbox")] = boxes[row].tolist()
         return {"": self.text.edited({**edits, **removals(self.records, keep, edits)}).encode()}
 
@@ -159,10 +164,27 @@ def boxes_of(*lists: Records) -> FloatArray | None:
 
 def file_names_of(content: Mapping[str, Any]) -> dict[ImageId, str]:
     """Photo of each image id, of the images that have an id and a name; a file of poses needs neither."""
-    images = content.get("images")
-    found = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
     return {
         image["id"]: image["file_name"]
-        for image in found
-        if id_or_none(image.get("id")) is not None and isinstance(image.get("file_name"), str)
+        for image in _images_of(content)
+        if isinstance(image.get("file_name"), str)
     }
+
+
+def sizes_of_images(content: Mapping[str, Any], image_ids: Sequence[ImageId]) -> FloatArray:
+    """(N, 2) width and height in pixels of each pose's photo; NaN where the images do not say them."""
+    sizes = {image["id"]: [image.get("width"), image.get("height")] for image in _images_of(content)}
+    known = {image_id: size for image_id, size in sizes.items() if all(map(_is_side, size))}
+    unknown = [np.nan, np.nan]
+    return np.array([known.get(image_id, unknown) for image_id in image_ids], np.float64).reshape(-1, 2)
+
+
+def _images_of(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The images that have an id."""
+    images = content.get("images")
+    found = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
+    return [image for image in found if id_or_none(image.get("id")) is not None]
+
+
+def _is_side(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 < value < LARGEST_NUMBER

@@ -22,6 +22,7 @@ from posefix.formats.coco_annotation_poses import (
     file_names_of,
     flat_numbers,
     removals,
+    sizes_of_images,
     visible_triples_to_write,
 )
 from posefix.formats.coco_annotations import as_object, keypoint_triples, listed_records
@@ -37,6 +38,7 @@ from posefix.pose_file import (
     Source,
     boxes_to_write,
     check_same_poses,
+    needs_new_box,
     numbers_to_write,
 )
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses, rows_by_image
@@ -239,17 +241,20 @@ class _Video:
         written = visible_triples_to_write(poses, self.triples, self.poses.valid, visibility=1)
         scores = numbers_to_write(self.poses.scores, np.where(poses.valid, poses.scores, self.poses.scores))
         scores[self.poses.valid & ~poses.valid] = 0.0
-        boxes = boxes_to_write(poses) if update_boxes else None
+        boxed = needs_new_box(poses, written, self.triples)
+        boxes = None
+        if update_boxes:
+            boxes = boxes_to_write(poses, sizes_of_images(self.text.root, poses.image_ids))
         edits: dict[Place, Any] = {}
         for row, person in enumerate(self.records.rows):
             place = ("annotations", row)
-            if moved := bool((written[row] != self.triples[row]).any()):
+            if (written[row] != self.triples[row]).any():
                 edits[(*place, "keypoints")] = flat_numbers(written[row])
             if person.get("scores") and (scores[row] != self.poses.scores[row]).any():
                 edits[(*place, "scores")] = scores[row].tolist()
             if "score" in person and poses.pose_scores[row] != self.poses.pose_scores[row]:
                 edits[(*place, "score")] = float(poses.pose_scores[row])
-            if moved and boxes is not None and person.get("bbox") and poses.valid[row].any():
+            if boxes is not None and boxed[row] and person.get("bbox"):
                 edits[(*place, "bbox")] = boxes[row].tolist()
         return self.text.edited({**edits, **removals(self.records, keep, edits)}).encode()
 

@@ -30,6 +30,7 @@ from posefix.pose_file import (
     Source,
     boxes_to_write,
     check_same_poses,
+    needs_new_box,
     triples_to_write,
 )
 from posefix.poses import FloatArray, Poses
@@ -186,13 +187,15 @@ class _Rewrite:
     def _edits_of(self, rows: slice, poses: Poses, update_boxes: bool) -> Iterator[dict[Place, Any]]:
         before = self.triples[rows]
         written = triples_to_write(poses, before, self.poses.valid[rows])
-        moved = (written != before).any(axis=(1, 2))
+        changed = (written != before).any(axis=(1, 2))
         rescored = poses.pose_scores != self.poses.pose_scores[rows]
-        boxed = moved & update_boxes & poses.valid.any(axis=1) & np.isfinite(self.boxes[rows]).all(axis=1)
+        boxed = (
+            needs_new_box(poses, written, before) & update_boxes & np.isfinite(self.boxes[rows]).all(axis=1)
+        )
         boxes = boxes_to_write(poses) if boxed.any() else self.boxes[rows]
         for row, numbers in enumerate(written):
             edit: dict[Place, Any] = {}
-            if moved[row]:
+            if changed[row]:
                 edit["keypoints",] = numbers.ravel().tolist()
             if rescored[row]:
                 edit["score",] = float(poses.pose_scores[row])

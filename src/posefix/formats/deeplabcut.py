@@ -91,6 +91,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         rewrite=rewrite,
         tracks=tuple(cells.names) if individuals else None,
         notes=tuple(notes),
+        has_scores=bool((cells.columns[..., 2] >= 0).any()),
     )
 
 

@@ -40,7 +40,8 @@ LAYOUT = "mpii16"
 ONE_BASED = 1.0
 """MATLAB's: the centre of the top-left pixel is (1, 1)."""
 VARIABLES = ("pred", "annolist", "RELEASE")
-FIELDS = ("x", "y", "score")
+SCORE = "score"
+FIELDS = ("x", "y", SCORE)
 
 Struct = npt.NDArray[Any]
 """A MATLAB struct array as scipy reads it: fields of objects."""
@@ -90,7 +91,8 @@ def read(source: Source, reading: Reading) -> PoseFile:
         skeleton=load_skeleton(LAYOUT),
     )
     rewrite = _Rewrite(path, content, variable, poses)
-    return PoseFile(path, NAME, poses, rewrite, notes=(f"variable {variable.name}",))
+    has_scores = any(SCORE in (person.points.dtype.names or ()) for person in people)
+    return PoseFile(path, NAME, poses, rewrite, notes=(f"variable {variable.name}",), has_scores=has_scores)
 
 
 @dataclass(frozen=True, eq=False)

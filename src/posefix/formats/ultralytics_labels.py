@@ -36,6 +36,7 @@ from posefix.pose_file import (
     Source,
     boxes_to_write,
     check_same_poses,
+    needs_new_box,
 )
 from posefix.poses import LARGEST_NUMBER, FloatArray, Poses, rows_by_image
 from posefix.records import report_fault
@@ -79,6 +80,11 @@ class _Columns:
     confidence: int | None
     track: int | None
     annotated: bool = False
+
+    @property
+    def scored(self) -> bool:
+        """Whether there are scores, of keypoints or poses."""
+        return self.confidence is not None or (self.per_keypoint == 3 and not self.annotated)
 
 
 def recognise(source: Source) -> str | None:
@@ -132,6 +138,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         tracks=None if columns.track is None else tuple(int(track) for track in numbers[:, columns.track]),
         boxes=_boxes(numbers[:, 1:BOX_END], sizes) if len(numbers) else None,
         notes=_notes(source, columns),
+        has_scores=columns.scored,
     )
 
 
@@ -224,6 +231,7 @@ class _Rewrite:
         check_same_poses(self.path, poses, self.poses)
         kept = range(len(poses)) if keep is None else set(keep)
         triples = self._triples(poses)
+        boxed = needs_new_box(poses, triples, self.triples)
         boxes = self._boxes(poses) if update_boxes else None
         pieces: list[list[str]] = [[] for _ in self.labels.files]
         done = [0] * len(self.labels.files)
@@ -231,7 +239,8 @@ class _Rewrite:
             text = self.labels.files[line.file][2]
             pieces[line.file].append(text[done[line.file] : line.start])
             if row in kept:
-                changes = dict(self._changes(row, poses, triples[row], boxes))
+                box = None if boxes is None or not boxed[row] else boxes[row]
+                changes = dict(self._changes(row, poses, triples[row], box))
                 pieces[line.file].append(line_with(text, line, changes))
             done[line.file] = line.end
         return {
@@ -254,15 +263,15 @@ class _Rewrite:
         return np.concatenate([(boxes[:, :2] + boxes[:, 2:] / 2) / scale, boxes[:, 2:] / scale], axis=1)
 
     def _changes(
-        self, row: int, poses: Poses, triples: FloatArray, boxes: FloatArray | None
+        self, row: int, poses: Poses, triples: FloatArray, box: FloatArray | None
     ) -> Iterator[tuple[int, str]]:
         """Column and new text of what changed of a person."""
         before, per_keypoint = self.triples[row], self.columns.per_keypoint
         for keypoint, value in np.argwhere(triples != before).tolist():
             if value < per_keypoint:
                 yield BOX_END + per_keypoint * keypoint + value, _written(triples[keypoint, value])
-        if boxes is not None and (triples != before).any() and poses.valid[row].any():
-            yield from ((1 + side, _written(value)) for side, value in enumerate(boxes[row]))
+        if box is not None:
+            yield from ((1 + side, _written(value)) for side, value in enumerate(box))
         rescored = poses.pose_scores[row] != self.poses.pose_scores[row]
         if rescored and self.columns.confidence is not None:
             yield self.columns.confidence, _written(poses.pose_scores[row])

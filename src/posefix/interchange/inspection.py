@@ -15,7 +15,7 @@ from posefix.interchange.detection import Detection, detect_format
 from posefix.interchange.pose_files import NO_HINTS, Hints, Layout, check_pixels
 from posefix.layouts import LayoutError, anonymous_layout, is_anonymous
 from posefix.pose_file import Format, PoseFile, Reading, Source
-from posefix.poses import Poses
+from posefix.poses import FloatArray, Poses
 from posefix.skeletons import Skeleton, layouts_of_count, load_skeleton, match_keypoints
 from posefix.units import UnknownSizesError
 
@@ -159,9 +159,13 @@ def inspect_file(path: str | Path, vocabulary: Skeleton, hints: Hints = NO_HINTS
     if file is not None:
         oddities += _oddities(file.poses)
         oddities += [] if faults else _refused(check_pixels, file)
-        photo_faults = _refused(hints.photo_names, file)
-        photos_found = hints.images is not None and bool(len(file.poses)) and not photo_faults
-        oddities += photo_faults
+        try:
+            sizes_wh = hints.sizes_wh(file)
+        except InputError as error:
+            oddities.append(str(error))
+        else:
+            photos_found = hints.images is not None and bool(len(file.poses))
+            oddities += [] if faults or sizes_wh is None else _oddities_in_photos(file.poses, sizes_wh)
     return Inspection(source.path, detection, file, faults, tuple(oddities), vocabulary, hints, photos_found)
 
 
@@ -230,6 +234,11 @@ def _oddities(poses: Poses) -> Iterator[str]:
     empty = np.asarray(~poses.valid.any(axis=1))
     if empty.any():
         yield f"{_people(empty)} without any keypoint"
+    first = poses.keypoints[np.arange(len(poses)), poses.valid.argmax(axis=1)]
+    apart = (poses.keypoints != first[:, None]).any(axis=-1) & poses.valid
+    collapsed = np.asarray((poses.valid.sum(axis=1) > 1) & ~apart.any(axis=1))
+    if collapsed.any():
+        yield f"{_people(collapsed)} with all keypoints on one point"
     if poses.valid.any() and not 0 <= poses.scores[poses.valid].min() <= poses.scores[poses.valid].max() <= 1:
         yield "keypoint scores are not all in 0 to 1"
     rows = {
@@ -240,6 +249,19 @@ def _oddities(poses: Poses) -> Iterator[str]:
     }
     if twice := len(poses) - len(rows):
         yield f"people who are there again, same photo and same keypoints: {twice:,}"
+
+
+def _oddities_in_photos(poses: Poses, sizes_wh: FloatArray) -> Iterator[str]:
+    """What is not where the photos are, width and height (N, 2) of each pose's."""
+    points, sizes = poses.keypoints, sizes_wh[:, None]
+    # Half a pixel beyond the edge is inside where an estimator counts from a pixel's corner.
+    outside = ((points < -1) | (points > sizes)).any(axis=-1) & poses.valid
+    lost = np.asarray(poses.valid.any(axis=1) & (outside == poses.valid).all(axis=1))
+    if lost.any():
+        yield f"{_people(lost)} with all keypoints outside the photo"
+    if outside.any():
+        share = f"{int(outside.sum()):,} of {int(poses.valid.sum()):,}"
+        yield f"keypoints outside their photo: {share}; some estimators guess those that the photo cuts off"
 
 
 def _beginning(layout: str) -> str:

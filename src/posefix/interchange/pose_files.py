@@ -13,10 +13,10 @@ from posefix.files import ensure_new_folder, ensure_writable, write_bytes_atomic
 from posefix.images import find_images, photo_sizes
 from posefix.interchange.detection import detect_format, find_format
 from posefix.pose_file import Contents, FormatError, NewFile, PhotoSize, PoseFile, Reading, Source
-from posefix.poses import ImageId, Poses
+from posefix.poses import FloatArray, ImageId, Poses
 from posefix.records import PLAIN_TEXT, is_plain
 from posefix.skeletons import Skeleton, load_skeleton
-from posefix.units import KEYPOINTS_OF_A_SCALE
+from posefix.units import KEYPOINTS_OF_A_SCALE, LARGEST_SHARE, sizes_of_photos
 from posefix.video import Video, find_frames
 
 Layout = Skeleton | str | Path
@@ -53,7 +53,7 @@ class Hints:
         Raises:
             InputError: There is no such layout.
         """
-        return Reading(load_layout(self.layout), self._sizes())
+        return Reading(load_layout(self.layout), self._sizes(self.file_names))
 
     def photo_names(self, file: PoseFile) -> Mapping[ImageId, str] | None:
         """Name of the photo of each image id of a file; photos or frames are looked for where they are known.
@@ -69,11 +69,20 @@ class Hints:
         found = find_images(file.poses.image_ids, self.images, names)
         return names or {image_id: path.name for image_id, path in found.items()}
 
-    def _sizes(self) -> PhotoSize | None:
+    def sizes_wh(self, file: PoseFile) -> FloatArray | None:
+        """(N, 2) width and height in pixels of the photo or frame of each pose of a file; None where nobody knows them.
+
+        Raises:
+            InputError: Some are not there or cannot be read, or an id fits two.
+        """
+        size_of = self._sizes(self.photo_names(file))
+        return None if size_of is None else sizes_of_photos(file.path, size_of, file.poses.image_ids)
+
+    def _sizes(self, names: Mapping[ImageId, str] | None) -> PhotoSize | None:
         if self.video is not None:
             size_wh = self.video.size_wh()
             return lambda _: size_wh
-        return None if self.images is None else photo_sizes(self.images, self.file_names)
+        return None if self.images is None else photo_sizes(self.images, names)
 
 
 NO_HINTS = Hints()
@@ -112,13 +121,13 @@ def check_pixels(file: PoseFile) -> None:
     """Refuse poses whose coordinates must be shares of the photo, in a format that has pixels.
 
     Raises:
-        FormatError: All lie in -1 to 1.
+        FormatError: All lie in -2 to 2.
     """
     places = file.poses.keypoints[file.poses.valid]
-    if len(places) >= KEYPOINTS_OF_A_SCALE and np.abs(places).max() <= 1:
+    if len(places) >= KEYPOINTS_OF_A_SCALE and np.abs(places).max() <= LARGEST_SHARE:
         raise FormatError(
-            f"{file.path}: expected pixels, got coordinates that all lie in -1 to 1, as shares of the photo do; "
-            "multiply them by its width and height"
+            f"{file.path}: expected pixels, got coordinates that all lie in {-LARGEST_SHARE:g} to "
+            f"{LARGEST_SHARE:g}, as shares of the photo do; multiply them by its width and height"
         )
 
 
@@ -148,7 +157,7 @@ def write_pose_file(
         file: As it was read.
         poses: As many as were read, in their order and layout; None for those that were read.
         keep: Rows to keep, others are taken out; None keeps all.
-        update_boxes: Whether the box of a pose that moved becomes the one around its keypoints.
+        update_boxes: Whether the box of a person whose coordinates changed becomes the one around the keypoints.
 
     Raises:
         FormatError: The poses are not those of the file.

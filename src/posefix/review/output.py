@@ -23,7 +23,7 @@ class ReviewedFile:
     Args:
         path: The file to write, or the folder of a format that is one.
         refined: The refined file as it was read.
-        update_boxes: Whether the box of a pose that was changed becomes the one around its keypoints.
+        update_boxes: Whether the box of a person whose coordinates changed becomes the one around the keypoints.
     """
 
     def __init__(self, path: Path, refined: PoseFile, *, update_boxes: bool = False) -> None:
