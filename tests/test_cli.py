@@ -405,6 +405,21 @@ def test_evaluate_tells_of_photos_without_poses(
         assert [found for found in out.splitlines() if "without any pose" in found] == lines
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_evaluate_names_the_file_whose_photo_is_not_annotated(
+    run: Run, results: Path, annotations: Path, tmp_path: Path, first: bool
+) -> None:
+    other = tmp_path / "other.json"
+    entries = json.loads(results.read_text())
+    other.write_text(json.dumps([entries[0], {**entries[1], "image_id": 77}]))
+    one, two = (other, results) if first else (results, other)
+    code, out, err = run(
+        "evaluate", one, "--annotations", annotations, "--layout", "coco17", "--against", two
+    )
+    assert (code, out) == (2, "")
+    assert f"{other}, row 1, field 'image_id': 77 is not among the images of {annotations}; " in err
+
+
 def test_a_layout_needs_results_whose_layout_it_is(run: Run, results: Path, annotations: Path) -> None:
     options = ("--annotations", annotations, "--layout", "coco17", "--against-layout", "coco17")
     code, out, err = run("evaluate", results, *options)

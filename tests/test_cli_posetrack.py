@@ -76,6 +76,33 @@ def test_coco_results_are_measured_by_posetrack_rules_and_against_others(
     assert run("evaluate", better, *layout, "--annotations", truth, "--metric", "coco")[1] == out
 
 
+def test_annotations_without_posetrack_s_keypoints_are_named_with_what_to_do(
+    run: Run, truth: Path, results: Path
+) -> None:
+    (file,) = truth.iterdir()
+    content = json.loads(file.read_text())
+    names = ["beak" if name == "nose" else name for name in content["categories"][0]["keypoints"]]
+    content["categories"][0]["keypoints"] = names
+    file.write_text(json.dumps(content))
+    code, _, err = run("evaluate", results, "--annotations", truth)
+    assert code == 2
+    assert (
+        f"{truth}, field 'categories': expected PoseTrack's 15 keypoints, got none named nose; measure" in err
+    )
+    assert err.endswith("(--metric coco)\n")
+
+
+def test_posetrack_rules_name_the_file_whose_frame_is_not_annotated(
+    run: Run, truth: Path, results: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps([{**row, "image_id": 77, "score": 1.0} for row in people(0)]))
+    options = ("--layout", "posetrack18", "--annotations", truth, "--against", other)
+    code, _, err = run("evaluate", results, *options)
+    assert code == 2
+    assert f"{other}, row 0, field 'image_id': 77 is not among" in err
+
+
 def test_results_go_to_coco_and_back(run: Run, truth: Path, results: Path, tmp_path: Path) -> None:
     coco, back = tmp_path / "coco.json", tmp_path / "back"
     assert run("convert", results, coco, "--to", "coco-results")[0] == 0

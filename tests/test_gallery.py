@@ -10,7 +10,15 @@ import pytest
 
 from posefix.drawing import BAR_HEIGHT, PEOPLE, draw_people, draw_tag
 from posefix.errors import InputError
-from posefix.gallery import GAP, PANEL_WH, draw_close_ups, draw_photos, most_certain, most_changed
+from posefix.gallery import (
+    GAP,
+    PANEL_WH,
+    check_same_people,
+    draw_close_ups,
+    draw_photos,
+    most_certain,
+    most_changed,
+)
 from posefix.images import decode_image
 from posefix.poses import ImageId, Poses
 from posefix.skeletons import load_skeleton
@@ -87,8 +95,16 @@ def test_a_close_up_fills_the_picture_and_stays_in_the_photo(photos: dict[ImageI
 def test_other_people_are_refused_beside_the_input(photos: dict[ImageId, Path]) -> None:
     before, other = poses((1,), [BODY]), poses((2,), [BODY])
     for draw in (draw_photos, draw_close_ups):
-        with pytest.raises(InputError, match="must be the same people in the same order"):
+        with pytest.raises(InputError, match="after, person 0: expected image id 1 as in before, got 2"):
             draw(photos, [], before, other)
+
+
+def test_an_order_that_is_another_is_told() -> None:
+    before = poses((1, 2, 3), [BODY] * 3)
+    for rows, hint in (([0, 2, 1], "they are in another order, give"), ([0, 2, 2], "give")):
+        words = f"after, person 1: expected image id 2 as in before, got 3; {hint} a refinement of these very poses"
+        with pytest.raises(InputError, match=words):
+            check_same_people(before, before[rows])
 
 
 def has(picture: npt.NDArray[np.uint8], colour: tuple[int, int, int]) -> bool:

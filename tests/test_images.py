@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, TiffTags
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from posefix import images
 from posefix.errors import InputError
 from posefix.images import decode_image, find_images, id_matcher, image_ids_of, photo_sizes
 from posefix.photo_pixels import read_size
@@ -165,7 +166,8 @@ def test_more_pixels_than_pillow_decodes_are_an_error(
     read(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pixels.size // 3 / 2 - 1)
     with pytest.raises(
-        InputError, match=r"wall\.png: has more pixels than Pillow is allowed to decode; make"
+        InputError,
+        match=r"wall\.png: has more pixels than Pillow is allowed to decode; make the photo smaller, or from Python, ",
     ):
         read(path)
 
@@ -219,6 +221,41 @@ def test_ids_without_a_photo_are_listed_and_counted(tmp_path: Path) -> None:
         find_images(range(1, 9), tmp_path)
     with pytest.raises(InputError, match="no photo for image id 'a'"):
         find_images(["a"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("image_id", "names"),
+    [(401, None), ("im00401.jpg", None), ("train/im00401.jpg", None), (7, {7: "im00401.jpg"})],
+)
+def test_a_missing_photo_that_lies_in_a_subfolder_is_told(
+    image_id: int | str, names: dict[int | str, str] | None, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True)
+    touch(folder, "im00401.jpg", "._im00402.jpg", "im00403.txt")
+    touch(tmp_path, "other.jpg")
+    told = f"im00401.jpg lies in {folder}, and subfolders are not searched: name that folder (--images)"
+    with pytest.raises(InputError, match=re.escape(told)):
+        find_images([image_id, "other"], tmp_path, names and {**names, "other": "other.jpg"})
+    for absent in (402, 403, 404):
+        with pytest.raises(InputError, match="the number that ends it must equal the id"):
+            find_images([absent, "other"], tmp_path)
+
+
+def test_the_search_of_subfolders_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MOST_SEARCHED", 3)
+    (tmp_path / "sub").mkdir()
+    touch(tmp_path / "sub", *(f"{number}.txt" for number in range(9)))
+    seen: list[Path] = []
+
+    def is_photo(path: Path) -> bool:
+        seen.append(path)
+        return False
+
+    monkeypatch.setattr(images, "_is_photo", is_photo)
+    with pytest.raises(InputError, match="no photo"):
+        find_images([1], tmp_path)
+    assert len([path for path in seen if path.parent != tmp_path]) == 3
 
 
 def test_the_folder_must_exist(tmp_path: Path) -> None:

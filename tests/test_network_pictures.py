@@ -122,6 +122,14 @@ def test_people_and_photos_are_drawn(
     assert decode_image(target).shape[1] < one[1]
 
 
+def test_people_in_another_order_are_not_drawn(run: Run, files: tuple[Path, Path], folder: Path) -> None:
+    before, after = files
+    after.write_text(json.dumps(json.loads(after.read_text())[::-1]))
+    code, _, err = run("draw", before, after, "--layout", "coco17", "--images", folder)
+    assert code == 2
+    assert f"{after}, person 0: expected image id 1 as in {before}, got 2; they are in another order" in err
+
+
 @pytest.mark.parametrize("exif", ["apply", "ignore"])
 @pytest.mark.parametrize("command", ["draw", "look"])
 def test_shares_of_a_turned_photo_are_places_in_what_is_shown_of_it(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -120,17 +121,39 @@ def most_certain(poses: Poses, count: int) -> list[int]:
     return _first_of_each_photo(poses, poses.pose_scores, count)
 
 
-def check_same_people(before: Poses, after: Poses | None) -> None:
+def check_same_people(
+    before: Poses, after: Poses | None, titles: tuple[str | Path, str | Path] = ("before", "after")
+) -> None:
     """Refuse to show people beside others.
 
+    Args:
+        before: The poses as an estimator found them.
+        after: Their refinement, if there is one.
+        titles: What messages call the two; their files.
+
     Raises:
-        InputError: The two do not have the same rows.
+        InputError: The two are not the same people in the same order and layout.
     """
-    if after is not None and not before.same_people_as(after):
+    if after is None or before.same_people_as(after):
+        return
+    first, second = titles
+    if before.skeleton != after.skeleton:
         raise InputError(
-            f"Input and refined poses must be the same people in the same order and layout, got {before!r} and "
-            f"{after!r}; give the refinement of these very poses."
+            f"{second}: expected the layout of {first}, {before.skeleton.name}, got {after.skeleton.name}; give a "
+            "refinement of these very poses."
         )
+    if len(before) != len(after):
+        raise InputError(
+            f"{second}: expected the {len(before)} people of {first}, got {len(after)}; give a refinement of these "
+            "very poses, made without --oks-nms."
+        )
+    pairs = enumerate(zip(before.image_ids, after.image_ids, strict=True))
+    row, (old, new) = next((row, pair) for row, pair in pairs if pair[0] != pair[1])
+    moved = Counter(before.image_ids) == Counter(after.image_ids)
+    raise InputError(
+        f"{second}, person {row}: expected image id {old!r} as in {first}, got {new!r}; "
+        f"{'they are in another order, ' if moved else ''}give a refinement of these very poses."
+    )
 
 
 def _first_of_each_photo(poses: Poses, values: npt.NDArray[np.float64], count: int) -> list[int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
@@ -21,6 +23,7 @@ __all__ = [
     "Absent",
     "Exif",
     "ImageId",
+    "MissingPhotosError",
     "ReducedPhoto",
     "decode_image",
     "decode_reduced",
@@ -36,6 +39,12 @@ IMAGE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".tif", ".tiff", ".webp"}
 )
 IDS_SHOWN = 5
+MOST_SEARCHED = 20_000
+"""So many files in subfolders are looked through for a photo that is missing, no more."""
+
+
+class MissingPhotosError(InputError):
+    """Some image ids have no photo in the folder."""
 
 
 def find_images(
@@ -66,7 +75,8 @@ def find_images(
         Image id -> file, in the order of `image_ids`.
 
     Raises:
-        InputError: No such folder, ids without a photo, an id that fits two photos, or a photo that two paths fit.
+        MissingPhotosError: There are ids without a photo.
+        InputError: No such folder, an id that fits two photos, or a photo that two paths fit.
 
     Example:
         >>> find_images([36], "photos")  # doctest: +SKIP
@@ -194,8 +204,14 @@ class _Photos:
             paths = tuple(self.folder.iterdir())
         except OSError as error:
             raise InputError(f"images: the folder {self.folder} cannot be read ({error.strerror})") from error
-        is_photo = (path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES)
-        return _Index(tuple(path for path in is_photo if not path.name.startswith(".")))
+        return _Index(tuple(filter(_is_photo, paths)))
+
+    @cached_property
+    def nested(self) -> _Index:
+        """Photos in subfolders, of which only messages tell: as many as are found quickly."""
+        subfolders = ((Path(folder), names) for folder, _, names in os.walk(self.folder))
+        paths = (folder / name for folder, names in subfolders if folder != self.folder for name in names)
+        return _Index(tuple(filter(_is_photo, islice(paths, MOST_SEARCHED))))
 
     def find(
         self,
@@ -216,7 +232,8 @@ class _Photos:
         if missing and (absent == "stop" or not found):
             if not found and all(isinstance(image_id, int) for image_id in wanted):
                 hint += "; if they are numbers of frames, give their video instead (--video)"
-            raise InputError(f"{self.folder}: no photo for {_listing(missing)}; {hint}")
+            hint = self._elsewhere(names[image_id] for image_id in missing if image_id in names) or hint
+            raise MissingPhotosError(f"{self.folder}: no photo for {_listing(missing)}; {hint}")
         claims: dict[Path, str] = {}
         for image_id, paths in found.items():
             _check_one(image_id, paths, str(self.folder))
@@ -227,6 +244,16 @@ class _Photos:
                 )
         lost = {image_id: self.folder / _name_of(names.get(image_id, str(image_id))) for image_id in missing}
         return {image_id: lost[image_id] if image_id in lost else found[image_id][0] for image_id in wanted}
+
+    def _elsewhere(self, names: Iterable[str]) -> str:
+        """What to do where a subfolder holds one of the missing photos; nothing where none does."""
+        path = next(chain.from_iterable(self.nested.fitting(_name_of(name)) for name in names), None)
+        if path is None:
+            return ""
+        return (
+            f"{path.name} lies in {path.parent}, and subfolders are not searched: name that folder (--images), or "
+            "bring all photos into one"
+        )
 
     def _fitting(self, text: str) -> list[Path]:
         """Photos that fit an id or a path."""
@@ -259,6 +286,11 @@ class _Photos:
                     entries.setdefault(_loosely(path.name), []).append(path)
             self.listed[folder] = entries
         return self.listed[folder]
+
+
+def _is_photo(path: Path) -> bool:
+    """Whether a name is a photo's, and not hidden."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def _is_file(path: Path) -> bool:

@@ -71,7 +71,8 @@ class PeopleList:
         name, text = document
         if not isinstance(value, list):
             where = f", field {place[-1]!r}" if place else ""
-            report_fault(FormatError(f"{text.path}{where}: expected a list of people, got {quoted(value)}."))
+            message = f"{text.path}{where}: expected a list of people, got {quoted(value)}."
+            report_fault(FormatError(message, "Write an empty list where there is nobody."))
             value = []
         return cls(name, text, place, Records(text.path, noun, value), (image_id,) * len(value))
 

@@ -150,8 +150,8 @@ def _unreadable(name: str, error: Exception) -> InputError:
         return InputError(f"{name}: there is no such photo; add it")
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return InputError(
-            f"{name}: has more pixels than Pillow is allowed to decode; make the photo smaller, or set "
-            "PIL.Image.MAX_IMAGE_PIXELS to None if you trust it"
+            f"{name}: has more pixels than Pillow is allowed to decode; make the photo smaller, or from Python, if you "
+            "trust it, set PIL.Image.MAX_IMAGE_PIXELS to None"
         )
     return InputError(f"{name}: cannot be read as a photo ({error}); replace the file")
 

@@ -219,6 +219,8 @@ class Format:
         write: The contents of a new file; None for a format that cannot be written anew. Raises `FormatError` if it
             has no place for such poses.
         keypoints_needed: Whether a new file has no place for people without any keypoint: they are not in it.
+        endings: How names of its files end, that of a new file first.
+        one_file: Whether what is written anew is always one file, never a folder.
     """
 
     name: str
@@ -227,6 +229,8 @@ class Format:
     read: Callable[[Source, Reading], PoseFile]
     write: Callable[[NewFile], Contents] | None = None
     keypoints_needed: bool = False
+    endings: tuple[str, ...] = (".json",)
+    one_file: bool = False
 
 
 def require_libraries(path: Path, *names: str) -> None:

@@ -25,6 +25,9 @@ BOX_SIDES = ("left", "top", "width", "height")
 PLAIN_TEXT = "a text without the character NUL and without half a surrogate pair"
 _ODD = re.compile("[\\0\ud800-\udfff]")
 
+NO_ID = ""
+"""Stands in for the id of a photo that cannot be read, where faults are only noted."""
+
 _NOTED: ContextVar[list[InputError] | None] = ContextVar("noted faults", default=None)
 
 
@@ -109,7 +112,7 @@ class Records:
             for number in self.asked():
                 if id_or_none(values[number]) is None:
                     report_fault(self.fault(number, field, "an integer or a text"))
-            values = ["" if (known := id_or_none(value)) is None else known for value in values]
+            values = [NO_ID if (known := id_or_none(value)) is None else known for value in values]
         return tuple(values)
 
     def unique_ids(self, field: str = "id") -> tuple[ImageId, ...]:

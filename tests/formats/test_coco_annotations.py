@@ -124,11 +124,11 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"images": [{**IMAGE, "width": "640"}]}, "image 0, field 'width': expected a whole number, got '640'."),
     (
         {"categories": ...},
-        "field 'categories': expected one category with a list of names 'keypoints', got 0.",
+        "field 'categories': expected one category with a list of names 'keypoints', got 0; give it one.",
     ),
     (
         {"categories": [CATEGORY] * 2},
-        "field 'categories': expected one category with a list of names 'keypoints', got 2.",
+        "field 'categories': expected one category with a list of names 'keypoints', got 2; give it one.",
     ),
 ]
 

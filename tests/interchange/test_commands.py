@@ -74,6 +74,13 @@ def test_inspect_says_that_all_photos_were_found(run: Run, poses: Path, tmp_path
     _, out, _ = run("inspect", poses, "--layout", "coco17", "--images", photos)
     assert cells(out)["people"] == ["2 in 2 photos"]
     assert any("no photo for image id" in problem for problem in cells(out)["problem"])
+    stops = "nobody: `posefix refine` stops at the problem below"
+    kept = ", or keeps the people of missing photos as they are (--on-error keep)"
+    assert cells(out)["refined"] == [stops + kept]
+    for photo in photos.iterdir():
+        photo.unlink()
+    _, out, _ = run("inspect", poses, "--layout", "coco17", "--images", photos)
+    assert cells(out)["refined"] == [stops]
 
 
 def test_a_folder_of_no_known_format_is_told_by_its_files(run: Run, tmp_path: Path) -> None:
@@ -242,6 +249,46 @@ def test_a_folder_is_not_called_as_a_file(run: Run, poses: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
+    ("output", "to", "ending"),
+    [
+        ("y.json", "deeplabcut", ".csv"),
+        ("y.h5", "deeplabcut", ".csv"),
+        ("y", "coco-results", ".json"),
+        ("y.mp4", "alphapose", ".json"),
+        ("y.txt", "detectron2", ".json"),
+        ("y.mp4", "mmpose", ".json"),
+    ],
+)
+def test_a_new_file_is_called_as_what_it_is_read_as(
+    run: Run, tmp_path: Path, output: str, to: str, ending: str
+) -> None:
+    poses = write(tmp_path, [{**ROW, "image_id": 3}])
+    code, out, err = run("convert", poses, tmp_path / output, "--layout", "coco17", "--to", to)
+    assert (code, out) == (2, "")
+    assert f"{output}: expected a name that ends in {ending}, under which" in err
+    assert not (tmp_path / output).exists()
+    right = tmp_path / f"y{ending}"
+    assert run("convert", poses, right, "--layout", "coco17", "--to", to)[0] == 0
+    assert run("inspect", right, "--layout", "coco17")[0] == 0
+
+
+def test_the_name_of_a_new_file_is_looked_at_before_the_work(run: Run, tmp_path: Path) -> None:
+    _, _, err = run("convert", tmp_path / "none.json", tmp_path / "y", "--to", "coco-results")
+    assert "y: expected a name that ends in .json" in err
+
+
+@pytest.mark.parametrize("output", ["y", "y.mp4", "y.json", "y.h5"])
+def test_a_refined_file_ends_as_the_one_that_was_read(
+    run: Run, poses: Path, tmp_path: Path, output: str
+) -> None:
+    table = tmp_path / "poses.csv"
+    assert run("convert", poses, table, "--layout", "coco17", "--to", "deeplabcut")[0] == 0
+    code, _, err = run("refine", table, "--images", tmp_path, "-o", tmp_path / output)
+    assert (code, (tmp_path / output).exists()) == (2, False)
+    assert f"{output}: expected a name that ends in .csv, under which" in err
+
+
+@pytest.mark.parametrize(
     ("rows", "problem"),
     [
         ([], "there is nobody in the file"),
@@ -303,13 +350,13 @@ def test_validate_lists_all_faults_and_how_to_mend_them(run: Run, tmp_path: Path
     assert (code, err) == (2, "")
     faults = [line.removeprefix(f"{path}, ") for line in out.splitlines() if line.startswith(str(path))]
     assert faults == [
-        "row 2: expected an object, got 'no row'.",
         "row 0, field 'keypoints': expected 51 numbers, got 50, which is not a multiple of 3.",
+        "row 2: expected an object, got 'no row'.",
         "row 3, field 'keypoints', x of nose: expected a finite number, got None.",
         "row 3, field 'keypoints', y of nose: expected a finite number, got '1'.",
-        "row 5, field 'keypoints': expected a list of 51 numbers, got no such field.",
-        "row 4, field 'score': expected a finite number, got 'high'.",
         "row 3, field 'image_id': expected an integer or a text, got None.",
+        "row 4, field 'score': expected a finite number, got 'high'.",
+        "row 5, field 'keypoints': expected a list of 51 numbers, got no such field.",
         "row 5, field 'score': expected a finite number, got no such field.",
     ]
     assert "    Take it out of the list." in out.splitlines()

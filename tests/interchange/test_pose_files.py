@@ -10,7 +10,12 @@ import pytest
 from posefix.errors import InputError
 from posefix.evaluation.coco import evaluate_coco
 from posefix.formats.coco_annotations import read_annotations
-from posefix.interchange import read_annotated_poses, read_pose_file, write_new_pose_file
+from posefix.interchange import (
+    read_annotated_poses,
+    read_pose_file,
+    write_new_pose_file,
+    write_pose_file,
+)
 from posefix.interchange.catalogue import FORMATS
 from posefix.interchange.pose_files import ensure_output, write_contents
 from posefix.pose_file import NewFile
@@ -103,6 +108,16 @@ def test_whether_an_output_can_be_written_is_found_out_before_the_work(tmp_path:
     with pytest.raises(InputError, match="new or an empty folder"):
         ensure_output(tmp_path, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_of_another_ending_that_was_read_is_written_as_its_format_is(tmp_path: Path) -> None:
+    write_new_pose_file(tmp_path / "poses.json", poses(1))
+    path = (tmp_path / "poses.json").rename(tmp_path / "poses.txt")
+    file = read_pose_file(path, PAIR, format="coco-results")
+    with pytest.raises(InputError, match=r"expected a name that ends in \.json, .* got \.txt"):
+        write_pose_file(tmp_path / "same.txt", file)
+    write_pose_file(tmp_path / "same.JSON", file)
+    assert (tmp_path / "same.JSON").read_bytes() == path.read_bytes()
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from posefix.interchange.pose_files import Hints
 from posefix.interchange.validation import validate
+from posefix.pose_file import FormatError
 from posefix.skeletons import load_skeleton
 
 PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])
@@ -25,6 +26,8 @@ def faults(path: Path, hints: Hints) -> list[str]:
     """What is said of each fault of a file, without the file's name."""
     validation = validate(path, hints)
     assert validation.file is None
+    for fault in validation.faults:
+        assert ";" in str(fault) or (isinstance(fault, FormatError) and fault.mend), f"nothing mends: {fault}"
     return [str(fault).removeprefix(f"{path}, ") for fault in validation.faults]
 
 
@@ -34,8 +37,8 @@ MMPOSE = [
         [
             "instance 1: expected an object, got 'nobody'.",
             "instance 2, field 'keypoints': expected a list of [x, y], got [1, 2].",
-            "instance 4, field 'keypoints': expected a list of [x, y], got no such field.",
             "instance 3, field 'keypoint_scores': expected a list of 2 numbers, got 'high'.",
+            "instance 4, field 'keypoints': expected a list of [x, y], got no such field.",
             "instance 4, field 'keypoint_scores': expected a list of 2 numbers, got no such field.",
         ],
     ),
@@ -48,12 +51,12 @@ MMPOSE = [
             {"frame_id": 4, "instances": [{**INSTANCE, "bbox_score": "high"}]},
         ],
         [
-            "frame 2: expected an object, got 'no frame'.",
-            "frame 1, field 'frame_id': expected an integer or a text, got None.",
-            "frame 0, field 'frame_id': expected a whole number that is not negative, got -1.",
-            "frame 3, field 'frame_id': expected a whole number that is not negative, got 'b'.",
             "field 'instances': expected a list of people, got None.",
+            "frame 0, field 'frame_id': expected a whole number that is not negative, got -1.",
+            "frame 1, field 'frame_id': expected an integer or a text, got None.",
             "frame 1, instance 0, field 'keypoints': expected a list of [x, y], got 5.",
+            "frame 2: expected an object, got 'no frame'.",
+            "frame 3, field 'frame_id': expected a whole number that is not negative, got 'b'.",
             "frame 4, instance 0, field 'bbox_score': expected a finite number, got 'high'.",
         ],
     ),
@@ -79,12 +82,12 @@ def test_all_faults_of_ultralytics(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps(content), encoding="utf-8")
     assert faults(path, Hints(layout=PAIR, format="ultralytics")) == [
-        "detection 2: expected an object, got 'nobody'.",
-        "detection 1, field 'keypoints': expected an object, got [1, 2].",
-        "detection 5, field 'keypoints': expected an object, got no such field.",
-        "keypoints of detection 3, field 'x': expected 2 numbers, got 1; a file has people of one layout.",
         "detection 0, field 'box': expected an object, got None.",
+        "detection 1, field 'keypoints': expected an object, got [1, 2].",
+        "detection 2: expected an object, got 'nobody'.",
+        "keypoints of detection 3, field 'x': expected 2 numbers, got 1; a file has people of one layout.",
         "box of detection 4, field 'x2': expected a finite number, got 'right'.",
+        "detection 5, field 'keypoints': expected an object, got no such field.",
     ]
 
 
@@ -105,9 +108,9 @@ def test_all_faults_of_posetrack(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps(content), encoding="utf-8")
     assert faults(path, Hints(format="posetrack18")) == [
-        "annotation 2: expected an object, got 'nobody'.",
-        "annotation 1, field 'image_id': expected an integer or a text, got None.",
         "annotation 0, field 'image_id': expected the id of an image of this file, got 8.",
+        "annotation 1, field 'image_id': expected an integer or a text, got None.",
+        "annotation 2: expected an object, got 'nobody'.",
         "annotation 3, field 'image_id': expected the id of an image of this file, got '7'.",
         "annotation 4, field 'scores': expected 2 numbers, got 1.",
     ]
@@ -129,8 +132,8 @@ def test_all_faults_of_label_files(tmp_path: Path) -> None:
     assert faults(path, Hints(layout=PAIR, format="ultralytics-labels", images=photos(tmp_path, "a"))) == [
         f"line 2: expected 12 columns as in {path}, line 1, got 11; keep labels of one kind together.",
         "line 3, column 0: expected the number of a class, got 'a'.",
-        "line 5, column 5: expected a number, got 'inf'.",
         "line 4: expected shares of the photo's width and height, from 0 to 1, got 640; divide pixels by them.",
+        "line 5, column 5: expected a number, got 'inf'.",
         "line 6: expected shares of the photo's width and height, from 0 to 1, got 12.5; divide pixels by them.",
     ]
 
@@ -152,6 +155,39 @@ def test_photos_are_not_looked_for_by_faulty_records(tmp_path: Path) -> None:
     assert faults(path, Hints(layout=PAIR, images=photos(tmp_path, "a"))) == [
         "row 1, field 'image_id': expected an integer or a text, got None."
     ]
+
+
+def test_photos_are_looked_for_beside_faulty_records(tmp_path: Path) -> None:
+    row = {"image_id": "a", "keypoints": [1, 2, 0.5, 3, 4, 0.5], "score": 0.5}
+    nan = {**row, "keypoints": [float("nan"), 2, 0.5, 3, 4, 0.5]}
+    path = tmp_path / "poses.json"
+    path.write_text(
+        json.dumps([nan, {**row, "image_id": None}, {**row, "image_id": "a\0"}, {**row, "image_id": 77}])
+    )
+    told = faults(path, Hints(layout=PAIR, images=photos(tmp_path, "a")))
+    assert [fault.split(":")[0] for fault in told[:-1]] == [
+        "row 0, field 'keypoints', x of left_eye",
+        "row 1, field 'image_id'",
+        "row 2, field 'image_id'",
+    ]
+    assert told[-1].startswith(f"{tmp_path / 'images'}: no photo for image id 77; ")
+
+
+def test_photos_are_looked_for_beside_coordinates_of_another_unit(tmp_path: Path) -> None:
+    row = {"image_id": "b", "keypoints": [0.1, 0.2, 0.5, 0.3, 0.4, 0.5], "score": 0.5}
+    path = tmp_path / "poses.json"
+    path.write_text(json.dumps([row] * 3))
+    unit, photo = faults(path, Hints(layout=PAIR, images=photos(tmp_path, "a")))
+    assert "expected pixels, got coordinates that all lie in -1 to 1" in unit
+    assert "no photo for image id 'b'" in photo
+
+
+def test_frames_are_looked_for_by_numbers_that_can_be_read(tmp_path: Path) -> None:
+    content = [{"frame_id": frame, "instances": [INSTANCE]} for frame in ("b", -1, 3)]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content))
+    told = faults(path, Hints(layout=PAIR, format="mmpose", images=photos(tmp_path, "0")))
+    assert [fault.split(";")[0] for fault in told[2:]] == [f"{tmp_path / 'images'}: no photo for image id 3"]
 
 
 def photos(folder: Path, *stems: str) -> Path:
@@ -192,9 +228,9 @@ def test_all_faulty_files_of_a_folder(tmp_path: Path) -> None:
         f"{len(texts['a']) + 1}; it is cut off, copy or write it again.",
         "c_keypoints.json: expected JSON, got an empty file; write it again.",
         "d_keypoints.json: expected an object with 'people', got [].",
-        "e_keypoints.json, person 1: expected an object, got 4.",
         "e_keypoints.json, person 0, field 'pose_keypoints_2d': expected 75 numbers, got 3; a file has people of one "
         "layout.",
+        "e_keypoints.json, person 1: expected an object, got 4.",
     ]
 
 
@@ -262,11 +298,11 @@ def test_all_faults_of_a_folder_of_posetrack(tmp_path: Path) -> None:
     assert [fault.removeprefix(f"{tmp_path}/") for fault in faults(tmp_path, Hints())] == [
         "0.json: expected JSON, got a text that ends in the middle, at line 1, column 2; it is cut off, copy or "
         "write it again.",
-        "4.json, field 'categories': expected one category with a list of names 'keypoints', got 0.",
-        "5.json, field 'images': expected a list, got None.",
-        "5.json, field 'annotations': expected a list, got None.",
         f"2.json: image id 7 is also in {tmp_path}/1.json; give each video's images their own ids.",
         f"3.json, field 'categories': expected the keypoints of {tmp_path}/1.json, got nose, tail.",
+        "4.json, field 'categories': expected one category with a list of names 'keypoints', got 0; give it one.",
+        "5.json, field 'images': expected a list, got None.",
+        "5.json, field 'annotations': expected a list, got None.",
     ]
 
 
@@ -287,6 +323,6 @@ def test_what_mends_several_faults_is_said_once(tmp_path: Path) -> None:
     assert str(validate(path, Hints(layout=PAIR))).splitlines() == [
         f"{path}, row 1, field 'score': expected a finite number, got 'a'.",
         f"{path}, row 2, field 'score': expected a finite number, got None.",
-        "    Correct the value, or take the row out of the list.",
+        "    The last 2: Correct the value, or take the row out of the list.",
         "2 faults",
     ]

@@ -151,6 +151,22 @@ def test_one_photo_and_many_photos_give_the_same(photos: Path) -> None:
     assert np.array_equal(one.scores, poses.scores)
 
 
+@pytest.mark.parametrize("keypoints", [[], np.zeros((0, 17, 2)), np.zeros((0, 17, 3))])
+@pytest.mark.parametrize("more", [{}, {"scores": [], "boxes": []}, {"scores": np.zeros((0, 17))}])
+def test_nobody_is_refined_to_nobody(keypoints: Any, more: dict[str, Any]) -> None:
+    image = np.zeros(PHOTO_SHAPE, np.uint8)
+    refined = refiner(brightness_backend)(image, keypoints, skeleton="coco17", **more)
+    assert refined.keypoints.shape == (0, 17, 2)
+    assert refined.scores.shape == refined.valid.shape == (0, 17)
+
+
+def test_an_empty_list_is_not_the_scores_of_somebody() -> None:
+    with pytest.raises(InputError, match=r"scores: expected shape \(1, 17\)"):
+        refiner(brightness_backend)(
+            np.zeros(PHOTO_SHAPE, np.uint8), np.ones((1, 17, 2)), [], skeleton="coco17"
+        )
+
+
 def test_the_backend_sees_keypoints_of_the_crop_and_which_are_there() -> None:
     seen: list[tuple[Array, Array, Array]] = []
 

@@ -137,6 +137,12 @@ def test_the_input_is_never_overwritten(files: Files, run: Run, name: str) -> No
     assert code == 2 and "expected another file than those that are read" in error
 
 
+def test_the_output_ends_as_the_refined_file_does(files: Files, run: Run) -> None:
+    (files.images / "2.png").unlink()
+    code, _, error = run("review", *files.options[:-1], files.folder / "reviewed", "--no-browser")
+    assert code == 2 and "reviewed: expected a name that ends in .json" in error
+
+
 def test_decisions_about_other_poses_are_not_mixed_in(files: Files, run: Run, serve: Serve) -> None:
     server = serve()
     post(server.url, rejected(1), 0)

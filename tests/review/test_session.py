@@ -14,7 +14,7 @@ from tests.review.conftest import COCO, LEFT_WRIST, NOSE, made_poses
 
 from posefix.errors import InputError
 from posefix.poses import Poses
-from posefix.review.session import PLACED_SCORE, Review, StaleError, check_same_people
+from posefix.review.session import PLACED_SCORE, Review, StaleError, check_people
 from posefix.skeletons import load_skeleton
 
 BEFORE, AFTER = made_poses()
@@ -203,9 +203,9 @@ def test_a_faulty_step_in_the_journal_is_named(review: Review, tmp_path: Path) -
 )
 def test_other_people_cannot_be_reviewed(after: Poses, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        check_same_people(Path("a.json"), BEFORE, Path("b.json"), after)
+        check_people(Path("a.json"), BEFORE, Path("b.json"), after)
 
 
 def test_nobody_cannot_be_reviewed() -> None:
     with pytest.raises(InputError, match="expected people to review"):
-        check_same_people(Path("a.json"), BEFORE[:0], Path("b.json"), AFTER[:0])
+        check_people(Path("a.json"), BEFORE[:0], Path("b.json"), AFTER[:0])

@@ -58,6 +58,12 @@ def test_a_refiner_estimates_nothing(refused: Refused, made_data: Path, tmp_path
     assert "'small' refines poses and finds none by itself; give it some with `posefix refine`" in message
 
 
+def test_estimates_are_called_as_they_are_read(refused: Refused, made_data: Path, tmp_path: Path) -> None:
+    where = ("--annotations", made_data / "train.json", "--images", made_data / "images")
+    message = refused("estimate", "small", *where, "-o", tmp_path / "x.csv")
+    assert "x.csv: expected a name that ends in .json" in message
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

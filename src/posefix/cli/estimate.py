@@ -26,14 +26,14 @@ def estimate(
         model: Folder of a trained pose network.
         annotations: A COCO keypoint annotation file; its people with a labelled keypoint are looked at.
         images: Folder of its photos.
-        output: The COCO results file to write.
+        output: The COCO results file to write, .json.
         flip: Average with the mirrored photo.
         device: auto, cpu, cuda, or another device of PyTorch.
     """
     from posefix.cli.progress import ProgressBar
     from posefix.files import ensure_not_input, ensure_writable
     from posefix.formats.coco_annotations import read_annotations
-    from posefix.interchange import write_new_pose_file
+    from posefix.interchange import ensure_new_output, write_new_pose_file
     from posefix.models import load_model
     from posefix.people import find_photos, labelled_boxes
     from posefix.refine.backends import open_backend
@@ -41,6 +41,7 @@ def estimate(
 
     ensure_not_input(output, [annotations])
     ensure_writable(output)
+    ensure_new_output(output, "coco-results")
     network = load_model(model)
     check_pose_network(network)
     truth = read_annotations(annotations)

@@ -100,18 +100,19 @@ def convert(
 
     Args:
         file: A file of any format of docs/formats.md, or a folder of one.
-        output: The file to write; a new folder for formats that are one.
+        output: The file to write, ending as files of the new format do; a new folder for formats that are one.
         to: Format to write, one of docs/formats.md.
         to_layout: Skeleton to write, matched by keypoint names; that of the file when left out.
         reading: How the file is read.
     """
     from posefix.files import ensure_not_input
-    from posefix.interchange import read_pose_file, write_new_pose_file
+    from posefix.interchange import ensure_new_output, read_pose_file, write_new_pose_file
     from posefix.interchange.conversion import convert as convert_poses
     from posefix.interchange.detection import find_format
     from posefix.interchange.pose_files import load_layout
 
     wanted = find_format(to, "--to")
+    ensure_new_output(output, to)
     ensure_not_input(output, [file, reading.annotations, reading.layout, to_layout])
     layout, hints = load_layout(to_layout), reading.hints()
     sizes = hints.reading.photo_size

@@ -126,7 +126,8 @@ def _picture(
     from posefix.gallery import check_same_people, draw_close_ups, draw_photos, most_certain, most_changed
 
     before, after = file.poses, refined.poses if refined else None
-    check_same_people(before, after)
+    if refined is not None:
+        check_same_people(before, refined.poses, (file.path, refined.path))
     if not len(before):
         raise InputError("results: expected poses to draw, got none")
     if chosen:

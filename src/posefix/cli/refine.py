@@ -106,7 +106,7 @@ def refine(
     Args:
         results: Poses: a file of any format of docs/formats.md, or a folder of one.
         images: Folder of the photos, unless the poses are of a video.
-        output: The file to write; a new folder where RESULTS is one.
+        output: The file to write, ending as RESULTS does; a new folder where RESULTS is one.
         reading: How the input is read.
         writing: What the output holds.
         running: What runs, and where.
@@ -118,7 +118,7 @@ def refine(
     from posefix.cli.video_options import check_tracks, open_photos, smooth_tracks
     from posefix.files import ensure_not_input
     from posefix.formats.coco_annotations import read_file_names
-    from posefix.interchange import ensure_output, read_pose_file, write_pose_file
+    from posefix.interchange import ensure_ending, ensure_output, read_pose_file, write_pose_file
     from posefix.refine.boxes import read_boxes
     from posefix.refine.carrying import carriers, carry_along
     from posefix.refine.suppression import oks_nms
@@ -128,6 +128,7 @@ def refine(
     names = read_file_names(reading.annotations)
     source = open_photos(images, filmed, names, reading.exif, reading.on_error)
     file = read_pose_file(results, reading.layout, format=reading.format, photo_size=source.size)
+    ensure_ending(output, file)
     _check_suppression(writing.oks_nms, file.poses.skeleton)
     boxes = read_boxes(reading.boxes, file.poses.image_ids) if reading.boxes else None
     photos = source.find(file.poses.image_ids, names or file.file_names)
@@ -145,8 +146,7 @@ def refine(
         notes.append(note)
     keep = None if writing.oks_nms is None else oks_nms(poses, writing.oks_nms).tolist()
     write_pose_file(output, file, poses, keep=keep, update_boxes=writing.update_boxes)
-    if keep is not None:
-        notes.append(f"dropped as second poses of a person: {len(poses) - len(keep)}")
+    notes += [] if keep is None else [f"dropped as second poses of a person: {len(poses) - len(keep)}"]
     seen = "frames" if filmed.video else "photos"
     notes.append(_scores_note(refiner, writing.scores, file.has_scores))
     print("\n".join([_summary(file.poses, refinement, refiner.skeleton, seen), *notes]))

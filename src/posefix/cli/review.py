@@ -53,17 +53,19 @@ def review(
         page: How the page is served.
     """
     _require_server()
+    from posefix.interchange import ensure_ending
     from posefix.review.output import OutputWriter, ReviewedFile
     from posefix.review.scenes import Scenes
     from posefix.review.server import listen, page_address, serve
-    from posefix.review.session import Review, check_same_people
+    from posefix.review.session import Review, check_people
 
     options = page or PageOptions()
     results, refined = _named(results), _named(refined)
     output = _named(output or refined.with_name(f"{refined.stem}.reviewed{refined.suffix}"))
     journal = _check_output(output, results, refined, source.annotations, source.layout)
     before, after = source.read(results), source.read(refined)
-    check_same_people(results, before.poses, refined, after.poses)
+    ensure_ending(output, after)
+    check_people(results, before.poses, refined, after.poses)
     photos = source.find(after, after.poses.image_ids)
     file = ReviewedFile(output, after, update_boxes=update_boxes)
     with (

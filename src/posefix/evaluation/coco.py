@@ -10,6 +10,7 @@ import contextlib
 import io
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import hotcoco
@@ -223,8 +224,13 @@ def share_keypoints(results: Poses, annotations: Annotations) -> SharedKeypoints
     return SharedKeypoints(result_columns, annotation_columns, tuple(keypoints))
 
 
-def check_images(results: Poses, annotations: Annotations) -> None:
+def check_images(results: Poses, annotations: Annotations, title: str | Path = "Results") -> None:
     """Refuse to measure where it cannot mean anything.
+
+    Args:
+        results: The poses.
+        annotations: What they are measured against.
+        title: What messages call the poses; their file.
 
     Raises:
         InputError: if the annotations hold no people, or a pose's image is not among theirs.
@@ -234,7 +240,7 @@ def check_images(results: Poses, annotations: Annotations) -> None:
     for row, image_id in enumerate(results.image_ids):
         if image_id not in annotations.images:
             raise InputError(
-                f"Results, row {row}, field 'image_id': {image_id!r} is not among the images of "
+                f"{title}, row {row}, field 'image_id': {image_id!r} is not among the images of "
                 f"{annotations.path}; give the annotations of the same images, or leave such rows out."
             )
 

@@ -220,11 +220,12 @@ def read_judged_poses(path: str | Path, skeleton: Skeleton | None, truth: PoseTr
         truth: The annotations that the poses will be compared with.
 
     Raises:
-        InputError: A file is faulty, PoseTrack results leave out an annotated frame, or no skeleton is given for a
-            file that does not say its layout.
+        InputError: A file is faulty, PoseTrack results leave out an annotated frame, a pose's frame is not annotated,
+            or no skeleton is given for a file that does not say its layout.
     """
     found = read_judged_results(path, skeleton, truth)
     check_frames(found.image_ids, truth, str(path))
+    check_images(found.file.poses, truth.annotations, path)
     return found.file.poses
 
 
@@ -264,6 +265,11 @@ def _found(results: Poses) -> tuple[_Points, FloatArray, tuple[str, ...]]:
 
 def _labelled(truth: PoseTrackAnnotations) -> _Points:
     people, skeleton = truth.annotations.people, truth.annotations.skeleton
+    if lacking := [name for name in SCORED if skeleton.find(name) is None]:
+        raise InputError(
+            f"{truth.annotations.path}, field 'categories': expected PoseTrack's {len(SCORED)} keypoints, got none "
+            f"named {', '.join(lacking)}; measure these annotations by COCO's rules (--metric coco)."
+        )
     columns = [skeleton.index(name) for name in SCORED]
     return _Points(people.keypoints[:, columns], people.visibility[:, columns] > 0, people.image_ids)
 

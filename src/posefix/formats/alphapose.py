@@ -146,7 +146,7 @@ def write(new: NewFile) -> Contents:
     return {"": (json.dumps(rows) + "\n").encode()}
 
 
-FORMAT = Format(NAME, "AlphaPose: its list, and --format cmu and open", recognise, read, write)
+FORMAT = Format(NAME, "AlphaPose: its list, and --format cmu and open", recognise, read, write, one_file=True)
 
 
 def _why_not_coco(rows: Sequence[Record]) -> str | None:
@@ -181,21 +181,18 @@ def _lists(document: Document) -> tuple[list[PeopleList], _Variant | None]:
     if variant := _variant(content):
         return [_photo(document, (), content, variant, path.stem)], variant
     if not isinstance(content, dict):
-        report_fault(
-            FormatError(f"{path}: expected a list of people or photos by name, got {quoted(content)}.")
-        )
+        message = f"{path}: expected a list of people or photos by name, got {quoted(content)}."
+        report_fault(FormatError(message, "Write it again with AlphaPose, or take it out of the folder."))
         return [], None
     variant = next((found for found in map(_variant, content.values()) if found), _OPEN)
     lists = []
     for name, photo in content.items():
         if not is_plain(name):
-            report_fault(
-                FormatError(f"{path}: expected as name of a photo {PLAIN_TEXT}, got {quoted(name)}.")
-            )
+            message = f"{path}: expected as name of a photo {PLAIN_TEXT}, got {quoted(name)}."
+            report_fault(FormatError(message, "Rename the photo."))
         elif not isinstance(photo, dict):
-            report_fault(
-                FormatError(f"{path}, photo {quoted(name)}: expected an object, got {quoted(photo)}.")
-            )
+            message = f"{path}, photo {quoted(name)}: expected an object, got {quoted(photo)}."
+            report_fault(FormatError(message, "Take the photo out of the file."))
         else:
             lists.append(_photo(document, (name,), photo, variant, name))
     return lists, variant

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from posefix.errors import InputError, quoted
 from posefix.files import read_json
+from posefix.pose_file import FormatError
 from posefix.poses import FloatArray, ImageId
 from posefix.records import BOX_SIDES, Records, report_fault
 from posefix.skeletons import Skeleton, keypoint_category, skeleton_from_coco
@@ -174,7 +175,8 @@ def listed_records(content: Mapping[str, Any], path: Path, field: str, noun: str
     """
     rows = content.get(field)
     if not isinstance(rows, list):
-        report_fault(InputError(f"{path}, field {field!r}: expected a list, got {quoted(rows)}."))
+        message = f"{path}, field {field!r}: expected a list, got {quoted(rows)}."
+        report_fault(FormatError(message, "Write a list, be it empty."))
         rows = []
     return Records(path, noun, rows)
 

@@ -35,4 +35,6 @@ def read(source: Source, reading: Reading) -> PoseFile:
     return replace(file, format=NAME, notes=(*file.notes, note))
 
 
-FORMAT = Format(NAME, "Detectron2: the COCO results of its evaluator", recognise, read, coco_results.write)
+FORMAT = Format(
+    NAME, "Detectron2: the COCO results of its evaluator", recognise, read, coco_results.write, one_file=True
+)

@@ -33,6 +33,7 @@ from posefix.pose_file import (
     OPENING_RECORDS,
     Contents,
     Format,
+    FormatError,
     PoseFile,
     Reading,
     Source,
@@ -304,9 +305,10 @@ def _is_alike(video: _Video, first: _Video) -> bool:
     alike = video.poses.skeleton.keypoint_names == first.poses.skeleton.keypoint_names
     if not alike:
         report_fault(
-            InputError(
+            FormatError(
                 f"{video.text.path}, field 'categories': expected the keypoints of {first.text.path}, got "
-                f"{', '.join(video.poses.skeleton.keypoint_names)}."
+                f"{', '.join(video.poses.skeleton.keypoint_names)}.",
+                "Keep videos of one layout together.",
             )
         )
     return alike

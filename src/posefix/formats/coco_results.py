@@ -111,7 +111,7 @@ def write(new: NewFile) -> Contents:
     return {"": ("[" + ",\n".join(lines) + "]\n").encode()}
 
 
-FORMAT = Format(NAME, "COCO results: a list with a row for each pose", recognise, read, write)
+FORMAT = Format(NAME, "COCO results: a list with a row for each pose", recognise, read, write, one_file=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -228,5 +228,12 @@ def _mean_scores(scores: FloatArray, valid: BoolArray) -> FloatArray:
 
 
 FORMAT = Format(
-    NAME, "DeepLabCut, predictions and labels (.csv, .h5)", recognise, read, write, keypoints_needed=True
+    NAME,
+    "DeepLabCut, predictions and labels (.csv, .h5)",
+    recognise,
+    read,
+    write,
+    keypoints_needed=True,
+    endings=(".csv", ".h5", ".hdf5"),
+    one_file=True,
 )

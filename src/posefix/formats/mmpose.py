@@ -50,7 +50,7 @@ from posefix.pose_file import (
     Source,
 )
 from posefix.poses import BoolArray, FloatArray, rows_by_image
-from posefix.records import Record, Records, holds_lists, report_fault
+from posefix.records import NO_ID, Record, Records, holds_lists, id_or_none, report_fault
 from posefix.skeletons import Skeleton, skeleton_from_names
 from posefix.units import new_triples
 
@@ -156,7 +156,8 @@ def _lists(document: Document) -> tuple[list[PeopleList], tuple[str, ...]]:
     if isinstance(content, dict):
         if INFO not in content:
             what = f"a list of instances or a field {INFO!r}"
-            report_fault(FormatError(f"{path}: expected {what}, got {quoted(content)}."))
+            message = f"{path}: expected {what}, got {quoted(content)}."
+            report_fault(FormatError(message, "Write it again with MMPose, or take it out of the folder."))
             return [], ()
         content, place, stem = content[INFO], (INFO,), stem.removeprefix(DEMO_PREFIX)
     if isinstance(content, list) and any(isinstance(row, dict) and INSTANCES in row for row in content):
@@ -169,7 +170,7 @@ def _frames(document: Document, place: Place, content: list[Any]) -> tuple[list[
     ids = records.unique_ids(FRAME)
     for number in records.asked():
         frame = records.rows[number].get(FRAME)
-        if isinstance(frame, str) or (type(frame) is int and frame < 0):
+        if id_or_none(frame) is not None and not _is_frame(frame):
             report_fault(records.fault(number, FRAME, "a whole number that is not negative"))
     numbers = [frame if isinstance(frame, int) else 0 for frame in ids]
     # The demo counts before it stores a frame, the inferencer numbers what it stored.
@@ -180,12 +181,16 @@ def _frames(document: Document, place: Place, content: list[Any]) -> tuple[list[
             (*place, number, INSTANCES),
             records.rows[number].get(INSTANCES),
             f"frame {number}, instance",
-            numbers[number] - first,
+            numbers[number] - first if _is_frame(ids[number]) else NO_ID,
         )
         for number in records.asked()
     ]
     base = (f"frames are counted from {first}",)
     return lists, base + missing_frames([people - first for people in numbers])
+
+
+def _is_frame(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
 
 def _named_layout(text: JsonText) -> Skeleton | None:

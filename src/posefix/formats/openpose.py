@@ -143,7 +143,8 @@ def _is_object(document: Document) -> bool:
     """Whether a document may hold people; where others raise no fault, it is noted."""
     content, path = document[1].root, document[1].path
     if not isinstance(content, dict):
-        report_fault(FormatError(f"{path}: expected an object with {PEOPLE!r}, got {quoted(content)}."))
+        message = f"{path}: expected an object with {PEOPLE!r}, got {quoted(content)}."
+        report_fault(FormatError(message, "Write it again with OpenPose, or take it out of the folder."))
     return isinstance(content, dict)
 
 

@@ -53,4 +53,6 @@ def read(source: Source, reading: Reading) -> PoseFile:
         ) from error
 
 
-FORMAT = Format(NAME, "SLEAP, labels and analysis files (.slp, .h5)", recognise, read)
+FORMAT = Format(
+    NAME, "SLEAP, labels and analysis files (.slp, .h5)", recognise, read, endings=(".slp", ".h5", ".hdf5")
+)

@@ -211,7 +211,9 @@ def _all_tracks(tracks: Sequence[int | None]) -> Iterator[str]:
         yield str(track)
 
 
-FORMAT = Format(NAME, "Ultralytics: label text files, shares of the photo", recognise, read, write)
+FORMAT = Format(
+    NAME, "Ultralytics: label text files, shares of the photo", recognise, read, write, endings=(".txt",)
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -308,7 +310,8 @@ def _fault(labels: Labels, line: Line, words: Sequence[str]) -> FormatError | No
         if not known or (column == 0 and not word.isdecimal()):
             wanted = "the number of a class" if column == 0 else "a number"
             return FormatError(
-                f"{labels.where(line)}, column {column}: expected {wanted}, got {quoted(word)}."
+                f"{labels.where(line)}, column {column}: expected {wanted}, got {quoted(word)}.",
+                "Correct it, or take the line out.",
             )
     return None
 
@@ -336,7 +339,8 @@ def _columns(path: Path, labels: Labels, numbers: FloatArray, count: int) -> _Co
         where = labels.where(labels.lines[row])
         report_fault(
             FormatError(
-                f"{where}, column {width - 1}: expected a whole number, the track, got {last[row]:g}."
+                f"{where}, column {width - 1}: expected a whole number, the track, got {last[row]:g}.",
+                "Correct the number, or leave the column out of all lines.",
             )
         )
     confidence = BOX_END + each * count if fitting[each] - tracked == 1 else None

@@ -1,9 +1,18 @@
 """Pose files of any format: recognised, read, written back in their own format, inspected, converted, checked."""
 
 from posefix.interchange.annotated import read_annotated_file, read_annotated_poses
-from posefix.interchange.pose_files import ensure_output, read_pose_file, write_new_pose_file, write_pose_file
+from posefix.interchange.pose_files import (
+    ensure_ending,
+    ensure_new_output,
+    ensure_output,
+    read_pose_file,
+    write_new_pose_file,
+    write_pose_file,
+)
 
 __all__ = [
+    "ensure_ending",
+    "ensure_new_output",
     "ensure_output",
     "read_annotated_file",
     "read_annotated_poses",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,7 @@ class Inspection:
         vocabulary: The keypoints that a model refines.
         hints: What was known of the file.
         photos_found: Whether everybody's photo was looked for, and is there.
+        photos_lacking: What a refinement does where some are not; empty where they are there, or nobody looked.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class Inspection:
     vocabulary: Skeleton
     hints: Hints
     photos_found: bool
+    photos_lacking: str
 
     @property
     def layout_fault(self) -> LayoutError | None:
@@ -113,7 +116,10 @@ class Inspection:
             lines.append(("tracks", f"{len({track for track in file.tracks if track is not None}):,}"))
         if file.boxes is not None:
             lines.append(("boxes", f"{int(np.isfinite(file.boxes).all(axis=1).sum()):,}"))
-        return lines + _refinement_lines(poses, self.vocabulary) if self._says_its_layout else lines
+        if not self._says_its_layout:
+            return lines
+        refined, *others = _refinement_lines(poses, self.vocabulary)
+        return [*lines, ("refined", self.photos_lacking) if self.photos_lacking else refined, *others]
 
     def _advice(self) -> list[tuple[str, str]]:
         """Which layouts fit, and what to type to be told the rest."""
@@ -155,7 +161,7 @@ def inspect_file(path: str | Path, vocabulary: Skeleton, hints: Hints = NO_HINTS
     detection = detect_format(source, hints.format)
     file, faults = _read(detection.format, source, reading)
     oddities: list[str] = []
-    photos_found = False
+    photos_found, photos_lacking = False, ""
     if file is not None:
         oddities += _oddities(file.poses)
         oddities += [] if faults else _refused(check_pixels, file)
@@ -163,10 +169,21 @@ def inspect_file(path: str | Path, vocabulary: Skeleton, hints: Hints = NO_HINTS
             sizes_wh = hints.sizes_wh(file)
         except InputError as error:
             oddities.append(str(error))
+            photos_lacking = _lacking(hints, file)
         else:
             photos_found = hints.images is not None and bool(len(file.poses))
             oddities += [] if faults or sizes_wh is None else _oddities_in_photos(file.poses, sizes_wh)
-    return Inspection(source.path, detection, file, faults, tuple(oddities), vocabulary, hints, photos_found)
+    return Inspection(
+        source.path, detection, file, faults, tuple(oddities), vocabulary, hints, photos_found, photos_lacking
+    )
+
+
+def _lacking(hints: Hints, file: PoseFile) -> str:
+    """What a refinement does where not everybody's photo or frame is found."""
+    stops = "nobody: `posefix refine` stops at the problem below"
+    if hints.video is not None or _refused(partial(hints.photo_names, absent="keep"), file):
+        return stops
+    return f"{stops}, or keeps the people of missing photos as they are (--on-error keep)"
 
 
 def _refused(check: Callable[[PoseFile], object], file: PoseFile) -> list[str]:

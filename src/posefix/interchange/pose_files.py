@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from posefix.errors import InputError, quoted
 from posefix.files import ensure_new_folder, ensure_writable, write_bytes_atomic, write_folder_atomic
-from posefix.images import find_images, photo_sizes
+from posefix.images import Absent, find_images, photo_sizes
+from posefix.interchange.catalogue import FORMATS
 from posefix.interchange.detection import detect_format, find_format
-from posefix.pose_file import Contents, FormatError, NewFile, PhotoSize, PoseFile, Reading, Source
+from posefix.pose_file import Contents, Format, FormatError, NewFile, PhotoSize, PoseFile, Reading, Source
 from posefix.poses import FloatArray, ImageId, Poses
-from posefix.records import PLAIN_TEXT, is_plain
+from posefix.records import PLAIN_TEXT, is_plain, report_fault
 from posefix.skeletons import Skeleton, load_skeleton
 from posefix.units import KEYPOINTS_OF_A_SCALE, LARGEST_SHARE, sizes_of_photos
 from posefix.video import Video, find_frames
@@ -22,7 +24,7 @@ from posefix.video import Video, find_frames
 Layout = Skeleton | str | Path
 """A skeleton, or the name or file of one."""
 
-FILE_ENDINGS = frozenset({".csv", ".h5", ".json", ".mat", ".slp", ".txt"})
+FILE_ENDINGS = frozenset(chain.from_iterable(known.endings for known in FORMATS))
 """No folder of poses is called so: who asks for one of such a name wants a file."""
 
 
@@ -55,18 +57,26 @@ class Hints:
         """
         return Reading(load_layout(self.layout), self._sizes(self.file_names))
 
-    def photo_names(self, file: PoseFile) -> Mapping[ImageId, str] | None:
+    def photo_names(
+        self, file: PoseFile, image_ids: Collection[ImageId] | None = None, absent: Absent = "stop"
+    ) -> Mapping[ImageId, str] | None:
         """Name of the photo of each image id of a file; photos or frames are looked for where they are known.
+
+        Args:
+            file: As it was read.
+            image_ids: Those to look for; None for all of the file.
+            absent: As in `posefix.images.find_images`.
 
         Raises:
             InputError: Some are not there, or an id fits two.
         """
         names = self.file_names or file.file_names
+        wanted = file.poses.image_ids if image_ids is None else image_ids
         if self.video is not None:
-            find_frames(file.poses.image_ids, self.video, self.first_frame, names)
+            find_frames(wanted, self.video, self.first_frame, names)
         if self.images is None:
             return names
-        found = find_images(file.poses.image_ids, self.images, names)
+        found = find_images(wanted, self.images, names, absent=absent)
         return names or {image_id: path.name for image_id, path in found.items()}
 
     def sizes_wh(self, file: PoseFile) -> FloatArray | None:
@@ -125,9 +135,11 @@ def check_pixels(file: PoseFile) -> None:
     """
     places = file.poses.keypoints[file.poses.valid]
     if len(places) >= KEYPOINTS_OF_A_SCALE and np.abs(places).max() <= LARGEST_SHARE:
-        raise FormatError(
-            f"{file.path}: expected pixels, got coordinates that all lie in {-LARGEST_SHARE:g} to "
-            f"{LARGEST_SHARE:g}, as shares of the photo do; multiply them by its width and height"
+        report_fault(
+            FormatError(
+                f"{file.path}: expected pixels, got coordinates that all lie in {-LARGEST_SHARE:g} to "
+                f"{LARGEST_SHARE:g}, as shares of the photo do; multiply them by its width and height"
+            )
         )
 
 
@@ -161,9 +173,11 @@ def write_pose_file(
 
     Raises:
         FormatError: The poses are not those of the file.
-        InputError: It cannot be written.
+        InputError: It cannot be written, or not be read back under this name.
     """
     contents = file.rewrite(file.poses if poses is None else poses, keep=keep, update_boxes=update_boxes)
+    if _is_one_file(contents):
+        _check_ending(path, file.format, _endings(file))
     write_contents(path, contents)
 
 
@@ -177,14 +191,27 @@ def write_new_pose_file(path: str | Path, new: NewFile | Poses, format: str = "c
 
     Raises:
         FormatError: The format cannot be written anew, or has no place for such poses.
-        InputError: It cannot be written.
+        InputError: It cannot be written, or not be read back under this name.
+    """
+    known, write = _written_anew(format)
+    new = new if isinstance(new, NewFile) else NewFile(new)
+    _check_names(new)
+    contents = write(new)
+    if _is_one_file(contents):
+        _check_ending(path, known.name, known.endings[:1])
+    write_contents(path, contents)
+
+
+def _written_anew(format: str) -> tuple[Format, Callable[[NewFile], Contents]]:
+    """A format by its name, and what writes it.
+
+    Raises:
+        FormatError: There is none, or it cannot be written anew.
     """
     known = find_format(format, "--to")
     if known.write is None:
         raise FormatError(f"--to: files of format {known.name} can be refined in place, not written anew")
-    new = new if isinstance(new, NewFile) else NewFile(new)
-    _check_names(new)
-    write_contents(path, known.write(new))
+    return known, known.write
 
 
 def _check_names(new: NewFile) -> None:
@@ -212,11 +239,15 @@ def write_contents(path: str | Path, contents: Contents) -> None:
             f"{path}: there is nobody, and these poses would be a file for each photo, so that there is no file to "
             "write; choose a format that is one file."
         )
-    if set(contents) == {""}:
+    if _is_one_file(contents):
         write_bytes_atomic(path, contents[""])
     else:
         _check_folder_name(path)
         write_folder_atomic(path, contents)
+
+
+def _is_one_file(contents: Contents) -> bool:
+    return set(contents) == {""}
 
 
 def ensure_output(path: str | Path, source: str | Path) -> None:
@@ -230,6 +261,52 @@ def ensure_output(path: str | Path, source: str | Path) -> None:
         ensure_new_folder(path)
     else:
         ensure_writable(path)
+
+
+def ensure_new_output(path: str | Path, format: str) -> None:
+    """Find out before the work whether poses can be written anew under a name.
+
+    Args:
+        path: The file or folder.
+        format: Name of the format.
+
+    Raises:
+        FormatError: There is no such format, or it cannot be written anew.
+        InputError: The file could not be read back.
+    """
+    known, _ = _written_anew(format)
+    if known.one_file:
+        _check_ending(path, known.name, known.endings[:1])
+
+
+def ensure_ending(path: str | Path, file: PoseFile) -> None:
+    """Find out before the work whether a file that is written again could be read back under a name.
+
+    Raises:
+        InputError: It could not.
+    """
+    if not file.path.is_dir():
+        _check_ending(path, file.format, _endings(file))
+
+
+def _endings(file: PoseFile) -> tuple[str, ...]:
+    """How the name of a file that is written again may end: as its own, which tells formats of two kinds apart."""
+    own, known = file.path.suffix.lower(), find_format(file.format).endings
+    return (own,) if own in known else known
+
+
+def _check_ending(path: str | Path, format: str, endings: Sequence[str]) -> None:
+    """Refuse the name of a file under which it would be read as something else, or not at all.
+
+    Raises:
+        InputError: It ends otherwise.
+    """
+    ending = Path(path).suffix
+    if ending.lower() not in endings:
+        raise InputError(
+            f"{path}: expected a name that ends in {' or '.join(endings)}, under which what is written ({format}) "
+            f"can be read back, got {ending or 'no ending'}; choose such a name."
+        )
 
 
 def _check_folder_name(path: str | Path) -> None:

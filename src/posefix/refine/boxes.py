@@ -23,7 +23,7 @@ def check_boxes(bbox_xywh: npt.ArrayLike, count: int) -> npt.NDArray[np.float64]
     Raises:
         InputError: Another shape, something else than finite numbers, too large ones, or a side that is not above 0.
     """
-    boxes = as_numbers("boxes", bbox_xywh)
+    boxes = as_numbers("boxes", bbox_xywh, (0, 4))
     if boxes.shape != (count, 4):
         raise InputError(
             f"boxes: expected shape ({count}, 4), one x, y, width, height per pose, got {boxes.shape}"

@@ -76,14 +76,14 @@ def poses_from_arrays(keypoints: npt.ArrayLike, scores: npt.ArrayLike | None, sk
 
     Args:
         keypoints: (N, K, 2), or (N, K, 3) with scores. A keypoint at exactly (0, 0), at NaN, or with score 0
-            is missing.
+            is missing. An empty list is nobody.
         scores: (N, K); all 1 when neither given here nor with the keypoints.
         skeleton: The layout of the keypoints.
 
     Raises:
         InputError: Arrays of other shapes, or of something else than numbers, or too large numbers.
     """
-    array = as_numbers("keypoints", keypoints)
+    array = as_numbers("keypoints", keypoints, (0, len(skeleton), 2))
     if array.ndim != 3 or array.shape[1] != len(skeleton) or array.shape[2] not in (2, 3):
         single = array.shape in ((len(skeleton), 2), (len(skeleton), 3))
         raise InputError(
@@ -94,7 +94,7 @@ def poses_from_arrays(keypoints: npt.ArrayLike, scores: npt.ArrayLike | None, sk
     places = array[..., :2]
     if scores is None:
         scores = array[..., 2] if array.shape[2] == 3 else np.ones(array.shape[:2])
-    confidence = as_numbers("scores", scores)
+    confidence = as_numbers("scores", scores, (0, len(skeleton)))
     if confidence.shape != array.shape[:2]:
         raise InputError(
             f"scores: expected shape {array.shape[:2]}, one per keypoint, got {confidence.shape}"
@@ -110,16 +110,22 @@ def poses_from_arrays(keypoints: npt.ArrayLike, scores: npt.ArrayLike | None, sk
     )
 
 
-def as_numbers(name: str, values: npt.ArrayLike) -> FloatArray:
+def as_numbers(name: str, values: npt.ArrayLike, nobody: tuple[int, ...]) -> FloatArray:
     """Values as an array.
+
+    Args:
+        name: What messages call them.
+        values: Of each person.
+        nobody: The shape of those of no person; an empty list has it.
 
     Raises:
         InputError: They are something else than numbers, or lists of different lengths.
     """
     try:
-        return np.asarray(values, dtype=np.float64)
+        array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name}: expected an array of numbers ({error})") from error
+    return array.reshape(nobody) if array.shape == (0,) else array
 
 
 def crop_people(

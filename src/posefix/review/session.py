@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from posefix.errors import InputError, quoted
+from posefix.gallery import check_same_people
 from posefix.poses import BoolArray, FloatArray, Poses
 from posefix.review.decisions import Decision, History, read_decision
 from posefix.review.journal import Entry, Journal
@@ -24,29 +25,13 @@ class StaleError(InputError):
     """A step was taken by somebody who does not know the latest ones."""
 
 
-def check_same_people(results: Path, before: Poses, refined: Path, after: Poses) -> None:
+def check_people(results: Path, before: Poses, refined: Path, after: Poses) -> None:
     """Refuse two files that do not hold the same people in the same order.
 
     Raises:
         InputError: They do not, or hold nobody.
     """
-    if before.skeleton != after.skeleton:
-        raise InputError(
-            f"{refined}: expected the layout of {results}, {before.skeleton.name}, got {after.skeleton.name}; review "
-            "a refinement of these very poses."
-        )
-    if len(before) != len(after):
-        raise InputError(
-            f"{refined}: expected the {len(before)} people of {results}, got {len(after)}; review a refinement of "
-            "these very poses, made without --oks-nms."
-        )
-    pairs = enumerate(zip(before.image_ids, after.image_ids, strict=True))
-    other = next((row for row, (old, new) in pairs if old != new), None)
-    if other is not None:
-        raise InputError(
-            f"{refined}, person {other}: expected image id {before.image_ids[other]!r} as in {results}, got "
-            f"{after.image_ids[other]!r}; review a refinement of these very poses."
-        )
+    check_same_people(before, after, (results, refined))
     if not len(before):
         raise InputError(f"{results}: expected people to review, got none.")
 

@@ -112,7 +112,7 @@ def keypoint_category(content: Mapping[str, Any], where: str) -> Mapping[str, An
     if len(found) != 1:
         raise InputError(
             f"{where}, field 'categories': expected one category with a list of names 'keypoints', "
-            f"got {len(found)}."
+            f"got {len(found)}; give it one."
         )
     return found[0]
 
