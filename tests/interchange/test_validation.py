@@ -178,7 +178,7 @@ def test_photos_are_looked_for_beside_coordinates_of_another_unit(tmp_path: Path
     path = tmp_path / "poses.json"
     path.write_text(json.dumps([row] * 3))
     unit, photo = faults(path, Hints(layout=PAIR, images=photos(tmp_path, "a")))
-    assert "expected pixels, got coordinates that all lie in -1 to 1" in unit
+    assert "expected pixels, got coordinates that all lie in -2 to 2" in unit
     assert "no photo for image id 'b'" in photo
 
 

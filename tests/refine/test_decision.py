@@ -20,6 +20,7 @@ from posefix.refine import decision
 from posefix.refine.calibration import (
     FEATURES,
     MEANS,
+    MULTIPLIED,
     PERSON_FEATURES,
     REGRESSIONS,
     Calibration,
@@ -329,9 +330,9 @@ def test_a_regression_has_a_bias_for_each_keypoint_and_a_weight_for_each_feature
 
 def test_products_of_features_are_weighed() -> None:
     products = np.array([[0.5, 2.0], [0.0, -1.0]])
-    regression = Regression(np.zeros(1), np.array([1.0, 0.0]), products)
-    value = 3 + 0.5 * 9 + 2 * 3 * 4 - 16
-    np.testing.assert_allclose(regression(np.array([[[3.0, 4.0]]])), [[1 / (1 + math.exp(-value))]])
+    regression = Regression(np.zeros(1), np.array([1.0, 0.0, 0.1]), products)
+    value = 3 + 0.5 * 9 + 2 * 3 * 4 - 16 + 0.1 * 7
+    np.testing.assert_allclose(regression(np.array([[[3.0, 4.0, 7.0]]])), [[1 / (1 + math.exp(-value))]])
 
 
 def stored(folder: Path, calibration: Any) -> Model:
@@ -348,10 +349,10 @@ def stored(folder: Path, calibration: Any) -> Model:
 
 def random_calibration() -> Calibration:
     rng = np.random.default_rng(0)
-    count = len(FEATURES)
+    square = (MULTIPLIED, MULTIPLIED)
     regressions = {
         name: Regression(
-            rng.normal(size=19), rng.normal(size=count), np.triu(rng.normal(size=(count, count)))
+            rng.normal(size=19), rng.normal(size=len(FEATURES)), np.triu(rng.normal(size=square))
         )
         for name in REGRESSIONS
     }

@@ -43,17 +43,23 @@ def test_products_are_found_and_hold_for_features_that_are_not_standardised() ->
     logits = 0.5 - 0.4 * features[..., 0] + (features @ products.T * features).sum(axis=-1)
     chance = 1 / (1 + np.exp(-logits))
     right = generator.random(chance.shape) < chance
-    found = fit_regression(features, right, np.ones(right.shape), products=True)
+    found = fit_regression(features, right, np.ones(right.shape), products=2)
     assert found.products is not None and not np.tril(found.products, -1).any()
     assert np.abs(found(features) - chance).mean() < 0.01
-    linear = fit_regression(features, right, np.ones(right.shape))
-    assert linear.products is None
-    assert np.abs(linear(features) - chance).mean() > 0.03
+    # A third feature takes part, but not in products.
+    more = np.concatenate([features, features.prod(axis=-1, keepdims=True)], axis=-1)
+    found = fit_regression(more, right, np.ones(right.shape), products=1)
+    assert found.products is not None and found.products.shape == (1, 1)
+    assert np.abs(found(more) - chance).mean() < 0.01
+    for products in (0, 1):
+        found = fit_regression(features, right, np.ones(right.shape), products=products)
+        assert (found.products is None) == (products == 0)
+        assert np.abs(found(features) - chance).mean() > 0.03
 
 
 def test_a_feature_that_never_varies_has_no_weight() -> None:
     generator = np.random.default_rng(3)
     features = np.stack([generator.standard_normal((100, 1)), np.full((100, 1), 7.0)], axis=-1)
-    found = fit_regression(features, generator.random((100, 1)) < 0.5, np.ones((100, 1)), products=True)
+    found = fit_regression(features, generator.random((100, 1)) < 0.5, np.ones((100, 1)), products=2)
     assert found.weights[1] == 0.0
     assert np.isfinite(found(features)).all()

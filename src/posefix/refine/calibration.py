@@ -32,6 +32,9 @@ FEATURES = (
     *(f"company_{name}" for name in MEANS),
 )
 """What regressions see of a keypoint: `posefix.refine.decision.measure_features`."""
+MULTIPLIED = len(KEYPOINT_FEATURES) + len(MEANS)
+"""Products are those of so many first features, the keypoint's and its pose's. A calibration meets too few companies
+for theirs: an estimator that is unlike all of them would get anything."""
 PERSON_FEATURES = ("given_similarity", "given_vicinity", "similarity", "agreement")
 """What they see of a person: `posefix.refine.second_opinion.measure_contradiction`."""
 FULL_STRENGTH = (1.0, 1.0)
@@ -49,8 +52,8 @@ class Regression:
     Attributes:
         bias: (K,), K = 1 for one of persons.
         weights: (F,), one for each of `FEATURES` or of `PERSON_FEATURES`.
-        products: (F, F), one for each product of two features, their squares included, above the diagonal and on it;
-            None where there are none.
+        products: (P, P), one for each product of two of the first P features, their squares included, above the
+            diagonal and on it; None where there are none.
     """
 
     bias: FloatArray
@@ -59,16 +62,17 @@ class Regression:
 
     def __call__(self, features: FloatArray) -> FloatArray:
         """Features (N, K, F) -> values in 0..1, (N, K)."""
-        weighed = self.weights if self.products is None else self.weights + features @ self.products.T
-        return np.asarray(
-            1 / (1 + np.exp(-((features * weighed).sum(axis=-1) + self.bias))), dtype=np.float64
-        )
+        logits = features @ self.weights + self.bias
+        if self.products is not None:
+            multiplied = features[..., : len(self.products)]
+            logits = logits + (multiplied @ self.products.T * multiplied).sum(axis=-1)
+        return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float64)
 
     def as_dict(self) -> dict[str, list[float]]:
         """For a model's description; of the products those above the diagonal and on it, row after row."""
         parts = {"bias": self.bias, "weights": self.weights}
         if self.products is not None:
-            parts["products"] = self.products[np.triu_indices(len(self.weights))]
+            parts["products"] = self.products[np.triu_indices(len(self.products))]
         return {name: [round(value, DECIMALS) for value in part.tolist()] for name, part in parts.items()}
 
 
@@ -149,7 +153,7 @@ def _read_regression(content: Mapping[str, Any]) -> Regression:
     bias, weights = (np.asarray(content[name], dtype=np.float64) for name in ("bias", "weights"))
     products = None
     if "products" in content:
-        products, upper = np.zeros((weights.size, weights.size)), np.triu_indices(weights.size)
+        products, upper = np.zeros((MULTIPLIED, MULTIPLIED)), np.triu_indices(MULTIPLIED)
         numbers = np.asarray(content["products"], dtype=np.float64)
         if numbers.shape != upper[0].shape:
             raise ValueError(f"expected {len(upper[0])} products, got {numbers.shape}")

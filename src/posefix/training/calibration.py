@@ -26,6 +26,7 @@ from posefix.poses import BoolArray, FloatArray, ImageId, Poses, Rows
 from posefix.refine.backends import open_backend
 from posefix.refine.calibration import (
     FULL_STRENGTH,
+    MULTIPLIED,
     PERSON_FEATURES,
     Calibration,
     Regression,
@@ -277,7 +278,7 @@ def fit(sets: list[Examples]) -> Calibration:
     refined, kept = examples.refined, examples.kept
 
     def regression(targets: FloatArray | BoolArray, mask: BoolArray) -> Regression:
-        return fit_regression(examples.features, targets, np.where(mask, weights, 0.0), products=True)
+        return fit_regression(examples.features, targets, np.where(mask, weights, 0.0), products=MULTIPLIED)
 
     return Calibration(
         refined_similarity=regression(refined, there),

@@ -21,7 +21,7 @@ def fit_regression(
     targets: FloatArray | BoolArray,
     importance: FloatArray,
     *,
-    products: bool = False,
+    products: int = 0,
 ) -> Regression:
     """Logistic regression by maximum likelihood; targets may lie between 0 and 1.
 
@@ -29,7 +29,7 @@ def fit_regression(
         features: (N, K, F).
         targets: (N, K).
         importance: (N, K) weight of each example in any unit, 0 for those to leave out.
-        products: Weigh the products of two features, too.
+        products: Weigh the products of two of so many first features, too.
     """
     mask = importance > 0
     if not mask.any():
@@ -38,7 +38,7 @@ def fit_regression(
     centre, scale = chosen.mean(axis=0), chosen.std(axis=0)
     scale[scale < LEAST_DEVIATION] = 1.0
     inputs = (chosen - centre) / scale
-    first, second = np.triu_indices(features.shape[2] if products else 0)
+    first, second = np.triu_indices(products)
     bias, weights = _maximise_likelihood(
         np.concatenate([inputs, inputs[:, first] * inputs[:, second]], axis=1),
         np.nonzero(mask)[1],
@@ -46,14 +46,13 @@ def fit_regression(
         importance[mask] / importance[mask].sum(),
         features.shape[1],
     )
-    linear, product = weights[: len(scale)] / scale, np.zeros((len(scale), len(scale)))
+    linear, product = weights[: len(scale)] / scale, np.zeros((products, products))
     product[first, second] = weights[len(scale) :] / (scale[first] * scale[second])
     # The same in features that are not standardised.
-    return Regression(
-        bias - linear @ centre + centre @ product @ centre,
-        linear - (product + product.T) @ centre,
-        product if products else None,
-    )
+    middle = centre[:products]
+    bias += middle @ product @ middle - linear @ centre
+    linear[:products] -= (product + product.T) @ middle
+    return Regression(bias, linear, product if products else None)
 
 
 def _maximise_likelihood(
