@@ -26,7 +26,7 @@ ALWAYS, NEVER = -1.0, 1.0
 """At this caution every keypoint goes to the network's own place, and none moves."""
 RESERVE = 0.5
 """Gain in KS that a keypoint must promise to be moved where nothing is to be gained on the whole."""
-RESERVE_FADE = 0.018
+RESERVE_FADE = 0.017
 """Mean gain at which this has fallen to 1/e of it. Both were chosen on the dev sets (see the model card)."""
 STRANGERS = 4
 """So many people who have nothing to gain are taken to be in the company: of a single photo's one can't be sure."""
