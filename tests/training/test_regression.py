@@ -51,9 +51,9 @@ def test_products_are_found_and_hold_for_features_that_are_not_standardised() ->
     found = fit_regression(more, right, np.ones(right.shape), products=1)
     assert found.products is not None and found.products.shape == (1, 1)
     assert np.abs(found(more) - chance).mean() < 0.01
-    for products in (0, 1):
-        found = fit_regression(features, right, np.ones(right.shape), products=products)
-        assert (found.products is None) == (products == 0)
+    for first in (0, 1):
+        found = fit_regression(features, right, np.ones(right.shape), products=first)
+        assert (found.products is None) == (first == 0)
         assert np.abs(found(features) - chance).mean() > 0.03
 
 

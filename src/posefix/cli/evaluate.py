@@ -53,7 +53,7 @@ def _evaluate_coco(
 ) -> None:
     from posefix.cli.progress import ProgressBar
     from posefix.evaluation.bootstrap import compare_coco
-    from posefix.evaluation.coco import evaluate_coco
+    from posefix.evaluation.coco import evaluate_coco, read_measured_poses
     from posefix.formats.coco_annotations import read_annotations
     from posefix.formats.coco_posetrack import read_posetrack_annotations
 
@@ -61,25 +61,15 @@ def _evaluate_coco(
         truth = read_posetrack_annotations(annotations).annotations
     else:
         truth = read_annotations(annotations)
-    poses = _read(results, truth, layout)
+    poses = read_measured_poses(results, truth, layout)
     if against is None:
         print("\n".join([evaluate_coco(poses, truth).table(), *_absences(truth, poses)]))
         return
-    other = _read(against, truth, against_layout)
+    other = read_measured_poses(against, truth, against_layout)
     print(f"before: {against}\nafter: {results}")
     with ProgressBar("resampling photos") as progress:
         comparison = compare_coco(other, poses, truth, progress=progress)
     print("\n".join([comparison.table(), *_absences(truth, poses, other)]))
-
-
-def _read(path: Path, annotations: Annotations, layout: str | None) -> Poses:
-    """The poses of a file, all in annotated photos."""
-    from posefix.evaluation.coco import check_images
-    from posefix.interchange import read_annotated_poses
-
-    poses = read_annotated_poses(path, annotations, layout)
-    check_images(poses, annotations, path)
-    return poses
 
 
 def _evaluate_posetrack(

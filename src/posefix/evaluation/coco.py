@@ -20,8 +20,9 @@ import numpy.typing as npt
 from posefix.errors import InputError
 from posefix.evaluation.percentages import percent
 from posefix.formats.coco_annotations import Annotations
+from posefix.interchange import read_annotated_poses
 from posefix.poses import Poses
-from posefix.skeletons import Keypoint, match_keypoints
+from posefix.skeletons import Keypoint, Skeleton, match_keypoints
 
 METRIC_NAMES = ("AP", "AP50", "AP75", "AP-M", "AP-L", "AR", "AR50", "AR75", "AR-M", "AR-L")
 """What the ten numbers are called in tables, in COCO's order."""
@@ -222,6 +223,24 @@ def share_keypoints(results: Poses, annotations: Annotations) -> SharedKeypoints
         keypoints.append(Keypoint(truth.name, sigma, truth.definition))
     result_columns, annotation_columns = np.array(pairs, dtype=np.int64).T
     return SharedKeypoints(result_columns, annotation_columns, tuple(keypoints))
+
+
+def read_measured_poses(
+    path: str | Path, annotations: Annotations, layout: Skeleton | str | None = None
+) -> Poses:
+    """The poses of a file that is to be measured against annotations.
+
+    Args:
+        path: A pose file of any format.
+        annotations: What they are measured against, which give the photos' sizes, where the format wants them.
+        layout: As in `posefix.read_pose_file`.
+
+    Raises:
+        InputError: The file is faulty, or a pose's image is not among the annotations'.
+    """
+    poses = read_annotated_poses(path, annotations, layout)
+    check_images(poses, annotations, path)
+    return poses
 
 
 def check_images(results: Poses, annotations: Annotations, title: str | Path = "Results") -> None:

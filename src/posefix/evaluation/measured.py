@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posefix.errors import InputError
-from posefix.evaluation.coco import METRIC_NAMES, evaluate_coco
+from posefix.evaluation.coco import METRIC_NAMES, evaluate_coco, read_measured_poses
 from posefix.evaluation.posetrack import POSETRACK_METRIC_NAMES, evaluate_posetrack, read_judged_poses
 from posefix.evaluation.tables import Row
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.formats.coco_posetrack import PoseTrackAnnotations, read_posetrack_annotations
-from posefix.interchange import read_annotated_poses
 from posefix.poses import ImageId, Poses
 from posefix.skeletons import Skeleton
 
@@ -142,7 +141,7 @@ def keypoint_notes(compared: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
 def _read(path: Path, skeleton: Skeleton | None, truth: Annotations | PoseTrackAnnotations) -> Poses:
     if isinstance(truth, PoseTrackAnnotations):
         return read_judged_poses(path, skeleton, truth)
-    return read_annotated_poses(path, truth, skeleton)
+    return read_measured_poses(path, truth, skeleton)
 
 
 def _measure(
