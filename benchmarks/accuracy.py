@@ -5,10 +5,11 @@
 
 For each file of poses: AP before and after, with the input's scores (and the bootstrap interval of the difference), the
 model's and their product; a second pass; a fifth of the input keypoints missing; inputs with errors three tenths as
-large, as a much better estimator would make them; each photo's poses refined by themselves, as when photos come one
-at a time; the never-worse rule switched off; keypoints repaired and broken; pairs of people on top of each other; what
-the model's confidence is worth; people per second; and, with --control, the AP of a model that was trained without a
-pose, on the same boxes. The crops come from the estimators' keypoints; annotated boxes are never used.
+large, as a much better estimator would make them; each photo's poses of both kinds refined by themselves, as when
+photos come one at a time; the never-worse rule switched off; keypoints repaired and broken; pairs of people on top of
+each other; what the model's confidence is worth; people per second; and, with --control, the AP of a model that was
+trained without a pose, on the same boxes. The crops come from the estimators' keypoints; annotated boxes are never
+used.
 
 Prints the table, losses beside wins, and keeps benchmarks/results/accuracy.json, from which
 `python -m benchmarks.accuracy_report` writes the documents. A run of some sets, estimators, images or parts only is
@@ -107,15 +108,20 @@ def better_input(trial: Trial, _: Refinement) -> Numbers:
 
 def photo_by_photo(trial: Trial, _: Refinement) -> Numbers:
     """Refine the poses of each photo by themselves: little tells then how good their estimator is."""
-    before = trial.before
-    keypoints, valid, scores = before.keypoints.copy(), before.valid.copy(), before.scores.copy()
-    paths = find_images(before.image_ids, trial.photos)
-    ids = np.array(before.image_ids)
-    for image_id, path in paths.items():
+    better = shrink_errors(trial.before, trial.annotations, ERROR_SHARE)
+    found = {"after": trial.before, "better": better}
+    return {name: trial.metrics(refine_photos(trial, poses)) for name, poses in found.items()}
+
+
+def refine_photos(trial: Trial, poses: Poses) -> Poses:
+    """The poses of one photo after another, each refined by themselves."""
+    keypoints, valid, scores = poses.keypoints.copy(), poses.valid.copy(), poses.scores.copy()
+    ids = np.array(poses.image_ids)
+    for image_id, path in find_images(poses.image_ids, trial.photos).items():
         rows = ids == image_id
-        after = trial.refiner.refine(before[rows], {image_id: path}).poses
+        after = trial.refiner.refine(poses[rows], {image_id: path}).poses
         keypoints[rows], valid[rows], scores[rows] = after.keypoints, after.valid, after.scores
-    return trial.metrics(before.with_keypoints(keypoints, valid, scores))
+    return poses.with_keypoints(keypoints, valid, scores)
 
 
 def repairs(trial: Trial, first: Refinement) -> Numbers:

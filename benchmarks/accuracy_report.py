@@ -87,7 +87,7 @@ GAINS = (
     Column("refined, model's scores", ("scores.model.AP",)),
     Column("control", ("control.AP",)),
     Column("second pass", ("second_pass.metrics.AP",)),
-    Column("photo by photo", ("photo_by_photo.AP",)),
+    Column("photo by photo", ("photo_by_photo.after.AP",)),
     Column("errors x .3", ("better_input.before.AP", "better_input.after.AP"), CHANGE),
 )
 DETAILS = (
@@ -96,6 +96,7 @@ DETAILS = (
     Column("AR", ("comparison.before.AR", "comparison.after.AR"), CHANGE),
     Column("AP, product of scores", ("scores.product.AP",)),
     Column("AP, 20 % missing", ("missing.before.AP", "missing.after.AP"), CHANGE),
+    Column("errors x .3, photo by photo", ("better_input.before.AP", "photo_by_photo.better.AP"), CHANGE),
     Column("AP, rule off", ("rule_off.metrics.AP",)),
     Column("moved by the second pass", ("second_pass.movement",), "{:.2f} %"),
 )
