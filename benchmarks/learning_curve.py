@@ -58,7 +58,7 @@ def environments_of(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def draw(points: Sequence[Point]) -> bytes:
-    """Mean gain against epochs as SVG; the packaged model, the mean of two parts, stands as a star."""
+    """Mean gain against epochs as SVG; the packaged model stands as a star."""
     settings: dict[Any, Any] = {"svg.hashsalt": "posefix", "svg.fonttype": "none", "font.size": 9}
     with mpl.rc_context(settings):
         figure = Figure(figsize=(6.4, 3.6), layout="constrained", facecolor="white")
