@@ -14,7 +14,6 @@ Keeps benchmarks/results/floors.json; `python -m benchmarks.performance_report` 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import io
 import os
 import tempfile
@@ -37,7 +36,7 @@ from posefix.error_profile import load_error_profile
 from posefix.evaluation import evaluate_coco
 from posefix.geometry import crop_matrices, warp
 from posefix.images import decode_image, decode_reduced
-from posefix.models import ONNX_FILE, Model, load_model
+from posefix.models import ONNX_FILE, Model, load_model, missing_libraries
 from posefix.people import build_records
 from posefix.refine.backends import HeatmapBackend, Runtime, open_backend
 from posefix.refine.networks import Network, openvino_is_there
@@ -210,7 +209,7 @@ def network_steps(cost: GraphCost) -> Iterator[Step]:
             precision,
         )
     yield heatmap_step(np.asarray(_network(model, "auto")(images, keypoints, weights)))
-    if _training_is_there():
+    if not missing_libraries():
         yield from _training_steps(cost, images, keypoints, weights)
 
 
@@ -223,7 +222,7 @@ def _network(model: Model, runtime: Runtime) -> Network:
 def _runtimes() -> Iterator[tuple[Runtime, str, str]]:
     """Runtimes of the plain install, their names, and the precision that each takes by default on this CPU."""
     yield "onnxruntime", "ONNX Runtime", "float32"
-    if openvino_is_there() and _training_is_there():  # which measures the ceiling in bfloat16
+    if openvino_is_there() and not missing_libraries():  # which measures the ceiling in bfloat16
         import openvino
 
         half = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -267,10 +266,6 @@ def _training_steps(cost: GraphCost, images: Any, keypoints: Any, weights: Any) 
     )
 
 
-def _training_is_there() -> bool:
-    return all(importlib.util.find_spec(name) is not None for name in ("torch", "timm", "safetensors"))
-
-
 def measure(step: Step, copy: float, ceilings: Mapping[str, float], repeats: int) -> Numbers:
     """One step's counts, floor and time, in seconds for one; `ceilings` of multiply-adds are by precision."""
     adds = ceilings[step.precision]
@@ -289,7 +284,7 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     ceilings = {"copy_bytes_per_second": copy_bytes_per_second(repeats)}
     ceilings["float32_multiply_adds_per_second"] = matrix_adds_per_second(repeats)
-    if _training_is_there():
+    if not missing_libraries():
         ceilings["bfloat16_multiply_adds_per_second"] = half_adds_per_second(repeats)
     copy = ceilings["copy_bytes_per_second"]["median"]
     adds = {

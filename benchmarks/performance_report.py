@@ -8,13 +8,12 @@ table as it is.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.documents import insert, markdown
-from benchmarks.environment import RESULTS
+from benchmarks.environment import RESULTS, kept
 
 from posefix.files import write_text_atomic
 
@@ -203,9 +202,8 @@ TABLES: Mapping[str, tuple[str, Callable[[Numbers], str]]] = {
 def main() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     for mark, (name, table) in TABLES.items():
-        path = RESULTS / f"{name}.json"
-        if path.exists():
-            text = insert(text, mark, table(json.loads(path.read_text(encoding="utf-8"))))
+        if (RESULTS / f"{name}.json").exists():
+            text = insert(text, mark, table(kept(name)))
     write_text_atomic(DOCUMENT, text)
 
 

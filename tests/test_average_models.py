@@ -37,14 +37,7 @@ def test_networks_of_different_shapes_are_refused() -> None:
 
 
 def test_a_model_of_ones_own_skeleton_becomes_a_whole_folder(tmp_path: Path) -> None:
-    config = ModelConfig(
-        backbone="resnet18",
-        backbone_stride=16,
-        input_size_wh=(48, 64),
-        sigma=2.0,
-        pose_stride=4,
-        deconvolution_channels=(16, 16),
-    )
+    config = ModelConfig(backbone="resnet18", input_size_wh=(64, 64))
     skeleton = tmp_path / "mine.json"
     skeleton.write_text(skeleton_text(replace(load_skeleton("lsp14"), name="mine")))
     weights = []

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from posefix.errors import InputError
 from posefix.files import make_folder, read_json
-from posefix.models import DESCRIPTION_FILE, WEIGHTS_FILE, load_model
+from posefix.models import DESCRIPTION_FILE, WEIGHTS_FILE, load_model, skeleton_source
 from posefix.nn.checkpoint import load_network, save_network
 from posefix.nn.export import export_model
 
@@ -57,8 +57,7 @@ def average_models(folders: Sequence[Path], output: Path) -> float:
     models = [load_model(folder) for folder in folders]
     weights = average([load_file(model.file(WEIGHTS_FILE)) for model in models])
     description = read_json(models[0].folder / DESCRIPTION_FILE)
-    skeleton_file = models[0].folder / description["skeleton"]
-    skeleton = str(skeleton_file) if skeleton_file.is_file() else description["skeleton"]
+    skeleton = str(skeleton_source(models[0].folder, description["skeleton"]))
     network = load_network(models[0])
     network.load_state_dict(weights)
     make_folder(output)

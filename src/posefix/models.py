@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,17 @@ class Model:
         return path
 
 
+def missing_libraries() -> list[str]:
+    """What is not installed of the libraries that networks need in PyTorch, which alone is not enough."""
+    return [name for name in ("torch", "timm", "safetensors") if importlib.util.find_spec(name) is None]
+
+
+def skeleton_source(folder: Path, name: str) -> Path | str:
+    """The skeleton of a model's description: a file beside it, or the name of a packaged one."""
+    beside = folder / name
+    return beside if beside.is_file() else name
+
+
 def model_names() -> tuple[str, ...]:
     """Names of the models that come with the package."""
     return tuple(sorted(path.parent.name for path in PACKAGED_MODELS.glob(f"*/{DESCRIPTION_FILE}")))
@@ -123,8 +135,7 @@ def _skeleton(description: Mapping[str, Any], path: Path) -> Skeleton:
     name = description.get("skeleton")
     if not isinstance(name, str):
         raise InputError(f"{path}: skeleton: expected the name or the file of a skeleton, got {name!r}")
-    beside = path.parent / name
-    return load_skeleton(beside if beside.is_file() else name)
+    return load_skeleton(skeleton_source(path.parent, name))
 
 
 def _decoder(description: Mapping[str, Any], path: Path) -> DecoderName:

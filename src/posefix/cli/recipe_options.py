@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -43,8 +42,9 @@ def require_pytorch(command: str) -> None:
     Raises:
         InputError: Names what is missing and how to install it.
     """
-    missing = [name for name in ("torch", "timm", "safetensors") if importlib.util.find_spec(name) is None]
-    if missing:
+    from posefix.models import missing_libraries
+
+    if missing := missing_libraries():
         raise InputError(
             f"posefix {command} needs {', '.join(missing)}, not installed here; run: pip install 'posefix[train]'"
         )

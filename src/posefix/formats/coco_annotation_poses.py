@@ -93,18 +93,15 @@ class _Rewrite:
         check_same_poses(self.text.path, poses, self.poses)
         written = visible_triples_to_write(poses, self.triples, self.poses.valid, visibility=2)
         changed = (written != self.triples).any(axis=(1, 2))
-        boxed = needs_new_box(poses, written, self.triples)
-        boxes = None
-        if update_boxes:
-            boxes = boxes_to_write(poses, sizes_of_images(self.text.root, poses.image_ids))
+        boxes = new_boxes(poses, written, self.triples, self.text.root) if update_boxes else {}
         edits: dict[Place, Any] = {}
         for row in np.flatnonzero(changed).tolist():
             place = ("annotations", self.records.place(row))
             edits[(*place, "keypoints")] = flat_numbers(written[row])
             if "num_keypoints" in self.records.rows[row]:
                 edits[(*place, "num_keypoints")] = int(poses.valid[row].sum())
-            if boxes is not None and boxed[row] and self.records.rows[row].get("bbox"):
-                edits[(*place, "bbox")] = boxes[row].tolist()
+            if row in boxes and self.records.rows[row].get("bbox"):
+                edits[(*place, "bbox")] = boxes[row]
         return {"": self.text.edited({**edits, **removals(self.records, keep, edits)}).encode()}
 
 
@@ -171,7 +168,24 @@ def file_names_of(content: Mapping[str, Any]) -> dict[ImageId, str]:
     }
 
 
-def sizes_of_images(content: Mapping[str, Any], image_ids: Sequence[ImageId]) -> FloatArray:
+def new_boxes(
+    poses: Poses, written: FloatArray, before: FloatArray, content: Mapping[str, Any]
+) -> dict[int, list[float]]:
+    """Row -> bbox_xywh of each person who needs a new one, cut at the photo's edges where `content` says its size.
+
+    Args:
+        poses: The new poses.
+        written: See `posefix.pose_file.needs_new_box`.
+        before: The same.
+        content: The file's, with `images`.
+    """
+    boxes = boxes_to_write(poses, _sizes_of_images(content, poses.image_ids))
+    return {
+        row: boxes[row].tolist() for row in np.flatnonzero(needs_new_box(poses, written, before)).tolist()
+    }
+
+
+def _sizes_of_images(content: Mapping[str, Any], image_ids: Sequence[ImageId]) -> FloatArray:
     """(N, 2) width and height in pixels of each pose's photo; NaN where the images do not say them."""
     sizes = {image["id"]: [image.get("width"), image.get("height")] for image in _images_of(content)}
     known = {image_id: size for image_id, size in sizes.items() if all(map(_is_side, size))}

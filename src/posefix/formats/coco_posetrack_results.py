@@ -21,8 +21,8 @@ from posefix.formats.coco_annotation_poses import (
     boxes_of,
     file_names_of,
     flat_numbers,
+    new_boxes,
     removals,
-    sizes_of_images,
     visible_triples_to_write,
 )
 from posefix.formats.coco_annotations import as_object, keypoint_triples, listed_records
@@ -37,9 +37,7 @@ from posefix.pose_file import (
     PoseFile,
     Reading,
     Source,
-    boxes_to_write,
     check_same_poses,
-    needs_new_box,
     numbers_to_write,
 )
 from posefix.poses import BoolArray, FloatArray, ImageId, Poses, rows_by_image
@@ -242,10 +240,7 @@ class _Video:
         written = visible_triples_to_write(poses, self.triples, self.poses.valid, visibility=1)
         scores = numbers_to_write(self.poses.scores, np.where(poses.valid, poses.scores, self.poses.scores))
         scores[self.poses.valid & ~poses.valid] = 0.0
-        boxed = needs_new_box(poses, written, self.triples)
-        boxes = None
-        if update_boxes:
-            boxes = boxes_to_write(poses, sizes_of_images(self.text.root, poses.image_ids))
+        boxes = new_boxes(poses, written, self.triples, self.text.root) if update_boxes else {}
         edits: dict[Place, Any] = {}
         for row, person in enumerate(self.records.rows):
             place = ("annotations", row)
@@ -255,8 +250,8 @@ class _Video:
                 edits[(*place, "scores")] = scores[row].tolist()
             if "score" in person and poses.pose_scores[row] != self.poses.pose_scores[row]:
                 edits[(*place, "score")] = float(poses.pose_scores[row])
-            if boxes is not None and boxed[row] and person.get("bbox"):
-                edits[(*place, "bbox")] = boxes[row].tolist()
+            if row in boxes and person.get("bbox"):
+                edits[(*place, "bbox")] = boxes[row]
         return self.text.edited({**edits, **removals(self.records, keep, edits)}).encode()
 
 

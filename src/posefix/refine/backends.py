@@ -17,7 +17,7 @@ import numpy.typing as npt
 from posefix.decoding import Decoder, Evidence
 from posefix.errors import InputError
 from posefix.geometry import flip_images, flip_keypoints
-from posefix.models import DESCRIPTION_FILE, ONNX_FILE, WEIGHTS_FILE, Model
+from posefix.models import DESCRIPTION_FILE, ONNX_FILE, WEIGHTS_FILE, Model, missing_libraries
 from posefix.refine.networks import (
     Float32Array,
     Network,
@@ -184,8 +184,8 @@ def _load_network(model: Model) -> Any:
 
 
 def _pytorch_is_there() -> bool:
-    """Whether the network can be built: PyTorch alone, which many have, is not enough."""
-    return all(importlib.util.find_spec(name) is not None for name in ("torch", "timm", "safetensors"))
+    """Whether the network can be built."""
+    return not missing_libraries()
 
 
 def _pytorch_has_gpu(model: Model) -> bool:

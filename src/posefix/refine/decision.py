@@ -139,15 +139,15 @@ def choose(
         reserve: What is added to it, see `hold_back`, but for keypoints far off the rest of their pose.
         company: See `measure_features`.
     """
-    # A keypoint far off the rest of its pose is no estimator's considered place: nothing speaks for keeping it.
-    threshold = caution + np.where(geometry.far_off(people.keypoints, people.valid), 0.0, reserve)
     if not ALWAYS < caution < NEVER:
         # Rounding can put a gain on or beyond the ends of its scale, where caution means never and always.
-        threshold, reserve = np.full(people.valid.shape, np.inf * caution), 0.0
+        caution, reserve = np.inf * caution, 0.0
     nothing = np.full(people.valid.shape, np.nan)
     choice = Choice(people.keypoints.copy(), nothing, nothing.copy(), reserve)
     for rows, part, some, others in _parts(evidence, people, company):
-        choice.take(rows, _choose(part, some, calibration, threshold[rows], others))
+        # A keypoint far off the rest of its pose is no estimator's considered place: nothing speaks for keeping it.
+        held = np.where(geometry.far_off(some.keypoints, some.valid), 0.0, reserve)
+        choice.take(rows, _choose(part, some, calibration, caution + held, others))
     return choice
 
 
