@@ -36,9 +36,9 @@ from posefix import Poses, Refinement, Refiner, compare_coco, evaluate_coco, mat
 from posefix.evaluation import collapsed_pairs, count_repairs, match_people, measure_confidence
 from posefix.evaluation.coco import share_keypoints
 from posefix.formats.coco_annotations import Annotations, read_annotations
-from posefix.geometry import box_from_keypoints
-from posefix.images import find_images
 from posefix.interchange import read_pose_file, write_new_pose_file
+from posefix.photos.finding import find_images
+from posefix.pose.geometry import box_from_keypoints
 from posefix.refine.scores import Scores, rescore
 
 # Set -> annotations, photos.

@@ -25,12 +25,12 @@ from benchmarks.environment import describe, keep, seconds, spread
 
 from posefix import load_skeleton
 from posefix.analysis import analyze, compare
-from posefix.error_profile import load_error_profile
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.interchange import read_pose_file, write_new_pose_file
 from posefix.people import build_records
-from posefix.poses import Poses
-from posefix.synthesis import synthesize
+from posefix.pose.poses import Poses
+from posefix.pose_errors.profile import load_error_profile
+from posefix.pose_errors.synthesis import synthesize
 
 COCO = load_skeleton("coco17")
 PHOTO_WH = (640, 480)

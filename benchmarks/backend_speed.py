@@ -29,8 +29,8 @@ from benchmarks.refinement_speed import Batch, Recorder
 from posefix import Refiner, read_pose_file
 from posefix.evaluation.coco import evaluate_coco
 from posefix.formats.coco_annotations import Annotations, read_annotations
-from posefix.images import find_images
-from posefix.models import ONNX_FILE, Model, load_model
+from posefix.network.models import ONNX_FILE, Model, load_model
+from posefix.photos.finding import find_images
 from posefix.refine.backends import HeatmapBackend
 from posefix.refine.networks import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
 

@@ -32,7 +32,7 @@ from pycocotools.cocoeval import COCOeval
 from posefix.evaluation import evaluate_coco
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.interchange import read_pose_file
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
 from posefix.skeletons import load_skeleton, match_keypoints, skeleton_from_coco
 
 SETS = {"coco_dev": "coco/person_keypoints_dev.json", "lspet_val": "lspet/person_keypoints_val.json"}

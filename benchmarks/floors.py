@@ -31,17 +31,17 @@ from benchmarks.graph_cost import GraphCost, graph_cost
 from benchmarks.made_files import draw_photo
 from PIL import Image
 
-from posefix.decoding import ASCENT_STEPS, Decoder
-from posefix.error_profile import load_error_profile
 from posefix.evaluation import evaluate_coco
-from posefix.geometry import crop_matrices, warp
-from posefix.images import decode_image, decode_reduced
-from posefix.models import ONNX_FILE, Model, load_model, missing_libraries
+from posefix.network.decoding import ASCENT_STEPS, Decoder
+from posefix.network.models import ONNX_FILE, Model, load_model, missing_libraries
 from posefix.people import build_records
+from posefix.photos.finding import decode_image, decode_reduced
+from posefix.pose.geometry import crop_matrices, warp
+from posefix.pose_errors.profile import load_error_profile
+from posefix.pose_errors.synthesis import synthesize
 from posefix.refine.backends import HeatmapBackend, Runtime, open_backend
 from posefix.refine.networks import Network, openvino_is_there
 from posefix.skeletons import load_skeleton
-from posefix.synthesis import synthesize
 
 BATCH = 32
 COPY_BYTES = 2**28

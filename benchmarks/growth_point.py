@@ -27,8 +27,8 @@ from benchmarks.made_files import make_skeleton, write_photos, write_results
 from posefix import Refiner, load_skeleton, read_pose_file, write_pose_file
 from posefix.analysis import analyze
 from posefix.formats.coco_annotations import read_annotations
-from posefix.images import decode_image, decode_reduced
 from posefix.interchange import write_new_pose_file
+from posefix.photos.finding import decode_image, decode_reduced
 from posefix.refine.backends import identity_backend
 
 Task = Literal["refine", "refine with the network", "analyze", "decode", "decode reduced"]

@@ -32,14 +32,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from posefix.analysis.ground_truth import GroundTruth
-from posefix.error_profile import REACHES, frequencies, load_error_profile
+from posefix.analysis.profile_observation import ObservedErrors, observe_pairs
 from posefix.files import make_folder, read_json, write_bytes_atomic
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.interchange import read_pose_file
-from posefix.profiles.observation import ObservedErrors, observe_pairs
+from posefix.pose_errors.profile import REACHES, frequencies, load_error_profile
+from posefix.pose_errors.synthesis import MISS_REACH
+from posefix.pose_errors.taxonomy import NUM_STATUSES, Status
 from posefix.skeletons import load_skeleton
-from posefix.synthesis import MISS_REACH
-from posefix.taxonomy import NUM_STATUSES, Status
 
 FIGURE = Path(__file__).parent.parent / "docs" / "figures" / "profile_distances.svg"
 SETS = {

@@ -21,9 +21,11 @@ import numpy.typing as npt
 from benchmarks.accuracy import SETS, read_poses
 from benchmarks.environment import DATA, describe, keep
 
-from posefix.error_profile import ErrorProfile, frequencies, load_error_profile
+from posefix.analysis import profile_fitting as fitting
+from posefix.analysis.profile_fitting import fit_profile
+from posefix.analysis.profile_observation import ObservedErrors, observe_errors, pool
 from posefix.formats.coco_annotations import read_annotations
-from posefix.profiles import ObservedErrors, fit_profile, fitting, observe_errors, pool
+from posefix.pose_errors.profile import ErrorProfile, frequencies, load_error_profile
 from posefix.skeletons import load_skeleton
 
 WEIGHTS = (1.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0)

@@ -33,9 +33,10 @@ from benchmarks.environment import DATA, describe, keep
 
 from posefix import Refiner
 from posefix.analysis.costs import select_people
+from posefix.analysis.profile_fitting import fit_profile
+from posefix.analysis.profile_observation import ObservedErrors, observe_errors, pool
 from posefix.files import make_folder
 from posefix.formats.coco_annotations import Annotations, read_annotations
-from posefix.profiles import ObservedErrors, fit_profile, observe_errors, pool
 from posefix.training.config import load_recipe
 from posefix.training.once import train_once
 

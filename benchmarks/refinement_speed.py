@@ -26,10 +26,10 @@ import numpy.typing as npt
 from benchmarks.environment import DATA, describe, keep, spread
 
 from posefix import Poses, Refiner, read_pose_file, write_pose_file
-from posefix.images import find_images
+from posefix.photos.finding import find_images
+from posefix.pose.similarity import Array
 from posefix.refine.backends import HeatmapBackend
 from posefix.refine.networks import Network
-from posefix.similarity import Array
 
 RESULTS_FILE = "predictions/coco_dev/tinypose128.coco17.json"
 COPIES = (1, 4, 16)

@@ -20,13 +20,13 @@ import numpy.typing as npt
 from benchmarks.environment import DATA, describe, keep, seconds, spread
 
 from posefix import load_skeleton
-from posefix.error_profile import ErrorProfile, frequencies, load_error_profile
 from posefix.formats.coco_annotations import read_annotations
 from posefix.people import PersonRecords, build_records
-from posefix.similarity import distance_at
+from posefix.pose.similarity import distance_at
+from posefix.pose_errors.profile import ErrorProfile, frequencies, load_error_profile
+from posefix.pose_errors.synthesis import synthesize
+from posefix.pose_errors.taxonomy import GOOD_SIMILARITY, JITTER_SIMILARITY, MISS_SIMILARITY, LabelledPeople
 from posefix.skeletons import Skeleton
-from posefix.synthesis import synthesize
-from posefix.taxonomy import GOOD_SIMILARITY, JITTER_SIMILARITY, MISS_SIMILARITY, LabelledPeople
 
 CANDIDATES = 500
 BATCH = 128

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.analysis_speed import linearity, make_people, make_poses, measure
 
 from posefix.analysis import analyze
-from posefix.taxonomy import Status
+from posefix.pose_errors.taxonomy import Status
 
 
 def test_made_files_hold_what_was_asked_for(tmp_path: Path) -> None:

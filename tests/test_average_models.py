@@ -16,7 +16,7 @@ pytest.importorskip("timm")
 from tools.average_models import average, average_models  # noqa: E402
 
 from posefix.errors import InputError  # noqa: E402
-from posefix.models import load_model  # noqa: E402
+from posefix.network.models import load_model  # noqa: E402
 from posefix.nn.checkpoint import load_network, save_network  # noqa: E402
 from posefix.nn.model import ModelConfig, RefinementNetwork  # noqa: E402
 from posefix.skeletons import load_skeleton, skeleton_text  # noqa: E402

@@ -25,10 +25,10 @@ from tests.estimators import stand_ins
 
 import posefix
 from posefix.cli.app import main
-from posefix.demo import sample_photo
-from posefix.images import decode_image
-from posefix.models import model_names
-from posefix.pose_file import NewFile
+from posefix.cli.demo_scene import sample_photo
+from posefix.network.models import model_names
+from posefix.photos.finding import decode_image
+from posefix.pose_files.pose_file import NewFile
 
 Array = npt.NDArray[Any]
 Patch = pytest.MonkeyPatch

@@ -14,7 +14,7 @@ from benchmarks.floors import Step, measure, photo_steps
 from benchmarks.graph_cost import GraphCost, graph_cost
 from benchmarks.performance_report import DOCUMENT, TABLES
 
-from posefix.models import ONNX_FILE, load_model
+from posefix.network.models import ONNX_FILE, load_model
 
 Numbers = dict[str, Any]
 

@@ -16,7 +16,7 @@ from benchmarks.growth_point import Point, Task, make_files, measure
 from benchmarks.made_files import make_skeleton, write_results
 
 from posefix import read_pose_file
-from posefix.images import decode_image
+from posefix.photos.finding import decode_image
 
 Numbers = dict[str, Any]
 

@@ -23,8 +23,8 @@ from posefix.people import (
     select,
     thin_out,
 )
-from posefix.poses import Poses
-from posefix.similarity import distance_at, keypoint_similarity
+from posefix.pose.poses import Poses
+from posefix.pose.similarity import distance_at, keypoint_similarity
 from posefix.skeletons import load_skeleton
 
 NAMES = ["nose", "left_hip", "right_hip"]

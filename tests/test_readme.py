@@ -15,7 +15,7 @@ from benchmarks.environment import kept
 
 import posefix
 from posefix.cli.app import main
-from posefix.models import model_names
+from posefix.network.models import model_names
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

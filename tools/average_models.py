@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from posefix.errors import InputError
 from posefix.files import make_folder, read_json
-from posefix.models import DESCRIPTION_FILE, WEIGHTS_FILE, load_model, skeleton_source
+from posefix.network.models import DESCRIPTION_FILE, WEIGHTS_FILE, load_model, skeleton_source
 from posefix.nn.checkpoint import load_network, save_network
 from posefix.nn.export import export_model
 

@@ -21,8 +21,8 @@ from rich.progress import track
 
 from posefix.files import ensure_writable, make_folder, write_text_atomic
 from posefix.formats.coco_annotations import read_annotations
-from posefix.geometry import invert, transform, warp
-from posefix.images import decode_image, find_images
+from posefix.photos.finding import decode_image, find_images
+from posefix.pose.geometry import invert, transform, warp
 
 BOX_FACTOR = 1.25
 MEAN = np.array([123.675, 116.28, 103.53], dtype=np.float32)

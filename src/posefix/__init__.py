@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from posefix.evaluation.repairs import count_repairs
     from posefix.formats.coco_annotations import read_annotations
     from posefix.interchange import read_pose_file, write_new_pose_file, write_pose_file
-    from posefix.pose_file import NewFile, PoseFile
-    from posefix.poses import Poses
+    from posefix.pose.poses import Poses
+    from posefix.pose_files.pose_file import NewFile, PoseFile
     from posefix.refine.refiner import Refiner
     from posefix.refine.results import RefinedPoses, Refinement
     from posefix.skeletons import Skeleton, load_skeleton, match_keypoints, skeleton_names
@@ -68,9 +68,9 @@ __all__ = [
 _HOMES = {
     "CocoMetrics": "posefix.evaluation.coco",
     "InputError": "posefix.errors",
-    "NewFile": "posefix.pose_file",
-    "PoseFile": "posefix.pose_file",
-    "Poses": "posefix.poses",
+    "NewFile": "posefix.pose_files.pose_file",
+    "PoseFile": "posefix.pose_files.pose_file",
+    "Poses": "posefix.pose.poses",
     "RefinedPoses": "posefix.refine.results",
     "Refinement": "posefix.refine.results",
     "Refiner": "posefix.refine.refiner",

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from posefix.errors import InputError
 from posefix.formats.coco_annotations import Annotations
-from posefix.images import find_images
-from posefix.poses import ImageId, Poses, rows_by_image
-from posefix.similarity import keypoint_similarity, oks
+from posefix.photos.finding import find_images
+from posefix.pose.poses import ImageId, Poses, rows_by_image
+from posefix.pose.similarity import keypoint_similarity, oks
+from posefix.pose_errors.taxonomy import LabelledPeople
 from posefix.skeletons import Skeleton, match_keypoints
-from posefix.taxonomy import LabelledPeople
 
 OVERLAP_IOU = 0.1
 """People whose boxes overlap by more than this count as overlapping (Ronchi and Perona 2017, section 3)."""

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from posefix.formats.coco_annotations import Annotations, ImageInfo, PersonAnnotations
-from posefix.poses import ImageId, Poses
-from posefix.similarity import distance_at
+from posefix.pose.poses import ImageId, Poses
+from posefix.pose.similarity import distance_at
 from posefix.skeletons import Skeleton, load_skeleton
 
 COCO = load_skeleton("coco17")

@@ -14,9 +14,9 @@ from posefix.analysis.breakdowns import Breakdown, PeopleBreakdown, keypoint_gro
 from posefix.analysis.costs import select_people
 from posefix.evaluation import evaluate_coco
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
+from posefix.pose_errors.taxonomy import Status
 from posefix.skeletons import load_skeleton
-from posefix.taxonomy import Status
 
 Annotate = Callable[..., Annotations]
 Find = Callable[..., Poses]

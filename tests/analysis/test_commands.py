@@ -12,7 +12,7 @@ import pytest
 
 from posefix.formats.coco_annotations import Annotations
 from posefix.interchange import write_new_pose_file
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -16,8 +16,8 @@ from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.statuses import repaired_places, true_places, with_places
 from posefix.evaluation import evaluate_coco
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import Poses
-from posefix.taxonomy import Status
+from posefix.pose.poses import Poses
+from posefix.pose_errors.taxonomy import Status
 
 Annotate = Callable[..., Annotations]
 Find = Callable[..., Poses]

@@ -17,9 +17,9 @@ from posefix.errors import InputError
 from posefix.evaluation import collapsed_pairs, evaluate_coco
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.interchange import read_pose_file
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
+from posefix.pose_errors.taxonomy import Status
 from posefix.skeletons import load_skeleton
-from posefix.taxonomy import Status
 
 Annotate = Callable[..., Annotations]
 Find = Callable[..., Poses]

@@ -9,7 +9,7 @@ import numpy as np
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.pairing import Pairing, pair_people
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
 
 Annotate = Callable[..., Annotations]
 Find = Callable[..., Poses]

@@ -15,7 +15,7 @@ from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.scoring import Scoring, count_scoring_errors, optimal_scores
 from posefix.evaluation.matching import oks_tables
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
 
 Annotate = Callable[..., Annotations]
 Find = Callable[..., Poses]

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from posefix.analysis import analyze
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.statuses import FoundPeople, classify_found, repaired_places, true_places, with_places
-from posefix.error_profile import load_error_profile
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.interchange import read_pose_file
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
+from posefix.pose_errors.profile import load_error_profile
+from posefix.pose_errors.synthesis import synthesize
+from posefix.pose_errors.taxonomy import ERRORS, Status
 from posefix.skeletons import load_skeleton
-from posefix.synthesis import synthesize
-from posefix.taxonomy import ERRORS, Status
 
 COCO = load_skeleton("coco17")
 NOSE, LEFT_HIP, RIGHT_HIP, LEFT_KNEE = (

@@ -25,10 +25,10 @@ from tests.estimators.libraries import (
 )
 
 import posefix
-from posefix.decoding import Evidence
 from posefix.errors import InputError
 from posefix.estimators import refine_predictions
-from posefix.models import model_names
+from posefix.network.decoding import Evidence
+from posefix.network.models import model_names
 from posefix.refine.backends import Backend, identity_backend
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import load_skeleton

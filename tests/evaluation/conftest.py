@@ -17,7 +17,7 @@ from pycocotools.cocoeval import COCOeval
 
 from posefix.formats.coco_annotations import Annotations, ImageInfo, PersonAnnotations, read_annotations
 from posefix.interchange import read_pose_file
-from posefix.poses import ImageId, Poses
+from posefix.pose.poses import ImageId, Poses
 from posefix.skeletons import Skeleton, load_skeleton
 
 Json = dict[str, Any]

@@ -8,7 +8,7 @@ import pytest
 from posefix.errors import InputError
 from posefix.evaluation import CocoComparison, CocoMetrics, compare_coco, evaluate_coco
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
 
 Json = dict[str, Any]
 Oracle = Callable[[Json, list[Json], list[str]], list[float]]

@@ -11,7 +11,7 @@ from posefix.errors import InputError
 from posefix.evaluation import CocoMetrics, evaluate_coco
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.interchange import read_pose_file
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
 from posefix.skeletons import Keypoint, Skeleton, load_skeleton
 
 Json = dict[str, Any]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from posefix.evaluation import collapsed_pairs
-from posefix.poses import Poses
-from posefix.similarity import distance_at
+from posefix.pose.poses import Poses
+from posefix.pose.similarity import distance_at
 from posefix.skeletons import load_skeleton
 
 Find = Callable[..., Poses]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from posefix.errors import InputError
 from posefix.evaluation import Confidence, measure_confidence
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import Poses
-from posefix.similarity import distance_at
+from posefix.pose.poses import Poses
+from posefix.pose.similarity import distance_at
 from posefix.skeletons import Keypoint, Skeleton
 
 Annotate = Callable[..., Annotations]

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from posefix.errors import InputError
 from posefix.evaluation import Matches, match_people
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import Poses
-from posefix.similarity import oks
+from posefix.pose.poses import Poses
+from posefix.pose.similarity import oks
 from posefix.skeletons import load_skeleton
 
 Annotate = Callable[..., Annotations]

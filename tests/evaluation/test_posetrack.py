@@ -25,7 +25,7 @@ from posefix.evaluation.posetrack import (
     inside,
 )
 from posefix.formats.coco_posetrack import PoseTrackAnnotations, read_posetrack_annotations
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
 from posefix.skeletons import load_skeleton
 
 Array = npt.NDArray[np.float64]

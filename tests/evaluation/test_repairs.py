@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from posefix.errors import InputError
 from posefix.evaluation import Repairs, count_repairs
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import Poses
-from posefix.similarity import distance_at
+from posefix.pose.poses import Poses
+from posefix.pose.similarity import distance_at
+from posefix.pose_errors.taxonomy import Status
 from posefix.skeletons import load_skeleton
-from posefix.taxonomy import Status
 
 Annotate = Callable[..., Annotations]
 Find = Callable[..., Poses]

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from posefix.json_text import Place
+from posefix.pose_files.json_text import Place
 
 ODD_VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 1.5, 10**400, 1e300, math.nan, math.inf, "", "a", "1", "\u00e9", [], [[]], [None], {}, {"a": 1},

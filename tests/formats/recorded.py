@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from posefix.errors import InputError
-from posefix.pose_file import Contents, Format, FormatError, PhotoSize, PoseFile, Reading, Source
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
+from posefix.pose_files.pose_file import Contents, Format, FormatError, PhotoSize, PoseFile, Reading, Source
 from posefix.skeletons import Skeleton
 
 INDENTS: tuple[Any, ...] = (None, 2, "\t", "compact")

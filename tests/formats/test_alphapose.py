@@ -21,8 +21,8 @@ from tests.formats.recorded import (
 )
 
 from posefix.formats.alphapose import FORMAT, LAYOUTS
-from posefix.pose_file import FormatError, NewFile, Source
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
+from posefix.pose_files.pose_file import FormatError, NewFile, Source
 from posefix.skeletons import Skeleton, load_skeleton
 
 PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])

@@ -10,9 +10,9 @@ from tests.formats.mutations import mutated_texts
 
 from posefix.errors import InputError
 from posefix.formats.coco_annotation_poses import FORMAT
-from posefix.images import find_images
 from posefix.interchange import read_pose_file
-from posefix.pose_file import Reading, Source
+from posefix.photos.finding import find_images
+from posefix.pose_files.pose_file import Reading, Source
 from posefix.skeletons import load_skeleton
 
 PERSON: dict[str, Any] = {

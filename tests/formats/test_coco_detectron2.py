@@ -8,7 +8,7 @@ from tests.formats.recorded import contents_of, moved, read, recorded
 
 from posefix.formats.coco_detectron2 import FORMAT
 from posefix.interchange.detection import detect_format
-from posefix.pose_file import FormatError, Source
+from posefix.pose_files.pose_file import FormatError, Source
 from posefix.skeletons import load_skeleton
 
 PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])

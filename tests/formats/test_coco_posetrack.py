@@ -20,8 +20,8 @@ from posefix.formats.coco_posetrack_results import (
     write_posetrack_results,
 )
 from posefix.interchange import read_pose_file, write_new_pose_file, write_pose_file
-from posefix.pose_file import NewFile, PoseFile, Reading, Source
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
+from posefix.pose_files.pose_file import NewFile, PoseFile, Reading, Source
 from posefix.skeletons import load_skeleton
 
 Json = dict[str, Any]

@@ -13,9 +13,9 @@ from tests.formats.mutations import mutated_texts
 from posefix.errors import InputError
 from posefix.formats.coco_results import FORMAT, ROWS_AT_ONCE
 from posefix.interchange import read_pose_file, write_new_pose_file, write_pose_file
-from posefix.pose_file import FormatError, NewFile, PoseFile, Reading, Source
-from posefix.poses import Poses
-from posefix.records import is_plain
+from posefix.pose.poses import Poses
+from posefix.pose_files.pose_file import FormatError, NewFile, PoseFile, Reading, Source
+from posefix.pose_files.records import is_plain
 from posefix.skeletons import Skeleton, load_skeleton
 
 PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])

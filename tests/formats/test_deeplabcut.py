@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from posefix.errors import InputError
 from posefix.formats.deeplabcut import FORMAT
-from posefix.pose_file import FormatError, NewFile, PoseFile, Reading, Source
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
+from posefix.pose_files.pose_file import FormatError, NewFile, PoseFile, Reading, Source
 from posefix.skeletons import load_skeleton
 
 h5py = pytest.importorskip("h5py")

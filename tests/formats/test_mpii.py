@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from posefix.errors import InputError
 from posefix.formats.mpii import FORMAT
-from posefix.pose_file import FormatError, Reading, Source
+from posefix.pose_files.pose_file import FormatError, Reading, Source
 from posefix.skeletons import load_skeleton
 
 io = pytest.importorskip("scipy.io")

@@ -20,7 +20,7 @@ from tests.formats.recorded import (
 )
 
 from posefix.formats.openpose import FORMAT
-from posefix.pose_file import FormatError, NewFile, Source
+from posefix.pose_files.pose_file import FormatError, NewFile, Source
 from posefix.skeletons import load_skeleton
 
 PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])

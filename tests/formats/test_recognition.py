@@ -7,7 +7,7 @@ import pytest
 from tests.formats.recorded import recorded
 
 from posefix.interchange.detection import detect_format
-from posefix.pose_file import Source
+from posefix.pose_files.pose_file import Source
 
 POINTS = [1.0, 2.0, 0.5, 3.0, 4.0, 0.25]
 COCO = {"image_id": "im", "category_id": 1, "keypoints": POINTS, "score": 0.5}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from posefix.errors import InputError
 from posefix.formats.sleap import FORMAT
-from posefix.pose_file import FormatError, PoseFile, Reading, Source
+from posefix.pose_files.pose_file import FormatError, PoseFile, Reading, Source
 from posefix.skeletons import load_skeleton
 
 h5py = pytest.importorskip("h5py")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.formats.recorded import contents_of, moved, read, recorded, refusal, saved, try_everything
 
 from posefix.formats.ultralytics_labels import FORMAT
-from posefix.pose_file import FormatError, NewFile, PoseFile, Source
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
+from posefix.pose_files.pose_file import FormatError, NewFile, PoseFile, Source
 from posefix.skeletons import load_skeleton
 
 PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])

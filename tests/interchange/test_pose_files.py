@@ -18,8 +18,8 @@ from posefix.interchange import (
 )
 from posefix.interchange.catalogue import FORMATS
 from posefix.interchange.pose_files import ensure_output, write_contents
-from posefix.pose_file import NewFile
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
+from posefix.pose_files.pose_file import NewFile
 from posefix.skeletons import load_skeleton
 
 PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])

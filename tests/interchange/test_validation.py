@@ -10,7 +10,7 @@ from PIL import Image
 
 from posefix.interchange.pose_files import Hints
 from posefix.interchange.validation import validate
-from posefix.pose_file import FormatError
+from posefix.pose_files.pose_file import FormatError
 from posefix.skeletons import load_skeleton
 
 PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])

@@ -12,8 +12,8 @@ pytest.importorskip("timm")
 
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from posefix.decoding import Decoder  # noqa: E402
 from posefix.errors import InputError  # noqa: E402
+from posefix.network.decoding import Decoder  # noqa: E402
 from posefix.nn.architectures import build_network  # noqa: E402
 from posefix.nn.baselines.cpn import GlobalNet, RefineNet  # noqa: E402
 from posefix.nn.baselines.pose_refiner import PoseRefiner  # noqa: E402

@@ -14,7 +14,7 @@ pytest.importorskip("timm")
 onnx = pytest.importorskip("onnx")
 
 from posefix.errors import InputError  # noqa: E402
-from posefix.models import ONNX_FILE, load_model  # noqa: E402
+from posefix.network.models import ONNX_FILE, load_model  # noqa: E402
 from posefix.nn import export  # noqa: E402
 from posefix.nn.backbones import Backbone, load_backbone_weights  # noqa: E402
 from posefix.nn.checkpoint import load_network, save_network  # noqa: E402

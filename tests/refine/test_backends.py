@@ -13,10 +13,10 @@ import numpy.typing as npt
 import onnxruntime
 import pytest
 
-from posefix.decoding import Decoder, Evidence
 from posefix.errors import InputError
-from posefix.geometry import flip_keypoints
-from posefix.models import load_model
+from posefix.network.decoding import Decoder, Evidence
+from posefix.network.models import load_model
+from posefix.pose.geometry import flip_keypoints
 from posefix.refine import backends
 from posefix.refine.backends import HeatmapBackend, fastest_runtime, identity_backend, open_backend
 from posefix.refine.networks import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
@@ -501,7 +501,7 @@ def as_torch(network: Network) -> Network:
 
 GIVEN_UP = """
 import signal, subprocess, sys
-from posefix.models import load_model
+from posefix.network.models import load_model
 from posefix.refine.networks import OpenVinoNetwork
 signal.signal(signal.SIGCHLD, lambda *_: None)
 networks = [OpenVinoNetwork(load_model("small").file("model.onnx")) for _ in range(2)]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from posefix.errors import InputError
 from posefix.interchange import read_pose_file
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
 from posefix.refine.carrying import carriers, carry_along
 from posefix.skeletons import Skeleton, load_skeleton, skeleton_text
 

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from posefix.decoding import Evidence
 from posefix.errors import InputError
-from posefix.models import Model, load_model
-from posefix.poses import Poses
+from posefix.network.decoding import Evidence
+from posefix.network.models import Model, load_model
+from posefix.pose.poses import Poses
 from posefix.refine import decision
 from posefix.refine.calibration import (
     FEATURES,

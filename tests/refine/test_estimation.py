@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from posefix.decoding import Evidence
 from posefix.errors import InputError
-from posefix.models import Model, load_model
+from posefix.network.decoding import Evidence
+from posefix.network.models import Model, load_model
 from posefix.refine.estimation import estimate_poses
 
 SMALL = load_model("small")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from posefix import images
-from posefix.decoding import Evidence
 from posefix.errors import InputError
-from posefix.poses import Poses
+from posefix.network.decoding import Evidence
+from posefix.photos import finding as images
+from posefix.pose.poses import Poses
 from posefix.refine import pipeline
 from posefix.refine.pipeline import CropStream, PhotoTask, batches, photo_tasks
 from posefix.refine.refiner import Refiner

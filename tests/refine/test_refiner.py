@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from posefix.decoding import Evidence
 from posefix.errors import InputError
-from posefix.poses import Poses
+from posefix.network.decoding import Evidence
+from posefix.pose.poses import Poses
 from posefix.refine.backends import Backend, identity_backend
 from posefix.refine.decision import RESERVE
 from posefix.refine.refiner import Refiner

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from posefix.decoding import Evidence
 from posefix.errors import InputError
-from posefix.poses import Poses
+from posefix.network.decoding import Evidence
+from posefix.pose.poses import Poses
 from posefix.refine.backends import identity_backend
 from posefix.refine.calibration import Calibration
 from posefix.refine.refiner import Refiner

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from posefix.decoding import Evidence
-from posefix.poses import Poses
+from posefix.network.decoding import Evidence
+from posefix.pose.poses import Poses
 from posefix.refine.calibration import PERSON_FEATURES, Calibration, Regression
 from posefix.refine.refiner import Refiner
 from posefix.refine.second_opinion import Look, contradicted, measure_contradiction

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from posefix.errors import InputError
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
 from posefix.refine.suppression import oks_nms
 from posefix.skeletons import load_skeleton
 

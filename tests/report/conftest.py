@@ -12,7 +12,7 @@ from PIL import Image
 
 from posefix.analysis import Comparison, ErrorAnalysis, analyze, compare
 from posefix.formats.coco_annotations import Annotations, ImageInfo, PersonAnnotations
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
 from posefix.report import analysis_page, comparison_page
 from posefix.skeletons import load_skeleton
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tests.report.conftest import LEFT_HIP, LEFT_WRIST, Scene
 
-from posefix.drawing import keypoint_sides
+from posefix.pictures.drawing import keypoint_sides
 from posefix.report import cases
 from posefix.report.cases import build_gallery, changed_most, worst_of_each_error
 from posefix.report.close_ups import LONGEST_SIDE, cut_out

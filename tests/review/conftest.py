@@ -21,9 +21,9 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from posefix.images import find_images
 from posefix.interchange import read_pose_file
-from posefix.poses import Poses
+from posefix.photos.finding import find_images
+from posefix.pose.poses import Poses
 from posefix.review.output import OutputWriter, ReviewedFile
 from posefix.review.scenes import Scenes
 from posefix.review.server import ADDRESS, listen, make_app

@@ -12,8 +12,8 @@ import pytest
 from tests.review.conftest import made_poses
 
 from posefix.errors import InputError
-from posefix.pose_file import Contents, PoseFile
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
+from posefix.pose_files.pose_file import Contents, PoseFile
 from posefix.review.output import OutputWriter, ReviewedFile
 
 _, AFTER = made_poses()

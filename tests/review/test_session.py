@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.review.conftest import COCO, LEFT_WRIST, NOSE, made_poses
 
 from posefix.errors import InputError
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
 from posefix.review.session import PLACED_SCORE, Review, StaleError, check_people
 from posefix.skeletons import load_skeleton
 

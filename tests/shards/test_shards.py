@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from posefix import geometry
 from posefix.errors import InputError
-from posefix.images import decode_image
 from posefix.people import PersonRecords
+from posefix.photos.finding import decode_image
+from posefix.pose import geometry
 from posefix.shards import writing
 from posefix.shards.contexts import ContextOptions, context_squares, cut_context
 from posefix.shards.folder import read_index, read_people, shard_path

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posefix.errors import InputError
+from posefix.pose_errors.taxonomy import LabelledPeople, Status, classify
 from posefix.skeletons import load_skeleton
-from posefix.taxonomy import LabelledPeople, Status, classify
 from posefix.training.ad_hoc_synthesis import AdHocOptions, synthesize_ad_hoc
 
 COCO = load_skeleton("coco17")

@@ -14,8 +14,8 @@ pytest.importorskip("torch")
 pytest.importorskip("timm")
 
 from posefix.errors import InputError
-from posefix.models import load_model
-from posefix.poses import Poses
+from posefix.network.models import load_model
+from posefix.pose.poses import Poses
 from posefix.refine.calibration import (
     FEATURES,
     MEANS,

@@ -9,9 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
-from posefix.error_profile import load_error_profile  # noqa: E402
 from posefix.errors import InputError  # noqa: E402
 from posefix.nn.model import RefinementNetwork  # noqa: E402
+from posefix.pose_errors.profile import load_error_profile  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training.config import load_recipe, recipe_names, with_defaults  # noqa: E402
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from posefix import geometry
 from posefix.formats.coco_annotations import read_annotations
 from posefix.people import build_records, find_photos
+from posefix.pose import geometry
+from posefix.pose_errors.taxonomy import LabelledPeople, Status, classify
 from posefix.skeletons import load_skeleton
-from posefix.taxonomy import LabelledPeople, Status, classify
 from posefix.training.crowding import (
     MINIMAL_KEYPOINTS,
     REACH,

@@ -13,15 +13,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from posefix import geometry  # noqa: E402
-from posefix.error_profile import Case, ErrorProfile, load_error_profile  # noqa: E402
 from posefix.errors import InputError  # noqa: E402
 from posefix.formats.coco_annotations import read_annotations  # noqa: E402
 from posefix.people import PersonRecords, build_records, find_photos  # noqa: E402
-from posefix.similarity import distance_at  # noqa: E402
+from posefix.pose import geometry  # noqa: E402
+from posefix.pose.similarity import distance_at  # noqa: E402
+from posefix.pose_errors.profile import Case, ErrorProfile, load_error_profile  # noqa: E402
+from posefix.pose_errors.synthesis import SynthesisOptions, synthesize  # noqa: E402
+from posefix.pose_errors.taxonomy import ERRORS  # noqa: E402
 from posefix.skeletons import Skeleton, load_skeleton  # noqa: E402
-from posefix.synthesis import SynthesisOptions, synthesize  # noqa: E402
-from posefix.taxonomy import ERRORS  # noqa: E402
 from posefix.training.augmentation import MOST_COVER, AugmentationConfig, draw_spoil  # noqa: E402
 from posefix.training.datasets import (  # noqa: E402
     HALF_BODY_KEYPOINTS,

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from posefix import geometry  # noqa: E402
-from posefix.error_profile import load_error_profile  # noqa: E402
-from posefix.images import decode_image  # noqa: E402
 from posefix.people import PersonRecords  # noqa: E402
+from posefix.photos.finding import decode_image  # noqa: E402
+from posefix.pose import geometry  # noqa: E402
+from posefix.pose_errors.profile import load_error_profile  # noqa: E402
+from posefix.pose_errors.synthesis import SynthesisOptions  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
-from posefix.synthesis import SynthesisOptions  # noqa: E402
 from posefix.training.augmentation import AugmentationConfig, Spoil, draw_spoil  # noqa: E402
 from posefix.training.datasets import InputSource, WrongPoseDataset  # noqa: E402
 from posefix.training.loading import Mover, load_batches  # noqa: E402

@@ -12,8 +12,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
-from posefix.error_profile import load_error_profile  # noqa: E402
 from posefix.nn.architectures import build_network  # noqa: E402
+from posefix.pose_errors.profile import load_error_profile  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training.ad_hoc_synthesis import synthesize_ad_hoc  # noqa: E402
 from posefix.training.config import load_recipe, recipe_names  # noqa: E402

@@ -17,11 +17,11 @@ pytest.importorskip("timm")
 from safetensors.torch import load_file  # noqa: E402
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn  # noqa: E402
 
-from posefix.error_profile import load_error_profile  # noqa: E402
 from posefix.errors import InputError  # noqa: E402
 from posefix.evaluation.coco import evaluate_coco  # noqa: E402
 from posefix.formats.coco_annotations import read_annotations  # noqa: E402
 from posefix.interchange import read_pose_file  # noqa: E402
+from posefix.pose_errors.profile import load_error_profile  # noqa: E402
 from posefix.refine.refiner import Refiner  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training.averaging import MovingAverage  # noqa: E402

@@ -13,9 +13,9 @@ from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.pairing import Pairing
 from posefix.analysis.statuses import FoundPeople
 from posefix.evaluation.coco import EvaluatorTruth
-from posefix.poses import BoolArray, FloatArray, Poses
+from posefix.pose.poses import BoolArray, FloatArray, Poses
+from posefix.pose_errors.taxonomy import NUM_STATUSES, STATUS_NAMES
 from posefix.skeletons import Skeleton
-from posefix.taxonomy import NUM_STATUSES, STATUS_NAMES
 
 HEAD = {"nose", "eye", "ear", "mouth", "head"}
 """First words, after left and right, of the names that belong to the group head."""

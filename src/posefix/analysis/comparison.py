@@ -19,8 +19,8 @@ from posefix.evaluation.bootstrap import CocoComparison, check_same_keypoints, c
 from posefix.evaluation.percentages import percent, signed
 from posefix.evaluation.repairs import Repairs, tally_repairs
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import FloatArray, Poses, Rows
-from posefix.taxonomy import STATUS_NAMES
+from posefix.pose.poses import FloatArray, Poses, Rows
+from posefix.pose_errors.taxonomy import STATUS_NAMES
 
 NUM_BANDS = 10
 """Bands of the OKS before in which the OKS after is averaged."""

@@ -16,8 +16,8 @@ from posefix.analysis.statuses import FoundPeople, repaired_places, true_places,
 from posefix.evaluation.coco import EvaluatorTruth
 from posefix.evaluation.percentages import percent
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import FloatArray, Poses, Rows
-from posefix.taxonomy import Status
+from posefix.pose.poses import FloatArray, Poses, Rows
+from posefix.pose_errors.taxonomy import Status
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10).round(2)
 """The OKS thresholds of COCO's AP."""

@@ -10,7 +10,7 @@ import numpy as np
 from posefix.analysis.tables import plural
 from posefix.errors import InputError
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import ImageId, Poses, Rows
+from posefix.pose.poses import ImageId, Poses, Rows
 
 NAMED = 5
 """How many photos a message names."""

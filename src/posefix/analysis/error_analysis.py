@@ -24,8 +24,8 @@ from posefix.analysis.tables import Table, as_html, as_text, data_frame, plural,
 from posefix.evaluation.collapse import COLLAPSED_OKS, collapsed_pairs
 from posefix.evaluation.percentages import percent, signed
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import Poses
-from posefix.taxonomy import STATUS_NAMES, Status
+from posefix.pose.poses import Poses
+from posefix.pose_errors.taxonomy import STATUS_NAMES, Status
 
 STAGE_TITLES = {
     "input": "as they are",

@@ -9,7 +9,7 @@ from posefix.evaluation.matching import countable_people
 from posefix.evaluation.repairs import annotated_people
 from posefix.formats.coco_annotations import Annotations
 from posefix.people import PersonRecords
-from posefix.poses import Poses, Rows
+from posefix.pose.poses import Poses, Rows
 from posefix.skeletons import Skeleton
 
 

@@ -11,7 +11,7 @@ from posefix.analysis.tables import plural
 from posefix.errors import InputError
 from posefix.evaluation.matching import oks_tables
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import Poses, Rows
+from posefix.pose.poses import Poses, Rows
 
 LOCALISATION_OKS = 0.1
 """OKS from which on a pose shows a person, if badly; below, it shows nobody."""

@@ -10,7 +10,7 @@ import numpy as np
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.tables import plural
 from posefix.evaluation.matching import oks_tables
-from posefix.poses import FloatArray, Poses
+from posefix.pose.poses import FloatArray, Poses
 
 NEAR_OKS = 0.5
 """A pose competes for a person from this OKS on."""

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.evaluation.coco import SharedKeypoints
-from posefix.poses import BoolArray, FloatArray, ImageId, Poses, Rows
-from posefix.similarity import falloff, keypoint_similarity
-from posefix.taxonomy import (
+from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, Rows
+from posefix.pose.similarity import falloff, keypoint_similarity
+from posefix.pose_errors.taxonomy import (
     GOOD_SIMILARITY,
     JITTER_SIMILARITY,
     STATUS_NAMES,

@@ -13,8 +13,8 @@ from posefix.cli.report_options import ReportOptions
 if TYPE_CHECKING:
     from posefix.analysis import Comparison
     from posefix.formats.coco_annotations import Annotations
-    from posefix.images import ImageId
-    from posefix.poses import Poses
+    from posefix.photos.finding import ImageId
+    from posefix.pose.poses import Poses
 
 
 @Parameter(name="*")

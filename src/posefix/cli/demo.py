@@ -27,9 +27,9 @@ def demo(
         output: The picture to write, .png or .jpg.
         model: A packaged model's name, or a model folder.
     """
-    from posefix.demo import packaged_scene, read_scene, refine_scene
-    from posefix.drawing import check_picture_path
+    from posefix.cli.demo_scene import packaged_scene, read_scene, refine_scene
     from posefix.files import ensure_not_input
+    from posefix.pictures.drawing import check_picture_path
     from posefix.refine.refiner import Refiner
     from posefix.skeletons import load_skeleton
 

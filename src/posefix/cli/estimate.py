@@ -34,7 +34,7 @@ def estimate(
     from posefix.files import ensure_not_input, ensure_writable
     from posefix.formats.coco_annotations import read_annotations
     from posefix.interchange import ensure_new_output, write_new_pose_file
-    from posefix.models import load_model
+    from posefix.network.models import load_model
     from posefix.people import find_photos, labelled_boxes
     from posefix.refine.backends import open_backend
     from posefix.refine.estimation import check_pose_network, estimate_poses

@@ -10,7 +10,7 @@ from posefix.errors import InputError
 
 if TYPE_CHECKING:
     from posefix.formats.coco_annotations import Annotations
-    from posefix.poses import Poses
+    from posefix.pose.poses import Poses
 
 Metric = Literal["coco", "posetrack"]
 

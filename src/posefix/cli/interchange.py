@@ -80,7 +80,7 @@ def inspect(file: Path, /, *, reading: CheckingOptions = DEFAULT_CHECKING, model
         Exit code: 2 if the file cannot be read, or its layout must be named first.
     """
     from posefix.interchange.inspection import inspect_file
-    from posefix.models import load_model
+    from posefix.network.models import load_model
 
     inspection = inspect_file(file, load_model(model).skeleton, reading.hints())
     print(inspection)

@@ -13,10 +13,10 @@ from posefix.cli.source_options import SourceOptions
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
-    from posefix.drawing import Image
-    from posefix.images import ImageId
-    from posefix.pose_file import PoseFile
-    from posefix.poses import Poses
+    from posefix.photos.finding import ImageId
+    from posefix.pictures.drawing import Image
+    from posefix.pose.poses import Poses
+    from posefix.pose_files.pose_file import PoseFile
 
 
 def draw(
@@ -40,7 +40,7 @@ def draw(
             highest scored without REFINED.
         output: The picture to write, .png or .jpg.
     """
-    from posefix.drawing import check_picture_path, write_picture
+    from posefix.pictures.drawing import check_picture_path, write_picture
 
     if people < 1:
         raise InputError(f"--people: expected 1 or more, got {people}")
@@ -72,9 +72,9 @@ def look(
         output: The picture to write, .png or .jpg.
     """
     require_pytorch("look")
-    from posefix.drawing import check_picture_path, write_picture
-    from posefix.models import load_model
-    from posefix.network_pictures import draw_features, draw_heatmaps, look_inside
+    from posefix.network.models import load_model
+    from posefix.pictures.drawing import check_picture_path, write_picture
+    from posefix.pictures.network import draw_features, draw_heatmaps, look_inside
 
     check_picture_path(output)
     file = source.read(results)
@@ -110,8 +110,8 @@ def synthesize(
         seed: Another number draws other people and errors.
         figure: One panel for each error (figure 3), true beside synthesised poses (figure 4), or both.
     """
-    from posefix.drawing import check_picture_path, write_picture
-    from posefix.examples import draw_examples
+    from posefix.pictures.drawing import check_picture_path, write_picture
+    from posefix.pictures.synthesised import draw_examples
 
     check_picture_path(output)
     write_picture(
@@ -123,7 +123,13 @@ def synthesize(
 def _picture(
     file: PoseFile, refined: PoseFile | None, source: SourceOptions, chosen: Sequence[str], people: int
 ) -> Image:
-    from posefix.gallery import check_same_people, draw_close_ups, draw_photos, most_certain, most_changed
+    from posefix.pictures.gallery import (
+        check_same_people,
+        draw_close_ups,
+        draw_photos,
+        most_certain,
+        most_changed,
+    )
 
     before, after = file.poses, refined.poses if refined else None
     if refined is not None:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
-    from posefix.profiles import ObservedErrors
+    from posefix.analysis.profile_observation import ObservedErrors
 
 Item = TypeVar("Item")
 
@@ -38,10 +38,11 @@ def profile(
         name: Name of the profile; the output's by default.
         strict: Stop where a photo is in one of the two files only, instead of counting such photos.
     """
+    from posefix.analysis.profile_fitting import fit_profile
+    from posefix.analysis.profile_observation import pool
+    from posefix.analysis.profile_tables import describe
     from posefix.cli.progress import ProgressBar
     from posefix.files import ensure_not_input, ensure_writable
-    from posefix.profiles import fit_profile, pool
-    from posefix.profiles.tables import describe
 
     ensure_not_input(output, [*results, *annotations, *(layout or [])])
     ensure_writable(output)
@@ -62,9 +63,9 @@ def profile(
 def _observe(results: Path, annotations: Path, layout: str | None, *, strict: bool) -> ObservedErrors:
     """The errors of one file; says what was compared."""
     from posefix.analysis.coverage import describe_coverage
+    from posefix.analysis.profile_observation import observe_errors
     from posefix.formats.coco_annotations import read_annotations
     from posefix.interchange import read_annotated_poses
-    from posefix.profiles import observe_errors
 
     truth = read_annotations(annotations)
     poses = read_annotated_poses(results, truth, layout)

@@ -42,7 +42,7 @@ def require_pytorch(command: str) -> None:
     Raises:
         InputError: Names what is missing and how to install it.
     """
-    from posefix.models import missing_libraries
+    from posefix.network.models import missing_libraries
 
     if missing := missing_libraries():
         raise InputError(

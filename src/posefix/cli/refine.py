@@ -13,8 +13,8 @@ from posefix.cli.video_options import VideoOptions
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
-    from posefix.images import ImageId
-    from posefix.poses import FloatArray, Poses
+    from posefix.photos.finding import ImageId
+    from posefix.pose.poses import FloatArray, Poses
     from posefix.refine.pipeline import Photo
     from posefix.refine.refiner import Refiner
     from posefix.refine.results import Refinement
@@ -191,7 +191,7 @@ def _check_suppression(threshold: float | None, skeleton: Skeleton) -> None:
 
 
 def _load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
-    from posefix.models import load_model
+    from posefix.network.models import load_model
     from posefix.refine.refiner import Refiner
 
     model = load_model(options.model)

@@ -13,8 +13,8 @@ from posefix.errors import InputError
 
 if TYPE_CHECKING:
     from posefix.formats.coco_annotations import Annotations
-    from posefix.images import ImageId
-    from posefix.poses import Poses
+    from posefix.photos.finding import ImageId
+    from posefix.pose.poses import Poses
 
 
 @Parameter(name="*", group="Files to write")
@@ -55,7 +55,7 @@ class ReportOptions:
         Raises:
             InputError: The folder lacks one of them.
         """
-        from posefix.images import find_images
+        from posefix.photos.finding import find_images
 
         if self.images is None:
             return None

@@ -68,7 +68,7 @@ def _check_options(name: str | None, to: str | None, output: Path | None, sigmas
 
 def _load(name: str, *, everything: bool) -> Skeleton:
     """A skeleton, with sigmas guessed where it comes from an annotation file with people."""
-    from posefix.own_skeleton import load_own_skeleton
+    from posefix.interchange.own_skeleton import load_own_skeleton
     from posefix.skeletons import load_skeleton, skeleton_names
 
     if name not in skeleton_names() and Path(name).is_file():

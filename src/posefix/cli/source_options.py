@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from posefix.images import ImageId
-    from posefix.pose_file import PoseFile
+    from posefix.photos.finding import ImageId
+    from posefix.pose_files.pose_file import PoseFile
 
 
 @Parameter(name="*", group="Input")
@@ -33,15 +33,15 @@ class SourceOptions:
 
     def read(self, path: Path) -> PoseFile:
         """A pose file."""
-        from posefix.images import photo_sizes
         from posefix.interchange import read_pose_file
+        from posefix.photos.finding import photo_sizes
 
         sizes = photo_sizes(self.images, self._names, exif=self.exif)
         return read_pose_file(path, self.layout, format=self.format, photo_size=sizes)
 
     def find(self, file: PoseFile, image_ids: Collection[ImageId]) -> dict[ImageId, Path]:
         """The photos of some of a file's image ids."""
-        from posefix.images import find_images
+        from posefix.photos.finding import find_images
 
         return find_images(image_ids, self.images, self._names or file.file_names)
 

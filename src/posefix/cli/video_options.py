@@ -14,12 +14,12 @@ from cyclopts import Parameter
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
-    from posefix.images import Absent, Exif, ImageId
-    from posefix.pose_file import PhotoSize
-    from posefix.poses import Poses
+    from posefix.photos.finding import Absent, Exif, ImageId
+    from posefix.photos.video import Frame, Video
+    from posefix.pose.poses import Poses
+    from posefix.pose_files.pose_file import PhotoSize
     from posefix.refine.pipeline import Photo
-    from posefix.smoothing import OneEuro, Track
-    from posefix.video import Frame, Video
+    from posefix.refine.smoothing import OneEuro, Track
 
 
 @Parameter(name="*", group="Video")
@@ -42,7 +42,7 @@ class VideoOptions:
 
     def settings(self) -> OneEuro:
         """Of the smoothing; raises InputError."""
-        from posefix.smoothing import OneEuro
+        from posefix.refine.smoothing import OneEuro
 
         return OneEuro(self.min_cutoff, self.beta)
 
@@ -73,7 +73,7 @@ class Photos:
     ) -> None:
         """Write the video of before and after, with a progress bar."""
         from posefix.cli.progress import ProgressBar
-        from posefix.rendering import render_before_after
+        from posefix.pictures.video import render_before_after
 
         assert self.video is not None
         with ProgressBar("frames") as progress:
@@ -118,7 +118,7 @@ def open_photos(
     def find(
         image_ids: Sequence[ImageId], file_names: Mapping[ImageId, str] | None
     ) -> Mapping[ImageId, Photo]:
-        from posefix.video import find_frames
+        from posefix.photos.video import find_frames
 
         return dict(find_frames(image_ids, video, options.first_frame, file_names))
 
@@ -127,7 +127,7 @@ def open_photos(
 
 
 def _folder(images: Path, names: Mapping[ImageId, str] | None, exif: Exif, absent: Absent) -> Photos:
-    from posefix.images import find_images, photo_sizes
+    from posefix.photos.finding import find_images, photo_sizes
 
     return Photos(
         photo_sizes(images, names, exif=exif),
@@ -138,7 +138,7 @@ def _folder(images: Path, names: Mapping[ImageId, str] | None, exif: Exif, absen
 
 def _checked_video(options: VideoOptions) -> Video:
     """The video, where what is asked for can be done with it."""
-    from posefix.rendering import check_video_path
+    from posefix.pictures.video import check_video_path
 
     options.settings()
     assert options.video is not None
@@ -159,7 +159,7 @@ def open_video(path: Path) -> Video:
     # pixels; here a fault is one sentence.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-    from posefix.video import Video
+    from posefix.photos.video import Video
 
     video = Video(path)
     if video.damage:
@@ -185,7 +185,7 @@ def check_tracks(
     Raises:
         InputError: A track has two poses in one frame.
     """
-    from posefix.smoothing import rows_of_tracks
+    from posefix.refine.smoothing import rows_of_tracks
 
     if tracks is not None:
         rows_of_tracks(poses, tracks, _times(poses, photos))
@@ -198,7 +198,7 @@ def smooth_tracks(
     settings: OneEuro,
 ) -> tuple[Poses, Sequence[Track | None], str]:
     """The refined poses smoothed, whom each is of, and what was done in words."""
-    from posefix.smoothing import associate, smooth
+    from posefix.refine.smoothing import associate, smooth
 
     times = _times(poses, photos)
     note = ""
@@ -220,7 +220,7 @@ def _times(poses: Poses, photos: Mapping[ImageId, Photo]) -> list[float]:
 
 def _frame(photo: Photo) -> Frame:
     """Photos found in a video are its frames."""
-    from posefix.video import Frame
+    from posefix.photos.video import Frame
 
     assert isinstance(photo, Frame)
     return photo

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from posefix.errors import InputError
-from posefix.poses import BoolArray, FloatArray
+from posefix.pose.poses import BoolArray, FloatArray
 from posefix.skeletons import Skeleton, layouts_of_count, load_skeleton
 
 COCO = {17: "coco17"}

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from posefix.errors import InputError
 from posefix.estimators import detectron2, mediapipe, supervision, torchvision, transformers, ultralytics
 from posefix.estimators.prediction import Change, Estimator, Prediction
-from posefix.images import decode_image
-from posefix.poses import FloatArray
+from posefix.photos.finding import decode_image
+from posefix.pose.poses import FloatArray
 from posefix.refine.refiner import Refiner
 from posefix.refine.vocabulary import Missing
 from posefix.skeletons import Skeleton, load_skeleton

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posefix.poses import BoolArray, FloatArray
+from posefix.pose.poses import BoolArray, FloatArray
 
 
 def numbers_of(array: Any) -> FloatArray:

@@ -18,7 +18,7 @@ from posefix.evaluation.coco import (
 )
 from posefix.evaluation.percentages import percent, signed
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
 
 CONFIDENCE = 0.95
 

@@ -21,7 +21,7 @@ from posefix.errors import InputError
 from posefix.evaluation.percentages import percent
 from posefix.formats.coco_annotations import Annotations
 from posefix.interchange import read_annotated_poses
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
 from posefix.skeletons import Keypoint, Skeleton, match_keypoints
 
 METRIC_NAMES = ("AP", "AP50", "AP75", "AP-M", "AP-L", "AR", "AR50", "AR75", "AR-M", "AR-L")

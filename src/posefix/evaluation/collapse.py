@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.formats.coco_annotations import AREA_OF_BOX
-from posefix.geometry import box_from_keypoints
-from posefix.poses import FloatArray, Poses, rows_by_image
-from posefix.similarity import keypoint_similarity
+from posefix.pose.geometry import box_from_keypoints
+from posefix.pose.poses import FloatArray, Poses, rows_by_image
+from posefix.pose.similarity import keypoint_similarity
 
 COLLAPSED_OKS = 0.7
 

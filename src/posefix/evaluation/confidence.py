@@ -11,9 +11,9 @@ from posefix.errors import InputError
 from posefix.evaluation.coco import share_keypoints
 from posefix.evaluation.matching import Matches, match_people
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import BoolArray, FloatArray, Poses
-from posefix.similarity import keypoint_similarity
-from posefix.taxonomy import JITTER_SIMILARITY
+from posefix.pose.poses import BoolArray, FloatArray, Poses
+from posefix.pose.similarity import keypoint_similarity
+from posefix.pose_errors.taxonomy import JITTER_SIMILARITY
 
 NUM_BINS = 15
 """Equal-width bins of the reliability diagram and of the expected calibration error."""

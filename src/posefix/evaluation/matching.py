@@ -9,8 +9,8 @@ import numpy as np
 
 from posefix.evaluation.coco import SharedKeypoints, check_images, share_keypoints
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import FloatArray, Poses, Rows, rows_by_image
-from posefix.similarity import oks
+from posefix.pose.poses import FloatArray, Poses, Rows, rows_by_image
+from posefix.pose.similarity import oks
 
 
 @dataclass(frozen=True, eq=False)

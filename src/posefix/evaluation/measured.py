@@ -12,7 +12,7 @@ from posefix.evaluation.posetrack import POSETRACK_METRIC_NAMES, evaluate_posetr
 from posefix.evaluation.tables import Row
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.formats.coco_posetrack import PoseTrackAnnotations, read_posetrack_annotations
-from posefix.poses import ImageId, Poses
+from posefix.pose.poses import ImageId, Poses
 from posefix.skeletons import Skeleton
 
 COLUMNS = {"coco": METRIC_NAMES, "posetrack": POSETRACK_METRIC_NAMES}

@@ -24,8 +24,8 @@ from posefix.formats.coco_posetrack import PoseTrackAnnotations
 from posefix.formats.coco_posetrack_results import PoseTrackResults, read_posetrack_results
 from posefix.interchange import read_annotated_file
 from posefix.interchange.detection import detect_format
-from posefix.pose_file import Source
-from posefix.poses import BoolArray, FloatArray, ImageId, Poses, Rows, rows_by_image
+from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, Rows, rows_by_image
+from posefix.pose_files.pose_file import Source
 from posefix.skeletons import Skeleton
 
 GROUPS = {

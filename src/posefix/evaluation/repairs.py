@@ -14,9 +14,9 @@ from posefix.evaluation.coco import SharedKeypoints, share_keypoints
 from posefix.evaluation.matching import countable_people, match_people
 from posefix.formats.coco_annotations import Annotations
 from posefix.people import PersonRecords, build_records
-from posefix.poses import BoolArray, Poses
+from posefix.pose.poses import BoolArray, Poses
+from posefix.pose_errors.taxonomy import NUM_STATUSES, STATUS_NAMES, Status, classify
 from posefix.skeletons import Skeleton
-from posefix.taxonomy import NUM_STATUSES, STATUS_NAMES, Status, classify
 
 RIGHT = (Status.GOOD, Status.JITTER)
 """Near the true keypoint, KS at least .5, and nearer to it than to any other."""

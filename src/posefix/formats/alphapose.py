@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from posefix.errors import quoted
-from posefix.images import IMAGE_SUFFIXES
-from posefix.json_people import (
+from posefix.photos.finding import IMAGE_SUFFIXES
+from posefix.pose.poses import ImageId
+from posefix.pose_files.json_people import (
     Document,
     JsonRewrite,
     PeopleList,
@@ -37,13 +38,12 @@ from posefix.json_people import (
     openings,
     people_poses,
 )
-from posefix.json_text import Place
-from posefix.layouts import layout_of_lengths
-from posefix.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
-from posefix.poses import ImageId
-from posefix.records import BOX_SIDES, PLAIN_TEXT, Record, Records, is_plain, report_fault
+from posefix.pose_files.json_text import Place
+from posefix.pose_files.layouts import layout_of_lengths
+from posefix.pose_files.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
+from posefix.pose_files.records import BOX_SIDES, PLAIN_TEXT, Record, Records, is_plain, report_fault
+from posefix.pose_files.units import new_boxes, new_triples
 from posefix.skeletons import load_skeleton
-from posefix.units import new_boxes, new_triples
 
 NAME = "alphapose"
 LAYOUTS = {17: "coco17", 26: "halpe26", 136: "halpe136", 133: "wholebody133", 16: "mpii16"}

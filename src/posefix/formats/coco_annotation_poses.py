@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from posefix.formats.coco_annotations import as_object, keypoint_records, keypoint_triples
-from posefix.json_text import REMOVED, JsonText, Place
-from posefix.layouts import check_layout
-from posefix.pose_file import (
+from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId, Poses
+from posefix.pose_files.json_text import REMOVED, JsonText, Place
+from posefix.pose_files.layouts import check_layout
+from posefix.pose_files.pose_file import (
     Contents,
     Format,
     PoseFile,
@@ -23,8 +24,7 @@ from posefix.pose_file import (
     numbers_to_write,
     rows_left_out,
 )
-from posefix.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId, Poses
-from posefix.records import BOX_SIDES, Records, id_or_none
+from posefix.pose_files.records import BOX_SIDES, Records, id_or_none
 from posefix.skeletons import keypoint_category, skeleton_from_coco
 
 NAME = "coco-annotations"
@@ -80,7 +80,7 @@ FORMAT = Format(NAME, "COCO annotations: an object with images, annotations and 
 
 @dataclass(frozen=True, eq=False)
 class _Rewrite:
-    """The file with other poses; see `posefix.pose_file.Rewrite`."""
+    """The file with other poses; see `posefix.pose_files.pose_file.Rewrite`."""
 
     text: JsonText
     records: Records
@@ -175,7 +175,7 @@ def new_boxes(
 
     Args:
         poses: The new poses.
-        written: See `posefix.pose_file.needs_new_box`.
+        written: See `posefix.pose_files.pose_file.needs_new_box`.
         before: The same.
         content: The file's, with `images`.
     """

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from posefix.errors import InputError, quoted
 from posefix.files import read_json
-from posefix.pose_file import FormatError
-from posefix.poses import FloatArray, ImageId
-from posefix.records import BOX_SIDES, Records, report_fault
+from posefix.pose.poses import FloatArray, ImageId
+from posefix.pose_files.pose_file import FormatError
+from posefix.pose_files.records import BOX_SIDES, Records, report_fault
 from posefix.skeletons import Skeleton, keypoint_category, skeleton_from_coco
 
 AREA_OF_BOX = 0.53

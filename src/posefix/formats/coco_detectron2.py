@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from posefix.formats import coco_results
-from posefix.pose_file import Format, PoseFile, Reading, Source
+from posefix.pose_files.pose_file import Format, PoseFile, Reading, Source
 
 NAME = "detectron2"
 FILE_NAME = "coco_instances_results.json"

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from posefix import geometry
 from posefix.errors import InputError, quoted
 from posefix.files import write_text_atomic
 from posefix.formats.coco_annotations import (
@@ -25,8 +24,9 @@ from posefix.formats.coco_annotations import (
     parse_annotations,
     read_object,
 )
-from posefix.poses import FloatArray, ImageId
-from posefix.records import BOX_SIDES, Record, Records, report_fault
+from posefix.pose import geometry
+from posefix.pose.poses import FloatArray, ImageId
+from posefix.pose_files.records import BOX_SIDES, Record, Records, report_fault
 
 NO_BOX = [0, 0, 0, 0]
 

@@ -27,9 +27,10 @@ from posefix.formats.coco_annotation_poses import (
 )
 from posefix.formats.coco_annotations import as_object, keypoint_triples, listed_records
 from posefix.formats.coco_posetrack import PoseTrackAnnotations, check_unique, video_files
-from posefix.json_text import JsonText, Place
-from posefix.layouts import check_layout
-from posefix.pose_file import (
+from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, rows_by_image
+from posefix.pose_files.json_text import JsonText, Place
+from posefix.pose_files.layouts import check_layout
+from posefix.pose_files.pose_file import (
     OPENING_RECORDS,
     Contents,
     Format,
@@ -40,8 +41,7 @@ from posefix.pose_file import (
     check_same_poses,
     numbers_to_write,
 )
-from posefix.poses import BoolArray, FloatArray, ImageId, Poses, rows_by_image
-from posefix.records import Record, Records, id_or_none, report_fault
+from posefix.pose_files.records import Record, Records, id_or_none, report_fault
 from posefix.skeletons import Skeleton, keypoint_category, match_keypoints, skeleton_from_coco
 
 NAME = "posetrack18"
@@ -257,7 +257,7 @@ class _Video:
 
 @dataclass(frozen=True, eq=False)
 class _Rewrite:
-    """The files with other poses; see `posefix.pose_file.Rewrite`."""
+    """The files with other poses; see `posefix.pose_files.pose_file.Rewrite`."""
 
     path: Path
     videos: Sequence[_Video]

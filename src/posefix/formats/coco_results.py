@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from posefix.errors import InputError, quoted
-from posefix.json_text import JsonText, Member, Place
-from posefix.layouts import TRIPLE, check_layout, count_of_lengths, misfit, unnamed_layout
-from posefix.pose_file import (
+from posefix.pose.poses import FloatArray, Poses
+from posefix.pose_files.json_text import JsonText, Member, Place
+from posefix.pose_files.layouts import TRIPLE, check_layout, count_of_lengths, misfit, unnamed_layout
+from posefix.pose_files.pose_file import (
     Contents,
     Format,
     FormatError,
@@ -33,10 +34,9 @@ from posefix.pose_file import (
     needs_new_box,
     triples_to_write,
 )
-from posefix.poses import FloatArray, Poses
-from posefix.records import BOX_SIDES, Record, Records, holds_lists, report_fault
+from posefix.pose_files.records import BOX_SIDES, Record, Records, holds_lists, report_fault
+from posefix.pose_files.units import new_triples
 from posefix.skeletons import Skeleton
-from posefix.units import new_triples
 
 NAME = "coco-results"
 ROWS_AT_ONCE = 2000
@@ -160,7 +160,7 @@ class _Chunk:
 
 @dataclass(frozen=True, eq=False)
 class _Rewrite:
-    """The file with other poses; see `posefix.pose_file.Rewrite`."""
+    """The file with other poses; see `posefix.pose_files.pose_file.Rewrite`."""
 
     text: JsonText
     starts: array[int]

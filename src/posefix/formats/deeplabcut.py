@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from posefix import hdf5
 from posefix.errors import InputError
 from posefix.formats.deeplabcut_csv import format_csv, parse_csv
 from posefix.formats.deeplabcut_table import Table
-from posefix.layouts import check_names
-from posefix.pose_file import (
+from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses
+from posefix.pose_files import hdf5
+from posefix.pose_files.layouts import check_names
+from posefix.pose_files.pose_file import (
     DECIMALS,
     Contents,
     Format,
@@ -27,7 +28,6 @@ from posefix.pose_file import (
     require_libraries,
     rows_left_out,
 )
-from posefix.poses import BoolArray, FloatArray, ImageId, Poses
 from posefix.skeletons import Skeleton, skeleton_from_names
 
 NAME = "deeplabcut"

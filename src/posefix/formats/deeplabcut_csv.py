@@ -11,8 +11,8 @@ import numpy as np
 
 from posefix.errors import quoted
 from posefix.formats.deeplabcut_table import Table
-from posefix.pose_file import FormatError
-from posefix.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId
+from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId
+from posefix.pose_files.pose_file import FormatError
 
 HEADERS = ("scorer", "individuals", "bodyparts", "coords")
 _CELL = re.compile(r'(?:^|,)("(?:[^"]|"")*"(?=,|$)|[^,]*)')

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.formats.deeplabcut_table import Table
-from posefix.hdf5 import READING_ERRORS
-from posefix.pose_file import FormatError
-from posefix.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId
+from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId
+from posefix.pose_files.hdf5 import READING_ERRORS
+from posefix.pose_files.pose_file import FormatError
 
 KEY = "df_with_missing"
 

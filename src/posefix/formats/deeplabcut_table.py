@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from posefix.pose_file import FormatError
-from posefix.poses import BoolArray, FloatArray, ImageId
+from posefix.pose.poses import BoolArray, FloatArray, ImageId
+from posefix.pose_files.pose_file import FormatError
 
 COORDINATES = ("x", "y", "likelihood")
 

@@ -23,7 +23,9 @@ from typing import Any
 import numpy as np
 
 from posefix.errors import quoted
-from posefix.json_people import (
+from posefix.photos.names import are_frames, photo_stems
+from posefix.pose.poses import BoolArray, FloatArray, rows_by_image
+from posefix.pose_files.json_people import (
     Document,
     JsonRewrite,
     PeopleList,
@@ -37,10 +39,9 @@ from posefix.json_people import (
     people_poses,
     tracks_in,
 )
-from posefix.json_text import JsonText, Place
-from posefix.layouts import anonymous_layout, check_layout, misfit, unnamed_layout
-from posefix.photo_names import are_frames, photo_stems
-from posefix.pose_file import (
+from posefix.pose_files.json_text import JsonText, Place
+from posefix.pose_files.layouts import anonymous_layout, check_layout, misfit, unnamed_layout
+from posefix.pose_files.pose_file import (
     Contents,
     Format,
     FormatError,
@@ -49,10 +50,9 @@ from posefix.pose_file import (
     Reading,
     Source,
 )
-from posefix.poses import BoolArray, FloatArray, rows_by_image
-from posefix.records import NO_ID, Record, Records, holds_lists, id_or_none, report_fault
+from posefix.pose_files.records import NO_ID, Record, Records, holds_lists, id_or_none, report_fault
+from posefix.pose_files.units import new_triples
 from posefix.skeletons import Skeleton, skeleton_from_names
-from posefix.units import new_triples
 
 NAME = "mmpose"
 META, INFO, FRAME, INSTANCES = "meta_info", "instance_info", "frame_id", "instances"

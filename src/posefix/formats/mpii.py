@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from posefix.errors import quoted
 from posefix.formats.mpii_matlab import HEADER_BYTES, Variable, check_variable, list_variables
-from posefix.layouts import LayoutError
-from posefix.pose_file import (
+from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, Poses
+from posefix.pose_files.layouts import LayoutError
+from posefix.pose_files.pose_file import (
     Contents,
     Format,
     FormatError,
@@ -32,7 +33,6 @@ from posefix.pose_file import (
     require_libraries,
     rows_left_out,
 )
-from posefix.poses import LARGEST_NUMBER, BoolArray, FloatArray, Poses
 from posefix.skeletons import load_skeleton
 
 NAME = "mpii"

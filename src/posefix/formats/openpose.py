@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from posefix.errors import quoted
-from posefix.json_people import (
+from posefix.photos.names import are_frames, photo_stems
+from posefix.pose.poses import FloatArray, ImageId, rows_by_image
+from posefix.pose_files.json_people import (
     Document,
     JsonRewrite,
     PeopleList,
@@ -38,14 +40,12 @@ from posefix.json_people import (
     openings,
     people_poses,
 )
-from posefix.json_text import Place
-from posefix.layouts import layout_of_lengths
-from posefix.photo_names import are_frames, photo_stems
-from posefix.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
-from posefix.poses import FloatArray, ImageId, rows_by_image
-from posefix.records import Record, report_fault
+from posefix.pose_files.json_text import Place
+from posefix.pose_files.layouts import layout_of_lengths
+from posefix.pose_files.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
+from posefix.pose_files.records import Record, report_fault
+from posefix.pose_files.units import PIXELS, Unit, new_triples, shares, sizes_of_photos
 from posefix.skeletons import load_skeleton
-from posefix.units import PIXELS, Unit, new_triples, shares, sizes_of_photos
 
 NAME = "openpose"
 PEOPLE, POINTS, PERSON = "people", "pose_keypoints_2d", "person_id"

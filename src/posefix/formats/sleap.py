@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from posefix import hdf5
 from posefix.errors import InputError
-from posefix.pose_file import Format, FormatError, PoseFile, Reading, Source, require_libraries
+from posefix.pose_files import hdf5
+from posefix.pose_files.pose_file import Format, FormatError, PoseFile, Reading, Source, require_libraries
 
 NAME = "sleap"
 

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.formats.sleap_layout import keypoints_to_write, node_layout, poses_with_gaps
-from posefix.pose_file import (
+from posefix.pose.poses import FloatArray, Poses
+from posefix.pose_files.pose_file import (
     Contents,
     FormatError,
     PoseFile,
@@ -23,7 +24,6 @@ from posefix.pose_file import (
     numbers_to_write,
     rows_left_out,
 )
-from posefix.poses import FloatArray, Poses
 
 ORDER = ("frame", "track", "node", "xy")
 MATLAB = ("track", "xy", "node", "frame")  # SLEAP's own exports, which do not say their order

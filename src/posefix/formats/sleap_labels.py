@@ -14,8 +14,15 @@ import numpy.typing as npt
 import sleap_io
 
 from posefix.formats.sleap_layout import keypoints_to_write, node_layout, poses_with_gaps
-from posefix.pose_file import Contents, FormatError, PoseFile, Reading, check_same_poses, numbers_to_write
-from posefix.poses import ImageId, Poses
+from posefix.pose.poses import ImageId, Poses
+from posefix.pose_files.pose_file import (
+    Contents,
+    FormatError,
+    PoseFile,
+    Reading,
+    check_same_poses,
+    numbers_to_write,
+)
 
 PREDICTED = 1
 CENTRE_VERSION = 1.1

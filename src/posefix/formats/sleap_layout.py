@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from posefix.layouts import check_names
-from posefix.pose_file import FormatError, Reading, numbers_to_write, rows_left_out
-from posefix.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId, Poses
+from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId, Poses
+from posefix.pose_files.layouts import check_names
+from posefix.pose_files.pose_file import FormatError, Reading, numbers_to_write, rows_left_out
 from posefix.skeletons import Skeleton, skeleton_from_names
 
 Pair = tuple[str, str]

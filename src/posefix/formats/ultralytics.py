@@ -17,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from posefix.json_people import (
+from posefix.photos.names import photo_stems
+from posefix.pose.poses import FloatArray, rows_by_image
+from posefix.pose_files.json_people import (
     JsonRewrite,
     PeopleList,
     PersonChange,
@@ -30,10 +32,9 @@ from posefix.json_people import (
     people_poses,
     tracks_in,
 )
-from posefix.json_text import Place
-from posefix.layouts import check_layout, misfit, unnamed_layout
-from posefix.photo_names import photo_stems
-from posefix.pose_file import (
+from posefix.pose_files.json_text import Place
+from posefix.pose_files.layouts import check_layout, misfit, unnamed_layout
+from posefix.pose_files.pose_file import (
     Contents,
     Format,
     NewFile,
@@ -41,10 +42,9 @@ from posefix.pose_file import (
     Reading,
     Source,
 )
-from posefix.poses import FloatArray, rows_by_image
-from posefix.records import Record, Records
+from posefix.pose_files.records import Record, Records
+from posefix.pose_files.units import PIXELS, Unit, new_boxes, new_triples, shares, sizes_of_photos
 from posefix.skeletons import Skeleton
-from posefix.units import PIXELS, Unit, new_boxes, new_triples, shares, sizes_of_photos
 
 NAME = "ultralytics"
 POINTS, BOX, SCORE, TRACK = "keypoints", "box", "confidence", "track_id"

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from posefix.pose_file import FormatError, Source
-from posefix.records import report_fault
+from posefix.pose_files.pose_file import FormatError, Source
+from posefix.pose_files.records import report_fault
 
 CLASS_NAMES = "classes.txt"
 """Labelling programs put a list of class names beside the labels."""

@@ -24,9 +24,10 @@ from posefix.formats.ultralytics_label_lines import (
     line_with,
     read_labels,
 )
-from posefix.layouts import LayoutError, fitting_layouts, unnamed_layout
-from posefix.photo_names import photo_stems
-from posefix.pose_file import (
+from posefix.photos.names import photo_stems
+from posefix.pose.poses import LARGEST_NUMBER, FloatArray, Poses, rows_by_image
+from posefix.pose_files.layouts import LayoutError, fitting_layouts, unnamed_layout
+from posefix.pose_files.pose_file import (
     Contents,
     Format,
     FormatError,
@@ -38,10 +39,8 @@ from posefix.pose_file import (
     check_same_poses,
     needs_new_box,
 )
-from posefix.poses import LARGEST_NUMBER, FloatArray, Poses, rows_by_image
-from posefix.records import report_fault
-from posefix.skeletons import layouts_of_count
-from posefix.units import (
+from posefix.pose_files.records import report_fault
+from posefix.pose_files.units import (
     LARGEST_SHARE,
     SHARE_DECIMALS,
     Unit,
@@ -51,6 +50,7 @@ from posefix.units import (
     sizes_of_photos,
     triples_in_unit,
 )
+from posefix.skeletons import layouts_of_count
 
 NAME = "ultralytics-labels"
 BOX_END = 5
@@ -218,7 +218,7 @@ FORMAT = Format(
 
 @dataclass(frozen=True, eq=False)
 class _Rewrite:
-    """The same files with other poses; see `posefix.pose_file.Rewrite`."""
+    """The same files with other poses; see `posefix.pose_files.pose_file.Rewrite`."""
 
     path: Path
     labels: Labels

@@ -11,10 +11,10 @@ import numpy as np
 from posefix.errors import InputError
 from posefix.formats import coco_annotation_poses
 from posefix.formats.coco_annotations import Annotations, ImageInfo
-from posefix.images import id_matcher
 from posefix.interchange.pose_files import Layout, read_pose_file
-from posefix.pose_file import PhotoSize, PoseFile
-from posefix.poses import ImageId, Poses
+from posefix.photos.finding import id_matcher
+from posefix.pose.poses import ImageId, Poses
+from posefix.pose_files.pose_file import PhotoSize, PoseFile
 
 
 def read_annotated_poses(path: str | Path, annotations: Annotations, layout: Layout | None = None) -> Poses:
@@ -30,8 +30,8 @@ def read_annotated_file(path: str | Path, annotations: Annotations, layout: Layo
     """Read a pose file of any format, with the image ids of annotations: to be written anew, not by its `rewrite`.
 
     An id that the annotations do not know, such as `000000000036.jpg`, is that of the photo which it names by the rule
-    of `posefix.images.find_images`; one that names none stays as it is. Numbers name no photo where some of them are
-    the annotations' ids: the others are of photos that were not annotated.
+    of `posefix.photos.finding.find_images`; one that names none stays as it is. Numbers name no photo where some of
+    them are the annotations' ids: the others are of photos that were not annotated.
 
     Args:
         path: The file, or the folder of a format that is one.

@@ -16,7 +16,7 @@ from posefix.formats import (
     ultralytics,
     ultralytics_labels,
 )
-from posefix.pose_file import Format
+from posefix.pose_files.pose_file import Format
 
 # The order is that of asking: the first format that recognises a file has it, so a format stands before those whose
 # files look the same but say less. COCO results, the plainest, come last.

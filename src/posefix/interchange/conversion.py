@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from posefix.pose_file import NewFile, PhotoSize, PoseFile
-from posefix.poses import ImageId
+from posefix.pose.poses import ImageId
+from posefix.pose_files.pose_file import NewFile, PhotoSize, PoseFile
 from posefix.skeletons import KeypointMapping, Skeleton, match_keypoints
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from posefix.errors import InputError
 from posefix.interchange.catalogue import FORMATS
-from posefix.pose_file import Format, FormatError, Source
+from posefix.pose_files.pose_file import Format, FormatError, Source
 
 FILES_SHOWN = 3
 """Of a folder that is of no known format."""

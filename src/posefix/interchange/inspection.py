@@ -14,11 +14,11 @@ import numpy.typing as npt
 from posefix.errors import InputError
 from posefix.interchange.detection import Detection, detect_format
 from posefix.interchange.pose_files import NO_HINTS, Hints, Layout, check_pixels
-from posefix.layouts import LayoutError, anonymous_layout, is_anonymous
-from posefix.pose_file import Format, PoseFile, Reading, Source
-from posefix.poses import FloatArray, Poses
+from posefix.pose.poses import FloatArray, Poses
+from posefix.pose_files.layouts import LayoutError, anonymous_layout, is_anonymous
+from posefix.pose_files.pose_file import Format, PoseFile, Reading, Source
+from posefix.pose_files.units import UnknownSizesError
 from posefix.skeletons import Skeleton, layouts_of_count, load_skeleton, match_keypoints
-from posefix.units import UnknownSizesError
 
 FEWEST_KEYPOINTS = 2
 """Of the model's keypoints a person must have so many to be found in the photo."""

@@ -11,15 +11,24 @@ import numpy as np
 
 from posefix.errors import InputError, quoted
 from posefix.files import ensure_new_folder, ensure_writable, write_bytes_atomic, write_folder_atomic
-from posefix.images import Absent, find_images, photo_sizes
 from posefix.interchange.catalogue import FORMATS
 from posefix.interchange.detection import detect_format, find_format
-from posefix.pose_file import Contents, Format, FormatError, NewFile, PhotoSize, PoseFile, Reading, Source
-from posefix.poses import FloatArray, ImageId, Poses
-from posefix.records import PLAIN_TEXT, is_plain, report_fault
+from posefix.photos.finding import Absent, find_images, photo_sizes
+from posefix.photos.video import Video, find_frames
+from posefix.pose.poses import FloatArray, ImageId, Poses
+from posefix.pose_files.pose_file import (
+    Contents,
+    Format,
+    FormatError,
+    NewFile,
+    PhotoSize,
+    PoseFile,
+    Reading,
+    Source,
+)
+from posefix.pose_files.records import PLAIN_TEXT, is_plain, report_fault
+from posefix.pose_files.units import KEYPOINTS_OF_A_SCALE, LARGEST_SHARE, sizes_of_photos
 from posefix.skeletons import Skeleton, load_skeleton
-from posefix.units import KEYPOINTS_OF_A_SCALE, LARGEST_SHARE, sizes_of_photos
-from posefix.video import Video, find_frames
 
 Layout = Skeleton | str | Path
 """A skeleton, or the name or file of one."""
@@ -65,7 +74,7 @@ class Hints:
         Args:
             file: As it was read.
             image_ids: Those to look for; None for all of the file.
-            absent: As in `posefix.images.find_images`.
+            absent: As in `posefix.photos.finding.find_images`.
 
         Raises:
             InputError: Some are not there, or an id fits two.

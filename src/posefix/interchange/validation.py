@@ -9,12 +9,12 @@ from itertools import groupby
 from pathlib import Path
 
 from posefix.errors import InputError
-from posefix.images import MissingPhotosError
 from posefix.interchange.detection import detect_format, find_format
 from posefix.interchange.pose_files import NO_HINTS, Hints, check_pixels
-from posefix.pose_file import FormatError, PoseFile, Source
-from posefix.poses import ImageId
-from posefix.records import NO_ID, is_plain, noted_faults
+from posefix.photos.finding import MissingPhotosError
+from posefix.pose.poses import ImageId
+from posefix.pose_files.pose_file import FormatError, PoseFile, Source
+from posefix.pose_files.records import NO_ID, is_plain, noted_faults
 
 
 @dataclass(frozen=True, eq=False)

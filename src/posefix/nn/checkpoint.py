@@ -12,7 +12,7 @@ from torch import nn
 
 from posefix.errors import InputError
 from posefix.files import write_bytes_atomic, write_text_atomic
-from posefix.models import DESCRIPTION_FILE, FORMAT, ONNX_FILE, SKELETON_FILE, WEIGHTS_FILE, Model
+from posefix.network.models import DESCRIPTION_FILE, FORMAT, ONNX_FILE, SKELETON_FILE, WEIGHTS_FILE, Model
 from posefix.nn.architectures import build_network
 from posefix.nn.backbones import read_weights
 from posefix.nn.model import ModelConfig, PoseNetwork

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from posefix.files import ensure_writable, make_folder, read_json, write_bytes_atomic
-from posefix.models import DESCRIPTION_FILE, INPUTS, ONNX_FILE, OUTPUT, WEIGHTS_FILE, load_model
+from posefix.network.models import DESCRIPTION_FILE, INPUTS, ONNX_FILE, OUTPUT, WEIGHTS_FILE, load_model
 from posefix.nn.checkpoint import load_network
 from posefix.nn.model import PoseNetwork
 

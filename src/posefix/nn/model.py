@@ -14,8 +14,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from posefix.decoding import DecoderName
 from posefix.errors import InputError
+from posefix.network.decoding import DecoderName
 from posefix.nn.backbones import Backbone
 from posefix.nn.heads import DeconvolutionHead
 from posefix.nn.heatmaps import render_gaussians, render_one_hot
@@ -60,7 +60,7 @@ class ModelConfig:
         lateral: Add backbone features of the same stride to the upsampled ones.
         loss: What the refinement network learns by, see `posefix.nn.losses`; the baselines have losses of their own.
         target_sigma: Standard deviation of Gaussian targets in cells of the heatmap; Xiao et al.'s is 2.
-        decoder: How coordinates are read off the heatmaps, see `posefix.decoding`.
+        decoder: How coordinates are read off the heatmaps, see `posefix.network.decoding`.
     """
 
     architecture: Architecture = "refinement"

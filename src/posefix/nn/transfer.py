@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from posefix.errors import InputError
-from posefix.models import DESCRIPTION_FILE, WEIGHTS_FILE, load_model
+from posefix.network.models import DESCRIPTION_FILE, WEIGHTS_FILE, load_model
 from posefix.nn.checkpoint import load_network, load_weights
 from posefix.nn.model import PoseNetwork, RefinementNetwork
 from posefix.skeletons import KeypointMapping, Skeleton, match_keypoints

@@ -14,10 +14,11 @@ import array_api_compat
 import numpy as np
 import numpy.typing as npt
 
-from posefix.decoding import Decoder, Evidence
 from posefix.errors import InputError
-from posefix.geometry import flip_images, flip_keypoints
-from posefix.models import DESCRIPTION_FILE, ONNX_FILE, WEIGHTS_FILE, Model, missing_libraries
+from posefix.network.decoding import Decoder, Evidence
+from posefix.network.models import DESCRIPTION_FILE, ONNX_FILE, WEIGHTS_FILE, Model, missing_libraries
+from posefix.pose.geometry import flip_images, flip_keypoints
+from posefix.pose.similarity import Array
 from posefix.refine.networks import (
     Float32Array,
     Network,
@@ -26,7 +27,6 @@ from posefix.refine.networks import (
     TorchNetwork,
     openvino_is_there,
 )
-from posefix.similarity import Array
 
 Runtime = Literal["auto", "openvino", "onnxruntime", "pytorch"]
 """What computes a network: OpenVINO, and PyTorch on a GPU, in bfloat16 where the machine does so natively; ONNX Runtime

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from posefix.errors import InputError
-from posefix.models import DESCRIPTION_FILE, Model
-from posefix.poses import FloatArray
+from posefix.network.models import DESCRIPTION_FILE, Model
+from posefix.pose.poses import FloatArray
 
 KEYPOINT_FEATURES = (
     "similarity",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from posefix.errors import InputError
-from posefix.poses import Poses, Rows
+from posefix.pose.poses import Poses, Rows
 from posefix.skeletons import Skeleton
 
 

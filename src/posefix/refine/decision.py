@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posefix import geometry
-from posefix.decoding import Evidence
-from posefix.poses import BoolArray, FloatArray, Rows
+from posefix.network.decoding import Evidence
+from posefix.pose import geometry
+from posefix.pose.poses import BoolArray, FloatArray, Rows
 from posefix.refine.calibration import KEYPOINT_FEATURES, MEANS, Calibration
 from posefix.refine.vocabulary import CroppedPeople
 

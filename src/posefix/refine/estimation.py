@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from posefix import geometry
 from posefix.errors import InputError
-from posefix.images import ImageId
-from posefix.models import DESCRIPTION_FILE, Model
-from posefix.poses import Poses
+from posefix.network.models import DESCRIPTION_FILE, Model
+from posefix.photos.finding import ImageId
+from posefix.pose import geometry
+from posefix.pose.poses import Poses
 from posefix.refine.backends import Backend
 from posefix.refine.boxes import check_boxes
 from posefix.refine.pipeline import CropStream, Progress, batches, photo_tasks

@@ -17,8 +17,8 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from posefix.errors import InputError
-from posefix.models import INPUTS, OUTPUT
-from posefix.similarity import Array
+from posefix.network.models import INPUTS, OUTPUT
+from posefix.pose.similarity import Array
 
 Float32Array = npt.NDArray[np.float32]
 Network = Callable[[npt.NDArray[np.uint8], Float32Array, Float32Array], Array]

@@ -1,7 +1,7 @@
 """Crops of many photos in batches: threads decode and cut ahead while the network works on the batch before.
 
 Only crops are kept, of no more than a stated number of people, so memory does not grow with the photos. A photo is a
-file or the frame of a video; files are decoded no larger than their crops need (`posefix.photo_pixels`), frames by one
+file or the frame of a video; files are decoded no larger than their crops need (`posefix.photos.pixels`), frames by one
 thread, in their order.
 """
 
@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError
-from posefix.geometry import compose, shows_photo, warp
-from posefix.images import Exif, ImageId, decode_reduced
-from posefix.poses import rows_by_image
+from posefix.photos.finding import Exif, ImageId, decode_reduced
+from posefix.pose.geometry import compose, shows_photo, warp
+from posefix.pose.poses import rows_by_image
 
 Image = npt.NDArray[np.uint8]
 Crop = tuple[int, Image]

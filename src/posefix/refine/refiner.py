@@ -11,12 +11,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from posefix import geometry
-from posefix.decoding import Evidence
 from posefix.errors import InputError
-from posefix.images import Exif, ImageId, find_images
-from posefix.models import load_model
-from posefix.poses import BoolArray, FloatArray, Poses, Rows
+from posefix.network.decoding import Evidence
+from posefix.network.models import load_model
+from posefix.photos.finding import Exif, ImageId, find_images
+from posefix.pose import geometry
+from posefix.pose.poses import BoolArray, FloatArray, Poses, Rows
 from posefix.refine.backends import Backend, Runtime, open_backend
 from posefix.refine.boxes import check_boxes
 from posefix.refine.calibration import FULL_STRENGTH, Calibration, read_calibration
@@ -165,7 +165,7 @@ class Refiner:
         if photo.dtype != np.uint8 or photo.shape[2:] != (3,):
             raise InputError(
                 f"image: expected uint8 (H, W, 3) RGB, got {photo.dtype} {photo.shape}; "
-                "use posefix.images.decode_image"
+                "use posefix.photos.finding.decode_image"
             )
         layout = load_skeleton(skeleton) if isinstance(skeleton, str) else skeleton
         poses = poses_from_arrays(keypoints, scores, layout)
@@ -203,8 +203,8 @@ class Refiner:
 
         Args:
             poses: In original-image pixels, any layout that shares keypoints with the model.
-            images: The folder with the photos, or the photo of each image id: a file (`posefix.images.find_images`) or
-                a frame of a video (`posefix.video.find_frames`).
+            images: The folder with the photos, or the photo of each image id: a file
+                (`posefix.photos.finding.find_images`) or a frame of a video (`posefix.photos.video.find_frames`).
             boxes: bbox_xywh (N, 4) of the people, instead of boxes made from the keypoints.
             missing: "fill" gives missing keypoints the network's place and the smallest valid score of their
                 person, "keep" leaves them missing.

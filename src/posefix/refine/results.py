@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posefix.poses import BoolArray, FloatArray, Poses
+from posefix.pose.poses import BoolArray, FloatArray, Poses
 from posefix.refine.pipeline import FailedPhoto
 from posefix.refine.vocabulary import CroppedPeople, MergedPoses
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from posefix.errors import InputError
-from posefix.poses import FloatArray, Poses
+from posefix.pose.poses import FloatArray, Poses
 
 Scores = Literal["input", "model", "product"]
 """The estimator's scores, the model's confidence and expected OKS, or the product of the two (see `rescore`)."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posefix.decoding import Evidence
-from posefix.poses import BoolArray, FloatArray, Rows
+from posefix.network.decoding import Evidence
+from posefix.pose.poses import BoolArray, FloatArray, Rows
 from posefix.refine.calibration import Regression
 from posefix.refine.decision import agreement, log_odds
 from posefix.refine.vocabulary import CroppedPeople

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from posefix.geometry import box_from_keypoints
-from posefix.poses import Poses, rows_by_image
-from posefix.similarity import oks
+from posefix.pose.geometry import box_from_keypoints
+from posefix.pose.poses import Poses, rows_by_image
+from posefix.pose.similarity import oks
 
 
 def oks_nms(poses: Poses, threshold: float = 0.9) -> npt.NDArray[np.int64]:

@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from posefix import geometry
-from posefix.decoding import PERSON_SHARE
 from posefix.errors import InputError
-from posefix.poses import BoolArray, FloatArray, Poses
-from posefix.similarity import falloff
+from posefix.network.decoding import PERSON_SHARE
+from posefix.pose import geometry
+from posefix.pose.poses import BoolArray, FloatArray, Poses
+from posefix.pose.similarity import falloff
 from posefix.skeletons import KeypointMapping, Skeleton, match_keypoints
 
 Missing = Literal["fill", "keep"]

@@ -13,9 +13,9 @@ from posefix.analysis.comparison import Comparison
 from posefix.analysis.costs import Progress
 from posefix.analysis.statuses import FoundPeople
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import FloatArray, ImageId, Rows
+from posefix.pose.poses import FloatArray, ImageId, Rows
+from posefix.pose_errors.taxonomy import ERRORS
 from posefix.report.close_ups import CloseUp, cut_out
-from posefix.taxonomy import ERRORS
 
 WORST = 12
 """How many people the gallery shows of each error."""

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from posefix.analysis.statuses import FoundPeople
-from posefix.drawing import Image, View, close_up
-from posefix.images import decode_image
-from posefix.poses import BoolArray, FloatArray
+from posefix.photos.finding import decode_image
+from posefix.pictures.drawing import Image, View, close_up
+from posefix.pose.poses import BoolArray, FloatArray
 
 LONGEST_SIDE = 400
 """Pixels; more would be seen on large screens only."""

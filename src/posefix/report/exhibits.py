@@ -14,9 +14,9 @@ from posefix.analysis.costs import RECALLS, THRESHOLDS, Costs
 from posefix.analysis.error_analysis import ErrorAnalysis, status_table
 from posefix.analysis.tables import Table
 from posefix.evaluation.percentages import percent, signed
+from posefix.pose_errors.taxonomy import ERRORS
 from posefix.report import plots
 from posefix.report.svg import render
-from posefix.taxonomy import ERRORS
 
 SHOWN_THRESHOLDS = (0.5, 0.75)
 RECALL_STEP = 10

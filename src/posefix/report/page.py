@@ -20,11 +20,11 @@ from posefix.analysis.tables import share
 from posefix.evaluation.percentages import percent, signed
 from posefix.evaluation.repairs import Repairs
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import ImageId
+from posefix.pose.poses import ImageId
+from posefix.pose_errors.taxonomy import STATUS_NAMES
 from posefix.report.cases import Gallery, Kinds, build_gallery, changed_most, worst_of_each_error
 from posefix.report.exhibits import Exhibit, analysis_exhibits, comparison_exhibits
 from posefix.report.people import analysis_columns, comparison_columns, people_data, sizes
-from posefix.taxonomy import STATUS_NAMES
 
 Photos = Mapping[ImageId, Path]
 

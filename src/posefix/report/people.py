@@ -11,14 +11,14 @@ import numpy.typing as npt
 from posefix.analysis.breakdowns import SIZE_BANDS
 from posefix.analysis.comparison import Comparison
 from posefix.analysis.statuses import FoundPeople
-from posefix.drawing import RIM, Side, ink_on, keypoint_sides
 from posefix.evaluation.repairs import RIGHT, WRONG
-from posefix.examples import MARKS
 from posefix.formats.coco_annotations import Annotations
-from posefix.poses import FloatArray
+from posefix.pictures.drawing import RIM, Side, ink_on, keypoint_sides
+from posefix.pictures.synthesised import MARKS
+from posefix.pose.poses import FloatArray
+from posefix.pose_errors.taxonomy import ERRORS, Status
 from posefix.report.cases import Case, Gallery
 from posefix.report.svg import css
-from posefix.taxonomy import ERRORS, Status
 
 LETTERS = {Status.UNLABELLED: "-", Status.GOOD: "G", **{error: MARKS[error].letter for error in ERRORS}}
 LACKING = "m"

@@ -12,11 +12,11 @@ from posefix.analysis.breakdowns import Breakdown, PeopleBreakdown
 from posefix.analysis.comparison import Comparison
 from posefix.analysis.costs import RECALLS, THRESHOLDS, Costs
 from posefix.analysis.error_analysis import STAGE_TITLES
-from posefix.drawing import ink_on
 from posefix.evaluation.percentages import percent, signed
-from posefix.examples import MARKS
+from posefix.pictures.drawing import ink_on
+from posefix.pictures.synthesised import MARKS
+from posefix.pose_errors.taxonomy import ERRORS, STATUS_NAMES
 from posefix.report.svg import AFTER, BEFORE, GOOD, GRID, INK, MUTED, PAPER, css
-from posefix.taxonomy import ERRORS, STATUS_NAMES
 
 STATUS_COLOURS = [GOOD, *(css(MARKS[error].colour) for error in ERRORS)]
 """By `Status`."""

@@ -11,7 +11,7 @@ import matplotlib
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from posefix.drawing import Colour
+from posefix.pictures.drawing import Colour
 
 INK, MUTED, GRID, PAPER = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
 GOOD, BEFORE, AFTER = "#0a0b05", "#0a0b06", "#0a0b07"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from posefix.errors import InputError
 from posefix.files import make_folder, write_bytes_atomic
-from posefix.pose_file import PoseFile
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
+from posefix.pose_files.pose_file import PoseFile
 
 REST = 4.0
 """How long the thread rests after a write, in units of the time that the write took: it never takes a whole core."""

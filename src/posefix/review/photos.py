@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from posefix import geometry
-from posefix.drawing import Image
-from posefix.images import Exif, decode_image
-from posefix.poses import BoolArray, FloatArray
+from posefix.photos.finding import Exif, decode_image
+from posefix.pictures.drawing import Image
+from posefix.pose import geometry
+from posefix.pose.poses import BoolArray, FloatArray
 
 LONGEST_SIDE = 1800
 """Pixels that a whole photo and a close-up are sent with at most, along the longer side."""

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from posefix.drawing import RIM, TRAIL, Side, keypoint_sides
 from posefix.errors import InputError
-from posefix.gallery import movement
-from posefix.images import Exif, ImageId
-from posefix.poses import BoolArray, FloatArray, Rows, rows_by_image
+from posefix.photos.finding import Exif, ImageId
+from posefix.pictures.drawing import RIM, TRAIL, Side, keypoint_sides
+from posefix.pictures.gallery import movement
+from posefix.pose.poses import BoolArray, FloatArray, Rows, rows_by_image
 from posefix.review.photos import Part, close_up, decoded, jpeg
 from posefix.review.session import Review
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from posefix.errors import InputError, quoted
-from posefix.gallery import check_same_people
-from posefix.poses import BoolArray, FloatArray, Poses
+from posefix.pictures.gallery import check_same_people
+from posefix.pose.poses import BoolArray, FloatArray, Poses
 from posefix.review.decisions import Decision, History, read_decision
 from posefix.review.journal import Entry, Journal
 

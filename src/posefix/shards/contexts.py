@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from posefix import geometry
 from posefix.errors import InputError
-from posefix.poses import FloatArray
+from posefix.pose import geometry
+from posefix.pose.poses import FloatArray
 
 Photo = npt.NDArray[np.uint8]
 

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from posefix import geometry
 from posefix.errors import InputError
-from posefix.poses import FloatArray
+from posefix.pose import geometry
+from posefix.pose.poses import FloatArray
 from posefix.shards.contexts import Photo
 from posefix.shards.folder import MEND, PERSON_COLUMNS, PICTURE_COLUMNS, Index, read_shard, shard_path
 

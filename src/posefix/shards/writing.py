@@ -29,9 +29,9 @@ from posefix.files import (
     write_text_atomic,
     written_elsewhere,
 )
-from posefix.images import decode_image
 from posefix.people import PersonRecords
-from posefix.poses import FloatArray
+from posefix.photos.finding import decode_image
+from posefix.pose.poses import FloatArray
 from posefix.shards.contexts import (
     ContextOptions,
     Picture,

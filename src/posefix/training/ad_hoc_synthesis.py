@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from posefix.errors import InputError
-from posefix.similarity import Array
+from posefix.pose.similarity import Array
+from posefix.pose_errors.synthesis import Draw, Generator, WrongPoses
+from posefix.pose_errors.taxonomy import LabelledPeople, Status, classify
 from posefix.skeletons import Skeleton
-from posefix.synthesis import Draw, Generator, WrongPoses
-from posefix.taxonomy import LabelledPeople, Status, classify
 
 PIXELS = 1 / 157
 """Of a person 340 pixels tall, the size that PoseRefiner brings everybody to, in units of the square root of the

@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posefix.error_profile import load_error_profile
 from posefix.errors import InputError
 from posefix.files import ensure_writable, read_json, write_text_atomic
-from posefix.models import DESCRIPTION_FILE, load_model
+from posefix.network.models import DESCRIPTION_FILE, load_model
 from posefix.people import PersonRecords
-from posefix.poses import BoolArray, FloatArray, ImageId, Poses, Rows
+from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, Rows
+from posefix.pose.similarity import falloff
+from posefix.pose_errors.profile import load_error_profile
+from posefix.pose_errors.synthesis import SynthesisOptions, synthesize
 from posefix.refine.backends import open_backend
 from posefix.refine.calibration import (
     FULL_STRENGTH,
@@ -36,9 +38,7 @@ from posefix.refine.decision import choose, measure_company, measure_features, m
 from posefix.refine.refiner import Refiner
 from posefix.refine.second_opinion import Look, measure_contradiction
 from posefix.refine.vocabulary import CroppedPeople
-from posefix.similarity import falloff
 from posefix.skeletons import Skeleton
-from posefix.synthesis import SynthesisOptions, synthesize
 from posefix.training.config import TrainConfig
 from posefix.training.datasets import improve
 from posefix.training.recipe_people import load_sets

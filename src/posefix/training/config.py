@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from posefix.errors import InputError
 from posefix.files import read_text
 from posefix.nn.model import ModelConfig
-from posefix.synthesis import SynthesisOptions
+from posefix.pose_errors.synthesis import SynthesisOptions
 from posefix.training.augmentation import AugmentationConfig
 
 if sys.version_info >= (3, 11):

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from posefix import geometry
-from posefix.poses import FloatArray
+from posefix.pose import geometry
+from posefix.pose.poses import FloatArray
+from posefix.pose_errors.taxonomy import LabelledPeople
 from posefix.skeletons import Skeleton
-from posefix.taxonomy import LabelledPeople
 
 MINIMAL_KEYPOINTS = 8
 """A donor with fewer labelled keypoints shows too little of a person."""

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from posefix import geometry
-from posefix.error_profile import ErrorProfile
-from posefix.images import decode_image
 from posefix.people import PersonRecords
-from posefix.poses import FloatArray
+from posefix.photos.finding import decode_image
+from posefix.pose import geometry
+from posefix.pose.poses import FloatArray
+from posefix.pose_errors.profile import ErrorProfile
+from posefix.pose_errors.synthesis import SynthesisOptions, WrongPoses, synthesize
+from posefix.pose_errors.taxonomy import LabelledPeople
 from posefix.skeletons import Skeleton
-from posefix.synthesis import SynthesisOptions, WrongPoses, synthesize
-from posefix.taxonomy import LabelledPeople
 from posefix.training.ad_hoc_synthesis import synthesize_ad_hoc
 from posefix.training.augmentation import AugmentationConfig, Spoil, draw_spoil
 from posefix.training.crowding import Donors, add_neighbours, body_mask, choose_donors, paste

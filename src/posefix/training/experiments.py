@@ -11,10 +11,10 @@ from posefix.errors import InputError
 from posefix.evaluation.coco import check_images, evaluate_coco
 from posefix.files import make_folder, write_text_atomic
 from posefix.formats.coco_annotations import Annotations, read_annotations
-from posefix.images import ImageId
-from posefix.models import load_model
+from posefix.network.models import load_model
 from posefix.people import find_photos, labelled_boxes
-from posefix.poses import Poses
+from posefix.photos.finding import ImageId
+from posefix.pose.poses import Poses
 from posefix.refine.backends import open_backend
 from posefix.refine.estimation import estimate_poses
 from posefix.refine.refiner import Refiner

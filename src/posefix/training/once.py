@@ -10,7 +10,7 @@ from typing import Any
 
 from posefix.errors import InputError
 from posefix.files import read_json
-from posefix.models import DESCRIPTION_FILE
+from posefix.network.models import DESCRIPTION_FILE
 from posefix.training.config import TrainConfig, with_defaults
 from posefix.training.loop import CHECKPOINT_FILE, OnEpoch, OnStep
 from posefix.training.run import train

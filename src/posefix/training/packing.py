@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from posefix import geometry
 from posefix.nn.heatmaps import to_grid
 from posefix.people import PersonRecords
+from posefix.pose import geometry
 from posefix.training.augmentation import Spoil
 from posefix.training.datasets import Batch, Drawn, WrongPoseDataset
 from posefix.training.loading import TensorBatch

@@ -18,7 +18,7 @@ from posefix.people import (
     select,
     thin_out,
 )
-from posefix.poses import Poses
+from posefix.pose.poses import Poses
 from posefix.skeletons import Skeleton
 from posefix.training.config import TrainConfig
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from posefix.poses import BoolArray, FloatArray, Rows
+from posefix.pose.poses import BoolArray, FloatArray, Rows
 from posefix.refine.calibration import Regression
 
 RIDGE = 1e-3

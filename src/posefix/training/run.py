@@ -8,16 +8,16 @@ from pathlib import Path
 
 import torch
 
-from posefix.error_profile import load_error_profile
 from posefix.errors import InputError
 from posefix.files import ensure_writable, make_folder
-from posefix.models import DESCRIPTION_FILE
+from posefix.network.models import DESCRIPTION_FILE
 from posefix.nn.architectures import build_network
 from posefix.nn.backbones import Backbone, load_backbone_weights
 from posefix.nn.checkpoint import save_network
 from posefix.nn.end_to_end import EndToEndNetwork
 from posefix.nn.model import PoseNetwork
 from posefix.nn.transfer import start_from
+from posefix.pose_errors.profile import load_error_profile
 from posefix.skeletons import Skeleton, load_skeleton
 from posefix.training.config import TrainConfig
 from posefix.training.datasets import InputSource, WrongPoseDataset

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from posefix.decoding import Decoder
 from posefix.errors import InputError
 from posefix.evaluation.coco import evaluate_coco
 from posefix.formats.coco_annotations import Annotations, read_annotations
-from posefix.images import find_images
 from posefix.interchange import read_annotated_poses
+from posefix.network.decoding import Decoder
 from posefix.nn.model import PoseNetwork
-from posefix.poses import Poses
+from posefix.photos.finding import find_images
+from posefix.pose.poses import Poses
 from posefix.refine.backends import HeatmapBackend
 from posefix.refine.networks import TorchNetwork
 from posefix.refine.refiner import Refiner

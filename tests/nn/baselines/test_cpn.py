@@ -12,8 +12,8 @@ pytest.importorskip("timm")
 from torch.nn import functional  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from posefix.decoding import Decoder  # noqa: E402
 from posefix.errors import InputError  # noqa: E402
+from posefix.network.decoding import Decoder  # noqa: E402
 from posefix.nn.baselines.cpn import (  # noqa: E402
     HARD_SHARE,
     Bottleneck,

@@ -12,8 +12,8 @@ pytest.importorskip("timm")
 
 from torch import Tensor  # noqa: E402
 
-from posefix.decoding import Decoder  # noqa: E402
 from posefix.errors import InputError  # noqa: E402
+from posefix.network.decoding import Decoder  # noqa: E402
 from posefix.nn.baselines.pose_refiner import OFFSET_UNIT, OFFSET_WEIGHT, PoseRefiner, render_discs  # noqa: E402
 from posefix.nn.export import example_inputs  # noqa: E402
 from posefix.nn.heatmaps import soft_argmax  # noqa: E402

@@ -1,0 +1,154 @@
+"""Trained models on disk: a folder with a description and the weights, as ONNX graph or safetensors."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from posefix.errors import InputError
+from posefix.files import read_json
+from posefix.network.decoding import DecoderName
+from posefix.skeletons import Skeleton, load_skeleton
+
+FORMAT = 2
+DESCRIPTION_FILE = "model.json"
+ONNX_FILE = "model.onnx"
+WEIGHTS_FILE = "model.safetensors"
+SKELETON_FILE = "skeleton.json"
+PACKAGED_MODELS = Path(__file__).parent.parent / "data" / "models"
+
+# Names in the graph of `ONNX_FILE`.
+INPUTS = ("image", "keypoints", "weights")
+OUTPUT = "heatmaps"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the folder of a trained model says about it.
+
+    Attributes:
+        folder: Holds `model.json` and `model.onnx`, `model.safetensors`, or both.
+        name: For people.
+        skeleton: The keypoints that the model knows, in the order of its channels.
+        input_size_wh: Width and height of the crops it takes, pixels.
+        network: Shape of the network, for PyTorch; empty if the description does not say it.
+        decoder: How coordinates are read off its heatmaps.
+        calibration: What turns its evidence into probabilities (`posefix.refine.calibration`); empty for none.
+    """
+
+    folder: Path
+    name: str
+    skeleton: Skeleton
+    input_size_wh: tuple[int, int]
+    network: Mapping[str, Any]
+    decoder: DecoderName
+    calibration: Mapping[str, Any]
+
+    @property
+    def takes_pose(self) -> bool:
+        """Whether it refines poses; else it is a pose network, which finds them in the photo alone."""
+        return bool(self.network.get("pose_input", True))
+
+    def file(self, name: str) -> Path:
+        """A file of the folder, `ONNX_FILE` or `WEIGHTS_FILE`.
+
+        Raises:
+            InputError: The model came without it.
+        """
+        path = self.folder / name
+        if not path.is_file():
+            present = ", ".join(sorted(entry.name for entry in self.folder.iterdir()))
+            raise InputError(
+                f"{self.folder}: expected a file {name}, got only {present}; export the model again"
+            )
+        return path
+
+
+def missing_libraries() -> list[str]:
+    """What is not installed of the libraries that networks need in PyTorch, which alone is not enough."""
+    return [name for name in ("torch", "timm", "safetensors") if importlib.util.find_spec(name) is None]
+
+
+def skeleton_source(folder: Path, name: str) -> Path | str:
+    """The skeleton of a model's description: a file beside it, or the name of a packaged one."""
+    beside = folder / name
+    return beside if beside.is_file() else name
+
+
+def model_names() -> tuple[str, ...]:
+    """Names of the models that come with the package."""
+    return tuple(sorted(path.parent.name for path in PACKAGED_MODELS.glob(f"*/{DESCRIPTION_FILE}")))
+
+
+def load_model(name_or_folder: str | Path) -> Model:
+    """Read the description of a model; its weights stay on disk.
+
+    Args:
+        name_or_folder: One of `model_names`, or the folder of a model of your own.
+
+    Raises:
+        InputError: No such model, or a description that this version does not understand.
+    """
+    folder = (
+        PACKAGED_MODELS / name_or_folder if str(name_or_folder) in model_names() else Path(name_or_folder)
+    )
+    path = folder / DESCRIPTION_FILE
+    if not path.is_file():
+        known = ", ".join(model_names()) or "none"
+        raise InputError(
+            f"model: expected a packaged model ({known}) or a folder with a {DESCRIPTION_FILE}, "
+            f"got {name_or_folder}"
+        )
+    description = read_json(path)
+    if not isinstance(description, dict):
+        raise InputError(
+            f"{path}: expected a JSON object, got {type(description).__name__}; export the model again"
+        )
+    _check_format(description, path)
+    for name in ("network", "calibration"):
+        if not isinstance(description.get(name, {}), dict):
+            raise InputError(f"{path}: {name}: expected a JSON object; export the model again")
+    return Model(
+        folder=folder,
+        name=str(description.get("name", folder.name)),
+        skeleton=_skeleton(description, path),
+        input_size_wh=_input_size(description, path),
+        network=description.get("network", {}),
+        decoder=_decoder(description, path),
+        calibration=description.get("calibration", {}),
+    )
+
+
+def _check_format(description: Mapping[str, Any], path: Path) -> None:
+    if description.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: format: expected {FORMAT}, got {description.get('format')!r}; "
+            "the model needs another version of posefix"
+        )
+
+
+def _skeleton(description: Mapping[str, Any], path: Path) -> Skeleton:
+    """A packaged skeleton by its name, or a file that lies beside the description."""
+    name = description.get("skeleton")
+    if not isinstance(name, str):
+        raise InputError(f"{path}: skeleton: expected the name or the file of a skeleton, got {name!r}")
+    return load_skeleton(skeleton_source(path.parent, name))
+
+
+def _decoder(description: Mapping[str, Any], path: Path) -> DecoderName:
+    name: DecoderName = description.get("network", {}).get("decoder", "expected_similarity")
+    if name not in get_args(DecoderName):
+        raise InputError(f"{path}: decoder: expected {' or '.join(get_args(DecoderName))}, got {name!r}")
+    return name
+
+
+def _input_size(description: Mapping[str, Any], path: Path) -> tuple[int, int]:
+    size = description.get("input_size_wh")
+    sides = size if isinstance(size, list) else []
+    if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
+        raise InputError(f"{path}: input_size_wh: expected [width, height] in whole pixels, got {size!r}")
+    width, height = sides
+    return width, height

@@ -1,0 +1,1 @@
+"""Photos and frames of videos: found, named and decoded."""

@@ -1,0 +1,1 @@
+"""What goes wrong with a pose: the five kinds of error, how often they come, and how they are drawn."""

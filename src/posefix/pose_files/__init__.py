@@ -1,0 +1,1 @@
+"""What all formats of pose files share."""

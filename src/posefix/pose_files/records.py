@@ -1,0 +1,320 @@
+"""Checked access to the records of JSON pose files: a fault is named with file, record and field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from posefix.errors import InputError, quoted
+from posefix.pose.poses import LARGEST_NUMBER, FloatArray, ImageId
+from posefix.pose_files.pose_file import FormatError
+
+Record = dict[str, Any]
+
+BOX_SIDES = ("left", "top", "width", "height")
+"""What the numbers of a box are, in the formats that do not give its corners."""
+PLAIN_TEXT = "a text without the character NUL and without half a surrogate pair"
+_ODD = re.compile("[\\0\ud800-\udfff]")
+
+NO_ID = ""
+"""Stands in for the id of a photo that cannot be read, where faults are only noted."""
+
+_NOTED: ContextVar[list[InputError] | None] = ContextVar("noted faults", default=None)
+
+
+@contextmanager
+def noted_faults() -> Iterator[list[InputError]]:
+    """Within it, records note what is wrong with them and go on with stand-ins, instead of raising the first fault.
+
+    Yields:
+        The faults so far. What is read with any is of no use.
+    """
+    faults: list[InputError] = []
+    token = _NOTED.set(faults)
+    try:
+        yield faults
+    finally:
+        _NOTED.reset(token)
+
+
+class _NoRecord(Record):
+    """Stands in for what should be a record; its fields are not asked for."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records of one list in a file.
+
+    Attributes:
+        path: The file.
+        noun: What messages call a record.
+        rows: The records.
+        places: Their places in the file's list, counted from 0; all of them by default.
+    """
+
+    path: Path
+    noun: str
+    rows: list[Record]
+    places: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        found: list[Any] = self.rows
+        if all(isinstance(row, dict) for row in found):
+            return
+        for number, row in enumerate(found):
+            if not isinstance(row, dict):
+                where = f"{self.path}, {self.noun} {self.place(number)}"
+                mend = "Take it out of the list."
+                report_fault(FormatError(f"{where}: expected an object, got {quoted(row)}.", mend))
+        rows = [row if isinstance(row, dict) else _NoRecord() for row in found]
+        object.__setattr__(self, "rows", rows)
+
+    def choose(self, mask: Sequence[bool] | npt.NDArray[np.bool_]) -> Records:
+        """Some of the records; messages still tell their places in the file."""
+        chosen = [int(number) for number in np.flatnonzero(mask)]
+        rows = [self.rows[number] for number in chosen]
+        return replace(self, rows=rows, places=[self.place(number) for number in chosen])
+
+    def where(self, number: int, field: str) -> str:
+        """How messages name a field of a record."""
+        return f"{self.path}, {self.noun} {self.place(number)}, field {field!r}"
+
+    def place(self, number: int) -> int:
+        """Place of a record in the file's list, counted from 0."""
+        return self.places[number] if self.places else number
+
+    def fault(self, number: int, field: str, expected: str) -> FormatError:
+        """The error that tells what is wrong with a field."""
+        row = self.rows[number]
+        got, mend = "no such field", f"Add the field, or take the {self.noun} out of the list."
+        if field in row:
+            got, mend = quoted(row[field]), f"Correct the value, or take the {self.noun} out of the list."
+        return FormatError(f"{self.where(number, field)}: expected {expected}, got {got}.", mend)
+
+    def ids(self, field: str) -> tuple[ImageId, ...]:
+        """A field that holds ids: integers or text.
+
+        Raises:
+            FormatError: One is missing, something else, or a text that no file can hold.
+        """
+        self.check_texts(field)
+        values: list[Any] = [row.get(field) for row in self.rows]
+        if not set(map(type, values)) <= {int, str}:
+            for number in self.asked():
+                if id_or_none(values[number]) is None:
+                    report_fault(self.fault(number, field, "an integer or a text"))
+            values = [NO_ID if (known := id_or_none(value)) is None else known for value in values]
+        return tuple(values)
+
+    def unique_ids(self, field: str = "id") -> tuple[ImageId, ...]:
+        """A field that holds ids, each once.
+
+        Raises:
+            FormatError: One is missing, something else, or there twice.
+        """
+        ids = self.ids(field)
+        if len(set(ids)) < len(ids):
+            first = {value: number for number, value in reversed(list(enumerate(ids)))}
+            for number in self.asked():
+                if first[ids[number]] != number and id_or_none(self.rows[number].get(field)) is not None:
+                    place = self.place(first[ids[number]])
+                    report_fault(self.fault(number, field, f"another id than that of {self.noun} {place}"))
+        return ids
+
+    def tracks(self, field: str) -> tuple[ImageId | None, ...]:
+        """A field that says whom a pose is of in a video; None in records where it says nothing.
+
+        Raises:
+            FormatError: One is a text that no file can hold.
+        """
+        self.check_texts(field)
+        return tuple(_track_or_none(row.get(field)) for row in self.rows)
+
+    def check_texts(self, field: str) -> None:
+        """Refuse texts in a field that can be neither written in UTF-8 nor part of a file's name.
+
+        Raises:
+            FormatError: One is such a text.
+        """
+        values = [row.get(field) for row in self.rows]
+        if is_plain("".join(value for value in values if isinstance(value, str))):
+            return
+        for number, value in enumerate(values):
+            if isinstance(value, str) and not is_plain(value):
+                report_fault(self.fault(number, field, PLAIN_TEXT))
+
+    def numbers(self, field: str) -> FloatArray:
+        """(N,): a field that holds one number.
+
+        Raises:
+            FormatError: One is missing or not a finite number.
+        """
+        values = [row.get(field) for row in self.rows]
+        array = None if bool in set(map(type, values)) else _as_numbers(values, (len(self.rows),))
+        if array is None:
+            for number in self.asked():
+                if not _is_number(values[number]):
+                    report_fault(self.fault(number, field, _number_expected(values[number])))
+            array = np.array([value if _is_number(value) else 0 for value in values], dtype=np.float64)
+        return array
+
+    def number_lists(
+        self, field: str, names: Sequence[str], misfit: Callable[[int], str] | None = None
+    ) -> FloatArray:
+        """(N, length): a field that holds a flat list of numbers.
+
+        Args:
+            field: The field.
+            names: What each number of the list is.
+            misfit: What another length says, to be added to the message. None for numbers that are not of keypoints.
+
+        Raises:
+            FormatError: A list is missing, has another length, or holds something that is not a finite number.
+        """
+        values = [row.get(field) for row in self.rows]
+        # NumPy would take true among numbers for 1.
+        flat = chain.from_iterable(value for value in values if isinstance(value, list))
+        array = None if bool in set(map(type, flat)) else _as_numbers(values, (len(self.rows), len(names)))
+        if array is None:  # only now look at each record: converting all at once is many times faster
+            array = np.zeros((len(self.rows), len(names)))
+            for number in self.asked():
+                if self._is_list_of_numbers(number, field, names, misfit):
+                    array[number] = values[number]
+        return array
+
+    def _is_list_of_numbers(
+        self, number: int, field: str, names: Sequence[str], misfit: Callable[[int], str] | None
+    ) -> bool:
+        """Whether it is, where faults are only noted."""
+        value = self.rows[number].get(field)
+        if not isinstance(value, list):
+            report_fault(self.fault(number, field, f"a list of {len(names)} numbers"))
+            return False
+        if holds_lists(value):
+            message = f"{self.where(number, field)}: expected one flat list of numbers, got a list of lists."
+            report_fault(FormatError(message, f"Write {names[0]} to {names[-1]} one after the other."))
+            return False
+        where = self.where(number, field)
+        if len(value) != len(names):
+            mend = f"Write all of them, from {names[0]} to {names[-1]}, 0 for what is missing."
+            why = "" if misfit is None else misfit(len(value))
+            report_fault(FormatError(f"{where}: expected {len(names)} numbers, got {len(value)}{why}.", mend))
+            return False
+        wrong = [(name, entry) for name, entry in zip(names, value, strict=True) if not _is_number(entry)]
+        for name, entry in wrong:
+            mend = "Write 0 for all numbers of a keypoint that is missing."
+            if misfit is None:
+                mend = f"Correct the value, or take {field!r} out of the {self.noun}."
+            expected = _number_expected(entry)
+            report_fault(FormatError(f"{where}, {name}: expected {expected}, got {quoted(entry)}.", mend))
+        return not wrong
+
+    def numbers_where_given(self, field: str) -> FloatArray:
+        """(N,): a field that holds one number, NaN in records without it.
+
+        Raises:
+            FormatError: Something else than a finite number is there.
+        """
+        numbers = np.full(len(self.rows), np.nan)
+        given = np.array([field in row for row in self.rows], dtype=np.bool_)
+        numbers[given] = self.choose(given).numbers(field)
+        return numbers
+
+    def lists_where_given(self, field: str, names: Sequence[str]) -> FloatArray:
+        """(N, length): a field that holds a flat list of numbers, NaN in records without it or with nothing in it.
+
+        Args:
+            field: The field.
+            names: What each number of the list is.
+
+        Raises:
+            FormatError: A list has another length or holds something that is not a finite number.
+        """
+        numbers = np.full((len(self.rows), len(names)), np.nan)
+        given = np.array([bool(row.get(field)) for row in self.rows], dtype=np.bool_)
+        numbers[given] = self.choose(given).number_lists(field, names)
+        return numbers
+
+    def lengths(self, field: str) -> list[int]:
+        """Of the flat lists in a field; records without one are left out."""
+        values = (row.get(field) for row in self.rows)
+        return [len(value) for value in values if isinstance(value, list) and not holds_lists(value)]
+
+    def objects(self, field: str) -> Records:
+        """The objects that a field of each record holds.
+
+        Raises:
+            FormatError: One is missing or something else.
+        """
+        for number in self.asked():
+            if not isinstance(self.rows[number].get(field), dict):
+                report_fault(self.fault(number, field, "an object"))
+        values = [row.get(field) for row in self.rows]
+        rows = [value if isinstance(value, dict) else _NoRecord() for value in values]
+        places = [self.place(number) for number in range(len(rows))]
+        return replace(self, noun=f"{field} of {self.noun}", rows=rows, places=places)
+
+    def asked(self) -> list[int]:
+        """Numbers of the records whose fields are looked at."""
+        return [number for number, row in enumerate(self.rows) if not isinstance(row, _NoRecord)]
+
+
+def report_fault(fault: InputError) -> None:
+    """Raise a fault, or note it if somebody wants to know them all."""
+    noted = _NOTED.get()
+    if noted is None:
+        raise fault
+    noted.append(fault)
+
+
+def id_or_none(value: Any) -> ImageId | None:
+    """A value that is an id, of a photo or of whom a pose is in a video; None for anything else, true and false too."""
+    return value if type(value) in (int, str) else None
+
+
+def _track_or_none(value: Any) -> ImageId | None:
+    """The same of a track, which pandas writes as a float where some people have none."""
+    return int(value) if isinstance(value, float) and value.is_integer() else id_or_none(value)
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text can be written in UTF-8 and be part of a file's name; JSON's escapes allow more."""
+    return _ODD.search(text) is None
+
+
+def holds_lists(value: list[Any]) -> bool:
+    """Whether a list begins with a list: keypoints are flat in some formats, and points in others."""
+    return bool(value) and isinstance(value[0], list)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
+
+
+def _number_expected(value: Any) -> str:
+    """What messages say was expected instead of a value that is no number that can be read."""
+    too_large = isinstance(value, int | float) and LARGEST_NUMBER <= abs(value) < float("inf")
+    return f"a finite number below {LARGEST_NUMBER:.0e}" if too_large else "a finite number"
+
+
+def _as_numbers(values: list[Any], shape: tuple[int, ...]) -> FloatArray | None:
+    """All values as one array, None when one of them is not what it should be."""
+    if not values:
+        return np.zeros(shape)
+    try:
+        # No dtype yet: asked for floats, NumPy would take the text "1" for a number.
+        array = np.array(values)
+    except ValueError:  # lists of different lengths
+        return None
+    if array.shape != shape or array.dtype.kind not in "iuf" or not (np.abs(array) < LARGEST_NUMBER).all():
+        return None
+    return array.astype(np.float64)

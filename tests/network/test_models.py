@@ -1,0 +1,89 @@
+"""Descriptions of trained models."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from posefix.errors import InputError
+from posefix.network.models import ONNX_FILE, PACKAGED_MODELS, load_model, model_names
+from posefix.skeletons import load_skeleton
+
+DESCRIPTION = {"format": 2, "name": "tiny", "skeleton": "posefix19", "input_size_wh": [144, 192], "other": 1}
+
+
+def folder(path: Path, **changes: Any) -> Path:
+    (path / "model.json").write_text(json.dumps({**DESCRIPTION, **changes}), encoding="utf-8")
+    return path
+
+
+def test_a_description_is_read(tmp_path: Path) -> None:
+    model = load_model(folder(tmp_path))
+    assert (model.name, model.input_size_wh, model.folder) == ("tiny", (144, 192), tmp_path)
+    assert model.skeleton == load_skeleton("posefix19")
+    assert (model.network, model.decoder, model.calibration) == ({}, "expected_similarity", {})
+
+
+def test_the_network_says_how_its_heatmaps_are_read(tmp_path: Path) -> None:
+    model = load_model(folder(tmp_path, network={"decoder": "soft_argmax"}, calibration={"own": 1}))
+    assert (model.decoder, model.calibration) == ("soft_argmax", {"own": 1})
+
+
+def test_a_skeleton_of_ones_own_lies_beside_it(tmp_path: Path) -> None:
+    skeleton = {"name": "hand", "keypoints": ["thumb", "wrist"], "limbs": [["thumb", "wrist"]]}
+    (tmp_path / "hand.json").write_text(json.dumps(skeleton), encoding="utf-8")
+    model = load_model(folder(tmp_path, skeleton="hand.json"))
+    assert model.skeleton.keypoint_names == ("thumb", "wrist")
+
+
+def test_packaged_models_have_names_and_load() -> None:
+    assert [load_model(name).folder.name for name in model_names()] == list(model_names())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 1}, r"model\.json: format: expected 2, got 1"),
+        ({"format": None}, r"model\.json: format: expected 2, got None"),
+        ({"network": {"decoder": "mode"}}, r"model\.json: decoder: expected soft_argmax or .*, got 'mode'"),
+        ({"network": {"decoder": None}}, "decoder: expected .*, got None"),
+        ({"skeleton": None}, r"model\.json: skeleton: expected the name"),
+        ({"skeleton": "posefix91"}, "posefix91"),
+        ({"input_size_wh": [144]}, r"model\.json: input_size_wh: expected \[width, height\]"),
+        ({"input_size_wh": [144, 0]}, "input_size_wh"),
+        ({"input_size_wh": "144x192"}, "input_size_wh"),
+    ],
+)
+def test_faulty_descriptions_are_named(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        load_model(folder(tmp_path, **changes))
+
+
+def test_a_model_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected a packaged model .* got huge"):
+        load_model("huge")
+    with pytest.raises(InputError, match=r"expected a file model\.onnx, got only model\.json"):
+        load_model(folder(tmp_path)).file(ONNX_FILE)
+    (tmp_path / "model.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(InputError, match="expected a JSON object, got list"):
+        load_model(tmp_path)
+
+
+def test_small_is_small() -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("timm")
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from posefix.nn.checkpoint import load_network
+
+    model = load_model("small")
+    width, height = model.input_size_wh
+    count = len(model.skeleton)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        load_network(model)(
+            torch.zeros((1, height, width, 3)), torch.zeros((1, count, 2)), torch.ones((1, count))
+        )
+    assert counter.get_total_flops() / 2 <= 1.2e9  # one multiply-add is two operations
+    weights = [path for path in PACKAGED_MODELS.rglob("*") if path.suffix in (".onnx", ".safetensors")]
+    assert sum(path.stat().st_size for path in weights) <= 24e6
