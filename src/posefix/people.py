@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from posefix.pose.similarity import keypoint_similarity, oks
 from posefix.pose_errors.taxonomy import LabelledPeople
 from posefix.skeletons import Skeleton, match_keypoints
 
+Neighbours = Literal["all", "overlapping"]
 OVERLAP_IOU = 0.1
 """People whose boxes overlap by more than this count as overlapping (Ronchi and Perona 2017, section 3)."""
 
@@ -99,6 +100,7 @@ def build_records(
     photos: Mapping[ImageId, Path],
     skeleton: Skeleton,
     estimates: Sequence[Poses] = (),
+    neighbours: Neighbours = "all",
 ) -> PersonRecords:
     """Usable people of an annotation file: not a crowd, at least one labelled keypoint of the skeleton.
 
@@ -107,6 +109,8 @@ def build_records(
         photos: File of each image id.
         skeleton: Vocabulary of the model.
         estimates: Results of E estimators on these photos; a person's is the one nearest in OKS.
+        neighbours: With whom a person may be mixed up: "all" in the photo, as the paper says, or those whose boxes are
+            "overlapping" by `OVERLAP_IOU`, as its code does and as estimators do.
 
     Raises:
         InputError: No usable person, or nothing shared with the skeleton.
@@ -122,13 +126,13 @@ def build_records(
         what = "an area above 0" if labelled.any() else f"a labelled keypoint of skeleton {skeleton.name!r}"
         raise InputError(f"{annotations.path}: expected people with {what}, got none")
     image_ids = [people.image_ids[row] for row in usable]
-    neighbours, overlap = _neighbours(image_ids, people.bbox_xywh[usable])
+    near, overlap = _neighbours(image_ids, people.bbox_xywh[usable], neighbours)
     records = PersonRecords(
         keypoints[usable],
         labelled[usable],
         people.area[usable].astype(np.float32),
         overlap,
-        neighbours,
+        near,
         tuple(photos[image_id] for image_id in image_ids),
         np.zeros((len(usable), len(estimates), len(skeleton), 2), dtype=np.float32),
         np.zeros((len(usable), len(estimates), len(skeleton)), dtype=bool),
@@ -245,18 +249,20 @@ def _padded(values: npt.NDArray[Any], estimators: int) -> npt.NDArray[Any]:
 
 
 def _neighbours(
-    image_ids: Sequence[ImageId], bbox_xywh: npt.NDArray[np.float64]
+    image_ids: Sequence[ImageId], bbox_xywh: npt.NDArray[np.float64], which: Neighbours
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows of the others in the same photo, padded with -1, and how many of them overlap."""
+    """Rows of the neighbours in the same photo, padded with -1, and how many people there overlap."""
     by_image = rows_by_image(image_ids)
     width = max(len(rows) for rows in by_image.values()) - 1
     neighbours = np.full((len(image_ids), width), -1, dtype=np.int64)
     overlap = np.zeros(len(image_ids), dtype=np.int64)
     for rows in by_image.values():
         iou = _box_iou(bbox_xywh[rows])
-        overlap[rows] = (iou > OVERLAP_IOU).sum(axis=1) - 1
-        for row in rows:
-            neighbours[row, : len(rows) - 1] = rows[rows != row]
+        near = iou > OVERLAP_IOU
+        overlap[rows] = near.sum(axis=1) - 1
+        for row, others in zip(rows, near, strict=True):
+            chosen = rows[(rows != row) & (others | (which == "all"))]
+            neighbours[row, : len(chosen)] = chosen
     return neighbours, overlap
 
 

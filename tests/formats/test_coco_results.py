@@ -331,7 +331,7 @@ def test_any_json_is_read_or_refused(
 
 def test_real_files_survive_reading_and_writing(shared_data: Path, tmp_path: Path) -> None:
     paths = [*shared_data.glob("predictions/*/*.json"), *shared_data.glob("mpii/predictions/*.json")]
-    assert len(paths) == 22
+    assert len(paths) >= 22
     for path in paths:
         file = read_pose_file(path, path.name.split(".")[-2])
         assert file.format == "coco-results"

@@ -5,6 +5,7 @@ from posefix.evaluation.coco import CocoMetrics, evaluate_coco
 from posefix.evaluation.collapse import collapsed_pairs
 from posefix.evaluation.confidence import Confidence, ReliabilityBin, measure_confidence
 from posefix.evaluation.matching import Matches, match_people
+from posefix.evaluation.people_changes import PeopleChanges, count_people_changes
 from posefix.evaluation.repairs import Repairs, count_repairs
 
 __all__ = [
@@ -12,10 +13,12 @@ __all__ = [
     "CocoMetrics",
     "Confidence",
     "Matches",
+    "PeopleChanges",
     "ReliabilityBin",
     "Repairs",
     "collapsed_pairs",
     "compare_coco",
+    "count_people_changes",
     "count_repairs",
     "evaluate_coco",
     "match_people",

@@ -7,6 +7,7 @@ from typing import Protocol
 from posefix.nn.baselines.cpn import GlobalNet, RefineNet
 from posefix.nn.baselines.pose_refiner import PoseRefiner
 from posefix.nn.end_to_end import EndToEndNetwork
+from posefix.nn.fusion import FusionNetwork
 from posefix.nn.model import Architecture, ModelConfig, PoseNetwork, RefinementNetwork
 from posefix.skeletons import Skeleton
 
@@ -20,6 +21,7 @@ class Constructor(Protocol):
 
 NETWORKS: dict[Architecture, Constructor] = {
     "refinement": RefinementNetwork,
+    "fusion": FusionNetwork,
     "end_to_end": EndToEndNetwork,
     "global_net": GlobalNet,
     "refine_net": RefineNet,

@@ -28,7 +28,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 GAUSSIAN_OUTPUT_STD = 0.001
 """First weights of an output that learns Gaussians (Xiao et al. 2018): empty heatmaps, as nearly all of theirs are."""
 
-Architecture = Literal["refinement", "end_to_end", "global_net", "refine_net", "pose_refiner"]
+Architecture = Literal["refinement", "fusion", "end_to_end", "global_net", "refine_net", "pose_refiner"]
 POSE_NETWORKS: tuple[Architecture, ...] = ("end_to_end", "global_net", "refine_net")
 """Architectures that find the pose in the photo alone."""
 InputForm = Literal["gaussian", "one_hot"]
@@ -43,10 +43,11 @@ class ModelConfig:
     pose, IntegralPose (Sun et al. 2018) is C2F without it.
 
     Attributes:
-        architecture: "refinement" is ours; "end_to_end" is a pose network with a refinement network behind it
+        architecture: "refinement" is the paper's; "fusion" stands on a trunk that stays as it is
+            (`posefix.nn.fusion`); "end_to_end" is a pose network with a refinement network behind it
             (`posefix.nn.end_to_end`), "global_net" and "refine_net" are CPN's stages (`posefix.nn.baselines.cpn`),
             "pose_refiner" is Fieraru et al.'s (`posefix.nn.baselines.pose_refiner`).
-        backbone: A timm model's name.
+        backbone: A timm model's name; of a fusion network also a trunk's of `posefix.nn.movenet`.
         backbone_stride: Stride of the deepest feature map used; 32 is the whole network, 16 leaves out its last stage.
         input_size_wh: Crop width and height in pixels.
         sigma: Standard deviation of the input Gaussians in crop pixels.
@@ -57,6 +58,8 @@ class ModelConfig:
         pose_input: Whether the network sees the input pose at all; without it, it is a pose network, and a control
             that tells what the photo alone gives on the same boxes.
         deconvolution_channels: Channels of each upsampling layer.
+        fusion_channels: Of a fusion network, channels at strides 4, 8 and 16.
+        fusion_blocks: Of a fusion network, residual blocks at strides 8 and 16.
         lateral: Add backbone features of the same stride to the upsampled ones.
         loss: What the refinement network learns by, see `posefix.nn.losses`; the baselines have losses of their own.
         target_sigma: Standard deviation of Gaussian targets in cells of the heatmap; Xiao et al.'s is 2.
@@ -72,6 +75,8 @@ class ModelConfig:
     pose_stride: int = 1
     pose_input: bool = True
     deconvolution_channels: tuple[int, ...] = (256, 256, 256)
+    fusion_channels: tuple[int, ...] = (96, 128, 192)
+    fusion_blocks: tuple[int, ...] = (1, 2)
     lateral: bool = False
     loss: LossName = "integral"
     target_sigma: float = 2.0
@@ -110,8 +115,23 @@ class ModelConfig:
                 raise InputError(
                     f"{name} must be one of {', '.join(get_args(choices))}, got {getattr(self, name)!r}"
                 )
+        if self.architecture == "fusion":
+            self._check_fusion()
         self._check_pose_input()
         self._check_decoder()
+
+    def _check_fusion(self) -> None:
+        for name, count in (("fusion_channels", 3), ("fusion_blocks", 2)):
+            numbers = getattr(self, name)
+            if len(numbers) != count or any(type(number) is not int or number < 1 for number in numbers):
+                raise InputError(f"{name} must be {count} whole numbers from 1, got {numbers}")
+        if self.backbone_stride != 16 or any(side % 32 for side in self.input_size_wh):
+            raise InputError(
+                "a fusion network takes backbone_stride = 16 and an input_size_wh of multiples of 32, got "
+                f"{self.backbone_stride} and {self.input_size_wh}"
+            )
+        if self.loss == "gaussian_mse":
+            raise InputError("a fusion network learns by loss 'integral', 'heatmap' or 'coordinate'")
 
     def _check_pose_input(self) -> None:
         if self.architecture in POSE_NETWORKS and self.pose_input:

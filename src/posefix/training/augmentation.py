@@ -32,6 +32,8 @@ class AugmentationConfig:
         rotation_rate: Probability of a rotation.
         flip_rate: Probability of a mirror image.
         shift: The box moves by up to this share of its sides.
+        stretch: The crop's sides are stretched against each other by up to this share, as photos are that somebody
+            squeezed into a square.
         colour: Gain and offset of each colour channel vary by up to this share.
         half_body_rate: Probability that only the upper or only the lower body is input, box and target, as with
             people cut off by the edge of a photo.
@@ -45,6 +47,7 @@ class AugmentationConfig:
     rotation_rate: float = 0.6
     flip_rate: float = 0.5
     shift: float = 0.0
+    stretch: float = 0.0
     colour: float = 0.0
     half_body_rate: float = 0.0
     crowding_rate: float = 0.0

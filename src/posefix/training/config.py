@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from posefix.errors import InputError
 from posefix.files import read_text
 from posefix.nn.model import ModelConfig
+from posefix.people import Neighbours
 from posefix.pose_errors.synthesis import SynthesisOptions
 from posefix.training.augmentation import AugmentationConfig
 
@@ -94,6 +95,8 @@ class DataConfig:
         held_out: Share of each annotation file's photos that is not trained on, for calibrating the model's
             confidence; empty for none.
         error_profile: Name of a packaged profile or a file.
+        neighbours: With whom a person may be mixed up: "all" in the photo, or those whose boxes are "overlapping" (by
+            an IoU of .1, as in the paper's code).
         ad_hoc_synthesis: Make poses wrong as PoseRefiner does, not by the error profile (paper, table 6).
         crop_around: The pose that the crop shows: "input" as for a refiner, or "truth" for a pose network.
         limit: Train on so many people at most, of photos drawn by the checksums of their names; 0 for all.
@@ -117,6 +120,7 @@ class DataConfig:
     shards: str = ""
     held_out: tuple[float, ...] = ()
     error_profile: str = "paper"
+    neighbours: Neighbours = "all"
     ad_hoc_synthesis: bool = False
     crop_around: CropAround = "input"
     limit: int = 0
@@ -194,6 +198,7 @@ class TrainConfig:
             (self.crop_on, get_args(CropOn), "crop_on"),
             (self.optimiser.schedule, get_args(Schedule), "optimiser.schedule"),
             (self.data.crop_around, get_args(CropAround), "data.crop_around"),
+            (self.data.neighbours, get_args(Neighbours), "data.neighbours"),
         ):
             if value not in allowed:
                 raise InputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")

@@ -269,7 +269,19 @@ class WrongPoseDataset(Dataset[Batch]):
         rotation = np.clip(augmentation.rotation_degrees * generator.standard_normal(count), -limit, limit)
         rotation *= generator.random(count) < augmentation.rotation_rate
         flip = generator.random(count) < augmentation.flip_rate
-        return flip, geometry.crop_matrices(boxes, self.input_size_wh, rotation_degrees=rotation, flip=flip)
+        matrices = geometry.crop_matrices(boxes, self.input_size_wh, rotation_degrees=rotation, flip=flip)
+        if augmentation.stretch:
+            matrices = self._stretched(matrices, generator)
+        return flip, matrices
+
+    def _stretched(self, matrices: FloatArray, generator: np.random.Generator) -> FloatArray:
+        """Crops (B, 2, 3) that are wider and lower about their centre, or narrower and higher."""
+        factor = np.exp(generator.uniform(-1, 1, len(matrices)) * np.log1p(self.augmentation.stretch) / 2)
+        scales = np.stack([factor, 1 / factor], axis=-1)
+        centre = (np.array(self.input_size_wh, dtype=np.float64) - 1) / 2
+        stretched = matrices * scales[..., None]
+        stretched[..., 2] += centre * (1 - scales)
+        return np.asarray(stretched)
 
 
 def _around_one(spread: float) -> tuple[float, float]:

@@ -191,7 +191,7 @@ class Trainer:
             splits=process.world_size == 1,
         )
         self.optimiser = torch.optim.Adam(
-            self.network.parameters(),
+            [weight for weight in self.network.parameters() if weight.requires_grad],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
             fused=process.device.type == "cuda",

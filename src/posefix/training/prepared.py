@@ -20,7 +20,7 @@ from posefix.skeletons import Skeleton, load_skeleton
 from posefix.training.config import TrainConfig
 from posefix.training.recipe_people import load_sets
 
-LABEL_SETTINGS = ("estimate_layouts", "estimate_sets", "consensus_labels", "held_out")
+LABEL_SETTINGS = ("estimate_layouts", "estimate_sets", "consensus_labels", "held_out", "neighbours")
 """Settings of `DataConfig` that decide, besides the files, who the people are and where their keypoints lie."""
 
 

@@ -50,7 +50,7 @@ def load_sets(config: TrainConfig, skeleton: Skeleton, *, held: bool = False) ->
     parts: list[PersonRecords] = []
     for number, (truth, images) in enumerate(zip(truths, data.images, strict=True)):
         photos = find_photos(truth, root / images)
-        records = build_records(truth, photos, skeleton, estimates[number])
+        records = build_records(truth, photos, skeleton, estimates[number], data.neighbours)
         if data.consensus_labels and not held:
             records = add_consensus_labels(records, skeleton)
         parts.append(select(records, held_out_mask(records, shares[number]) == held))

@@ -17,6 +17,7 @@ from posefix.nn.checkpoint import save_network
 from posefix.nn.end_to_end import EndToEndNetwork
 from posefix.nn.model import PoseNetwork
 from posefix.nn.transfer import start_from
+from posefix.nn.trunks import FrozenTrunk, load_trunk_weights
 from posefix.pose_errors.profile import load_error_profile
 from posefix.skeletons import Skeleton, load_skeleton
 from posefix.training.config import TrainConfig
@@ -179,7 +180,9 @@ def initial_network(config: TrainConfig, skeleton: Skeleton) -> PoseNetwork:
     if config.backbone_weights not in ("", "none"):
         path = _existing(Path(config.data.root) / config.backbone_weights)
         for module in network.modules():
-            if isinstance(module, Backbone):
+            if isinstance(module, FrozenTrunk):
+                load_trunk_weights(module.trunk, path)
+            elif isinstance(module, Backbone) and config.model.architecture != "fusion":
                 load_backbone_weights(module, path)
     if config.initial_weights:
         part = network.pose_network if isinstance(network, EndToEndNetwork) else network

@@ -1,0 +1,141 @@
+"""The fusion network: a trunk that knows people sees the photo, a small trained part joins the pose to its features.
+
+The trunk never sees the pose, so what it says of a crop serves every question that is asked of it: with the pose, with
+the pose withheld, with another one. `features` and `fuse` are these two parts.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from posefix.nn.heads import DeconvolutionHead
+from posefix.nn.heatmaps import render_gaussians
+from posefix.nn.losses import heatmap_losses
+from posefix.nn.model import ModelConfig, PoseNetwork
+from posefix.nn.trunks import TRUNK_STRIDES, FrozenTrunk, build_trunk
+from posefix.skeletons import Skeleton
+
+
+def convolution(before: int, after: int, size: int) -> nn.Sequential:
+    """A convolution with batch normalisation and ReLU."""
+    layer = nn.Conv2d(before, after, size, padding=size // 2, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside an identity (He et al. 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = convolution(channels, channels, 3)
+        self.second = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same shape."""
+        return functional.relu(features + self.second(self.first(features)))
+
+
+class FusingPart(nn.Module):
+    """From a trunk's features and the pose's Gaussians to features that heatmaps are made of.
+
+    Going down, each stride joins the trunk's features to what the finer one made of pose and photo; going up, the
+    deconvolutions of `DeconvolutionHead` add what was joined on the way down.
+
+    Args:
+        channels: Stride -> channels of the trunk's features.
+        num_keypoints: K channels of Gaussians, which enter at the finest stride; 0 for none.
+        widths: Channels at strides 4, 8 and 16.
+        blocks: Residual blocks at strides 8 and 16.
+        head_widths: Channels of the deconvolutions.
+    """
+
+    def __init__(
+        self,
+        channels: dict[int, int],
+        num_keypoints: int,
+        widths: tuple[int, ...],
+        blocks: tuple[int, ...],
+        head_widths: tuple[int, ...],
+    ) -> None:
+        super().__init__()
+        fine, middle, coarse = widths
+        self.join_4 = nn.Sequential(
+            convolution(channels[4] + num_keypoints, fine, 1), convolution(fine, fine, 3)
+        )
+        self.join_8 = self._stage(channels[8] + fine, middle, blocks[0])
+        self.join_16 = self._stage(channels[16] + middle, coarse, blocks[1])
+        self.head = DeconvolutionHead({4: fine, 8: middle, 16: coarse}, 16, head_widths, lateral=True)
+
+    @staticmethod
+    def _stage(before: int, after: int, blocks: int) -> nn.Sequential:
+        return nn.Sequential(convolution(before, after, 1), *(ResidualBlock(after) for _ in range(blocks)))
+
+    def forward(self, features: dict[int, Tensor], pose: Tensor | None) -> Tensor:
+        """Features by stride and Gaussians (B, K, h, w) at stride 4 -> (B, head_widths[-1], h, w)."""
+        entering = (
+            features[4] if pose is None else torch.cat([features[4], pose.to(features[4].dtype)], dim=1)
+        )
+        fine = self.join_4(entering)
+        middle = self.join_8(torch.cat([features[8], functional.avg_pool2d(fine, 2)], dim=1))
+        coarse = self.join_16(torch.cat([features[16], functional.avg_pool2d(middle, 2)], dim=1))
+        out: Tensor = self.head({4: fine, 8: middle, 16: coarse})
+        return out
+
+
+class FusionNetwork(PoseNetwork):
+    """A frozen trunk and a fusing part.
+
+    Args:
+        config: Shape of the network.
+        skeleton: Names the K keypoints.
+        pretrained: Load timm's weights for the trunk, if it is timm's.
+    """
+
+    def __init__(self, config: ModelConfig, skeleton: Skeleton, *, pretrained: bool = False) -> None:
+        super().__init__(config, skeleton)
+        self.trunk = FrozenTrunk(build_trunk(config.backbone, pretrained=pretrained))
+        self.fusing = FusingPart(
+            self.trunk.channels,
+            self.num_keypoints if config.pose_input else 0,
+            config.fusion_channels,
+            config.fusion_blocks,
+            config.deconvolution_channels,
+        )
+        self.output = nn.Conv2d(config.deconvolution_channels[-1], self.num_keypoints, 1)
+        nn.init.kaiming_normal_(self.output.weight)
+        assert self.output.bias is not None
+        nn.init.zeros_(self.output.bias)
+
+    def features(self, image: Tensor) -> dict[int, Tensor]:
+        """What the trunk sees in photos (B, H, W, 3), RGB in 0..255: features by stride."""
+        found: dict[int, Tensor] = self.trunk(image)
+        return found
+
+    def fuse(self, features: dict[int, Tensor], keypoints: Tensor, weights: Tensor) -> Tensor:
+        """Heatmap logits (B, K, h, w) of poses in photos whose features are known, see `PoseNetwork.forward`."""
+        pose = None
+        if self.config.pose_input:
+            width, height = self.config.input_size_wh
+            stride = TRUNK_STRIDES[0]
+            size_wh = width // stride, height // stride
+            pose = render_gaussians(keypoints, weights, size_wh, stride, self.config.sigma)
+        heatmaps: Tensor = self.output(self.fusing(features, pose))
+        return heatmaps
+
+    def forward(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> Tensor:
+        """Heatmap logits of a batch, see `PoseNetwork`."""
+        return self.fuse(self.features(image), keypoints, weights)
+
+    def losses(
+        self, image: Tensor, keypoints: Tensor, weights: Tensor, targets: Tensor, labelled: Tensor
+    ) -> dict[str, Tensor]:
+        """The configured loss and its parts, see `PoseNetwork`."""
+        config = self.config
+        heatmaps = self(image, keypoints, weights)
+        return heatmap_losses(
+            heatmaps, targets, labelled, config.heatmap_stride, config.loss, config.target_sigma
+        )

@@ -1,0 +1,171 @@
+"""The trunk that knows people, and the network that stands on it."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("timm")
+
+import torch
+from safetensors.torch import save_file
+
+from posefix.errors import InputError
+from posefix.nn.architectures import build_network
+from posefix.nn.export import largest_difference, to_onnx
+from posefix.nn.fusion import FusionNetwork
+from posefix.nn.model import ModelConfig
+from posefix.nn.movenet import MOBILENET_V2, MoveNetTrunk, rounded_channels
+from posefix.nn.trunks import FrozenTrunk, TimmTrunk, build_trunk, load_trunk_weights
+from posefix.skeletons import load_skeleton
+
+COCO = load_skeleton("coco17")
+SMALL = ModelConfig(
+    architecture="fusion",
+    backbone="movenet_lightning",
+    backbone_stride=16,
+    input_size_wh=(64, 96),
+    fusion_channels=(16, 16, 24),
+    fusion_blocks=(1, 1),
+    deconvolution_channels=(16, 16),
+    decoder="expected_similarity",
+)
+
+
+@pytest.fixture(scope="module")
+def network() -> FusionNetwork:
+    torch.manual_seed(0)
+    made = build_network(SMALL, COCO).eval()
+    assert isinstance(made, FusionNetwork)
+    return made
+
+
+def batch(count: int = 2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(count)
+    image = torch.randint(0, 256, (count, 96, 64, 3), generator=generator, dtype=torch.uint8)
+    return image, torch.rand(count, 17, 2, generator=generator) * 64, torch.ones(count, 17)
+
+
+def test_thunder_has_the_channels_of_its_graph() -> None:
+    assert [rounded_channels(channels, 1.75) for channels in MOBILENET_V2] == [
+        56, 32, 40, 40, 56, 56, 56, 112, 112, 112, 112, 168, 168, 168, 280, 280, 280, 560,
+    ]  # fmt: skip
+    assert MoveNetTrunk("movenet_thunder").channels == {4: 81, 8: 80, 16: 200}
+
+
+def test_the_trunk_is_the_published_one(shared_data: Path) -> None:
+    """Features equal those of an independent implementation, which equals the published graph."""
+    sys.path.insert(0, str(shared_data / "backbones"))
+    try:
+        from movenet import MoveNet  # type: ignore[import-not-found]
+    finally:
+        sys.path.pop(0)
+    weights = shared_data / "backbones" / "movenet_thunder.safetensors"
+    trunk = build_trunk("movenet_thunder").eval()
+    load_trunk_weights(trunk, weights)
+    image = torch.randint(0, 256, (1, 96, 64, 3), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found, peer = trunk(image), MoveNet.load(weights)
+        features = peer.features(image.permute(0, 3, 1, 2).float())
+        heatmaps = peer.heads["heatmap"](features[-1]) / 5
+    expected = {
+        4: torch.cat([features[1], features[9], heatmaps], dim=1),
+        8: torch.cat([features[2], features[8]], dim=1),
+        16: torch.cat([features[4], features[7]], dim=1),
+    }
+    for stride, values in expected.items():
+        torch.testing.assert_close(found[stride], values, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_openvino_runs_the_trunk_as_pytorch_does(network: FusionNetwork, half: bool) -> None:
+    pytest.importorskip("openvino")
+    image, *_ = batch(3)
+    expected = network.features(image)
+    trunk = copy.deepcopy(network.trunk).train()
+    # What is around the step must not reach the trunk, which is run in single precision.
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        found = trunk(image)
+    for stride, values in expected.items():
+        assert found[stride].dtype == torch.float32
+        torch.testing.assert_close(found[stride], values, rtol=1e-3, atol=1e-3)
+
+
+def test_the_trunk_is_not_trained(network: FusionNetwork) -> None:
+    own = copy.deepcopy(network).train()
+    before = {key: value.clone() for key, value in own.trunk.state_dict().items()}
+    image, keypoints, weights = batch()
+    losses = own.losses(image, keypoints, weights, keypoints, weights > 0)
+    losses["total"].backward()
+    assert all(weight.grad is None for weight in own.trunk.parameters())
+    assert all(weight.grad is not None for weight in own.fusing.parameters())
+    torch.optim.SGD([w for w in own.parameters() if w.requires_grad], lr=0.1).step()
+    assert all(torch.equal(before[key], value) for key, value in own.trunk.state_dict().items())
+
+
+def test_a_pose_enters_after_the_trunk(network: FusionNetwork) -> None:
+    image, keypoints, weights = batch()
+    with torch.no_grad():
+        features = network.features(image)
+        whole = network(image, keypoints, weights)
+        parts = network.fuse(features, keypoints, weights)
+        withheld = network.fuse(features, keypoints, torch.zeros_like(weights))
+    assert whole.shape == (2, 17, 24, 16)
+    torch.testing.assert_close(whole, parts)
+    assert (whole - withheld).abs().max() > 1e-3
+
+
+def test_the_exported_graph_is_the_network(network: FusionNetwork) -> None:
+    assert largest_difference(network, to_onnx(network).SerializeToString()) < 1e-3
+
+
+def test_a_network_of_timm_can_be_the_trunk() -> None:
+    trunk = build_trunk("tf_efficientnet_lite0")
+    assert isinstance(trunk, TimmTrunk)
+    assert trunk.mean.flatten().tolist() == pytest.approx([127.5] * 3)
+    features = trunk.eval()(torch.zeros(1, 64, 32, 3))
+    assert {stride: tuple(value.shape[2:]) for stride, value in features.items()} == {
+        4: (16, 8), 8: (8, 4), 16: (4, 2),
+    }  # fmt: skip
+
+
+def test_weights_of_another_trunk_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    lightning = MoveNetTrunk("movenet_lightning")
+    save_file(lightning.state_dict(), path)
+    load_trunk_weights(MoveNetTrunk("movenet_lightning"), path)
+    with pytest.raises(
+        InputError, match=r"weights\.safetensors: stem\.weight is missing or of another shape"
+    ):
+        load_trunk_weights(MoveNetTrunk("movenet_thunder"), path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fusion_channels": (16, 16)}, "fusion_channels must be 3 whole numbers"),
+        ({"fusion_blocks": (0, 1)}, "fusion_blocks must be 2 whole numbers"),
+        ({"input_size_wh": (48, 96)}, "multiples of 32"),
+        ({"loss": "gaussian_mse", "decoder": "gaussian_peak"}, "a fusion network learns by"),
+    ],
+)
+def test_shapes_that_cannot_be_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ModelConfig(**{**SMALL.__dict__, **change})
+
+
+def test_a_copy_compiles_its_own_trunk(network: FusionNetwork) -> None:
+    trunk = FrozenTrunk(copy.deepcopy(network.trunk.trunk)).train()
+    pytest.importorskip("openvino")
+    image, *_ = batch(1)
+    before = trunk(image)
+    other = copy.deepcopy(trunk)
+    with torch.no_grad():
+        for weight in other.trunk.parameters():
+            weight.mul_(0.5)
+    assert (other(image)[4] - before[4]).abs().max() > 1e-3
+    torch.testing.assert_close(trunk(image)[4], before[4])
