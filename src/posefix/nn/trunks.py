@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from posefix.errors import InputError
 from posefix.nn.backbones import Backbone, load_backbone_weights, read_weights
+from posefix.nn.model import IMAGENET_MEAN, IMAGENET_STD
 from posefix.nn.movenet import WIDTHS, MoveNetTrunk
 
 TRUNK_STRIDES = (4, 8, 16)
@@ -39,9 +40,7 @@ class TimmTrunk(nn.Module):
         self.backbone = Backbone(name, stride=TRUNK_STRIDES[-1], pose_channels=0, pretrained=pretrained)
         self.channels = {stride: self.backbone.channels[stride] for stride in TRUNK_STRIDES}
         settings = timm.get_pretrained_cfg(name)
-        mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-        if settings is not None:
-            mean, std = settings.mean, settings.std
+        mean, std = (IMAGENET_MEAN, IMAGENET_STD) if settings is None else (settings.mean, settings.std)
         self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
