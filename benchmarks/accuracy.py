@@ -6,10 +6,10 @@
 For each file of poses: AP before and after, with the input's scores (and the bootstrap interval of the difference), the
 model's and their product; a second pass; a fifth of the input keypoints missing; inputs with errors three tenths as
 large, as a much better estimator would make them; each photo's poses of both kinds refined by themselves, as when
-photos come one at a time; the never-worse rule switched off; keypoints repaired and broken; pairs of people on top of
-each other; what the model's confidence is worth; people per second; and, with --control, the AP of a model that was
-trained without a pose, on the same boxes. The crops come from the estimators' keypoints; annotated boxes are never
-used.
+photos come one at a time; people helped, harmed and handed to somebody else; the never-worse rule switched off;
+keypoints repaired and broken; pairs of people on top of each other; what the model's confidence is worth; people per
+second; and, with --control, the AP of a model that was trained without a pose, on the same boxes. The crops come from
+the estimators' keypoints; annotated boxes are never used. `python -m benchmarks.everyday` gathers the everyday photos.
 
 Prints the table, losses beside wins, and keeps benchmarks/results/accuracy.json, from which
 `python -m benchmarks.accuracy_report` writes the documents. A run of some sets, estimators, images or parts only is
@@ -29,11 +29,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from benchmarks.accuracy_report import short
-from benchmarks.environment import DATA, describe, keep, kept
+from benchmarks.accuracy_report import is_seen, short
+from benchmarks.environment import DATA, EVERYDAY, describe, keep, kept
 
 from posefix import Poses, Refinement, Refiner, compare_coco, evaluate_coco, match_keypoints
-from posefix.evaluation import collapsed_pairs, count_repairs, match_people, measure_confidence
+from posefix.evaluation import (
+    collapsed_pairs,
+    count_people_changes,
+    count_repairs,
+    match_people,
+    measure_confidence,
+)
 from posefix.evaluation.coco import share_keypoints
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.interchange import read_pose_file, write_new_pose_file
@@ -41,10 +47,10 @@ from posefix.photos.finding import find_images
 from posefix.pose.geometry import box_from_keypoints
 from posefix.refine.scores import Scores, rescore
 
-# Set -> annotations, photos.
-SETS = {
+# Set -> annotations, photos; relative to the data, but for photos that lie elsewhere.
+SETS: dict[str, tuple[str, str | Path]] = {
     "lspet_val": ("lspet/person_keypoints_val.json", "lspet/images"),
-    "coco_dev": ("coco/person_keypoints_dev.json", "coco/images"),
+    "everyday_dev": ("everyday/person_keypoints_dev.json", EVERYDAY / "coco"),
 }
 RULE_OFF = -1.0
 """The caution at which the never-worse rule moves every keypoint."""
@@ -128,6 +134,11 @@ def repairs(trial: Trial, first: Refinement) -> Numbers:
     return count_repairs(trial.before, first.poses, trial.annotations).as_dict()
 
 
+def changes(trial: Trial, first: Refinement) -> Numbers:
+    """Whom the refinement helped and whom it harmed."""
+    return count_people_changes(trial.before, first.poses, trial.annotations).as_dict()
+
+
 def rule_off(trial: Trial, _: Refinement) -> Numbers:
     """Refine with the never-worse rule switched off."""
     after = trial.refine(trial.before, replace(trial.refiner, caution=RULE_OFF)).poses
@@ -158,6 +169,7 @@ PARTS: dict[str, Callable[[Trial, Refinement], Numbers]] = {
     "missing": missing,
     "better_input": better_input,
     "photo_by_photo": photo_by_photo,
+    "changes": changes,
     "repairs": repairs,
     "rule_off": rule_off,
     "collapsed": collapsed,
@@ -259,7 +271,10 @@ def measure_set(options: argparse.Namespace, name: str, refiner: Refiner, other:
     return {
         "photos": len(annotations.images),
         "people": len(annotations.people),
-        "summary": summarize([numbers["comparison"] for numbers in estimators.values()]),
+        "summary": summarize(
+            [numbers["comparison"] for key, numbers in estimators.items() if not is_seen(key)]
+            or [numbers["comparison"] for numbers in estimators.values()]
+        ),
         "estimators": dict(ranked),
     }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ ROOT = Path(__file__).parent.parent
 FIGURE = ROOT / "docs" / "figures" / "reliability.svg"
 MARK = "accuracy"
 ERRORS = ("inversion", "swap", "miss")
+SEEN = ("tinypose256", "thunder")
+"""Estimators that taught packaged models: no strangers to them, and in no mean."""
 UNKNOWN = "-"
 """What a cell says where nothing was measured."""
 
@@ -58,12 +60,13 @@ class Column:
         found = [lookup(estimator, path) for path in self.paths]
         return [self.scale * value for value in found if value is not None] if None not in found else None
 
-    def cells(self, estimators: Iterable[Numbers]) -> list[str]:
-        """The cells of all estimators, and the one of their mean."""
-        rows = [self.values(estimator) for estimator in estimators]
-        known = [row for row in rows if row is not None]
-        cells = [UNKNOWN if row is None else self.text.format(*row) for row in rows]
-        if len(known) < len(rows):
+    def cells(self, estimators: Mapping[str, Numbers]) -> list[str]:
+        """The cells of all estimators, and the one of the mean of those that were not seen."""
+        rows = {name: self.values(estimator) for name, estimator in estimators.items()}
+        cells = [UNKNOWN if row is None else self.text.format(*row) for row in rows.values()]
+        strangers = [row for name, row in rows.items() if not is_seen(name)]
+        known = [row for row in strangers if row is not None]
+        if len(known) < len(strangers) or not known:
             return [*cells, UNKNOWN]
         means = [sum(values) / len(known) for values in zip(*known, strict=True)]
         return [*cells, (self.mean_text or self.text).format(*means)]
@@ -101,6 +104,15 @@ DETAILS = (
     Column("moved by the second pass", ("second_pass.movement",), "{:.2f} %"),
 )
 COUNTS = "{:.0f} / {:.0f}"
+PEOPLE = (
+    Column("people", ("changes.people",), "{:.0f}", scale=1),
+    Column("better by .1", ("shares.better",), "{:.1f} %"),
+    Column("worse by .1", ("shares.worse",), "{:.1f} %"),
+    Column("worse by .3", ("shares.much_worse",), "{:.1f} %"),
+    Column("handed to somebody else", ("shares.handed_over",), "{:.1f} %"),
+    Column("good ones broken", ("shares.broken",), "{:.1f} %"),
+)
+"""Of all people with a pose; broken ones of those whose OKS was above .7."""
 KEYPOINTS = (
     Column("repaired / broken", ("repairs.repaired", "repairs.broken"), COUNTS, scale=1),
     Column("rule off", ("rule_off.repairs.repaired", "rule_off.repairs.broken"), COUNTS, scale=1),
@@ -120,10 +132,19 @@ KEYPOINTS = (
 )
 
 
+def is_seen(estimator: str) -> bool:
+    """Whether a results file NAME.LAYOUT is of one of `SEEN`."""
+    return estimator.split(".", maxsplit=1)[0] in SEEN
+
+
 def short(measured: Numbers) -> str:
     """A table for each set: what refinement is worth."""
     return "\n".join(
-        title(name, part, "AP") + estimator_table(part, GAINS) + f"\n{verdict(part['summary'])}\n"
+        title(name, part, "AP")
+        + estimator_table(part, GAINS)
+        + f"\n{verdict(part['summary'])}\n\n"
+        + title(name, part, "people")
+        + estimator_table(with_shares(part), PEOPLE)
         for name, part in measured["sets"].items()
     )
 
@@ -142,6 +163,18 @@ def full(measured: Numbers) -> str:
     return "\n".join(sections)
 
 
+def with_shares(part: Numbers) -> Numbers:
+    """A set whose estimators' counts of people are shares, too."""
+    estimators = {}
+    for name, numbers in part["estimators"].items():
+        counts = numbers.get("changes")
+        shares = {key: count / max(counts["people"], 1) for key, count in (counts or {}).items()}
+        if counts:
+            shares["broken"] = counts["broken"] / max(counts["good"], 1)
+        estimators[name] = {**numbers, "shares": shares} if counts else numbers
+    return {**part, "estimators": estimators}
+
+
 def title(name: str, part: Numbers, what: str) -> str:
     return f"**{TITLES.get(name, name)}, {part['photos']:,} photos: {what}**\n\n"
 
@@ -157,8 +190,8 @@ def verdict(summary: Numbers) -> str:
 def estimator_table(part: Numbers, columns: Sequence[Column]) -> str:
     """One row per estimator, and one with the means."""
     names = [estimator.split(".", 1) for estimator in part["estimators"]]
-    heads = [f"{name} ({layout})" for name, layout in names] + ["mean"]
-    cells = [column.cells(part["estimators"].values()) for column in columns]
+    heads = [f"{name} ({layout}{', seen' * is_seen(name)})" for name, layout in names] + ["mean"]
+    cells = [column.cells(part["estimators"]) for column in columns]
     return markdown(
         ["estimator (layout)", *(column.head for column in columns)], zip(heads, *cells, strict=True)
     )

@@ -18,6 +18,8 @@ import numpy as np
 from posefix.files import write_text_atomic
 
 RESULTS = Path(__file__).parent / "results"
+EVERYDAY = Path(os.environ.get("POSEFIX_EVERYDAY", "everyday-photos"))
+"""Folder of the everyday photos, which `python -m benchmarks.everyday` gathers: `coco/` and `unlabelled/`."""
 DATA = Path(os.environ.get("POSEFIX_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

@@ -64,7 +64,7 @@ def truth_rows(count: int) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Annotations of five photos with one person each, and of these people poses that lie 20 pixels to the left."""
     rows = truth_rows(5)
     images = [{"id": number, "file_name": f"{number:012d}.jpg"} for number in range(5)]
@@ -73,11 +73,13 @@ def data(tmp_path: Path) -> Path:
         {**row, "keypoints": [value - 20 * (place % 3 == 0) for place, value in enumerate(row["keypoints"])]}
         for row in rows
     ]
+    # The everyday photos lie elsewhere.
+    monkeypatch.setitem(accuracy.SETS, "everyday_dev", (accuracy.SETS["everyday_dev"][0], "everyday/coco"))
     for name in accuracy.SETS:
         annotations = tmp_path / accuracy.SETS[name][0]
         annotations.parent.mkdir(parents=True)
         photos = tmp_path / accuracy.SETS[name][1]
-        photos.mkdir()
+        photos.mkdir(parents=True)
         for image in images:
             (photos / str(image["file_name"])).touch()
         content = {"images": images, "annotations": rows, "categories": categories}
@@ -89,9 +91,9 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def trial(data: Path) -> Trial:
-    annotations = read_annotations(data / accuracy.SETS["coco_dev"][0])
-    before = accuracy.read_poses(data / "predictions" / "coco_dev" / "left.coco17.json", annotations)
-    return Trial(before, annotations, data / accuracy.SETS["coco_dev"][1], shifter(20.0), shifter(15.0))
+    annotations = read_annotations(data / accuracy.SETS["everyday_dev"][0])
+    before = accuracy.read_poses(data / "predictions" / "everyday_dev" / "left.coco17.json", annotations)
+    return Trial(before, annotations, data / accuracy.SETS["everyday_dev"][1], shifter(20.0), shifter(15.0))
 
 
 def test_everything_is_measured_under_its_name(trial: Trial) -> None:
@@ -108,6 +110,9 @@ def test_everything_is_measured_under_its_name(trial: Trial) -> None:
     better, after = (numbers["better_input"][when]["AP"] for when in ("before", "after"))
     assert numbers["comparison"]["before"]["AP"] < better > after, "right poses are shifted, too"
     assert numbers["repairs"]["broken"] == 0 < numbers["repairs"]["repaired"]
+    assert (
+        numbers["changes"]["people"] == 5 >= numbers["changes"]["better"] > numbers["changes"]["worse"] == 0
+    )
     assert numbers["collapsed"] == {"before": 0, "after": 0}
     assert numbers["confidence"]["brier"] == pytest.approx(0.04)  # all are right, at a confidence of .8
     assert numbers["confidence"]["oks_error"] == pytest.approx(0.3)
@@ -159,7 +164,7 @@ def test_errors_shrink_towards_the_truth(trial: Trial) -> None:
 
 
 def test_the_first_images_bring_their_people(data: Path) -> None:
-    part = first_images(data / accuracy.SETS["coco_dev"][0], 2)
+    part = first_images(data / accuracy.SETS["everyday_dev"][0], 2)
     assert (list(part.images), part.people.image_ids) == ([0, 1], (0, 1))
 
 
@@ -191,12 +196,17 @@ def test_a_whole_run_is_kept(
 ) -> None:
     run(data, monkeypatch)
     assert kept == ["accuracy"]
-    assert "**COCO val2017, 5 photos: AP**" in capsys.readouterr().out
+    assert "**Everyday people (COCO val2017), 5 photos: AP**" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--sets", "coco_dev"], ["--estimators", "left"], ["--limit", "3"], ["--only", "repairs", "collapsed"]],
+    [
+        ["--sets", "everyday_dev"],
+        ["--estimators", "left"],
+        ["--limit", "3"],
+        ["--only", "repairs", "collapsed"],
+    ],
     ids=" ".join,
 )
 def test_a_partial_run_is_not_kept(

@@ -34,6 +34,9 @@ def estimator(before: float, after: float) -> Numbers:
         "missing": {"share": 0.2, "before": metrics(before - 0.2), "after": metrics(after - 0.01)},
         "better_input": {"share": 0.3, "before": metrics(before + 0.3), "after": metrics(after + 0.25)},
         "photo_by_photo": {"after": metrics(after - 0.03), "better": metrics(before + 0.2)},
+        "changes": {
+            "people": 200, "better": 30, "worse": 3, "much_worse": 1, "handed_over": 2, "good": 50, "broken": 1,
+        },
         "repairs": counts,
         "rule_off": {"metrics": metrics(after - 0.02), "repairs": {**counts, "broken": 900}},
         "collapsed": {"before": 2, "after": 3},
@@ -60,7 +63,7 @@ def measured() -> Numbers:
     }
     estimators = {"movenet.coco17": estimator(0.4, 0.5), "tfpose.openpose18": estimator(0.2, 0.25)}
     part = {"photos": 1000, "people": 1000, "summary": summary, "estimators": estimators}
-    sets = {"lspet_val": part, "coco_dev": copy.deepcopy(part)}
+    sets = {"lspet_val": part, "everyday_dev": copy.deepcopy(part)}
     return {"environment": {"cores": 2, "device": "a processor"}, "model": "small", "sets": sets}
 
 
@@ -78,6 +81,15 @@ def test_the_short_table_shows_what_refinement_is_worth(measured: Numbers) -> No
         "",
     ]
     assert lines[8] == "2 go up (1 beyond the interval), 0 go down (0 beyond the interval)."
+    assert "| movenet (coco17) | 200 | 15.0 % | 1.5 % | 0.5 % | 1.0 % | 2.0 % |" in lines
+
+
+def test_estimators_that_were_seen_are_in_no_mean(measured: Numbers) -> None:
+    parts = measured["sets"]["lspet_val"]["estimators"]
+    parts["thunder.coco17"] = estimator(0.6, 0.9)
+    lines = short(measured).splitlines()
+    assert lines[6].startswith("| thunder (coco17, seen) | 60.0 | **90.0**")
+    assert lines[7].startswith("| mean | 30.0 | **37.5** (+7.5) |")
 
 
 def test_the_full_tables_show_the_rest(measured: Numbers) -> None:
@@ -110,7 +122,7 @@ def test_a_column_reads_keys_and_positions() -> None:
     assert lookup(numbers, "a.b.1.c") == 0.25
     assert lookup(numbers, "a.x.c") is None
     assert lookup(numbers, "none") is None
-    assert Column("head", ("a.b.0", "a.b.1.c"), "{:.0f} of {:.0f}").cells([numbers]) == ["100 of 25"] * 2
+    assert Column("head", ("a.b.0", "a.b.1.c"), "{:.0f} of {:.0f}").cells({"a": numbers}) == ["100 of 25"] * 2
 
 
 def test_bins_of_all_estimators_are_pooled_by_their_counts(measured: Numbers) -> None:
@@ -128,7 +140,7 @@ def test_the_figure_is_a_drawing_that_repeats_to_the_byte(measured: Numbers) -> 
 
 
 def test_a_figure_needs_no_confidence(measured: Numbers) -> None:
-    for numbers in measured["sets"]["coco_dev"]["estimators"].values():
+    for numbers in measured["sets"]["everyday_dev"]["estimators"].values():
         del numbers["confidence"]
     assert reliability(measured)
 
