@@ -15,7 +15,7 @@ from posefix.errors import InputError
 if TYPE_CHECKING:
     from posefix.photos.finding import ImageId
     from posefix.pose.poses import FloatArray, Poses
-    from posefix.refine.pipeline import Photo
+    from posefix.refine.cutting import Photo
     from posefix.refine.refiner import Refiner
     from posefix.refine.results import Refinement
     from posefix.refine.scores import Scores

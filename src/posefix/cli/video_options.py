@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from posefix.photos.video import Frame, Video
     from posefix.pose.poses import Poses
     from posefix.pose_files.pose_file import PhotoSize
-    from posefix.refine.pipeline import Photo
+    from posefix.refine.cutting import Photo
     from posefix.refine.smoothing import OneEuro, Track
 
 
