@@ -27,12 +27,7 @@ def mutated_texts(draw: st.DrawFn, text: str) -> str:
     Example:
         @given(text=mutated_texts(GOOD))
         def test_a_faulty_file_is_refused_in_one_sentence(...) -> None:
-            path.write_text(text, encoding="utf-8")
-            try:
-                file = FORMAT.read(Source(path), Reading())
-                file.rewrite(file.poses)
-            except InputError as error:
-                assert str(error).startswith(str(path))
+            try_everything(FORMAT, recorded(path, text))
     """
     document = json.loads(text)
     for _ in range(draw(st.integers(1, 3))):

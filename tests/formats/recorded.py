@@ -9,8 +9,10 @@ import pytest
 from posefix.errors import InputError
 from posefix.pose.poses import Poses
 from posefix.pose_files.pose_file import Contents, Format, FormatError, PhotoSize, PoseFile, Reading, Source
-from posefix.skeletons import Skeleton
+from posefix.skeletons import Skeleton, load_skeleton
 
+PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])
+"""The layout of most files, as two keypoints are enough to tell which is which."""
 INDENTS: tuple[Any, ...] = (None, 2, "\t", "compact")
 """Ways in which libraries print JSON."""
 
@@ -77,14 +79,23 @@ def refusal(
 
 
 def try_everything(
-    format: Format, path: Path, skeleton: Skeleton | None = None, photo_size: PhotoSize | None = None
+    format: Format,
+    path: Path,
+    skeleton: Skeleton | None = None,
+    photo_size: PhotoSize | None = None,
+    *,
+    path_first: bool = True,
 ) -> None:
-    """Recognise, read and write a file that may be faulty: it works, or is refused in words with the file's name."""
+    """Recognise, read and write a file that may be faulty: it works, or is refused in words.
+
+    They begin with its path, or only hold its name.
+    """
     format.recognise(Source(path))
     try:
         file = read(format, path, skeleton, photo_size)
         assert file.rewrite(file.poses) == contents_of(path)
+        file.rewrite(file.poses.with_keypoints(file.poses.keypoints + 1), update_boxes=True)
         if len(file.poses):
             file.rewrite(moved(file.poses, 0, 0, 5, 6), update_boxes=True, keep=range(1, len(file.poses)))
     except InputError as error:
-        assert str(path) in str(error)
+        assert str(error).startswith(str(path)) if path_first else path.name in str(error)

@@ -5,27 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.formats.mutations import mutated_texts
-from tests.formats.recorded import (
-    INDENTS,
-    contents_of,
-    moved,
-    printed,
-    read,
-    recorded,
-    refusal,
-    saved,
-    try_everything,
-)
+from tests.formats.contract import refuses_faults, stays_equal
+from tests.formats.recorded import PAIR, contents_of, moved, printed, read, recorded, refusal, saved
 
 from posefix.formats.alphapose import FORMAT, LAYOUTS
 from posefix.pose.poses import Poses
 from posefix.pose_files.pose_file import FormatError, NewFile, Source
 from posefix.skeletons import Skeleton, load_skeleton
 
-PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])
 POINTS = [10.50, 20.25, 0.875, 30.0, 40, 0.5]
 ROW: dict[str, Any] = {
     "image_id": "im_1.jpg",
@@ -90,12 +77,7 @@ def test_the_other_shapes_have_that_of_openpose(tmp_path: Path) -> None:
     assert read(FORMAT, recorded(tmp_path / "a.json", {"a.jpg": photo})).poses.skeleton.name == "openpose18"
 
 
-@pytest.mark.parametrize("indent", INDENTS)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_a_file_that_nothing_changed_is_equal(tmp_path: Path, shape: str, indent: Any) -> None:
-    path = recorded(tmp_path / "a.json", SHAPES[shape], indent)
-    file = read(FORMAT, path, PAIR)
-    assert file.rewrite(file.poses, update_boxes=True) == contents_of(path)
+test_a_file_that_nothing_changed_is_equal = stays_equal(FORMAT, SHAPES)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -191,14 +173,7 @@ def test_an_unknown_number_of_keypoints_asks_for_a_layout(tmp_path: Path) -> Non
         read(FORMAT, path)
 
 
-@settings(max_examples=25)
-@given(data=st.data())
-def test_a_faulty_file_is_refused_in_one_sentence(tmp_path_factory: Any, data: st.DataObject) -> None:
-    text = data.draw(
-        st.sampled_from([printed(content) for content in SHAPES.values()]).flatmap(mutated_texts)
-    )
-    path = recorded(tmp_path_factory.mktemp("mutated") / "a.json", text)
-    try_everything(FORMAT, path, data.draw(st.sampled_from([PAIR, None])))
+test_a_faulty_file_is_refused_in_one_sentence = refuses_faults(FORMAT, *SHAPES.values())
 
 
 def test_a_new_file_reads_as_it_was_written(tmp_path: Path) -> None:

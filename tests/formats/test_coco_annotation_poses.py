@@ -5,14 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from tests.formats.mutations import mutated_texts
+from tests.formats.contract import refuses_faults
 
-from posefix.errors import InputError
 from posefix.formats.coco_annotation_poses import FORMAT
 from posefix.interchange import read_pose_file
 from posefix.photos.finding import find_images
-from posefix.pose_files.pose_file import Reading, Source
 from posefix.skeletons import load_skeleton
 
 PERSON: dict[str, Any] = {
@@ -123,16 +120,6 @@ def test_a_layout_that_is_given_overrides_the_names(tmp_path: Path) -> None:
     assert read_pose_file(write(tmp_path, json.dumps(CONTENT)), ears).poses.skeleton == ears
 
 
-@given(text=mutated_texts(json.dumps(CONTENT)))
-@settings(max_examples=40)
-def test_a_faulty_file_is_refused_in_one_sentence(
-    tmp_path_factory: pytest.TempPathFactory, text: str
-) -> None:
-    path = write(tmp_path_factory.getbasetemp(), text)
-    FORMAT.recognise(Source(path))
-    try:
-        file = FORMAT.read(Source(path), Reading())
-        assert file.rewrite(file.poses)[""].decode() == text
-        file.rewrite(file.poses.with_keypoints(file.poses.keypoints + 1), update_boxes=True)
-    except InputError as error:
-        assert "truth.json" in str(error)
+test_a_faulty_file_is_refused_in_one_sentence = refuses_faults(
+    FORMAT, CONTENT, skeletons=[None], path_first=False
+)

@@ -4,14 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.formats.recorded import contents_of, moved, read, recorded
+from tests.formats.recorded import PAIR, contents_of, moved, read, recorded
 
 from posefix.formats.coco_detectron2 import FORMAT
 from posefix.interchange.detection import detect_format
 from posefix.pose_files.pose_file import FormatError, Source
-from posefix.skeletons import load_skeleton
-
-PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])
 
 
 def exported(pred_keypoints: Any) -> list[dict[str, Any]]:

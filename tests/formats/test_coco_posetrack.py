@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from tests.formats.mutations import mutated_texts
+from tests.formats.contract import refuses_faults
 
 from posefix.errors import InputError
 from posefix.formats.coco_annotations import read_annotations
@@ -21,7 +20,7 @@ from posefix.formats.coco_posetrack_results import (
 )
 from posefix.interchange import read_pose_file, write_new_pose_file, write_pose_file
 from posefix.pose.poses import Poses
-from posefix.pose_files.pose_file import NewFile, PoseFile, Reading, Source
+from posefix.pose_files.pose_file import NewFile, PoseFile
 from posefix.skeletons import load_skeleton
 
 Json = dict[str, Any]
@@ -366,16 +365,6 @@ def test_filled_and_lost_keypoints_and_scores_are_written(tmp_path: Path) -> Non
     assert after["scores"] == [0.5, 0, *person["scores"][2:]]
 
 
-@given(text=mutated_texts(json.dumps(video(1, [found_person(10, 5, score=0.7, bbox=[1, 2, 3, 4])]))))
-@settings(max_examples=25)
-def test_a_faulty_file_is_refused_in_one_sentence(
-    tmp_path_factory: pytest.TempPathFactory, text: str
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "faulty.json"
-    path.write_text(text, encoding="utf-8")
-    FORMAT.recognise(Source(path))
-    try:
-        file = FORMAT.read(Source(path), Reading())
-        assert file.rewrite(file.poses)[""].decode() == text
-    except InputError as error:
-        assert "faulty.json" in str(error)
+test_a_faulty_file_is_refused_in_one_sentence = refuses_faults(
+    FORMAT, video(1, [found_person(10, 5, score=0.7, bbox=[1, 2, 3, 4])]), skeletons=[None], path_first=False
+)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from tests.formats.mutations import mutated_texts
+from tests.formats.contract import refuses_faults
+from tests.formats.recorded import PAIR
 
 from posefix.errors import InputError
 from posefix.formats.coco_results import FORMAT, ROWS_AT_ONCE
@@ -16,9 +17,8 @@ from posefix.interchange import read_pose_file, write_new_pose_file, write_pose_
 from posefix.pose.poses import Poses
 from posefix.pose_files.pose_file import FormatError, NewFile, PoseFile, Reading, Source
 from posefix.pose_files.records import is_plain
-from posefix.skeletons import Skeleton, load_skeleton
+from posefix.skeletons import Skeleton
 
-PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])
 GOOD: dict[str, Any] = {
     "image_id": 7,
     "category_id": 1,
@@ -418,17 +418,6 @@ def test_a_track_that_pandas_wrote_as_a_float_is_the_integer(tmp_path: Path) -> 
     assert read(write(tmp_path, rows)).tracks == (1, None, "a", 2, None)
 
 
-@given(text=mutated_texts(json.dumps([GOOD, {**GOOD, "bbox": [1, 2, 3, 4], "track_id": 1}])))
-def test_a_faulty_file_is_refused_in_one_sentence(
-    tmp_path_factory: pytest.TempPathFactory, text: str
-) -> None:
-    path = write(tmp_path_factory.getbasetemp(), text)
-    FORMAT.recognise(Source(path))
-    try:
-        file = read(path)
-        assert file.rewrite(file.poses)[""].decode() == text
-        file.rewrite(
-            moved(file.poses, *[(row, 0, 0, 5.0) for row in range(len(file.poses))]), update_boxes=True
-        )
-    except InputError as error:
-        assert str(error).startswith(str(path))
+test_a_faulty_file_is_refused_in_one_sentence = refuses_faults(
+    FORMAT, [GOOD, {**GOOD, "bbox": [1, 2, 3, 4], "track_id": 1}], skeletons=[PAIR]
+)

@@ -4,26 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.formats.mutations import mutated_texts
-from tests.formats.recorded import (
-    INDENTS,
-    contents_of,
-    moved,
-    printed,
-    read,
-    recorded,
-    refusal,
-    saved,
-    try_everything,
-)
+from tests.formats.contract import refuses_faults, stays_equal
+from tests.formats.recorded import PAIR, contents_of, moved, printed, read, recorded, refusal, saved
 
 from posefix.formats.mmpose import FORMAT
 from posefix.pose_files.pose_file import FormatError, NewFile, Source
 from posefix.skeletons import load_skeleton
 
-PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])
 PERSON: dict[str, Any] = {
     "keypoints": [[10.50, 20.25], [30.0, 40]],
     "keypoint_scores": [0.9, 0.5],
@@ -122,12 +109,7 @@ def test_a_folder_has_a_file_for_each_photo(tmp_path: Path) -> None:
     assert file.rewrite(file.poses) == contents_of(path)
 
 
-@pytest.mark.parametrize("indent", INDENTS)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_a_file_that_nothing_changed_is_equal(tmp_path: Path, shape: str, indent: Any) -> None:
-    path = recorded(tmp_path / "a.json", SHAPES[shape], indent)
-    file = read(FORMAT, path, PAIR)
-    assert file.rewrite(file.poses, update_boxes=True) == {"": path.read_bytes()}
+test_a_file_that_nothing_changed_is_equal = stays_equal(FORMAT, SHAPES)
 
 
 @pytest.mark.parametrize("content", [[], {"meta_info": META, "instance_info": []}], ids=str)
@@ -246,14 +228,7 @@ def test_scores_above_one_are_noted(tmp_path: Path) -> None:
     assert file.notes == ("keypoint scores from 0.5 to 1.5, not from 0 to 1; taken as they are",)
 
 
-@settings(max_examples=25)
-@given(data=st.data())
-def test_a_faulty_file_is_refused_in_one_sentence(tmp_path_factory: Any, data: st.DataObject) -> None:
-    text = data.draw(
-        st.sampled_from([printed(content) for content in SHAPES.values()]).flatmap(mutated_texts)
-    )
-    path = recorded(tmp_path_factory.mktemp("mutated") / "a.json", text)
-    try_everything(FORMAT, path, data.draw(st.sampled_from([PAIR, None])))
+test_a_faulty_file_is_refused_in_one_sentence = refuses_faults(FORMAT, *SHAPES.values())
 
 
 # New files

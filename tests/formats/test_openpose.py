@@ -4,26 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.formats.mutations import mutated_texts
-from tests.formats.recorded import (
-    INDENTS,
-    contents_of,
-    moved,
-    printed,
-    read,
-    recorded,
-    refusal,
-    saved,
-    try_everything,
-)
+from tests.formats.contract import refuses_faults, stays_equal
+from tests.formats.recorded import PAIR, contents_of, moved, read, recorded, refusal, saved
 
 from posefix.formats.openpose import FORMAT
 from posefix.pose_files.pose_file import FormatError, NewFile, Source
 from posefix.skeletons import load_skeleton
 
-PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])
 HANDS = {"face_keypoints_2d": [], "hand_left_keypoints_2d": [1.5, 2.50, 0.5], "pose_keypoints_3d": []}
 SIZE = (101, 201)
 
@@ -96,11 +83,7 @@ def test_nobody_in_any_file_is_legal(tmp_path: Path) -> None:
     assert file.rewrite(file.poses) == contents_of(path)
 
 
-@pytest.mark.parametrize("indent", INDENTS)
-def test_files_that_nothing_changed_are_equal(tmp_path: Path, indent: Any) -> None:
-    path = recorded(tmp_path / "json", FRAMES, indent)
-    file = read(FORMAT, path, PAIR)
-    assert file.rewrite(file.poses, update_boxes=True) == contents_of(path)
+test_files_that_nothing_changed_are_equal = stays_equal(FORMAT, {"frames": FRAMES}, name="json")
 
 
 def test_only_the_numbers_of_a_moved_keypoint_change(tmp_path: Path) -> None:
@@ -250,13 +233,13 @@ def test_a_folder_without_files_is_told(tmp_path: Path) -> None:
         read(FORMAT, recorded(tmp_path / "json", {}))
 
 
-@settings(max_examples=25)
-@given(data=st.data())
-def test_a_faulty_file_is_refused_in_one_sentence(tmp_path_factory: Any, data: st.DataObject) -> None:
-    good = [printed(frame(WHOLE, MISSING_LAST)), printed(frame(person([0.5, 0.5, 0.9, 0.25, 0.5, 0.9])))]
-    text = data.draw(st.sampled_from(good).flatmap(mutated_texts))
-    path = recorded(tmp_path_factory.mktemp("mutated") / "a_keypoints.json", text)
-    try_everything(FORMAT, path, data.draw(st.sampled_from([PAIR, None])), size)
+test_a_faulty_file_is_refused_in_one_sentence = refuses_faults(
+    FORMAT,
+    frame(WHOLE, MISSING_LAST),
+    frame(person([0.5, 0.5, 0.9, 0.25, 0.5, 0.9])),
+    name="a_keypoints.json",
+    photo_size=size,
+)
 
 
 # New files

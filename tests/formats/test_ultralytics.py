@@ -4,26 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.formats.mutations import mutated_texts
-from tests.formats.recorded import (
-    INDENTS,
-    contents_of,
-    moved,
-    printed,
-    read,
-    recorded,
-    refusal,
-    saved,
-    try_everything,
-)
+from tests.formats.contract import refuses_faults, stays_equal
+from tests.formats.recorded import PAIR, moved, printed, read, recorded, refusal, saved
 
 from posefix.formats.ultralytics import FORMAT
 from posefix.pose_files.pose_file import FormatError, NewFile, Source
-from posefix.skeletons import load_skeleton
 
-PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])
 # What Results.summary() of Ultralytics 8.4 gave for two people at known places of a photo of 640 x 480, without and
 # with normalize=True.
 PIXELS = """[{"name": "person", "class": 0, "confidence": 0.91,
@@ -37,6 +23,10 @@ SHARES = """[{"name": "person", "class": 0, "confidence": 0.91,
  {"name": "person", "class": 0, "confidence": 0.5, "box": {"x1": 0.01562, "y1": 0.04167, "x2": 0.09375, "y2": 0.1875},
  "keypoints": {"x": [0.0, 0.0625], "y": [0.0, 0.0625], "visible": [0.1, 0.6]}}]"""
 PERSON, OTHER = json.loads(PIXELS)
+EXTENDED = {
+    name: [{**person, "extra": {"a": None}, "segments": {"x": [1.50]}} for person in json.loads(text)]
+    for name, text in {"pixels": PIXELS, "shares": SHARES}.items()
+}
 
 
 def size(image_id: Any) -> tuple[int, int]:
@@ -77,13 +67,12 @@ def test_tracks_are_read_and_keypoints_may_have_no_scores(tmp_path: Path) -> Non
     assert new[0]["keypoints"] == {"x": [1, 2.5], "y": [9.0, 4.5]}
 
 
-@pytest.mark.parametrize("indent", INDENTS)
-@pytest.mark.parametrize("text", [PIXELS, SHARES], ids=["pixels", "shares"])
-def test_a_file_that_nothing_changed_is_equal(tmp_path: Path, text: str, indent: Any) -> None:
-    content = [{**person, "extra": {"a": None}, "segments": {"x": [1.50]}} for person in json.loads(text)]
-    path = recorded(tmp_path / "folder", {"im.json": content, "nobody.json": []}, indent)
-    file = read(FORMAT, path, PAIR, size)
-    assert file.rewrite(file.poses, update_boxes=True) == contents_of(path)
+test_a_file_that_nothing_changed_is_equal = stays_equal(
+    FORMAT,
+    {name: {"im.json": content, "nobody.json": []} for name, content in EXTENDED.items()},
+    "folder",
+    size,
+)
 
 
 def test_only_the_numbers_of_a_moved_keypoint_change(tmp_path: Path) -> None:
@@ -159,12 +148,9 @@ def test_the_layout_is_asked_for(tmp_path: Path) -> None:
         read(FORMAT, recorded(tmp_path / "a.json", [person]))
 
 
-@settings(max_examples=25)
-@given(data=st.data())
-def test_a_faulty_file_is_refused_in_one_sentence(tmp_path_factory: Any, data: st.DataObject) -> None:
-    text = data.draw(st.sampled_from([PIXELS, SHARES]).flatmap(mutated_texts))
-    path = recorded(tmp_path_factory.mktemp("mutated") / "a.json", text)
-    try_everything(FORMAT, path, PAIR, size)
+test_a_faulty_file_is_refused_in_one_sentence = refuses_faults(
+    FORMAT, PIXELS, SHARES, skeletons=[PAIR], photo_size=size
+)
 
 
 def test_new_files_read_as_they_were_written(tmp_path: Path) -> None:

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.formats.recorded import contents_of, moved, read, recorded, refusal, saved, try_everything
+from tests.formats.recorded import PAIR, contents_of, moved, read, recorded, refusal, saved, try_everything
 
 from posefix.formats.ultralytics_labels import FORMAT
 from posefix.pose.poses import Poses
 from posefix.pose_files.pose_file import FormatError, NewFile, PoseFile, Source
 from posefix.skeletons import load_skeleton
 
-PAIR = load_skeleton("coco17").subset(["left_eye", "right_eye"])
 THREE = load_skeleton("coco17").subset(["left_eye", "right_eye", "nose"])
 # What Results.save_txt of Ultralytics 8.4 wrote for two people at known places of a photo of 640 x 480, without
 # save_conf and with it.

@@ -16,7 +16,7 @@ from posefix.errors import InputError
 from posefix.network.decoding import Evidence
 from posefix.pose.poses import Poses
 from posefix.refine.backends import Backend, identity_backend
-from posefix.refine.decision import RESERVE
+from posefix.refine.company import RESERVE
 from posefix.refine.refiner import Refiner
 from posefix.refine.results import RefinementReport
 from posefix.skeletons import Skeleton, load_skeleton
@@ -207,10 +207,10 @@ def test_a_keypoint_moves_where_it_gains_more_than_the_caution(
 def test_examining_tells_the_evidence_and_decides_nothing(photos: Path) -> None:
     poses = without(people(3, image_ids=(1, 2, 1)), *((1, index) for index in range(17)))
     paths: dict[int | str, Path] = {number: photos / f"{number:05d}.png" for number in (1, 2)}
-    examined, look = refiner(doubtful_backend, caution=1.0).examine(poses, paths, alone=False)
-    evidence = look.evidence
+    look, alone = refiner(doubtful_backend, caution=1.0).examine(poses, paths, alone=False)
+    examined, evidence = look.people, look.evidence
     assert look.seen.tolist() == [True, False, True]
-    assert not look.asked.any()
+    assert not alone.seen.any()
     assert np.array_equal(evidence.keypoints[1], examined.keypoints[1])
     assert not evidence.similarity[1].any()
     np.testing.assert_allclose(evidence.similarity[0], 0.05 + np.linspace(0, 0.9, 19), rtol=1e-6)

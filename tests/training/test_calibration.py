@@ -16,6 +16,7 @@ pytest.importorskip("timm")
 from posefix.errors import InputError
 from posefix.network.models import load_model
 from posefix.pose.poses import Poses
+from posefix.refine.again import contradicted, measure_contradiction
 from posefix.refine.calibration import (
     FEATURES,
     MEANS,
@@ -24,15 +25,18 @@ from posefix.refine.calibration import (
     Regression,
     read_calibration,
 )
+from posefix.refine.company import Company
+from posefix.refine.crops import crop_people
+from posefix.refine.features import measure_poses
+from posefix.refine.look import Look
 from posefix.refine.refiner import Refiner
-from posefix.refine.second_opinion import Look, contradicted, measure_contradiction
-from posefix.refine.vocabulary import crop_people
 from posefix.skeletons import load_skeleton
 from posefix.training.calibration import (
     Attempt,
     Examples,
     Trial,
     calibrate,
+    companies,
     draw_calls,
     fit,
     fit_anew,
@@ -80,12 +84,11 @@ def attempt(right: npt.NDArray[np.bool_]) -> Attempt:
     )
     people = crop_people(poses, skeleton, (96, 128))
     look = Look.of_nobody(people)
-    alone = dataclasses.replace(
-        look.evidence, given_similarity=np.where(right[:, None], 0.8, 0.1 * everything)
-    )
-    look = look.with_alone([(np.arange(len(right)), alone)])
-    company = np.zeros((len(right), len(MEANS)))
-    return Attempt(people, look, truth, everything, people.falloff, company)
+    look.evidence.keypoints[:] = keypoints
+    belief = np.where(right[:, None], 0.8, 0.1 * everything)
+    alone = Look.of_nobody(people)
+    alone.take(np.arange(len(right)), dataclasses.replace(look.evidence, given_similarity=belief))
+    return Attempt(look, alone, truth, everything, people.falloff, Company(np.zeros(len(MEANS))))
 
 
 def test_people_are_looked_for_anew_where_that_made_the_better_pose() -> None:
@@ -97,8 +100,19 @@ def test_people_are_looked_for_anew_where_that_made_the_better_pose() -> None:
     right = np.random.default_rng(1).random(100) < 0.5
     trial = Trial(attempt(right), attempt(right), attempt(~right))
     anew = fit_anew([[trial]], keeping)
-    features = measure_contradiction(trial.given.look, trial.given.people)
+    features = measure_contradiction(trial.given.look, trial.given.alone)
     assert np.array_equal(contradicted(features, anew, caution=0.0), ~right)
+
+
+def test_company_is_the_mean_pose_of_a_call() -> None:
+    right = np.random.default_rng(1).random(4) < 0.5
+    look = dataclasses.replace(attempt(right).look, seen=np.array([True, True, False, True]))
+    look.evidence.similarity[:] = [[0.2], [0.4], [0.6], [0.8]]
+    poses = measure_poses(look)
+    company = companies(look, np.array([7, 7, 7, 0])).means
+    np.testing.assert_allclose(company[:2], [(poses[0] + poses[1]) / 2] * 2)
+    assert not company[2].any()
+    np.testing.assert_array_equal(company[3], poses[3])
 
 
 def test_calls_of_many_sizes_are_drawn() -> None:

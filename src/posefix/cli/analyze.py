@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
+from posefix.cli.options import Flag
 from posefix.cli.report_options import ReportOptions
 
 
@@ -16,7 +14,7 @@ def analyze(
     *,
     annotations: Path,
     layout: str | None = None,
-    strict: Annotated[bool, Parameter(negative=())] = False,
+    strict: Flag = False,
     report: ReportOptions | None = None,
 ) -> None:
     """Tell which errors a results file makes, where, and what each kind costs in AP.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 from cyclopts import Parameter
 
+from posefix.cli.options import Flag
 from posefix.cli.report_options import ReportOptions
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class PeopleOptions:
 
     match: Literal["rows", "people"] | None = None
     """Row by row, for a refinement, or the people whom both files find; by default rows, where both hold the same."""
-    strict: Annotated[bool, Parameter(negative=())] = False
+    strict: Flag = False
     """Stop where a photo is in the results or in the annotations only, instead of counting such photos."""
 
 

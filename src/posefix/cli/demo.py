@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
+from posefix.cli.options import Output
 from posefix.errors import InputError
 
 
@@ -15,7 +13,7 @@ def demo(
     image: Path | None = None,
     poses: Path | None = None,
     layout: str | None = None,
-    output: Annotated[Path, Parameter(alias="-o")] = Path("posefix-demo.png"),
+    output: Output = Path("posefix-demo.png"),
     model: str = "small",
 ) -> None:
     """Refine the poses of one photo, write a before / after picture, and print what changed.

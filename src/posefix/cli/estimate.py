@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
+from posefix.cli.options import Output
 
 
 def estimate(
@@ -14,7 +13,7 @@ def estimate(
     *,
     annotations: Path,
     images: Path,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Output,
     flip: bool = True,
     device: str = "auto",
 ) -> None:

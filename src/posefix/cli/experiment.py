@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from posefix.cli.options import Files, Output, Settings
 from posefix.cli.recipe_options import read_recipe, require_pytorch
 from posefix.errors import InputError
 
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 class ExperimentData:
     """Whom to train on and whom to judge by."""
 
-    annotations: Annotated[list[Path] | None, Parameter(negative=())] = None
+    annotations: Files = None
     """COCO keypoint files to train on."""
-    images: Annotated[list[Path] | None, Parameter(negative=())] = None
+    images: Files = None
     """Folder of each file's photos."""
-    results: Annotated[list[Path] | None, Parameter(negative=())] = None
+    results: Files = None
     """Poses on the validation photos, to be refined: files of any format that `posefix refine` takes."""
     layouts: Annotated[list[str] | None, Parameter(negative=())] = None
     """Layout of each results file: a name of `posefix skeleton`, or a skeleton file."""
@@ -43,10 +44,10 @@ def experiment(
     /,
     *,
     recipe: str = "experiment",
-    output: Annotated[Path, Parameter(alias="-o")] = Path("runs/experiment"),
+    output: Output = Path("runs/experiment"),
     seeds: int = 3,
     device: str = "auto",
-    settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    settings: Settings = None,
     people: ExperimentData = RECIPE_DATA,
 ) -> None:
     """Train the systems of one of the paper's comparisons with one recipe, judge them, and print the table.

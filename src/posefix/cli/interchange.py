@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from posefix.cli.options import Layout, PhotoNames, VideoFile
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,14 +22,12 @@ EXIT_FAULTS = 2
 class ReadingOptions:
     """How a pose file is read."""
 
-    layout: str | None = None
-    """Skeleton of the poses, if the file does not say it: a name of `posefix skeleton`, or a skeleton file."""
+    layout: Layout = None
     format: Annotated[str | None, Parameter(name="--format")] = None
     """Format of the file, one of docs/formats.md; by default, recognised by the content."""
     images: Path | None = None
     """Folder of the photos: to look whether each is there, and for coordinates that are shares of a photo."""
-    annotations: Path | None = None
-    """COCO annotation file that names the photos; by default, image ids are matched to file names."""
+    annotations: PhotoNames = None
 
     def hints(self) -> Hints:
         """The same, with the names that the annotation file gives."""
@@ -44,8 +43,7 @@ class ReadingOptions:
 class CheckingOptions(ReadingOptions):
     """How a pose file is read that is only looked at."""
 
-    video: Path | None = None
-    """The video, instead of --images: image ids are numbers of frames, or end in one, such as clip_0012.jpg."""
+    video: VideoFile = None
     first_frame: Literal[0, 1] = 0
     """The number of the video's first frame in the file of the poses."""
 

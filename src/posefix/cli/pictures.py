@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from posefix.cli.options import Output
 from posefix.cli.recipe_options import require_pytorch
 from posefix.cli.source_options import SourceOptions
 from posefix.errors import InputError
@@ -27,7 +28,7 @@ def draw(
     source: SourceOptions,
     photos: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
     people: int = 4,
-    output: Annotated[Path, Parameter(alias="-o")] = Path("posefix-poses.png"),
+    output: Output = Path("posefix-poses.png"),
 ) -> None:
     """Draw photos beside their poses, and beside the refined poses: the people who changed most, or chosen photos.
 
@@ -59,7 +60,7 @@ def look(
     row: int = 0,
     what: Annotated[Literal["heatmaps", "features"], Parameter(name="--show")] = "heatmaps",
     model: str = "small",
-    output: Annotated[Path, Parameter(alias="-o")] = Path("posefix-look.png"),
+    output: Output = Path("posefix-look.png"),
 ) -> None:
     """Draw what the network makes of one person: input and output heatmaps, or feature maps in feed-forward order.
 
@@ -93,7 +94,7 @@ def synthesize(
     /,
     *,
     images: Path,
-    output: Annotated[Path, Parameter(alias="-o")] = Path("posefix-synthesis.png"),
+    output: Output = Path("posefix-synthesis.png"),
     profile: str = "paper",
     people: int = 6,
     seed: int = 0,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
+from posefix.cli.options import Output
 
 
-def merge_annotations(annotations: Path, /, *, output: Annotated[Path, Parameter(alias="-o")]) -> None:
+def merge_annotations(annotations: Path, /, *, output: Output) -> None:
     """Write the annotations of all videos as one COCO file: to train, to name photos for `refine`, to draw.
 
     Args:
@@ -31,7 +30,7 @@ def write_results(
     /,
     *,
     annotations: Path,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Output,
     layout: str | None = None,
 ) -> None:
     """Write a pose file as PoseTrack 2018 results: one file for each video, with all of its frames.

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
+from posefix.cli.options import Files, Output, Settings
 from posefix.cli.recipe_options import read_recipe, require_pytorch
 from posefix.errors import InputError
 
@@ -19,12 +16,12 @@ def prepare(
     recipe: str | None = None,
     /,
     *,
-    output: Annotated[Path, Parameter(alias="-o")],
-    annotations: Annotated[list[Path] | None, Parameter(negative=())] = None,
-    images: Annotated[list[Path] | None, Parameter(negative=())] = None,
+    output: Output,
+    annotations: Files = None,
+    images: Files = None,
     resolution: float = 1.25,
     quality: int = 92,
-    settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    settings: Settings = None,
 ) -> None:
     """Cut people out of their photos once, so that `posefix train --shards` decodes no photo again.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Parameter
 
+from posefix.cli.options import Flag, Output
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ def profile(
     /,
     *,
     annotations: Annotated[list[Path], Parameter(negative=())],
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Output,
     layout: Annotated[list[str] | None, Parameter(negative=())] = None,
     name: str | None = None,
-    strict: Annotated[bool, Parameter(negative=())] = False,
+    strict: Flag = False,
 ) -> None:
     """Measure the errors of estimators, for `posefix train --errors` and `posefix synthesize --profile`.
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 from cyclopts import Parameter
 
+from posefix.cli.options import Exif, Flag, Layout, Output, PhotoNames, PoseFormat
 from posefix.cli.video_options import VideoOptions
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
     from posefix.photos.finding import ImageId
     from posefix.pose.poses import FloatArray, Poses
-    from posefix.refine.pipeline import Photo
+    from posefix.refine.cutting import Photo
     from posefix.refine.refiner import Refiner
     from posefix.refine.results import Refinement
     from posefix.refine.scores import Scores
@@ -29,16 +30,12 @@ EXIT_PHOTOS_FAILED = 3
 class InputOptions:
     """How the input is read."""
 
-    layout: str | None = None
-    """Skeleton of the poses, if the file does not say it: a name of `posefix skeleton`, or a skeleton file."""
-    format: str | None = None
-    """Format of the poses, one of docs/formats.md; by default, recognised by the content (see `posefix inspect`)."""
-    annotations: Path | None = None
-    """COCO annotation file that names the photos; by default, image ids are matched to file names."""
+    layout: Layout = None
+    format: PoseFormat = None
+    annotations: PhotoNames = None
     boxes: Path | None = None
     """Rows with `image_id` and `bbox`, one for each pose; by default, boxes are made from the keypoints."""
-    exif: Literal["apply", "ignore"] = "apply"
-    """Whether the coordinates are those of the photo turned as its EXIF orientation says, or as stored."""
+    exif: Exif = "apply"
     on_error: Literal["stop", "keep"] = "stop"
     """Photos that are missing or unreadable: stop, or keep their poses as they are, list them, and exit with code 3;
     stops all the same if none is there."""
@@ -51,9 +48,9 @@ class OutputOptions:
 
     missing: Literal["fill", "keep"] = "fill"
     """Keypoints missing in the input: fill in what the model sees, or keep them missing."""
-    carry_along: Annotated[bool, Parameter(negative=())] = False
+    carry_along: Flag = False
     """Move fingers, toes and face points that the model does not know with wrists, ankles, nose and eyes."""
-    update_boxes: Annotated[bool, Parameter(negative=())] = False
+    update_boxes: Flag = False
     """Rewrite the boxes of people whose coordinates changed, to fit their refined keypoints."""
     scores: Literal["input", "model", "product"] | None = None
     """Scores of the output: the estimator's, the model's confidence and expected OKS, or their product (a score below 0
@@ -95,7 +92,7 @@ def refine(
     /,
     *,
     images: Path | None = None,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Output,
     reading: InputOptions = DEFAULT_INPUT,
     writing: OutputOptions = DEFAULT_OUTPUT,
     running: ModelOptions = DEFAULT_MODEL,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from posefix.cli.options import Flag, OptionalOutput
 from posefix.cli.source_options import SourceOptions
 from posefix.errors import InputError
 
@@ -36,8 +37,8 @@ def review(
     /,
     *,
     source: SourceOptions,
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
-    update_boxes: Annotated[bool, Parameter(negative=())] = False,
+    output: OptionalOutput = None,
+    update_boxes: Flag = False,
     page: PageOptions | None = None,
 ) -> None:
     """Look at refined poses in a browser and decide: accept, reject, or correct them by hand.

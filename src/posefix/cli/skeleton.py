@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from posefix.cli.options import OptionalOutput
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def skeleton(
     /,
     *,
     to: Annotated[str | None, Parameter(name="--to")] = None,
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    output: OptionalOutput = None,
     sigmas: Literal["missing", "all"] | None = None,
 ) -> None:
     """List the packaged skeletons, show and check one, or report how one maps to another.

@@ -6,9 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from cyclopts import Parameter
+
+from posefix.cli.options import Exif, PhotoNames, PoseFormat
 
 if TYPE_CHECKING:
     from posefix.photos.finding import ImageId
@@ -24,12 +26,9 @@ class SourceOptions:
     """Folder of the photos."""
     layout: str | None = None
     """Skeleton of the poses, if the files do not say it: a name of `posefix skeleton`, or a skeleton file."""
-    format: str | None = None
-    """Format of the poses, one of docs/formats.md; by default, recognised by the content (see `posefix inspect`)."""
-    annotations: Path | None = None
-    """COCO annotation file that names the photos; by default, image ids are matched to file names."""
-    exif: Literal["apply", "ignore"] = "apply"
-    """Whether the coordinates are those of the photo turned as its EXIF orientation says, or as stored."""
+    format: PoseFormat = None
+    annotations: PhotoNames = None
+    exif: Exif = "apply"
 
     def read(self, path: Path) -> PoseFile:
         """A pose file."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from posefix.cli.options import Flag, OptionalOutput
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ def table(
     refined: Several = None,
     rows: Several = None,
     style: Annotated[Literal["text", "csv", "latex", "markdown"], Parameter(name="--format")] = "text",
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
-    any_images: Annotated[bool, Parameter(negative=())] = False,
+    output: OptionalOutput = None,
+    any_images: Flag = False,
 ) -> None:
     """Print one table of any number of results, before and after refinement, and of published numbers.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from posefix.cli.options import Flag, OptionalOutput, Settings
 from posefix.cli.recipe_options import read_recipe, require_pytorch
 from posefix.errors import InputError
 
@@ -23,20 +24,20 @@ class TrainingMode:
         profile: Train for some steps only, say where their time goes, and write nothing.
     """
 
-    resume: Annotated[bool, Parameter(negative=())] = False
-    profile: Annotated[bool, Parameter(negative=())] = False
+    resume: Flag = False
+    profile: Flag = False
 
 
 def train(
     recipe: str,
     /,
     *,
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    output: OptionalOutput = None,
     mode: TrainingMode = TrainingMode(),
     device: str = "auto",
     errors: Annotated[str | None, Parameter(negative=())] = None,
     shards: Annotated[Path | None, Parameter(negative=())] = None,
-    settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    settings: Settings = None,
 ) -> None:
     """Train a refiner. Several GPUs: `torchrun --nproc-per-node 4 -m posefix train RECIPE`.
 
@@ -90,7 +91,7 @@ def calibrate(
     recipe: str,
     strengths: tuple[float, float] = (1.0, 1.0),
     device: str = "auto",
-    settings: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    settings: Settings = None,
 ) -> None:
     """Teach a trained model how far to trust itself, on the photos that its recipe holds out of training.
 
@@ -116,7 +117,7 @@ def export(
     model: Path,
     /,
     *,
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    output: OptionalOutput = None,
 ) -> None:
     """Write a trained model as an ONNX graph, and compare the two.
 

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 from cyclopts import Parameter
 
+from posefix.cli.options import Exif, Flag, VideoFile
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from posefix.photos.video import Frame, Video
     from posefix.pose.poses import Poses
     from posefix.pose_files.pose_file import PhotoSize
-    from posefix.refine.pipeline import Photo
+    from posefix.refine.cutting import Photo
     from posefix.refine.smoothing import OneEuro, Track
 
 
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
 class VideoOptions:
     """What is done where the poses are of a video."""
 
-    video: Path | None = None
-    """The video, instead of --images: image ids are numbers of frames, or end in one, such as clip_0012.jpg."""
+    video: VideoFile = None
     first_frame: Literal[0, 1] = 0
     """The number of the first frame in the file of the poses."""
-    smooth: Annotated[bool, Parameter(negative=())] = False
+    smooth: Flag = False
     """Smooth the refined poses of each track over time; without tracks, people are followed from frame to frame."""
     min_cutoff: float = 1.0
     """Of --smooth: cutoff frequency at rest, Hz; lower takes away more jitter."""

@@ -14,8 +14,8 @@ from posefix.estimators import detectron2, mediapipe, supervision, torchvision, 
 from posefix.estimators.prediction import Change, Estimator, Prediction
 from posefix.photos.finding import decode_image
 from posefix.pose.poses import FloatArray
+from posefix.refine.merge import Missing
 from posefix.refine.refiner import Refiner
-from posefix.refine.vocabulary import Missing
 from posefix.skeletons import Skeleton, load_skeleton
 
 ESTIMATORS: tuple[Estimator, ...] = (

@@ -20,7 +20,7 @@ from posefix.photos.finding import Exif, decode_image
 from posefix.pictures.drawing import RIM, TRAIL, Image, caption, draw_poses, side_by_side
 from posefix.pose import geometry
 from posefix.pose.poses import FloatArray, Poses
-from posefix.refine.vocabulary import crop_people
+from posefix.refine.crops import crop_people
 
 LARGE_HEIGHT, SMALL_HEIGHT = 440, 176
 MAPS_SHOWN = 4
@@ -69,7 +69,7 @@ def look_inside(model: Model, poses: Poses, row: int, photo: Path, *, exif: Exif
         InputError: The pose has too few keypoints, or the model is no refinement network.
     """
     people = crop_people(poses[[row]], model.skeleton, model.input_size_wh)
-    if not len(people.rows):
+    if not people.usable[0]:
         raise InputError(f"row {row}: expected two keypoints that the model knows, in different places")
     crop = geometry.warp(decode_image(photo, exif=exif), people.matrices[0], model.input_size_wh)
     valid = people.valid[0]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from posefix.errors import InputError, quoted
 from posefix.files import read_json
 from posefix.pose.poses import LARGEST_NUMBER
-from posefix.refine.vocabulary import as_numbers
+from posefix.refine.arrays import as_numbers
 
 _EXPECTED = f"expected finite numbers and sides above 0, all below {LARGEST_NUMBER:.0e}"
 

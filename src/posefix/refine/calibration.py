@@ -31,12 +31,12 @@ FEATURES = (
     *(f"pose_{name}" for name in MEANS),
     *(f"company_{name}" for name in MEANS),
 )
-"""What regressions see of a keypoint: `posefix.refine.decision.measure_features`."""
+"""What regressions see of a keypoint: `posefix.refine.features.measure_features`."""
 MULTIPLIED = len(KEYPOINT_FEATURES) + len(MEANS)
 """Products are those of so many first features, the keypoint's and its pose's. A calibration meets too few companies
 for theirs: an estimator that is unlike all of them would get anything."""
 PERSON_FEATURES = ("given_similarity", "given_vicinity", "similarity", "agreement")
-"""What they see of a person: `posefix.refine.second_opinion.measure_contradiction`."""
+"""What they see of a person: `posefix.refine.again.measure_contradiction`."""
 FULL_STRENGTH = (1.0, 1.0)
 DECIMALS = 5
 """Of a regression's numbers in a model's description; features and their products are below a hundred."""
@@ -88,7 +88,7 @@ class Calibration:
         filled_similarity: The same where no place was given.
         filled_right: The same where no place was given.
         anew: Probability that the pose which the photo alone shows is a better start than the given one, see
-            `posefix.refine.second_opinion`; one bias.
+            `posefix.refine.again`; one bias.
         strengths: With what share of its strength a pose enters the network at the first look and at later ones, see
             `posefix.refine.refiner.Refiner`; the regressions hold for these.
     """

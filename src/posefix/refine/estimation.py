@@ -15,7 +15,7 @@ from posefix.pose import geometry
 from posefix.pose.poses import Poses
 from posefix.refine.backends import Backend
 from posefix.refine.boxes import check_boxes
-from posefix.refine.pipeline import CropStream, Progress, batches, photo_tasks
+from posefix.refine.cutting import CropStream, Progress, batches, photo_tasks
 
 
 def check_pose_network(model: Model) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -12,43 +11,24 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError
-from posefix.network.decoding import Evidence
 from posefix.network.models import load_model
 from posefix.photos.finding import Exif, ImageId, find_images
-from posefix.pose import geometry
-from posefix.pose.poses import BoolArray, FloatArray, Poses, Rows
+from posefix.pose.poses import Poses
+from posefix.refine.again import SETTLED, unsettled
+from posefix.refine.arrays import poses_from_arrays
 from posefix.refine.backends import Backend, Runtime, open_backend
 from posefix.refine.boxes import check_boxes
 from posefix.refine.calibration import FULL_STRENGTH, Calibration, read_calibration
-from posefix.refine.decision import Choice, agreement, choose, hold_back, measure_company, measure_poses
-from posefix.refine.pipeline import (
-    Crop,
-    CropStream,
-    FailedPhoto,
-    Photo,
-    Progress,
-    batches,
-    cut_crops,
-    photo_tasks,
-)
-from posefix.refine.results import RefinedPoses, Refinement, report_of
-from posefix.refine.scores import Scores, rescore, resolve_scores
-from posefix.refine.second_opinion import Look, contradicted, measure_contradiction
-from posefix.refine.vocabulary import (
-    CroppedPeople,
-    Missing,
-    crop_people,
-    in_layout,
-    merge,
-    poses_from_arrays,
-    revisit,
-)
+from posefix.refine.company import measure_company
+from posefix.refine.crops import CroppedPeople, crop_people
+from posefix.refine.cutting import Cut, ManyPhotos, OnePhoto, Photo, Progress
+from posefix.refine.judge import judge
+from posefix.refine.look import EVERYBODY, NOBODY, Look, look_at
+from posefix.refine.merge import Missing, merge
+from posefix.refine.results import RefinedPoses, Refinement
+from posefix.refine.scores import Scores, resolve_scores, write_scores
 from posefix.skeletons import Skeleton, load_skeleton
 
-SETTLED = 0.9
-"""A pose is settled, and not looked at again, when its refinement agrees with it to this mean KS."""
-Cut = Callable[[CroppedPeople, Rows], Iterable[Crop]]
-"""Cuts out people, who have these rows in the call."""
 OnError = Literal["stop", "keep"]
 
 
@@ -63,11 +43,11 @@ class Refiner:
         batch_size: People refined at once.
         calibration: What turns the network's evidence into probabilities; None for a model that has none.
         caution: A keypoint moves only where its expected gain in keypoint similarity (KS), which is 0 to 1, is above
-            this, and above it by more where the poses of the call have little to gain on the whole (`hold_back`). 1
-            never moves, -1 always. Missing keypoints are filled whatever it is.
+            this, and above it by more where the poses of the call have little to gain on the whole (see
+            `posefix.refine.company`). 1 never moves, -1 always. Missing keypoints are filled whatever it is.
         looks: How often a person is looked at, at most: one whose pose changed so much that its crop was a poor one is
             looked at again, in the crop that the refined pose makes, or that the pose makes which the photo alone
-            shows, where the photo contradicts the given one (`posefix.refine.second_opinion`).
+            shows, where the photo contradicts the given one (`posefix.refine.again`).
         scores: Whose scores the refined poses carry: the estimator's ("input"), the model's confidence in each
             keypoint and expected OKS of each pose ("model"), or their product. None is the product if the model has a
             calibration, else the estimator's.
@@ -169,24 +149,7 @@ class Refiner:
             )
         layout = load_skeleton(skeleton) if isinstance(skeleton, str) else skeleton
         poses = poses_from_arrays(keypoints, scores, layout)
-        people = self._prepare(poses, boxes)
-
-        def cut(people: CroppedPeople, _: Rows) -> Iterable[Crop]:
-            return cut_crops(photo, people.rows, people.matrices, self.input_size_wh)
-
-        choice, done = self._refine(people, cut, None)
-        refinement = self._result(poses, people, choice, done, missing, ())
-        after = refinement.poses
-        return RefinedPoses(
-            after.keypoints,
-            after.scores,
-            after.valid,
-            refinement.moved,
-            refinement.filled,
-            refinement.confidence,
-            refinement.expected_oks,
-            refinement.report,
-        )
+        return RefinedPoses.of(self._refine(poses, boxes, OnePhoto(photo), missing))
 
     def refine(
         self,
@@ -225,17 +188,9 @@ class Refiner:
         paths = (
             images if isinstance(images, Mapping) else find_images(poses.image_ids, images, absent=on_error)
         )
-        people = self._prepare(poses, boxes)
-        streams: list[CropStream] = []
-
-        def cut(people: CroppedPeople, rows: Rows) -> Iterable[Crop]:
-            ids = [poses.image_ids[row] for row in rows]
-            streams.append(self._stream(ids, people, paths, exif, on_error))
-            return streams[-1]
-
-        choice, done = self._refine(people, cut, progress)
-        # Photos that fail at a later look have been seen.
-        return self._result(poses, people, choice, done, missing, streams[0].failed)
+        ahead = 2 * self.batch_size
+        cut = ManyPhotos(poses.image_ids, paths, ahead, exif, stop_on_error=on_error == "stop")
+        return self._refine(poses, boxes, cut, missing, progress)
 
     def examine(
         self,
@@ -244,7 +199,7 @@ class Refiner:
         *,
         alone: bool,
         strength: float = 1.0,
-    ) -> tuple[CroppedPeople, Look]:
+    ) -> tuple[Look, Look]:
         """What the network says of people, before anything is decided: for calibration.
 
         Args:
@@ -252,144 +207,68 @@ class Refiner:
             images: File of each image id.
             alone: Whether to ask it about everyone with the pose withheld, too.
             strength: Share of its strength with which the pose enters the network.
+
+        Returns:
+            As `posefix.refine.look.look_at`.
         """
-        people = self._prepare(poses, None)
-        stream = self._stream(poses.image_ids, people, images)
-        threshold = np.inf if alone else -np.inf
-        return people, self._look(people, stream, None, strength, alone_below=threshold)
+        cut = ManyPhotos(poses.image_ids, images, 2 * self.batch_size)
+        return self._look(self._crop(poses, None), cut, strength, EVERYBODY if alone else NOBODY)
 
-    def _prepare(self, poses: Poses, boxes: npt.ArrayLike | None) -> CroppedPeople:
-        checked = None if boxes is None else check_boxes(boxes, len(poses))
-        return crop_people(poses, self.skeleton, self.input_size_wh, checked)
-
-    def _stream(
-        self,
-        image_ids: Sequence[ImageId],
-        people: CroppedPeople,
-        paths: Mapping[ImageId, Photo],
-        exif: Exif = "apply",
-        on_error: OnError = "stop",
-    ) -> CropStream:
-        return CropStream(
-            tasks=photo_tasks(image_ids, people.rows, paths),
-            matrices=people.matrices,
-            size_wh=self.input_size_wh,
-            people_ahead=2 * self.batch_size,
-            exif=exif,
-            stop_on_error=on_error == "stop",
-        )
-
-    def _refine(self, people: CroppedPeople, cut: Cut, progress: Progress | None) -> tuple[Choice, BoolArray]:
-        """Look, decide, and look again where that is worth it: what becomes of people, and who was seen."""
-        ask = self.calibration is not None and self.looks > 1
-        first, later = FULL_STRENGTH if self.calibration is None else self.calibration.strengths
-        whom, looks = np.arange(len(people.valid)), len(people.rows)
-        look = self._look(people, cut(people, whom), progress, first, SETTLED if ask else -np.inf)
-        done = look.seen
-        company = measure_company(measure_poses(look.evidence, people), np.where(done, 0, -1))
-        reserve = hold_back(look.evidence, people, self.calibration, done, company)
-        choice = choose(look.evidence, people, self.calibration, self.caution, reserve, company)
-        start = self._starts(look, people, choice)
-        for _ in range(self.looks - 1):
-            again = np.flatnonzero(look.seen & (agreement(start, people) < SETTLED))
-            if not again.size:
-                break
-            whom = whom[again]
-            people = revisit(people.of(again), start[again], self.input_size_wh)
-            look = self._look(people, cut(people, whom), _later(progress, looks), later)
-            looks += len(people.rows)
-            better = choose(look.evidence, people, self.calibration, self.caution, reserve, company[whom])
-            choice.take(whom[look.seen], better.of(look.seen))
-            start = better.keypoints
-        return choice, done
-
-    def _starts(self, look: Look, people: CroppedPeople, choice: Choice) -> FloatArray:
-        """Poses (N, K, 2) to look at again: what was chosen, or what the photo alone shows where it contradicts."""
-        if self.calibration is None or not look.asked.any():
-            return choice.keypoints
-        anew = contradicted(measure_contradiction(look, people), self.calibration.anew, self.caution)
-        start = choice.keypoints.copy()
-        start[np.flatnonzero(look.asked)[anew]] = look.alone.keypoints[anew]
-        return start
-
-    def _result(
+    def _refine(
         self,
         poses: Poses,
-        people: CroppedPeople,
-        choice: Choice,
-        done: BoolArray,
+        boxes: npt.ArrayLike | None,
+        cut: Cut,
         missing: Missing,
-        failed: Sequence[FailedPhoto],
+        progress: Progress | None = None,
     ) -> Refinement:
-        """The choice in the layout of the poses."""
-        merged = merge(poses, people, choice.keypoints, done, missing)
-        confidence = in_layout(choice.confidence, people, merged.known)
-        similarity = in_layout(choice.expected_similarity, people, merged.known)
-        known = np.isfinite(similarity)
-        sums = np.where(known, similarity, 0.0).sum(axis=1)
-        expected = np.where(known.any(axis=1), sums / np.maximum(known.sum(axis=1), 1), np.nan)
-        scores = resolve_scores(self.scores, self.calibration is not None)
-        return Refinement(
-            rescore(merged.poses, confidence, expected, scores),
-            merged.moved,
-            merged.filled,
-            confidence,
-            expected,
-            report_of(poses, people, merged, done, tuple(failed), choice.reserve, self.caution),
-        )
+        """Crop, look, get to know the estimator, judge, look again, merge, write scores."""
+        second_opinion = self.calibration is not None and self.looks > 1
+        first, later = FULL_STRENGTH if self.calibration is None else self.calibration.strengths
+        people = everyone = self._crop(poses, boxes)
+        look, alone = self._look(people, cut, first, SETTLED if second_opinion else NOBODY, progress)
+        failed = tuple(cut.failed)  # photos that fail at a later look have been seen
+        company = measure_company(look, self.calibration)
+        choice = judge(look, company, self.calibration, self.caution)
+        for _ in range(self.looks - 1):
+            progress = _later(progress, people)
+            people = unsettled(look, alone, choice, self.calibration, self.caution)
+            if not people.usable.any():
+                break
+            look, alone = self._look(people, cut, later, NOBODY, progress)
+            choice.take(judge(look, company, self.calibration, self.caution))
+        merged = merge(poses, everyone, choice, missing=missing, failed=failed, caution=self.caution)
+        return write_scores(merged, resolve_scores(self.scores, self.calibration is not None))
+
+    def _crop(self, poses: Poses, boxes: npt.ArrayLike | None) -> CroppedPeople:
+        checked = None if boxes is None else check_boxes(boxes, len(poses))
+        return crop_people(poses, self.skeleton, self.input_size_wh, checked)
 
     def _look(
         self,
         people: CroppedPeople,
-        crops: Iterable[Crop],
-        progress: Progress | None,
+        cut: Cut,
         strength: float,
-        alone_below: float = -np.inf,
-    ) -> Look:
-        """What the network says of each person, and of the photo alone where it agrees with the pose less than so."""
-        look, alone = Look.of_nobody(people), []
-        for rows, images in batches(crops, self.batch_size):
-            weights = people.valid[rows] * np.float32(strength)
-            found = self._ask(people, rows, images, weights)
-            look.take(rows, found)
-            unsure = agreement(found.keypoints, people.of(rows)) < alone_below
-            if unsure.any():
-                asked, withheld = rows[unsure], np.zeros_like(weights[unsure])
-                alone.append((asked, self._ask(people, asked, images[unsure], withheld)))
-            if progress is not None:
-                progress(int(look.seen.sum()), len(people.rows))
-        return look.with_alone(alone)
-
-    def _ask(
-        self,
-        people: CroppedPeople,
-        rows: Rows,
-        images: npt.NDArray[np.uint8],
-        weights: npt.NDArray[np.float32],
-    ) -> Evidence:
-        """What the network says of some people, in original-image pixels."""
-        matrices = people.matrices[rows]
-        inside = geometry.transform(matrices, people.keypoints[rows]) * people.valid[rows, :, None]
-        found = self.backend(images, inside.astype(np.float32), weights)
-        _check_evidence(found, inside.shape)
-        places = geometry.transform(geometry.invert(matrices), found.keypoints.astype(np.float64))
-        return dataclasses.replace(found, keypoints=places)
+        doubt: float,
+        progress: Progress | None = None,
+    ) -> tuple[Look, Look]:
+        return look_at(
+            people,
+            cut(people),
+            self.backend,
+            self.batch_size,
+            strength=strength,
+            doubt=doubt,
+            progress=progress,
+        )
 
 
-def _later(progress: Progress | None, looks: int) -> Progress | None:
-    """The progress of another look, after so many."""
+def _later(progress: Progress | None, seen: CroppedPeople) -> Progress | None:
+    """The progress of another look, after one at these people."""
     if progress is None:
         return None
-    return lambda done, total: progress(looks + done, looks + total)
-
-
-def _check_evidence(found: Evidence, shape: tuple[int, ...]) -> None:
-    places = found.keypoints
-    if places.shape != shape or not np.isfinite(places).all():
-        raise InputError(
-            f"backend: expected finite keypoints of shape {shape}, got {places.shape} with "
-            f"{(~np.isfinite(places)).sum()} not finite; the model is damaged or of another skeleton"
-        )
+    before = int(seen.usable.sum())
+    return lambda done, total: progress(before + done, before + total)
 
 
 def _check_choice(name: str, value: str, choices: Any) -> None:

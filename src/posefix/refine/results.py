@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from posefix.pose.poses import BoolArray, FloatArray, Poses
-from posefix.refine.pipeline import FailedPhoto
-from posefix.refine.vocabulary import CroppedPeople, MergedPoses
+from posefix.refine.cutting import FailedPhoto
 
 NOTABLE_RESERVE = 0.05
 """A smaller one is not worth a line."""
@@ -78,42 +75,6 @@ class RefinementReport:
         )
 
 
-def report_of(
-    poses: Poses,
-    people: CroppedPeople,
-    merged: MergedPoses,
-    done: BoolArray,
-    failed: tuple[FailedPhoto, ...],
-    reserve: float,
-    caution: float,
-) -> RefinementReport:
-    """Count what a refinement did.
-
-    Args:
-        poses: As they were given.
-        people: The same in the model's keypoints.
-        merged: The result in the layout of the poses.
-        done: (N,) whom the network saw.
-        failed: Photos that are missing or could not be read.
-        reserve: See `RefinementReport`.
-        caution: The same.
-    """
-    unknown = np.ones(len(poses.skeleton), dtype=bool)
-    unknown[people.mapping.source_index] = False
-    return RefinementReport(
-        people=len(poses),
-        refined=int(done.sum()),
-        unchanged=len(poses) - len(people.rows),
-        outside=len(people.rows) - int(done.sum()) - sum(photo.people for photo in failed),
-        moved_keypoints=int(merged.moved.sum()),
-        filled_keypoints=int(merged.filled.sum()),
-        passed_through_keypoints=int((poses.valid & unknown & done[:, None]).sum()),
-        failed=failed,
-        reserve=reserve,
-        caution=caution,
-    )
-
-
 @dataclass(frozen=True)
 class Refinement:
     """Refined poses of many photos.
@@ -160,3 +121,18 @@ class RefinedPoses:
     confidence: FloatArray
     expected_oks: FloatArray
     report: RefinementReport
+
+    @classmethod
+    def of(cls, refinement: Refinement) -> RefinedPoses:
+        """A refinement as arrays."""
+        poses = refinement.poses
+        return cls(
+            poses.keypoints,
+            poses.scores,
+            poses.valid,
+            refinement.moved,
+            refinement.filled,
+            refinement.confidence,
+            refinement.expected_oks,
+            refinement.report,
+        )

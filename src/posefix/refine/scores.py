@@ -1,4 +1,4 @@
-"""Whose scores the refined poses carry."""
+"""Last step: whose scores the refined poses carry."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ import numpy as np
 
 from posefix.errors import InputError
 from posefix.pose.poses import FloatArray, Poses
+from posefix.refine.results import Refinement
 
 Scores = Literal["input", "model", "product"]
 """The estimator's scores, the model's confidence and expected OKS, or the product of the two (see `rescore`)."""
+
+
+def write_scores(refinement: Refinement, scores: Scores) -> Refinement:
+    """A refinement that has the estimator's scores with the scores asked for."""
+    rescored = rescore(refinement.poses, refinement.confidence, refinement.expected_oks, scores)
+    return dataclasses.replace(refinement, poses=rescored)
 
 
 def rescore(poses: Poses, confidence: FloatArray, expected_oks: FloatArray, scores: Scores) -> Poses:

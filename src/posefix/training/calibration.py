@@ -25,6 +25,7 @@ from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, Rows
 from posefix.pose.similarity import falloff
 from posefix.pose_errors.profile import load_error_profile
 from posefix.pose_errors.synthesis import SynthesisOptions, synthesize
+from posefix.refine.again import measure_contradiction
 from posefix.refine.backends import open_backend
 from posefix.refine.calibration import (
     FULL_STRENGTH,
@@ -34,10 +35,11 @@ from posefix.refine.calibration import (
     Regression,
     check_strengths,
 )
-from posefix.refine.decision import choose, measure_company, measure_features, measure_poses
+from posefix.refine.company import Company
+from posefix.refine.features import measure_features, measure_poses
+from posefix.refine.judge import judge
+from posefix.refine.look import Look, places_of
 from posefix.refine.refiner import Refiner
-from posefix.refine.second_opinion import Look, measure_contradiction
-from posefix.refine.vocabulary import CroppedPeople
 from posefix.skeletons import Skeleton
 from posefix.training.config import TrainConfig
 from posefix.training.datasets import improve
@@ -85,29 +87,29 @@ class Attempt:
     """N poses that the network looked at, and the truth.
 
     Attributes:
-        people: As they were given.
         look: What the network said.
+        alone: The same with the pose withheld, of those who were looked at so, too.
         truth: (N, K, 2) true places in original-image pixels.
         labelled: (N, K) bool, keypoints whose truth is known, of people whom the network saw.
         reach: (N, K) distance at which KS is 1/e, pixels.
-        company: (N, F) of each person at the first look, see `measure_company`.
+        company: Of each person at the first look, see `companies`.
     """
 
-    people: CroppedPeople
     look: Look
+    alone: Look
     truth: FloatArray
     labelled: BoolArray
     reach: FloatArray
-    company: FloatArray
+    company: Company
 
     def examples(self, importance: float) -> Examples:
         """What the regressions of keypoints are fitted on, each pose of this importance."""
         return Examples(
-            measure_features(self.look.evidence, self.people, self.company),
-            self.people.valid,
+            measure_features(self.look, self.company.means),
+            self.look.people.valid,
             self.labelled,
             self._similarity(self.look.evidence.keypoints),
-            self._similarity(self.people.keypoints),
+            self._similarity(self.look.people.keypoints),
             np.full(len(self.truth), importance),
         )
 
@@ -116,7 +118,7 @@ class Attempt:
 
         Thresholds are softened by `SOFTNESS`. Mean KS would count what is won for hopeless poses, and AP never sees.
         """
-        choice = choose(self.look.evidence, self.people, calibration, caution=0.0, company=self.company)
+        choice = judge(self.look, self.company, calibration, caution=0.0)
         similarity = np.where(self.labelled, self._similarity(choice.keypoints), 0.0)
         oks = similarity.sum(axis=1) / np.maximum(self.labelled.sum(axis=1), 1)
         return np.asarray((1 / (1 + np.exp((OKS_THRESHOLDS - oks[:, None]) / SOFTNESS))).mean(axis=1))
@@ -238,18 +240,34 @@ def try_starts(
     truth = records.keypoints[rows].astype(np.float64)
     reach = falloff(area, refiner.skeleton.sigmas)
     at_first, later = strengths
-    people, look = refiner.examine(poses, photos, strength=at_first, alone=True)
-    calls = np.where(look.seen, draw_calls(len(rows)), -1)
-    company = measure_company(measure_poses(look.evidence, people), calls)
+    look, alone = refiner.examine(poses, photos, strength=at_first, alone=True)
+    company = companies(look, draw_calls(len(rows)))
 
-    def attempt(people: CroppedPeople, look: Look) -> Attempt:
-        return Attempt(people, look, truth, records.labelled[rows] & look.seen[:, None], reach, company)
+    def attempt(look: Look, alone: Look) -> Attempt:
+        return Attempt(look, alone, truth, records.labelled[rows] & look.seen[:, None], reach, company)
 
     def again(keypoints: FloatArray) -> Attempt:
         start = poses.with_keypoints(keypoints, valid=poses.valid | look.seen[:, None])
         return attempt(*refiner.examine(start, photos, strength=later, alone=False))
 
-    return Trial(attempt(people, look), again(look.evidence.keypoints), again(look.places_alone()))
+    return Trial(
+        attempt(look, alone), again(look.evidence.keypoints), again(places_of(alone, otherwise=look))
+    )
+
+
+def companies(look: Look, calls: Rows) -> Company:
+    """Of each person the company of those who are refined in the same call, nothing held back.
+
+    Args:
+        look: At N people; those whom the network did not see are in nobody's company, and their own is 0.
+        calls: (N,) number of each person's call.
+    """
+    poses = measure_poses(look)
+    means = np.zeros_like(poses)
+    for call in np.unique(calls[look.seen]):
+        together = look.seen & (calls == call)
+        means[together] = poses[together].mean(axis=0)
+    return Company(means)
 
 
 def draw_calls(count: int) -> Rows:
@@ -298,8 +316,8 @@ def fit_anew(sets: list[list[Trial]], calibration: Calibration) -> Regression:
         gain = np.concatenate(
             [trial.anew.worth(calibration) - trial.given.worth(calibration) for trial in trials]
         )
-        features += [measure_contradiction(trial.given.look, trial.given.people) for trial in trials]
-        asked = np.concatenate([trial.given.look.asked for trial in trials])
+        features += [measure_contradiction(trial.given.look, trial.given.alone) for trial in trials]
+        asked = np.concatenate([trial.given.alone.seen for trial in trials])
         better.append(gain[asked] > 0)
         importance.append(np.abs(gain[asked]) / len(gain))
     return fit_regression(

@@ -13,10 +13,11 @@ import pytest
 
 from posefix.network.decoding import Evidence
 from posefix.pose.poses import Poses
+from posefix.refine.again import contradicted, measure_contradiction
 from posefix.refine.calibration import PERSON_FEATURES, Calibration, Regression
+from posefix.refine.crops import CroppedPeople, crop_people
+from posefix.refine.look import Look, places_of
 from posefix.refine.refiner import Refiner
-from posefix.refine.second_opinion import Look, contradicted, measure_contradiction
-from posefix.refine.vocabulary import CroppedPeople, crop_people
 from posefix.skeletons import load_skeleton
 
 Array = npt.NDArray[Any]
@@ -66,17 +67,24 @@ def refiner(calibration: Calibration | None, believes_photo: float, **options: A
 
 def test_what_the_regression_sees() -> None:
     people = crop_people(poses(), MODEL, SIZE_WH)
-    look = Look.of_nobody(people)
+    look = dataclasses.replace(Look.of_nobody(people), evidence=at_their_places(people))
     odds = {"given_similarity": 0.2, "given_vicinity": 0.3, "similarity": 0.6}
     look.evidence.keypoints[0] += 1e6
-    parts = [(np.array([row]), sure_of(row, people, odds)) for row in (1, 0)]
-    features = measure_contradiction(look.with_alone(parts), people)
+    both, one, nobody = (Look.of_nobody(people) for _ in range(3))
+    for row in (1, 0):
+        both.take(np.array([row]), sure_of(row, people, odds))
+    one.take(np.array([1]), sure_of(1, people, odds))
+    features = measure_contradiction(look, both)
     expected = [np.log(value / (1 - value)) for value in odds.values()]
     np.testing.assert_allclose(features[:, 0, :3], [expected] * 2, rtol=1e-6)
     np.testing.assert_allclose(features[:, 0, 3], [0, 1], atol=1e-9)
-    only = measure_contradiction(look.with_alone(parts[:1]), people)
-    np.testing.assert_array_equal(only, features[1:])
-    assert measure_contradiction(look, people).shape == (0, 1, 4)
+    np.testing.assert_array_equal(measure_contradiction(look, one), features[1:])
+    assert measure_contradiction(look, nobody).shape == (0, 1, 4)
+
+
+def at_their_places(people: CroppedPeople) -> Evidence:
+    """Evidence of people who stay where they are."""
+    return dataclasses.replace(Look.of_nobody(people).evidence, keypoints=people.keypoints.copy())
 
 
 def sure_of(row: int, people: CroppedPeople, odds: dict[str, float]) -> Evidence:
@@ -88,14 +96,15 @@ def sure_of(row: int, people: CroppedPeople, odds: dict[str, float]) -> Evidence
 
 def test_looks_keep_everybody_in_their_rows() -> None:
     people = crop_people(poses(), MODEL, SIZE_WH)
-    look = Look.of_nobody(people)
+    look, alone = Look.of_nobody(people), Look.of_nobody(people)
     look.take(np.array([0]), sure_of(0, people, {"similarity": 0.25}))
-    asked = look.with_alone([(np.array([1]), sure_of(1, people, {"similarity": 0.75}))])
-    assert (asked.seen.tolist(), asked.asked.tolist()) == ([True, False], [False, True])
-    assert asked.evidence.similarity[:, 0].tolist() == [0.25, 0.0]
-    assert asked.alone.similarity.shape == (1, 19)
-    np.testing.assert_array_equal(asked.places_alone(), people.keypoints + np.array([0, 1])[:, None, None])
-    assert look.with_alone([]) is look and not look.asked.any()
+    alone.take(np.array([1]), sure_of(1, people, {"similarity": 0.75}))
+    assert (look.seen.tolist(), alone.seen.tolist()) == ([True, False], [False, True])
+    assert look.evidence.similarity[:, 0].tolist() == [0.25, 0.0]
+    places = people.keypoints + np.array([0, 1])[:, None, None]
+    np.testing.assert_array_equal(places_of(alone, otherwise=look), places)
+    assert look.of(np.array([1, 0])).seen.tolist() == [False, True]
+    assert not Look.of_nobody(people).seen.any()
 
 
 @pytest.mark.parametrize(

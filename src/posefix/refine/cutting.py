@@ -1,4 +1,4 @@
-"""Crops of many photos in batches: threads decode and cut ahead while the network works on the batch before.
+"""Crops cut out of one photo, or of many in batches: threads cut ahead while the network works on the batch before.
 
 Only crops are kept, of no more than a stated number of people, so memory does not grow with the photos. A photo is a
 file or the frame of a video; files are decoded no larger than their crops need (`posefix.photos.pixels`), frames by one
@@ -22,12 +22,13 @@ import numpy.typing as npt
 from posefix.errors import InputError
 from posefix.photos.finding import Exif, ImageId, decode_reduced
 from posefix.pose.geometry import compose, shows_photo, warp
-from posefix.pose.poses import rows_by_image
+from posefix.pose.poses import FloatArray, Rows, rows_by_image
+from posefix.refine.crops import CroppedPeople
 
 Image = npt.NDArray[np.uint8]
 Crop = tuple[int, Image]
 """Row of a person, and the crop (H, W, 3)."""
-Crops = tuple[npt.NDArray[np.int64], Image]
+Crops = tuple[Rows, Image]
 """Rows (B,) of people, and their crops (B, H, W, 3)."""
 
 Progress = Callable[[int, int], None]
@@ -79,7 +80,7 @@ class PhotoTask:
     """A photo and the rows of the people in it."""
 
     photo: Photo
-    rows: npt.NDArray[np.int64]
+    rows: Rows
 
     @property
     def path(self) -> Path:
@@ -87,9 +88,7 @@ class PhotoTask:
         return Path(self.photo) if isinstance(self.photo, str | Path) else self.photo.path
 
 
-def photo_tasks(
-    image_ids: Sequence[ImageId], rows: npt.NDArray[np.int64], photos: Mapping[ImageId, Photo]
-) -> list[PhotoTask]:
+def photo_tasks(image_ids: Sequence[ImageId], rows: Rows, photos: Mapping[ImageId, Photo]) -> list[PhotoTask]:
     """One task per photo: files in the order in which they first appear, frames in that of their video.
 
     Args:
@@ -131,7 +130,7 @@ class CropStream:
     """
 
     tasks: list[PhotoTask]
-    matrices: npt.NDArray[np.float64]
+    matrices: FloatArray
     size_wh: tuple[int, int]
     people_ahead: int
     exif: Exif = "apply"
@@ -181,9 +180,7 @@ class CropStream:
         return [(int(task.rows[place]), crop) for place, crop in crops]
 
 
-def cut_crops(
-    image: Image, rows: npt.NDArray[np.int64], matrices: npt.NDArray[np.float64], size_wh: tuple[int, int]
-) -> Iterator[Crop]:
+def cut_crops(image: Image, rows: Rows, matrices: FloatArray, size_wh: tuple[int, int]) -> Iterator[Crop]:
     """The crops of some people in one photo; those that would show nothing of it are left out.
 
     Args:
@@ -195,6 +192,63 @@ def cut_crops(
     for row in rows.tolist():
         if shows_photo(matrices[row], size_wh, image.shape):
             yield row, warp(image, matrices[row], size_wh)
+
+
+class Cut(Protocol):
+    """Where the crops of a call come from, look after look."""
+
+    @property
+    def failed(self) -> Sequence[FailedPhoto]:
+        """The photos that could not be read so far."""
+
+    def __call__(self, people: CroppedPeople) -> Iterable[Crop]:
+        """The crops of people, by their places among these."""
+
+
+@dataclass(frozen=True)
+class OnePhoto:
+    """Cuts people out of a photo that is there, (H, W, 3)."""
+
+    photo: Image
+    failed: tuple[FailedPhoto, ...] = ()
+
+    def __call__(self, people: CroppedPeople) -> Iterator[Crop]:
+        """See `Cut`."""
+        return cut_crops(self.photo, np.flatnonzero(people.usable), people.matrices, people.size_wh)
+
+
+@dataclass(frozen=True)
+class ManyPhotos:
+    """Cuts people out of photos that are decoded once for each look.
+
+    Attributes:
+        image_ids: Photo of each pose of the call.
+        photos: Where the photo of each image id is.
+        people_ahead: As of `CropStream`.
+        exif: The same.
+        stop_on_error: The same.
+        failed: The unreadable photos left out so far.
+    """
+
+    image_ids: Sequence[ImageId]
+    photos: Mapping[ImageId, Photo]
+    people_ahead: int
+    exif: Exif = "apply"
+    stop_on_error: bool = True
+    failed: list[FailedPhoto] = field(default_factory=list)
+
+    def __call__(self, people: CroppedPeople) -> CropStream:
+        """See `Cut`."""
+        image_ids = [self.image_ids[row] for row in people.rows]
+        return CropStream(
+            tasks=photo_tasks(image_ids, np.flatnonzero(people.usable), self.photos),
+            matrices=people.matrices,
+            size_wh=people.size_wh,
+            people_ahead=self.people_ahead,
+            exif=self.exif,
+            stop_on_error=self.stop_on_error,
+            failed=self.failed,
+        )
 
 
 def batches(crops: Iterable[Crop], size: int) -> Iterator[Crops]:

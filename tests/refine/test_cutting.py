@@ -13,8 +13,8 @@ from posefix.errors import InputError
 from posefix.network.decoding import Evidence
 from posefix.photos import finding as images
 from posefix.pose.poses import Poses
-from posefix.refine import pipeline
-from posefix.refine.pipeline import CropStream, PhotoTask, batches, photo_tasks
+from posefix.refine import cutting
+from posefix.refine.cutting import CropStream, PhotoTask, batches, photo_tasks
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import load_skeleton
 
@@ -50,8 +50,8 @@ def test_photos_are_decoded_once_and_not_far_ahead(tmp_path: Path, monkeypatch: 
         decoded.append(path.name)
         return decode(path, most, **options)
 
-    monkeypatch.setattr(pipeline, "decode_reduced", counting)
-    monkeypatch.setattr(pipeline, "MOST_THREADS", 2)
+    monkeypatch.setattr(cutting, "decode_reduced", counting)
+    monkeypatch.setattr(cutting, "MOST_THREADS", 2)
     crops = iter(stream(tmp_path, [1] * 40))
     for taken in range(1, 41):
         next(crops)
@@ -128,10 +128,10 @@ def test_large_photos_are_decoded_no_larger_than_needed_and_places_stay(
         factors.append(reduced.factor)
         return reduced
 
-    monkeypatch.setattr(pipeline, "decode_reduced", noting)
+    monkeypatch.setattr(cutting, "decode_reduced", noting)
     refiner = Refiner(blob_backend, poses.skeleton, (96, 128), caution=-1.0, looks=1)
     found = refiner.refine(poses, tmp_path).poses.keypoints
-    monkeypatch.setattr(pipeline, "decode_reduced", lambda photo, _, **options: noting(photo, 1, **options))
+    monkeypatch.setattr(cutting, "decode_reduced", lambda photo, _, **options: noting(photo, 1, **options))
     whole = refiner.refine(poses, tmp_path).poses.keypoints
     assert factors == [factor, 1]
     # A pixel of the largest crop is 18 pixels of the photo: places stay to a thirtieth of that.

@@ -1,0 +1,80 @@
+"""Third step: what is known of the estimator, from all the poses that are refined together.
+
+They are taken to be of one estimator. What is measured is a handful of numbers about it, not about anybody in the
+photos: how its keypoints look to the network on the whole, and what follows from how much they have to gain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from posefix.pose.poses import FloatArray
+from posefix.refine.calibration import MEANS, Calibration
+from posefix.refine.features import expected_gain, measure_poses
+from posefix.refine.look import Look
+
+RESERVE = 0.5
+"""Gain in KS that a keypoint must promise to be moved where nothing is to be gained on the whole."""
+RESERVE_FADE = 0.017
+"""Mean gain at which this has fallen to 1/e of it. Both were chosen on the dev sets (see the model card)."""
+STRANGERS = 4
+"""So many people who have nothing to gain are taken to be in the company: of a single photo's one can't be sure."""
+
+
+@dataclass(frozen=True)
+class Company:
+    """What is known of the estimator of poses.
+
+    Attributes:
+        means: (len(`MEANS`),) of what regressions see of its keypoints; (N, len(`MEANS`)) where N people are not
+            of one company.
+        reserve: Gain in KS beyond the caution that a move must bring.
+    """
+
+    means: FloatArray
+    reserve: float = 0.0
+
+    def means_of(self, count: int) -> FloatArray:
+        """The means for each of so many people, (count, len(`MEANS`))."""
+        return np.broadcast_to(self.means, (count, len(MEANS)))
+
+
+def measure_company(look: Look, calibration: Calibration | None) -> Company:
+    """Get to know an estimator by the people whom the network saw; of nobody nothing is known, and nothing held back.
+
+    Args:
+        look: At its people, with their pose.
+        calibration: Of the model, or None.
+    """
+    if not look.seen.any():
+        return Company(np.zeros(len(MEANS)))
+    means = measure_poses(look)[look.seen].mean(axis=0)
+    return Company(means, hold_back(look, calibration, means))
+
+
+def hold_back(look: Look, calibration: Calibration | None, means: FloatArray) -> float:
+    """Gain in KS beyond the caution that a move must bring.
+
+    Where little is to be gained on the whole, the poses are those of a good estimator, which is more often right about
+    the odd keypoint than the network: this fades with the mean gain of all people seen.
+
+    Args:
+        look: At people of the company, with their pose.
+        calibration: Of the model, or None.
+        means: Of the company.
+    """
+    pose_gain = np.zeros(len(look.seen))
+    for places, part in look.parts():
+        pose_gain[places] = _promised_gain(part, calibration, means)
+    mean_gain = pose_gain[look.seen].sum() / (look.seen.sum() + STRANGERS)
+    return float(RESERVE * np.exp(-((mean_gain / RESERVE_FADE) ** 2)))
+
+
+def _promised_gain(look: Look, calibration: Calibration | None, means: FloatArray) -> FloatArray:
+    """Mean gain in KS (N,) of moving the keypoints that gain."""
+    valid = look.people.valid
+    gain = expected_gain(look, calibration, means)
+    promised = np.where(valid, np.maximum(gain, 0.0), 0.0).sum(axis=1)
+    return np.asarray(promised / np.maximum(valid.sum(axis=1), 1))

@@ -1,0 +1,120 @@
+"""First step: from poses in any layout to people in the model's keypoints, and the crop to see each of them in."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from posefix.network.decoding import PERSON_SHARE
+from posefix.pose import geometry
+from posefix.pose.poses import BoolArray, FloatArray, Poses, Rows
+from posefix.pose.similarity import falloff
+from posefix.skeletons import KeypointMapping, Skeleton, match_keypoints
+
+
+@dataclass(frozen=True)
+class CroppedPeople:
+    """N people in the model's K keypoints, each with a crop.
+
+    Attributes:
+        mapping: Which keypoints of the poses are which of the model.
+        size_wh: Width and height of the crops, pixels.
+        rows: (N,) which of the poses they are.
+        usable: (N,) whose size is known, so that they can be cut out.
+        keypoints: (N, K, 2) in original-image pixels; 0 where not valid.
+        valid: (N, K).
+        matrices: (N, 2, 3), original-image pixels -> crop pixels.
+        falloff: (N, K) distance at which keypoint similarity (KS) is 1/e, original-image pixels, for a person that
+            fills the usual share of the crop.
+    """
+
+    mapping: KeypointMapping
+    size_wh: tuple[int, int]
+    rows: Rows
+    usable: BoolArray
+    keypoints: FloatArray
+    valid: BoolArray
+    matrices: FloatArray
+    falloff: FloatArray
+
+    def of(self, places: Rows) -> CroppedPeople:
+        """Some of the people, by their places among these."""
+        return CroppedPeople(
+            self.mapping,
+            self.size_wh,
+            self.rows[places],
+            self.usable[places],
+            self.keypoints[places],
+            self.valid[places],
+            self.matrices[places],
+            self.falloff[places],
+        )
+
+    def offset(self, keypoints: FloatArray) -> FloatArray:
+        """How far places (N, K, 2) are from those of the poses, in units of `falloff`: (N, K)."""
+        return np.asarray(np.linalg.norm(keypoints - self.keypoints, axis=-1) / self.falloff)
+
+    def agreement(self, keypoints: FloatArray) -> FloatArray:
+        """Mean KS (N,) between places (N, K, 2) and those of the poses, over the keypoints that these have."""
+        similarity = np.exp(-(self.offset(keypoints) ** 2))
+        count = np.maximum(self.valid.sum(axis=1), 1)
+        return np.asarray(np.where(self.valid, similarity, 0.0).sum(axis=1) / count)
+
+
+def crop_people(
+    poses: Poses, skeleton: Skeleton, size_wh: tuple[int, int], boxes: FloatArray | None = None
+) -> CroppedPeople:
+    """Map poses to a model's keypoints and choose each person's crop.
+
+    The box of a person is that of the keypoints which the model knows, so it is the same in every layout.
+    Without two of them in different places nothing tells the person's size; such people are not `usable`.
+
+    Args:
+        poses: In original-image pixels.
+        skeleton: Of the model.
+        size_wh: Crop width and height, pixels.
+        boxes: bbox_xywh (N, 4) of the people, instead of boxes made from the keypoints.
+
+    Raises:
+        InputError: The layouts share no keypoint.
+    """
+    mapping = match_keypoints(poses.skeleton, skeleton)
+    known = poses.in_layout(mapping)
+    keypoints, valid = np.where(known.valid[..., None], known.keypoints, 0.0), known.valid
+    usable = np.asarray(valid.any(axis=1))
+    if boxes is None:
+        tight = geometry.box_from_keypoints(keypoints, valid)
+        usable &= tight[:, 2:].max(axis=1) > 0
+        boxes = geometry.enlarge(tight, geometry.KEYPOINT_BOX_FACTOR)
+    crops = _crops(boxes, size_wh, skeleton)
+    return CroppedPeople(mapping, size_wh, np.arange(len(poses)), usable, keypoints, valid, *crops)
+
+
+def recrop(people: CroppedPeople, keypoints: FloatArray) -> CroppedPeople:
+    """The same people, all usable, with other places and the crops that these make.
+
+    Args:
+        people: As they were seen.
+        keypoints: (N, K, 2) in original-image pixels; those of their layout are all there now.
+    """
+    valid = people.valid.copy()
+    valid[:, people.mapping.target_index] = True
+    boxes = geometry.enlarge(geometry.box_from_keypoints(keypoints, valid), geometry.KEYPOINT_BOX_FACTOR)
+    matrices, reach = _crops(boxes, people.size_wh, people.mapping.target)
+    return dataclasses.replace(
+        people,
+        usable=np.ones(len(valid), dtype=bool),
+        keypoints=np.where(valid[..., None], keypoints, 0.0),
+        valid=valid,
+        matrices=matrices,
+        falloff=reach,
+    )
+
+
+def _crops(boxes: FloatArray, size_wh: tuple[int, int], skeleton: Skeleton) -> tuple[FloatArray, FloatArray]:
+    """The crops around people's boxes (N, 4): `matrices` and `falloff` of `CroppedPeople`."""
+    matrices = geometry.crop_matrices(geometry.enlarge(boxes, geometry.CROP_FACTOR), size_wh)
+    area = PERSON_SHARE * size_wh[0] * size_wh[1] / np.abs(np.linalg.det(matrices[:, :, :2]))
+    return matrices, np.asarray(falloff(area[:, None], skeleton.sigmas))

@@ -1,0 +1,95 @@
+"""Fourth step, keep or move: the network's evidence for its place weighed against the place that was given.
+
+The heatmap's own belief is too sure of itself, and knows nothing of how good the other keypoints of the pose look. A
+calibration, fitted on people held out of training, maps the evidence to two numbers by logistic regression: the
+expected keypoint similarity (KS) of a place to the truth, by which the refined or the given one is chosen, and the
+probability that its KS is above .5, which is the keypoint's confidence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from posefix.pose import geometry
+from posefix.pose.poses import BoolArray, FloatArray, Rows
+from posefix.refine.calibration import Calibration
+from posefix.refine.company import Company
+from posefix.refine.features import expected_gain, measure_features
+from posefix.refine.look import Look
+
+ALWAYS, NEVER = -1.0, 1.0
+"""At this caution every keypoint goes to the network's own place, and none moves."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What becomes of each keypoint of N people, K keypoints of the model.
+
+    Attributes:
+        rows: (N,) which of the poses they are.
+        seen: (N,) whom the network saw; what is chosen for the others means nothing.
+        keypoints: (N, K, 2) the refined place, or the given one where that is better; original-image pixels.
+        confidence: (N, K) probability that KS to the truth is above .5; NaN without a calibration.
+        expected_similarity: (N, K) expected KS to the truth; NaN without a calibration.
+        reserve: Gain in KS beyond the caution that a move had to promise, see `Company`.
+    """
+
+    rows: Rows
+    seen: BoolArray
+    keypoints: FloatArray
+    confidence: FloatArray
+    expected_similarity: FloatArray
+    reserve: float
+
+    def take(self, later: Choice) -> None:
+        """Replace what was chosen for all poses by a later choice, for the people whom the network saw then."""
+        rows = later.rows[later.seen]
+        self.keypoints[rows] = later.keypoints[later.seen]
+        self.confidence[rows] = later.confidence[later.seen]
+        self.expected_similarity[rows] = later.expected_similarity[later.seen]
+
+
+def judge(look: Look, company: Company, calibration: Calibration | None, caution: float) -> Choice:
+    """Decide for each keypoint.
+
+    Args:
+        look: At N people with their pose.
+        company: What is known of the estimator. Its reserve is added to the caution, but for keypoints far off the
+            rest of their pose.
+        calibration: Of the model; without one the heatmap's own expected KS is compared.
+        caution: Smallest expected gain in KS that a move must bring; `ALWAYS` takes the network's own places.
+    """
+    reserve, means, people = company.reserve, company.means_of(len(look.seen)), look.people
+    if not ALWAYS < caution < NEVER:
+        # Rounding can put a gain on or beyond the ends of its scale, where caution means never and always.
+        caution, reserve = np.inf * caution, 0.0
+    keypoints = people.keypoints.copy()
+    confidence, similarity = np.zeros(people.valid.shape), np.zeros(people.valid.shape)
+    for places, part in look.parts():
+        given = part.people
+        # A keypoint far off the rest of its pose is no estimator's considered place: nothing speaks for keeping it.
+        held = np.where(geometry.far_off(given.keypoints, given.valid), 0.0, reserve)
+        moved, *numbers = _judge(part, means[places], calibration, caution + held)
+        keypoints[places] = np.where(moved[..., None], part.evidence.keypoints, given.keypoints)
+        confidence[places], similarity[places] = numbers
+    return Choice(people.rows, look.seen, keypoints, confidence, similarity, reserve)
+
+
+def _judge(
+    look: Look, company: FloatArray, calibration: Calibration | None, threshold: FloatArray
+) -> tuple[BoolArray, FloatArray, FloatArray]:
+    """Which keypoints move, their gain being above the threshold; confidence; expected KS of what was chosen."""
+    given = look.people.valid
+    if calibration is None:
+        nothing = np.full(given.shape, np.nan)
+        return (expected_gain(look, None, company) > threshold) | ~given, nothing, nothing
+    features = measure_features(look, company)
+    similarity = calibration.refined_similarity(features)
+    kept_similarity = calibration.given_similarity(features)
+    moved = (similarity - kept_similarity > threshold) | ~given
+    right = np.where(moved, calibration.refined_right(features), calibration.given_right(features))
+    confidence = np.where(given, right, calibration.filled_right(features))
+    chosen = np.where(moved, similarity, kept_similarity)
+    return moved, confidence, np.where(given, chosen, calibration.filled_similarity(features))
