@@ -1,10 +1,44 @@
-"""The one error that a user can cause, and how its messages quote what they got."""
+"""The one error that a user can cause, where it is, and how its messages quote what they got."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place in a user's file, as messages name it and programs ask for it.
+
+    Attributes:
+        file: The file.
+        record: Which record of it, such as "annotation 3" or "frame 4, instance 0", counted as the format counts; empty
+            for the whole file.
+        field: Of the record, or of the file; empty for all of it.
+        entry: Which number of the field, such as "x of nose".
+    """
+
+    file: Path
+    record: str = ""
+    field: str = ""
+    entry: str = ""
+
+    def __str__(self) -> str:
+        field = f"field {self.field!r}" if self.field else ""
+        return ", ".join(filter(None, (str(self.file), self.record, field, self.entry)))
+
 
 class InputError(ValueError):
-    """An input is wrong; the message is one sentence: what, where, what was expected, what to do about it."""
+    """An input is wrong; the message is one sentence: what, where, what was expected, what to do about it.
+
+    Args:
+        message: The sentence.
+        where: The same place as data, where it is one of a file.
+    """
+
+    def __init__(self, message: str, where: Where | None = None) -> None:
+        super().__init__(message)
+        self.where = where
 
 
 def quoted(value: object) -> str:

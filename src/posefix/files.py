@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from posefix.errors import InputError
+from posefix.errors import InputError, Where
 
 _BEGUN = re.compile(r"[\w.+-]{0,24}|\\?u?[0-9a-fA-F]{0,3}")
 """What a text that is cut off may end with, where the fault is found: part of a number, a word or an escape."""
@@ -36,9 +36,9 @@ def read_text(path: str | Path) -> str:
     try:
         return Path(path).read_bytes().decode("utf-8")
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror}).", Where(Path(path))) from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected text in UTF-8, got other bytes.") from error
+        raise InputError(f"{path}: expected text in UTF-8, got other bytes.", Where(Path(path))) from error
 
 
 def parse_json(path: str | Path, text: str) -> Any:
@@ -51,9 +51,10 @@ def parse_json(path: str | Path, text: str) -> Any:
         # Editors on Windows put a byte order mark in front, which JSON forbids.
         return json.loads(text.removeprefix("\ufeff"))
     except json.JSONDecodeError as error:
-        raise InputError(f"{path}: {_json_fault(error)}.") from error
+        raise InputError(f"{path}: {_json_fault(error)}.", Where(Path(path))) from error
     except (RecursionError, ValueError) as error:  # Python's limits of nesting and of digits
-        raise InputError(f"{path}: expected JSON, got brackets or numbers without end.") from error
+        message = f"{path}: expected JSON, got brackets or numbers without end."
+        raise InputError(message, Where(Path(path))) from error
 
 
 def _json_fault(error: json.JSONDecodeError) -> str:

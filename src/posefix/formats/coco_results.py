@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from posefix.errors import InputError, quoted
+from posefix.errors import InputError, Where, quoted
 from posefix.pose.poses import FloatArray, Poses
+from posefix.pose_files.gaps import check_gaps, without_gaps
 from posefix.pose_files.json_text import JsonText, Member, Place
 from posefix.pose_files.layouts import TRIPLE, check_layout, count_of_lengths, misfit, unnamed_layout
 from posefix.pose_files.pose_file import (
@@ -31,6 +32,7 @@ from posefix.pose_files.pose_file import (
     Source,
     boxes_to_write,
     check_same_poses,
+    differs,
     needs_new_box,
     triples_to_write,
 )
@@ -77,15 +79,20 @@ def read(source: Source, reading: Reading) -> PoseFile:
     if skeleton is None:
         lengths = _lengths(text.opening(ROWS_AT_ONCE))
         raise unnamed_layout(source.path, [count_of_lengths(source.path, lengths)] if lengths else [])
-    check_layout(source.path, skeleton, _first_lengths(text), "row")
+    first_lengths = _first_lengths(text)
+    check_layout(source.path, skeleton, first_lengths, "row")
     starts, ends, numbers = array("q"), array("q"), array("d")
-    chunks = [_Chunk.of(records, skeleton, numbers) for records in _record_chunks(text, starts, ends)]
+    chunks = [
+        _Chunk.of(records, skeleton, numbers, may_lack=bool(first_lengths))
+        for records in _record_chunks(text, starts, ends)
+    ]
     rows = _Chunk.joined(chunks, source.path)
     triples = np.frombuffer(numbers, dtype=np.float64).reshape(-1, len(skeleton), 3)
+    whole = without_gaps(triples)
     poses = Poses(
-        keypoints=triples[..., :2],
-        scores=triples[..., 2],
-        valid=(triples[..., 2] != 0) & (triples[..., :2] != 0).any(axis=-1),
+        keypoints=whole[..., :2],
+        scores=whole[..., 2],
+        valid=(whole[..., 2] != 0) & (whole[..., :2] != 0).any(axis=-1),
         image_ids=rows.image_ids,
         pose_scores=rows.pose_scores,
         skeleton=skeleton,
@@ -124,12 +131,17 @@ class _Chunk:
     tracks: tuple[int | str | None, ...]
 
     @classmethod
-    def of(cls, records: Records, skeleton: Skeleton, numbers: array[float]) -> _Chunk:
-        """Some rows; NaN for a score or box that is not there. Adds x, y, score of all keypoints to `numbers`."""
+    def of(cls, records: Records, skeleton: Skeleton, numbers: array[float], *, may_lack: bool) -> _Chunk:
+        """Some rows; NaN for a score or box that is not there. Adds x, y, score of all keypoints to `numbers`.
+
+        A row may lack keypoints where others of the file have some.
+        """
         names = [f"{what} of {name}" for name in skeleton.keypoint_names for what in ("x", "y", "score")]
         # One array that grows: parts that are joined in the end would need their memory twice.
-        triples = records.number_lists("keypoints", names, partial(misfit, TRIPLE))
+        triples = records.keypoint_lists("keypoints", names, partial(misfit, TRIPLE), may_lack=may_lack)
         numbers.frombytes(triples.tobytes())
+        shaped = triples.reshape(-1, len(skeleton), TRIPLE)
+        check_gaps(shaped, records, ("keypoints",) * TRIPLE, skeleton.keypoint_names)
         scores = np.zeros(len(records.rows))
         scores[records.asked()] = np.nan
         if (scored := np.array(["score" in row for row in records.rows], dtype=np.bool_)).any():
@@ -147,9 +159,8 @@ class _Chunk:
         scores = np.concatenate([np.zeros(0), *(chunk.pose_scores for chunk in chunks)])
         if (lacking := np.flatnonzero(np.isnan(scores))).size and lacking.size < scores.size:
             for row in lacking:
-                where = f"{path}, row {row}, field 'score'"
-                mend = "Give all rows a score, or none."
-                report_fault(FormatError(f"{where}: expected a finite number, got no such field.", mend))
+                where, problem = Where(path, f"row {row}", "score"), "expected a finite number, got no such field."
+                report_fault(FormatError.at(where, problem, "Give all rows a score, or none."))
         return cls(
             tuple(chain.from_iterable(chunk.image_ids for chunk in chunks)),
             np.ones(scores.size) if lacking.size else scores,
@@ -187,7 +198,7 @@ class _Rewrite:
     def _edits_of(self, rows: slice, poses: Poses, update_boxes: bool) -> Iterator[dict[Place, Any]]:
         before = self.triples[rows]
         written = triples_to_write(poses, before, self.poses.valid[rows])
-        changed = (written != before).any(axis=(1, 2))
+        changed = differs(written, before).any(axis=(1, 2))
         rescored = poses.pose_scores != self.poses.pose_scores[rows]
         boxed = (
             needs_new_box(poses, written, before) & update_boxes & np.isfinite(self.boxes[rows]).all(axis=1)
@@ -238,4 +249,4 @@ def _first_lengths(text: JsonText) -> list[int]:
 
 def _lengths(rows: list[Any]) -> list[int]:
     lists = (row.get("keypoints") for row in rows if isinstance(row, dict))
-    return [len(value) for value in lists if isinstance(value, list) and not holds_lists(value)]
+    return [len(value) for value in lists if value and isinstance(value, list) and not holds_lists(value)]

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from posefix.errors import quoted
+from posefix.errors import Where, quoted
 from posefix.photos.names import are_frames, photo_stems
 from posefix.pose.poses import BoolArray, FloatArray, rows_by_image
 from posefix.pose_files.json_people import (
@@ -39,6 +39,7 @@ from posefix.pose_files.json_people import (
     people_poses,
     tracks_in,
 )
+from posefix.pose_files.gaps import check_gaps
 from posefix.pose_files.json_text import JsonText, Place
 from posefix.pose_files.layouts import anonymous_layout, check_layout, misfit, unnamed_layout
 from posefix.pose_files.pose_file import (
@@ -98,7 +99,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         raise unnamed_layout(source.path, lengths[:1])
     if reading.skeleton is not None:
         check_layout(source.path, skeleton, lengths, "instance", each=1)
-    triples = joined((_triples(people.records, skeleton) for people in lists), (len(skeleton), 3))
+    triples = joined((_triples(people.records, skeleton, may_lack=bool(lengths)) for people in lists), (len(skeleton), 3))
     scores = joined((people.records.numbers_where_given(BOX_SCORE) for people in lists), ())
     poses = people_poses(lists, triples, skeleton, scores=scores)
     boxes = joined((_boxes(people.records) for people in lists), (4,))
@@ -156,8 +157,8 @@ def _lists(document: Document) -> tuple[list[PeopleList], tuple[str, ...]]:
     if isinstance(content, dict):
         if INFO not in content:
             what = f"a list of instances or a field {INFO!r}"
-            message = f"{path}: expected {what}, got {quoted(content)}."
-            report_fault(FormatError(message, "Write it again with MMPose, or take it out of the folder."))
+            mend = "Write it again with MMPose, or take it out of the folder."
+            report_fault(FormatError.at(Where(path), f"expected {what}, got {quoted(content)}.", mend))
             return [], ()
         content, place, stem = content[INFO], (INFO,), stem.removeprefix(DEMO_PREFIX)
     if isinstance(content, list) and any(isinstance(row, dict) and INSTANCES in row for row in content):
@@ -190,7 +191,7 @@ def _frames(document: Document, place: Place, content: list[Any]) -> tuple[list[
 
 
 def _is_frame(value: Any) -> bool:
-    return type(value) is int and value >= 0
+    return isinstance(known := id_or_none(value), int) and known >= 0
 
 
 def _named_layout(text: JsonText) -> Skeleton | None:
@@ -203,9 +204,10 @@ def _named_layout(text: JsonText) -> Skeleton | None:
     names = [by_number.get(str(number)) for number in range(len(by_number))]
     if not all(isinstance(name, str) for name in names):
         report_fault(
-            FormatError(
-                f"{text.path}, field {META!r}: expected names of the keypoints 0 to {len(names) - 1} in "
-                f"'keypoint_id2name', got {quoted(by_number)}; mend it, or name the layout (--layout)."
+            FormatError.at(
+                Where(text.path, field=META),
+                f"expected names of the keypoints 0 to {len(names) - 1} in 'keypoint_id2name', got "
+                f"{quoted(by_number)}; mend it, or name the layout (--layout).",
             )
         )
         return anonymous_layout(len(names))
@@ -228,18 +230,29 @@ def _is_link(link: Any, count: int) -> bool:
 def _keypoint_counts(lists: Sequence[PeopleList]) -> list[int]:
     """Of each instance, as far as it has a list of points."""
     values = (row.get(POINTS) for people in lists for row in people.records.rows)
-    return [len(value) for value in values if isinstance(value, list) and holds_lists(value)]
+    return [len(value) for value in values if value and isinstance(value, list) and holds_lists(value)]
 
 
-def _triples(records: Records, skeleton: Skeleton) -> FloatArray:
-    """(n, K, 3): x, y, score of some instances."""
+def _triples(records: Records, skeleton: Skeleton, *, may_lack: bool) -> FloatArray:
+    """(n, K, 3): x, y, score of some instances; zeros for who has none, where others have some."""
+    there = np.array([not may_lack or row.get(POINTS) not in (None, []) for row in records.rows], dtype=np.bool_)
+    triples = np.zeros((len(there), len(skeleton), 3))
+    if there.any():
+        triples[there] = _triples_of(records.choose(there), skeleton)
+    return triples
+
+
+def _triples_of(records: Records, skeleton: Skeleton) -> FloatArray:
+    """(n, K, 3) the same of instances that all have keypoints."""
     names = skeleton.keypoint_names
     coordinates = [f"{axis} of {name}" for name in names for axis in "xy"]
     points = np.zeros((len(records.rows), len(coordinates)))
     paired = _paired(records)
     points[paired] = _flattened(records.choose(paired)).number_lists(POINTS, coordinates, partial(misfit, 2))
     scores = records.number_lists(SCORES, [f"score of {name}" for name in names], partial(misfit, 1))
-    return np.concatenate([points.reshape(-1, len(names), 2), scores[..., None]], axis=-1)
+    triples = np.concatenate([points.reshape(-1, len(names), 2), scores[..., None]], axis=-1)
+    check_gaps(triples, records, (POINTS, POINTS, SCORES), names)
+    return triples
 
 
 def _paired(records: Records) -> BoolArray:

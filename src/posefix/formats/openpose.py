@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from posefix.errors import quoted
+from posefix.errors import Where, quoted
 from posefix.photos.names import are_frames, photo_stems
 from posefix.pose.poses import FloatArray, ImageId, rows_by_image
 from posefix.pose_files.json_people import (
@@ -40,6 +40,7 @@ from posefix.pose_files.json_people import (
     openings,
     people_poses,
 )
+from posefix.pose_files.gaps import without_gaps
 from posefix.pose_files.json_text import Place
 from posefix.pose_files.layouts import layout_of_lengths
 from posefix.pose_files.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
@@ -89,7 +90,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
     ]
     lengths = [length for people in lists for length in people.records.lengths(POINTS)]
     skeleton, notes = layout_of_lengths(source.path, lengths, reading.skeleton, LAYOUTS, "OpenPose")
-    triples = joined((flat_triples(people.records, POINTS, skeleton) for people in lists), (len(skeleton), 3))
+    triples = joined((flat_triples(people.records, POINTS, skeleton, may_lack=bool(lengths)) for people in lists), (len(skeleton), 3))
     unit, why = _unit(source.path, lists, triples, reading)
     poses = people_poses(lists, triples, skeleton, unit=unit)
     notes += (*why, *_frame_notes(ids), *_left_alone(source, files), *odd_scores(poses))
@@ -143,8 +144,9 @@ def _is_object(document: Document) -> bool:
     """Whether a document may hold people; where others raise no fault, it is noted."""
     content, path = document[1].root, document[1].path
     if not isinstance(content, dict):
-        message = f"{path}: expected an object with {PEOPLE!r}, got {quoted(content)}."
-        report_fault(FormatError(message, "Write it again with OpenPose, or take it out of the folder."))
+        problem = f"expected an object with {PEOPLE!r}, got {quoted(content)}."
+        mend = "Write it again with OpenPose, or take it out of the folder."
+        report_fault(FormatError.at(Where(path), problem, mend))
     return isinstance(content, dict)
 
 
@@ -185,6 +187,7 @@ def _unit(
     path: Path, lists: Sequence[PeopleList], triples: FloatArray, reading: Reading
 ) -> tuple[Unit, tuple[str, ...]]:
     """What the coordinates are, and the note that says why."""
+    triples = without_gaps(triples)
     found = triples[..., 2] != 0
     if not measured_in_shares(lists, POINTS, triples[..., :2], found):
         return PIXELS, ()

@@ -32,6 +32,7 @@ from posefix.pose_files.json_people import (
     people_poses,
     tracks_in,
 )
+from posefix.pose_files.gaps import check_gaps, without_gaps
 from posefix.pose_files.json_text import Place
 from posefix.pose_files.layouts import check_layout, misfit, unnamed_layout
 from posefix.pose_files.pose_file import (
@@ -78,7 +79,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
     if skeleton is None:
         raise unnamed_layout(source.path, lengths[:1])
     check_layout(source.path, skeleton, lengths, "detection", each=1)
-    triples = joined((_triples(people.records, skeleton) for people in lists), (len(skeleton), 3))
+    triples = joined((_triples(people.records, skeleton, may_lack=bool(lengths)) for people in lists), (len(skeleton), 3))
     unit, notes = _unit(source, lists, triples, reading)
     scores = joined((people.records.numbers_where_given(SCORE) for people in lists), ())
     poses = people_poses(lists, triples, skeleton, scores=scores, unit=unit)
@@ -126,18 +127,31 @@ def _keypoint_counts(lists: Sequence[PeopleList]) -> list[int]:
     return [len(value) for value in values if isinstance(value, list)]
 
 
-def _triples(records: Records, skeleton: Skeleton) -> FloatArray:
-    """(n, K, 3): x, y, score of some detections."""
+def _triples(records: Records, skeleton: Skeleton, *, may_lack: bool) -> FloatArray:
+    """(n, K, 3): x, y, score of some detections; zeros for boxes without keypoints, where others have some."""
+    there = np.array([not may_lack or bool(row.get(POINTS)) for row in records.rows], dtype=np.bool_)
+    triples = np.zeros((len(there), len(skeleton), 3))
+    if there.any():
+        triples[there] = _triples_of(records.choose(there), skeleton)
+    return triples
+
+
+def _triples_of(records: Records, skeleton: Skeleton) -> FloatArray:
+    """(n, K, 3) the same of detections that all have keypoints."""
     points, single = records.objects(POINTS), partial(misfit, 1)
     columns = [
         points.number_lists(axis, [f"{axis} of {name}" for name in skeleton.keypoint_names], single)
         for axis in (X, Y)
     ]
     scores = np.ones((len(points.rows), len(skeleton)))
-    if (scored := np.array([VISIBLE in row for row in points.rows], dtype=np.bool_)).any():
+    scored = np.array([VISIBLE in row for row in points.rows], dtype=np.bool_)
+    if scored.any():
         names = [f"visibility of {name}" for name in skeleton.keypoint_names]
         scores[scored] = points.choose(scored).number_lists(VISIBLE, names, single)
-    return np.stack([*columns, scores], axis=-1)
+    scores[~scored] = np.where(np.isnan(columns).all(axis=0)[~scored], np.nan, 1.0)
+    triples = np.stack([*columns, scores], axis=-1)
+    check_gaps(triples, points, (X, Y, VISIBLE), skeleton.keypoint_names)
+    return triples
 
 
 def _boxes(records: Records) -> FloatArray:
@@ -157,6 +171,7 @@ def _in_pixels(boxes: FloatArray, unit: Unit) -> FloatArray:
 def _unit(
     source: Source, lists: Sequence[PeopleList], triples: FloatArray, reading: Reading
 ) -> tuple[Unit, tuple[str, ...]]:
+    triples = without_gaps(triples)
     found = (triples[..., :2] != 0).any(axis=-1)
     if not measured_in_shares(lists, POINTS, triples[..., :2], found):
         return PIXELS, ()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posefix.errors import InputError, quoted
+from posefix.errors import InputError, Where, quoted
 from posefix.files import ensure_new_folder, ensure_writable, write_bytes_atomic, write_folder_atomic
 from posefix.interchange.catalogue import FORMATS
 from posefix.interchange.detection import detect_format, find_format
@@ -27,7 +27,7 @@ from posefix.pose_files.pose_file import (
     Source,
 )
 from posefix.pose_files.records import PLAIN_TEXT, is_plain, report_fault
-from posefix.pose_files.units import KEYPOINTS_OF_A_SCALE, LARGEST_SHARE, sizes_of_photos
+from posefix.pose_files.units import LARGEST_SHARE, are_stray_shares, sizes_of_photos
 from posefix.skeletons import Skeleton, load_skeleton
 
 Layout = Skeleton | str | Path
@@ -86,7 +86,7 @@ class Hints:
         if self.images is None:
             return names
         found = find_images(wanted, self.images, names, absent=absent)
-        return names or {image_id: path.name for image_id, path in found.items()}
+        return names or {image_id: _name_within(path, self.images) for image_id, path in found.items()}
 
     def sizes_wh(self, file: PoseFile) -> FloatArray | None:
         """(N, 2) width and height in pixels of the photo or frame of each pose of a file; None where nobody knows them.
@@ -102,6 +102,11 @@ class Hints:
             size_wh = self.video.size_wh()
             return lambda _: size_wh
         return None if self.images is None else photo_sizes(self.images, names)
+
+
+def _name_within(path: Path, folder: Path) -> str:
+    """A photo's name, with the subfolders of the folder of photos that it lies in."""
+    return path.relative_to(folder).as_posix()
 
 
 NO_HINTS = Hints()
@@ -140,14 +145,16 @@ def check_pixels(file: PoseFile) -> None:
     """Refuse poses whose coordinates must be shares of the photo, in a format that has pixels.
 
     Raises:
-        FormatError: All lie in -2 to 2.
+        FormatError: All, or nearly all, lie in -2 to 2.
     """
-    places = file.poses.keypoints[file.poses.valid]
-    if len(places) >= KEYPOINTS_OF_A_SCALE and np.abs(places).max() <= LARGEST_SHARE:
+    if are_stray_shares(file.poses):
+        small = np.abs(file.poses.keypoints[file.poses.valid]) <= LARGEST_SHARE
+        count = "all" if small.all() else "nearly all"
         report_fault(
-            FormatError(
-                f"{file.path}: expected pixels, got coordinates that all lie in {-LARGEST_SHARE:g} to "
-                f"{LARGEST_SHARE:g}, as shares of the photo do; multiply them by its width and height"
+            FormatError.at(
+                Where(file.path),
+                f"expected pixels, got coordinates that {count} lie in {-LARGEST_SHARE:g} to {LARGEST_SHARE:g}, as "
+                "shares of the photo do; multiply them by its width and height",
             )
         )
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from posefix.errors import InputError, quoted
+from posefix.errors import InputError, Where, quoted
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses
+from posefix.pose_files.gaps import check_gaps, without_gaps
 from posefix.pose_files.json_text import REMOVED, JsonText, Place
 from posefix.pose_files.layouts import TRIPLE, misfit
 from posefix.pose_files.pose_file import (
@@ -22,6 +23,7 @@ from posefix.pose_files.pose_file import (
     Source,
     boxes_to_write,
     check_same_poses,
+    differs,
     needs_new_box,
 )
 from posefix.pose_files.records import Record, Records, report_fault
@@ -70,9 +72,9 @@ class PeopleList:
         """
         name, text = document
         if not isinstance(value, list):
-            where = f", field {place[-1]!r}" if place else ""
-            message = f"{text.path}{where}: expected a list of people, got {quoted(value)}."
-            report_fault(FormatError(message, "Write an empty list where there is nobody."))
+            where = Where(text.path, field=str(place[-1]) if place else "")
+            problem = f"expected a list of people, got {quoted(value)}."
+            report_fault(FormatError.at(where, problem, "Write an empty list where there is nobody."))
             value = []
         return cls(name, text, place, Records(text.path, noun, value), (image_id,) * len(value))
 
@@ -135,7 +137,7 @@ class JsonRewrite:
 
     def _changes(self, poses: Poses, update_boxes: bool) -> Iterator[PersonChange]:
         triples = triples_in_unit(poses, self.poses, self.triples, self.unit)
-        changed = (triples != self.triples).any(axis=(1, 2))
+        changed = differs(triples, self.triples).any(axis=(1, 2))
         rescored = poses.pose_scores != self.poses.pose_scores
         boxed = needs_new_box(poses, triples, self.triples) & update_boxes
         boxes = boxes_to_write(poses)
@@ -189,14 +191,17 @@ def json_files(source: Source) -> tuple[Path, ...]:
     return tuple(path for path in source.files if path.suffix.lower() == ".json")
 
 
-def flat_triples(records: Records, field: str, skeleton: Skeleton) -> FloatArray:
-    """(n, K, 3): a field that holds x, y, score of each keypoint in one list.
+def flat_triples(records: Records, field: str, skeleton: Skeleton, *, may_lack: bool) -> FloatArray:
+    """(n, K, 3): a field that holds x, y, score of each keypoint in one list; NaN where a number is not there.
 
     Raises:
         FormatError: A list has another length or holds something that is not a finite number.
     """
     names = [f"{what} of {name}" for name in skeleton.keypoint_names for what in ("x", "y", "score")]
-    return records.number_lists(field, names, partial(misfit, TRIPLE)).reshape(-1, len(skeleton), 3)
+    numbers = records.keypoint_lists(field, names, partial(misfit, TRIPLE), may_lack=may_lack)
+    triples = numbers.reshape(-1, len(skeleton), 3)
+    check_gaps(triples, records, (field,) * TRIPLE, skeleton.keypoint_names)
+    return triples
 
 
 def joined(arrays: Iterable[FloatArray], shape: tuple[int, ...]) -> FloatArray:
@@ -214,16 +219,17 @@ def people_poses(
 ) -> Poses:
     """The people of several lists as poses.
 
-    A keypoint is missing when it lies at pixel 0, 0 or has score 0.
+    A keypoint is missing when it lies at pixel 0, 0, has score 0, or lacks a number.
 
     Args:
         lists: The people.
-        triples: (N, K, 3) x, y, score in the file's unit.
+        triples: (N, K, 3) x, y, score in the file's unit; NaN where a number is not there.
         skeleton: Their layout.
         scores: (N,) confidence in each pose; where it is NaN or not given, the mean score of the pose's keypoints.
         unit: Of the file's coordinates.
     """
-    keypoints, certainty = unit.to_pixels(triples[..., :2]), triples[..., 2]
+    whole = without_gaps(triples)
+    keypoints, certainty = unit.to_pixels(whole[..., :2]), whole[..., 2]
     valid = (certainty != 0) & (keypoints != 0).any(axis=-1)
     mean = np.where(valid, certainty, 0.0).sum(axis=1) / np.maximum(valid.sum(axis=1), 1)
     return Poses(
@@ -263,13 +269,8 @@ def measured_in_shares(
     shares, odd = are_shares(numbers, found)
     for (people, number), among in zip(_people(lists), odd, strict=True) if odd.any() else ():
         if among:
-            where = people.records.where(number, field)
-            report_fault(
-                FormatError(
-                    f"{where}: expected pixels as of the others, got shares of the photo; keep files of one unit "
-                    "together."
-                )
-            )
+            problem = "expected pixels as of the others, got shares of the photo; keep files of one unit together."
+            report_fault(FormatError.at(people.records.where(number, field), problem))
     return shares
 
 

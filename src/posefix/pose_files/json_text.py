@@ -28,6 +28,7 @@ _SPACE = re.compile(r"[ \t\n\r\ufeff]*")
 _SPACES = re.compile(r"\s")
 _DECODER = json.JSONDecoder()
 _NUMBERS = {int, float}
+_NUMBERS_AND_GAPS = {int, float, type(None)}
 _SPACE_CHARACTERS = frozenset(" \t\n\r\ufeff")
 
 
@@ -121,8 +122,9 @@ class JsonText:
     def edited(self, edits: Mapping[Place, Any]) -> str:
         """The text with other values at some places.
 
-        A list is edited element by element, in any depth: elements equal to the present ones keep their text. A key
-        that an object does not have is added at its end. `REMOVED` takes an element out of its list.
+        A list is edited element by element, in any depth: elements equal to the present ones keep their text, and so
+        do null and NaN among numbers where the new value is NaN. A key that an object does not have is added at its
+        end. `REMOVED` takes an element out of its list.
 
         Args:
             edits: Place -> new value. No place lies inside another.
@@ -195,7 +197,7 @@ class JsonText:
         if not (isinstance(old, list) and isinstance(new, list) and len(old) == len(new)):
             if type(old) is not type(new) or old != new:
                 yield start, end, json.dumps(new)
-        elif set(map(type, old)) <= _NUMBERS:
+        elif set(map(type, old)) <= _NUMBERS_AND_GAPS:
             yield start + 1, end - 1, _edited_numbers(self.text[start + 1 : end - 1], old, new)
         else:
             for member, before, after in zip(list(self._members(start)), old, new, strict=True):
@@ -275,9 +277,14 @@ def _edited_numbers(text: str, old: list[Any], new: list[Any]) -> str:
     texts = text.split(comma)
     if _SPACES.search("".join(texts)):
         pairs = zip(text.split(","), old, new, strict=True)
-        return ",".join(kept if a == b else _like(kept, b) for kept, a, b in pairs)
+        return ",".join(kept if a == b or _is_kept_gap(a, b) else _like(kept, b) for kept, a, b in pairs)
     pairs = zip(texts, old, new, strict=True)
-    return comma.join([kept if a == b else _number_text(b) for kept, a, b in pairs])
+    return comma.join([kept if a == b or _is_kept_gap(a, b) else _number_text(b) for kept, a, b in pairs])
+
+
+def _is_kept_gap(old: Any, new: Any) -> bool:
+    """Whether a number that is not there, NaN or null, is to stay so."""
+    return new != new and (old is None or old != old)
 
 
 def _like(text: str, value: Any) -> str:

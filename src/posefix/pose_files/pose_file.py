@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError
+from posefix.errors import InputError, Where
 from posefix.pose import geometry
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, Rows
 from posefix.pose_files.json_text import JsonText
@@ -38,11 +38,17 @@ class FormatError(InputError):
     Args:
         message: One sentence.
         mend: How to mend the file, where the message does not say it; one sentence.
+        where: As of `InputError`.
     """
 
-    def __init__(self, message: str, mend: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, mend: str = "", where: Where | None = None) -> None:
+        super().__init__(message, where)
         self.mend = mend
+
+    @classmethod
+    def at(cls, where: Where, problem: str, mend: str = "") -> FormatError:
+        """The error that names a place and then what is wrong there."""
+        return cls(f"{where}: {problem}", mend, where)
 
 
 class Source:
@@ -264,6 +270,11 @@ def numbers_to_write(before: FloatArray, after: FloatArray) -> FloatArray:
     return np.where(same, before, np.round(after, DECIMALS))
 
 
+def differs(after: FloatArray, before: FloatArray) -> BoolArray:
+    """Which numbers are others than before; NaN, a gap in the file, that stays is the same number."""
+    return np.asarray((after != before) & ~(np.isnan(after) & np.isnan(before)))
+
+
 def triples_to_write(poses: Poses, before: FloatArray, was_valid: BoolArray) -> FloatArray:
     """(N, K, 3) x, y, score as they are written where a keypoint at 0, 0 or with score 0 is a missing one.
 
@@ -292,7 +303,7 @@ def needs_new_box(poses: Poses, written: FloatArray, before: FloatArray) -> Bool
         written: (N, K, 3) x, y and score or visibility as they are written.
         before: The same as read.
     """
-    changed = (written[..., :2] != before[..., :2]).any(axis=(1, 2))
+    changed = differs(written[..., :2], before[..., :2]).any(axis=(1, 2))
     return np.asarray(changed & poses.valid.any(axis=1))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError, quoted
+from posefix.errors import InputError, Where, quoted
 from posefix.pose.poses import LARGEST_NUMBER, FloatArray, ImageId
 from posefix.pose_files.pose_file import FormatError
 
@@ -72,9 +72,8 @@ class Records:
             return
         for number, row in enumerate(found):
             if not isinstance(row, dict):
-                where = f"{self.path}, {self.noun} {self.place(number)}"
-                mend = "Take it out of the list."
-                report_fault(FormatError(f"{where}: expected an object, got {quoted(row)}.", mend))
+                problem = f"expected an object, got {quoted(row)}."
+                report_fault(FormatError.at(self.where(number), problem, "Take it out of the list."))
         rows = [row if isinstance(row, dict) else _NoRecord() for row in found]
         object.__setattr__(self, "rows", rows)
 
@@ -84,9 +83,9 @@ class Records:
         rows = [self.rows[number] for number in chosen]
         return replace(self, rows=rows, places=[self.place(number) for number in chosen])
 
-    def where(self, number: int, field: str) -> str:
-        """How messages name a field of a record."""
-        return f"{self.path}, {self.noun} {self.place(number)}, field {field!r}"
+    def where(self, number: int, field: str = "", entry: str = "") -> Where:
+        """Where a record, a field of it, or one of the numbers in that is."""
+        return Where(self.path, f"{self.noun} {self.place(number)}", field, entry)
 
     def place(self, number: int) -> int:
         """Place of a record in the file's list, counted from 0."""
@@ -98,7 +97,7 @@ class Records:
         got, mend = "no such field", f"Add the field, or take the {self.noun} out of the list."
         if field in row:
             got, mend = quoted(row[field]), f"Correct the value, or take the {self.noun} out of the list."
-        return FormatError(f"{self.where(number, field)}: expected {expected}, got {got}.", mend)
+        return FormatError.at(self.where(number, field), f"expected {expected}, got {got}.", mend)
 
     def ids(self, field: str) -> tuple[ImageId, ...]:
         """A field that holds ids: integers or text.
@@ -137,7 +136,7 @@ class Records:
             FormatError: One is a text that no file can hold.
         """
         self.check_texts(field)
-        return tuple(_track_or_none(row.get(field)) for row in self.rows)
+        return tuple(id_or_none(row.get(field)) for row in self.rows)
 
     def check_texts(self, field: str) -> None:
         """Refuse texts in a field that can be neither written in UTF-8 nor part of a file's name.
@@ -172,6 +171,8 @@ class Records:
     ) -> FloatArray:
         """(N, length): a field that holds a flat list of numbers.
 
+        Of keypoints NaN and null are NaN: a gap, of which `posefix.pose_files.gaps` tells whether it may be there.
+
         Args:
             field: The field.
             names: What each number of the list is.
@@ -183,13 +184,39 @@ class Records:
         values = [row.get(field) for row in self.rows]
         # NumPy would take true among numbers for 1.
         flat = chain.from_iterable(value for value in values if isinstance(value, list))
-        array = None if bool in set(map(type, flat)) else _as_numbers(values, (len(self.rows), len(names)))
+        gaps, shape = misfit is not None, (len(self.rows), len(names))
+        array = None if bool in set(map(type, flat)) else _as_numbers(values, shape, gaps=gaps)
         if array is None:  # only now look at each record: converting all at once is many times faster
-            array = np.zeros((len(self.rows), len(names)))
+            array = np.zeros(shape)
             for number in self.asked():
                 if self._is_list_of_numbers(number, field, names, misfit):
-                    array[number] = values[number]
+                    array[number] = np.array(values[number], dtype=np.float64)  # null becomes NaN
         return array
+
+    def keypoint_lists(
+        self, field: str, names: Sequence[str], misfit: Callable[[int], str], *, may_lack: bool
+    ) -> FloatArray:
+        """(N, length): a field that holds a flat list of the numbers of a person's keypoints.
+
+        A record with nothing in the field is a person without keypoints, all of whose numbers are 0.
+
+        Args:
+            field: The field.
+            names: As of `number_lists`.
+            misfit: As of `number_lists`.
+            may_lack: Whether a record without the field is such a person, too; where nobody in a file has keypoints, it
+                is likelier that the field is called otherwise.
+
+        Raises:
+            FormatError: As of `number_lists`.
+        """
+        values = (row.get(field) for row in self.rows)
+        chosen = [value != [] and not (value is None and may_lack) for value in values]
+        if all(chosen):
+            return self.number_lists(field, names, misfit)
+        numbers = np.zeros((len(self.rows), len(names)))
+        numbers[chosen] = self.choose(chosen).number_lists(field, names, misfit)
+        return numbers
 
     def _is_list_of_numbers(
         self, number: int, field: str, names: Sequence[str], misfit: Callable[[int], str] | None
@@ -200,22 +227,28 @@ class Records:
             report_fault(self.fault(number, field, f"a list of {len(names)} numbers"))
             return False
         if holds_lists(value):
-            message = f"{self.where(number, field)}: expected one flat list of numbers, got a list of lists."
-            report_fault(FormatError(message, f"Write {names[0]} to {names[-1]} one after the other."))
+            mend = f"Write {names[0]} to {names[-1]} one after the other."
+            problem = "expected one flat list of numbers, got a list of lists."
+            report_fault(FormatError.at(self.where(number, field), problem, mend))
             return False
-        where = self.where(number, field)
         if len(value) != len(names):
             mend = f"Write all of them, from {names[0]} to {names[-1]}, 0 for what is missing."
             why = "" if misfit is None else misfit(len(value))
-            report_fault(FormatError(f"{where}: expected {len(names)} numbers, got {len(value)}{why}.", mend))
+            problem = f"expected {len(names)} numbers, got {len(value)}{why}."
+            report_fault(FormatError.at(self.where(number, field), problem, mend))
             return False
-        wrong = [(name, entry) for name, entry in zip(names, value, strict=True) if not _is_number(entry)]
+        wrong = [
+            (name, entry)
+            for name, entry in zip(names, value, strict=True)
+            if not _is_number(entry) and not (misfit is not None and is_gap(entry))
+        ]
         for name, entry in wrong:
             mend = "Write 0 for all numbers of a keypoint that is missing."
             if misfit is None:
                 mend = f"Correct the value, or take {field!r} out of the {self.noun}."
             expected = _number_expected(entry)
-            report_fault(FormatError(f"{where}, {name}: expected {expected}, got {quoted(entry)}.", mend))
+            problem = f"expected {expected}, got {quoted(entry)}."
+            report_fault(FormatError.at(self.where(number, field, name), problem, mend))
         return not wrong
 
     def numbers_where_given(self, field: str) -> FloatArray:
@@ -245,9 +278,9 @@ class Records:
         return numbers
 
     def lengths(self, field: str) -> list[int]:
-        """Of the flat lists in a field; records without one are left out."""
+        """Of the flat lists in a field; records without one, or with nothing in it, are left out."""
         values = (row.get(field) for row in self.rows)
-        return [len(value) for value in values if isinstance(value, list) and not holds_lists(value)]
+        return [len(value) for value in values if value and isinstance(value, list) and not holds_lists(value)]
 
     def objects(self, field: str) -> Records:
         """The objects that a field of each record holds.
@@ -277,13 +310,31 @@ def report_fault(fault: InputError) -> None:
 
 
 def id_or_none(value: Any) -> ImageId | None:
-    """A value that is an id, of a photo or of whom a pose is in a video; None for anything else, true and false too."""
+    """A value that is an id, of a photo or of whom a pose is in a video; None for anything else, true and false too.
+
+    1.0 is 1: tables write ids so once they have been through pandas or MATLAB.
+    """
+    if type(value) is float and value.is_integer() and abs(value) < LARGEST_NUMBER:
+        return int(value)
     return value if type(value) in (int, str) else None
 
 
-def _track_or_none(value: Any) -> ImageId | None:
-    """The same of a track, which pandas writes as a float where some people have none."""
-    return int(value) if isinstance(value, float) and value.is_integer() else id_or_none(value)
+def ids_as_known(ids: Sequence[ImageId], known: Collection[ImageId]) -> tuple[ImageId, ...]:
+    """Ids as another list of a file writes them, where one writes numbers as texts and the other does not.
+
+    Example:
+        >>> ids_as_known(["1", 2, "b"], {1, 2})
+        (1, 2, 'b')
+    """
+    if set(ids) <= set(known):
+        return tuple(ids)
+    by_text = {str(one): one for one in known}
+    return tuple(one if one in known else by_text.get(str(one), one) for one in ids)
+
+
+def is_gap(value: Any) -> bool:
+    """Whether it is what programs write for a number that is not there: null or NaN."""
+    return value is None or (isinstance(value, float) and value != value)
 
 
 def is_plain(text: str) -> bool:
@@ -306,8 +357,8 @@ def _number_expected(value: Any) -> str:
     return f"a finite number below {LARGEST_NUMBER:.0e}" if too_large else "a finite number"
 
 
-def _as_numbers(values: list[Any], shape: tuple[int, ...]) -> FloatArray | None:
-    """All values as one array, None when one of them is not what it should be."""
+def _as_numbers(values: list[Any], shape: tuple[int, ...], *, gaps: bool = False) -> FloatArray | None:
+    """All values as one array, None when one of them is not what it should be; NaN is that only of `gaps`."""
     if not values:
         return np.zeros(shape)
     try:
@@ -315,6 +366,9 @@ def _as_numbers(values: list[Any], shape: tuple[int, ...]) -> FloatArray | None:
         array = np.array(values)
     except ValueError:  # lists of different lengths
         return None
-    if array.shape != shape or array.dtype.kind not in "iuf" or not (np.abs(array) < LARGEST_NUMBER).all():
+    if array.shape != shape or array.dtype.kind not in "iuf":
+        return None
+    fitting = np.abs(array) < LARGEST_NUMBER
+    if not fitting.all() and not (gaps and (fitting | np.isnan(array)).all()):
         return None
     return array.astype(np.float64)

@@ -26,6 +26,8 @@ LARGEST_SHARE = 2.0
 """Shares of a photo stay below this even where a keypoint lies outside of it; pixels do not."""
 KEYPOINTS_OF_A_SCALE = 5
 """So many keypoints of a person within the first two pixels of a photo are no chance: they are shares."""
+SHARES_OF_A_FILE = 0.9
+"""Where so many of a file's keypoints are shares, all are; estimators guess some far outside of the photo."""
 
 
 class UnknownSizesError(FormatError):
@@ -108,12 +110,19 @@ def are_shares(numbers: FloatArray, present: BoolArray) -> tuple[bool, BoolArray
         Whether they are shares, those of all people; and (N,) the people whose many keypoints are shares where those
         of somebody else are pixels, nobody in a file of one unit.
     """
-    largest = np.where(present[..., None], np.abs(numbers), 0.0).max(axis=(1, 2), initial=0.0)
-    counted = present.sum(axis=1)
-    small = (largest <= LARGEST_SHARE) & (counted > 0)
-    if (largest > LARGEST_SHARE).any():
-        return False, np.asarray(small & (counted >= KEYPOINTS_OF_A_SCALE))
-    return bool(small.any()), np.zeros(len(small), dtype=np.bool_)
+    small = present & (np.abs(np.where(present[..., None], numbers, 0.0)) <= LARGEST_SHARE).all(axis=-1)
+    if not present.any() or small.sum() >= SHARES_OF_A_FILE * present.sum():
+        return bool(present.any()), np.zeros(len(present), dtype=np.bool_)
+    whole = (small == present).all(axis=1) & (present.sum(axis=1) >= KEYPOINTS_OF_A_SCALE)
+    return False, np.asarray(whole)
+
+
+def are_stray_shares(poses: Poses) -> bool:
+    """Whether poses in what should be pixels are shares of the photo: nearly all keypoints, or all of most people."""
+    if poses.valid.sum() < KEYPOINTS_OF_A_SCALE:
+        return False
+    all_shares, people = are_shares(poses.keypoints, poses.valid)
+    return all_shares or 2 * int(people.sum()) > int(poses.valid.any(axis=1).sum())
 
 
 def triples_in_unit(poses: Poses, before: Poses, numbers: FloatArray, unit: Unit) -> FloatArray:

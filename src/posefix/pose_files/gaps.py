@@ -1,0 +1,51 @@
+"""Keypoints of which numbers are not there: NaN and null, as programs write them for what was not found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from posefix.errors import quoted
+from posefix.pose.poses import FloatArray
+from posefix.pose_files.pose_file import FormatError
+from posefix.pose_files.records import Record, Records, report_fault
+
+MEND = "Write 0 for all numbers of a keypoint that is missing."
+
+
+def check_gaps(triples: FloatArray, records: Records, fields: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse NaN and null in keypoints that do not say themselves that they are missing.
+
+    One that is missing has score 0, lies at 0, 0, or has no number at all.
+
+    Args:
+        triples: (n, K, 3) x, y, score or visibility of each record's keypoints, NaN where a number is not there.
+        records: The people.
+        fields: Where x, y and score stand in a record.
+        names: Of the keypoints.
+
+    Raises:
+        FormatError: A keypoint that is there lacks a number.
+    """
+    gaps = np.isnan(triples)
+    if not gaps.any():
+        return
+    missing = (triples[..., 2] == 0) | gaps.all(axis=-1) | (triples[..., :2] == 0).all(axis=-1)
+    for row, keypoint, number in np.argwhere(gaps & ~missing[..., None]).tolist():
+        entry = f"{('x', 'y', 'score')[number]} of {names[keypoint]}"
+        where, got = records.where(row, fields[number], entry), _gap(records.rows[row], fields, keypoint, number)
+        report_fault(FormatError.at(where, f"expected a finite number, got {got}.", MEND))
+
+
+def _gap(record: Record, fields: Sequence[str], keypoint: int, number: int) -> str:
+    """What stands in a record for a number that is not there, as messages show it."""
+    place = len(fields) * keypoint + number if len(set(fields)) == 1 else keypoint
+    value = record[fields[number]][place]
+    return quoted(value[number] if isinstance(value, list) else value)
+
+
+def without_gaps(triples: FloatArray) -> FloatArray:
+    """Numbers (N, K, 3), all of them 0 of a keypoint that lacks one, as of a missing keypoint."""
+    gaps = np.isnan(triples).any(axis=-1, keepdims=True)
+    return np.where(gaps, 0.0, triples) if gaps.any() else triples
