@@ -85,7 +85,7 @@ def change(path: Path, edit: Callable[[Any], object]) -> None:
             lambda rows: rows[3]["keypoints"].__setitem__(0, float("nan")),
             "row 3, field 'keypoints', x of nose",
         ),
-        (1, lambda rows: rows[3].pop("keypoints"), "row 3, field 'keypoints'"),
+        (1, lambda rows: rows[3]["keypoints"].pop(), "row 3, field 'keypoints'"),
         (
             0,
             lambda truth: truth["annotations"][1].update(id=100),
@@ -93,7 +93,7 @@ def change(path: Path, edit: Callable[[Any], object]) -> None:
         ),
         (0, lambda truth: truth["images"].append(truth["images"][0]), "another id than that of image 0"),
         (0, lambda truth: truth["annotations"][2]["keypoints"].__setitem__(4, float("inf")), "annotation 2"),
-        (0, lambda truth: truth["categories"][0].update(keypoints=["paw"] * 0), "categories"),
+        (0, lambda truth: truth["categories"][0].update(keypoints="paw"), "categories"),
     ],
 )
 def test_faulty_files_are_named_in_one_sentence(

@@ -75,7 +75,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"annotations": []}, "truth.json, field 'annotations': expected annotated people, got none."),
     (
         {"annotations": [{**PERSON, "category_id": 2}]},
-        "field 'annotations': expected annotated people, got none.",
+        "annotation 0, field 'category_id': expected the id of a category (1), got 2.",
     ),
     ({"annotations": [PERSON, []]}, "truth.json, annotation 1: expected an object, got []."),
     (
@@ -92,7 +92,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"annotations": [{**PERSON, "keypoints": [1]}]},
-        "annotation 0, field 'keypoints': expected 6 numbers, got 1.",
+        "annotation 0, field 'keypoints': expected 6 numbers, got 1, which is not a multiple of 3.",
     ),
     (
         {"annotations": [{**PERSON, "keypoints": [1, 2, 2, 3, 4, 5]}]},
@@ -116,7 +116,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"images": ...}, "truth.json, field 'images': expected a list, got None."),
     ({"images": [IMAGE, IMAGE]}, "image 1, field 'id': expected another id than that of image 0, got 7."),
-    ({"images": [{"id": 7}]}, "image 0, field 'file_name': expected a text, got no such field."),
+    ({"images": [{"id": 7, "file_name": 3}]}, "image 0, field 'file_name': expected a text, got 3."),
     (
         {"images": [IMAGE, {"id": 8, "file_name": "\ud800.jpg"}]},
         "image 1, field 'file_name': expected a text without the character NUL and without half a surrogate pair, got",
@@ -124,11 +124,16 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"images": [{**IMAGE, "width": "640"}]}, "image 0, field 'width': expected a whole number, got '640'."),
     (
         {"categories": ...},
-        "field 'categories': expected one category with a list of names 'keypoints', got 0; give it one.",
+        "truth.json: expected the name of its layout (--layout), which is never guessed; no packaged layout has 2 ",
     ),
     (
-        {"categories": [CATEGORY] * 2},
-        "field 'categories': expected one category with a list of names 'keypoints', got 2; give it one.",
+        {"categories": [CATEGORY, {"id": 2, "name": "dog", "keypoints": ["tail"]}], "annotations": []},
+        "field 'categories': expected keypoints of one layout, got person (2 keypoints), dog (1 keypoint); choose a "
+        "category (--category 'person').",
+    ),
+    (
+        {"categories": CATEGORY},
+        "field 'categories': expected a list of objects, got one object; put it in brackets, [{...}].",
     ),
 ]
 

@@ -293,14 +293,6 @@ def test_a_refined_file_ends_as_the_one_that_was_read(
     [
         ([], "there is nobody in the file"),
         ([ROW, ROW], "people who are there again, same photo and same keypoints: 1"),
-        (
-            [{**ROW, "keypoints": [0.5, 0.25, 7] * 17}],
-            "expected pixels, got coordinates that all lie in -2 to 2",
-        ),
-        (
-            [{**ROW, "keypoints": [0.5, 1.75, 0.5, *[1.25, 0.5, 0.5] * 16]}],
-            "as shares of the photo do; multiply them",
-        ),
         ([ROW, {**ROW, "keypoints": [50, 25, 0.5] * 17}], "1 person with all keypoints on one point"),
         ([{**ROW, "keypoints": [50, 25, 7] * 17}], "keypoint scores are not all in 0 to 1"),
     ],

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from posefix.cli.options import Flag
 from posefix.cli.report_options import ReportOptions
+from posefix.cli.truth_options import TruthOptions
 
 
 def analyze(
     results: Path,
     /,
     *,
-    annotations: Path,
+    truth: TruthOptions,
     layout: str | None = None,
     strict: Flag = False,
     report: ReportOptions | None = None,
@@ -21,7 +22,7 @@ def analyze(
 
     Args:
         results: Poses: a file of any format that `posefix refine` takes.
-        annotations: Ground truth: a COCO keypoint annotation file.
+        truth: How the ground truth is read.
         layout: Skeleton of the results, if the file does not say it: a name of `posefix skeleton`, or a skeleton file.
         strict: Stop where a photo is in one of the two files only, instead of counting such photos.
         report: Files besides the text on the terminal.
@@ -31,17 +32,16 @@ def analyze(
     from posefix.analysis import analyze as find_errors
     from posefix.cli.progress import ProgressBar
     from posefix.files import write_text_atomic
-    from posefix.formats.coco_annotations import read_annotations
     from posefix.interchange import read_annotated_poses
 
     options = report or ReportOptions()
-    options.check(results, annotations, layout)
-    truth = read_annotations(annotations)
-    poses = read_annotated_poses(results, truth, layout)
-    photos = options.find_photos([poses], truth)
+    options.check(results, truth.annotations, layout)
+    labels = truth.read(layout)
+    poses = read_annotated_poses(results, labels, layout)
+    photos = options.find_photos([poses], labels)
     with ProgressBar("repairing") as progress:
-        analysis = find_errors(poses, truth, strict=strict, progress=progress)
-    print(f"{results} on {annotations}")
+        analysis = find_errors(poses, labels, strict=strict, progress=progress)
+    print(f"{results} on {truth.annotations}")
     print(analysis.table())
     if options.json_file is not None:
         write_text_atomic(options.json_file, json.dumps(analysis.as_dict()) + "\n")
@@ -49,6 +49,8 @@ def analyze(
         from posefix.report import analysis_page
 
         with ProgressBar("pictures") as progress:
-            page = analysis_page(analysis, truth, results_name=results.name, photos=photos, progress=progress)
+            page = analysis_page(
+                analysis, labels, results_name=results.name, photos=photos, progress=progress
+            )
         write_text_atomic(options.html, page)
         print(f"report: {options.html}")

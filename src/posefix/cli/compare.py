@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from posefix.cli.options import Flag
 from posefix.cli.report_options import ReportOptions
+from posefix.cli.truth_options import TruthOptions
 
 if TYPE_CHECKING:
     from posefix.analysis import Comparison
@@ -34,7 +35,7 @@ def compare(
     after: Path,
     /,
     *,
-    annotations: Path,
+    truth: TruthOptions,
     layout: str | None = None,
     after_layout: str | None = None,
     people: PeopleOptions | None = None,
@@ -45,7 +46,7 @@ def compare(
     Args:
         before: Poses to start from: a file of any format that `posefix refine` takes.
         after: Their refinement, or the results of another estimator on the same photos.
-        annotations: Ground truth: a COCO keypoint annotation file.
+        truth: How the ground truth is read.
         layout: Skeleton of the results, if the file does not say it: a name of `posefix skeleton`, or a skeleton file.
         after_layout: Skeleton of the results after; that of those before when left out.
         people: Which people are compared.
@@ -56,25 +57,24 @@ def compare(
     from posefix.analysis import compare as compare_results
     from posefix.cli.progress import ProgressBar
     from posefix.files import write_text_atomic
-    from posefix.formats.coco_annotations import read_annotations
     from posefix.interchange import read_annotated_poses
 
     options, files = people or PeopleOptions(), report or ReportOptions()
-    files.check(before, after, annotations, layout, after_layout)
-    truth = read_annotations(annotations)
-    first = read_annotated_poses(before, truth, layout)
-    second = read_annotated_poses(after, truth, after_layout or layout)
-    photos = files.find_photos([first, second], truth)
+    files.check(before, after, truth.annotations, layout, after_layout)
+    labels = truth.read(layout)
+    first = read_annotated_poses(before, labels, layout)
+    second = read_annotated_poses(after, labels, after_layout or layout)
+    photos = files.find_photos([first, second], labels)
     with ProgressBar("resampling photos") as progress:
         comparison = compare_results(
-            first, second, truth, match=options.match, strict=options.strict, progress=progress
+            first, second, labels, match=options.match, strict=options.strict, progress=progress
         )
-    print(f"before: {before}\nafter: {after}\nannotations: {annotations}")
+    print(f"before: {before}\nafter: {after}\nannotations: {truth.annotations}")
     print(comparison.table())
     if files.json_file is not None:
         write_text_atomic(files.json_file, json.dumps(comparison.as_dict()) + "\n")
     if files.html is not None:
-        page = _page(comparison, (first, second), truth, (before.name, after.name), photos)
+        page = _page(comparison, (first, second), labels, (before.name, after.name), photos)
         write_text_atomic(files.html, page)
         print(f"report: {files.html}")
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from cyclopts import Parameter
+
+from posefix.cli.truth_options import TruthOptions
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,11 +23,12 @@ def evaluate(
     results: Path,
     /,
     *,
-    annotations: Path,
+    truth: TruthOptions,
     layout: str | None = None,
     against: Path | None = None,
     against_layout: str | None = None,
     metric: Metric | None = None,
+    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
 ) -> None:
     """Print the COCO AP and AR of a results file, or PoseTrack 2018's AP by keypoint.
 
@@ -31,66 +36,74 @@ def evaluate(
 
     Args:
         results: Poses: a file of any format that `posefix refine` takes; PoseTrack 2018 results are a folder.
-        annotations: Ground truth: a COCO keypoint annotation file, or a folder of PoseTrack 2018 annotation files.
+        truth: How the ground truth is read.
         layout: Skeleton of the results, if the file does not say it: a name of `posefix skeleton`, or a skeleton file.
         against: Second results; adds the difference (RESULTS minus this), of COCO's AP with its 95 % bootstrap
             interval.
         against_layout: Skeleton of the second results file; that of the first when left out.
         metric: Whose rules; PoseTrack's where the annotations are a folder, else COCO's.
+        json_file: Also writes all numbers, with all their digits, to this file.
     """
     from posefix.evaluation.measured import metric_of
+    from posefix.files import ensure_not_input, ensure_writable, write_text_atomic
 
     if against_layout is not None and against is None:
         raise InputError("--against-layout: needs --against, whose layout it is")
-    if (metric or metric_of(annotations)) == "posetrack":
-        _evaluate_posetrack(results, annotations, layout, against, against_layout or layout)
-    else:
-        _evaluate_coco(results, annotations, layout, against, against_layout or layout)
+    if json_file is not None:
+        ensure_not_input(json_file, [results, truth.annotations, against, layout, against_layout])
+        ensure_writable(json_file)
+    rules = metric or metric_of(truth.annotations)
+    measure = _evaluate_posetrack if rules == "posetrack" else _evaluate_coco
+    numbers = measure(results, truth, layout, against, against_layout or layout)
+    if json_file is not None:
+        files = {"results": str(results), "annotations": str(truth.annotations)}
+        files |= {} if against is None else {"against": str(against)}
+        write_text_atomic(json_file, json.dumps({"metric": rules, **files, **numbers}, indent=2) + "\n")
 
 
 def _evaluate_coco(
-    results: Path, annotations: Path, layout: str | None, against: Path | None, against_layout: str | None
-) -> None:
+    results: Path, truth: TruthOptions, layout: str | None, against: Path | None, against_layout: str | None
+) -> dict[str, object]:
+    """Print COCO's numbers; returns them for JSON."""
     from posefix.cli.progress import ProgressBar
     from posefix.evaluation.bootstrap import compare_coco
     from posefix.evaluation.coco import evaluate_coco, read_measured_poses
-    from posefix.formats.coco_annotations import read_annotations
-    from posefix.formats.coco_posetrack import read_posetrack_annotations
 
-    if annotations.is_dir():
-        truth = read_posetrack_annotations(annotations).annotations
-    else:
-        truth = read_annotations(annotations)
-    poses = read_measured_poses(results, truth, layout)
+    labels = truth.read(layout)
+    poses = read_measured_poses(results, labels, layout)
     if against is None:
-        print("\n".join([evaluate_coco(poses, truth).table(), *_absences(truth, poses)]))
-        return
-    other = read_measured_poses(against, truth, against_layout)
+        metrics = evaluate_coco(poses, labels)
+        print("\n".join([metrics.table(), *_absences(labels, poses)]))
+        return {"keypoints": list(metrics.keypoint_names), **metrics.as_dict()}
+    other = read_measured_poses(against, labels, against_layout)
     print(f"before: {against}\nafter: {results}")
     with ProgressBar("resampling photos") as progress:
-        comparison = compare_coco(other, poses, truth, progress=progress)
-    print("\n".join([comparison.table(), *_absences(truth, poses, other)]))
+        comparison = compare_coco(other, poses, labels, progress=progress)
+    print("\n".join([comparison.table(), *_absences(labels, poses, other)]))
+    return {"keypoints": list(comparison.after.keypoint_names), **comparison.as_dict()}
 
 
 def _evaluate_posetrack(
-    results: Path, annotations: Path, layout: str | None, against: Path | None, against_layout: str | None
-) -> None:
+    results: Path, truth: TruthOptions, layout: str | None, against: Path | None, against_layout: str | None
+) -> dict[str, object]:
+    """Print PoseTrack's numbers; returns them for JSON."""
     from posefix.evaluation.posetrack import evaluate_posetrack, read_judged_poses
     from posefix.formats.coco_posetrack import read_posetrack_annotations
     from posefix.skeletons import load_skeleton
 
     skeleton = load_skeleton(layout) if layout else None
-    truth = read_posetrack_annotations(annotations)
-    poses = read_judged_poses(results, skeleton, truth)
-    after = evaluate_posetrack(poses, truth)
+    videos = read_posetrack_annotations(truth.annotations)
+    poses = read_judged_poses(results, skeleton, videos)
+    after = evaluate_posetrack(poses, videos)
     if against is None:
-        print("\n".join([after.table(), *_absences(truth.annotations, poses)]))
-        return
+        print("\n".join([after.table(), *_absences(videos.annotations, poses)]))
+        return dict(after.as_dict())
     other_skeleton = load_skeleton(against_layout) if against_layout else None
-    other = read_judged_poses(against, other_skeleton, truth)
-    before = evaluate_posetrack(other, truth)
+    other = read_judged_poses(against, other_skeleton, videos)
+    before = evaluate_posetrack(other, videos)
     print(f"before: {against}\nafter: {results}")
-    print("\n".join([after.table_after(before), *_absences(truth.annotations, poses, other)]))
+    print("\n".join([after.table_after(before), *_absences(videos.annotations, poses, other)]))
+    return {"before": before.as_dict(), "after": after.as_dict()}
 
 
 def _absences(truth: Annotations, results: Poses, against: Poses | None = None) -> Iterator[str]:

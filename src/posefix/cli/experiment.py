@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 from cyclopts import Parameter
 
-from posefix.cli.options import Files, Output, Settings
+from posefix.cli.options import Files, Output, Settings, Words
 from posefix.cli.recipe_options import read_recipe, require_pytorch
 from posefix.errors import InputError
 
@@ -28,7 +28,7 @@ class ExperimentData:
     """Folder of each file's photos."""
     results: Files = None
     """Poses on the validation photos, to be refined: files of any format that `posefix refine` takes."""
-    layouts: Annotated[list[str] | None, Parameter(negative=())] = None
+    layouts: Words = None
     """Layout of each results file: a name of `posefix skeleton`, or a skeleton file."""
     validation_annotations: Path | None = None
     """COCO keypoint file of the people to judge by."""

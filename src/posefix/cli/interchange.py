@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from posefix.cli.options import Layout, PhotoNames, VideoFile
+from posefix.cli.options import Category, Layout, PhotoNames, VideoFile
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class ReadingOptions:
     images: Path | None = None
     """Folder of the photos: to look whether each is there, and for coordinates that are shares of a photo."""
     annotations: PhotoNames = None
+    category: Category = None
 
     def hints(self) -> Hints:
         """The same, with the names that the annotation file gives."""
@@ -35,7 +36,13 @@ class ReadingOptions:
         from posefix.interchange.pose_files import Hints
 
         names = read_file_names(self.annotations)
-        return Hints(layout=self.layout, format=self.format, images=self.images, file_names=names)
+        return Hints(
+            layout=self.layout,
+            format=self.format,
+            images=self.images,
+            file_names=names,
+            category=self.category,
+        )
 
 
 @Parameter(name="*", group="Input")
@@ -114,10 +121,12 @@ def convert(
     ensure_not_input(output, [file, reading.annotations, reading.layout, to_layout])
     layout, hints = load_layout(to_layout), reading.hints()
     sizes = hints.reading.photo_size
-    source = read_pose_file(file, reading.layout, format=reading.format, photo_size=sizes)
+    source = read_pose_file(
+        file, reading.layout, format=reading.format, photo_size=sizes, category=reading.category
+    )
     conversion = convert_poses(source, layout, sizes, hints.photo_names(source))
     write_new_pose_file(output, conversion.new, to)
-    print(conversion.report())
+    print("\n".join([conversion.report(), *source.left_out]))
     people, photos = len(source.poses), len(set(source.poses.image_ids))
     if wanted.keypoints_needed:
         people = int(conversion.new.poses.valid.any(axis=1).sum())
@@ -140,4 +149,4 @@ def validate(file: Path, /, *, reading: CheckingOptions = DEFAULT_CHECKING) -> i
 
     validation = find_faults(file, reading.hints())
     print(validation)
-    return EXIT_FAULTS if validation.faults else 0
+    return EXIT_FAULTS if validation.faults or validation.truth_faults else 0

@@ -10,8 +10,10 @@ from cyclopts import Parameter
 Output = Annotated[Path, Parameter(alias="-o")]
 OptionalOutput = Annotated[Path | None, Parameter(alias="-o")]
 Flag = Annotated[bool, Parameter(negative=())]
-Files = Annotated[list[Path] | None, Parameter(negative=())]
-Settings = Annotated[list[str] | None, Parameter(name="--set", negative=())]
+Files = Annotated[list[Path] | None, Parameter(consume_multiple=True, negative=())]
+Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
+"""Several values in one list of words, up to the next option."""
+Settings = Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())]
 """Changes to a recipe, see `posefix.cli.recipe_options.read_recipe`."""
 
 Layout = Annotated[
@@ -31,6 +33,12 @@ PhotoNames = Annotated[
     Path | None,
     Parameter(
         help="COCO annotation file that names the photos; by default, image ids are matched to file names."
+    ),
+]
+Category = Annotated[
+    str | None,
+    Parameter(
+        help="Name of the category that is meant in COCO's annotations, where several name different keypoints."
     ),
 ]
 Exif = Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from posefix.cli.options import Output
+from posefix.cli.options import Output, Words
 from posefix.cli.recipe_options import require_pytorch
 from posefix.cli.source_options import SourceOptions
 from posefix.errors import InputError
@@ -26,7 +26,7 @@ def draw(
     /,
     *,
     source: SourceOptions,
-    photos: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    photos: Words = None,
     people: int = 4,
     output: Output = Path("posefix-poses.png"),
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Parameter
 
-from posefix.cli.options import Flag, Output
+from posefix.cli.options import Flag, Output, Words
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ def profile(
     results: Annotated[list[Path], Parameter(negative=())],
     /,
     *,
-    annotations: Annotated[list[Path], Parameter(negative=())],
+    annotations: Annotated[list[Path], Parameter(consume_multiple=True, negative=())],
     output: Output,
-    layout: Annotated[list[str] | None, Parameter(negative=())] = None,
+    layout: Words = None,
     name: str | None = None,
     strict: Flag = False,
 ) -> None:
@@ -65,13 +65,14 @@ def _observe(results: Path, annotations: Path, layout: str | None, *, strict: bo
     """The errors of one file; says what was compared."""
     from posefix.analysis.coverage import describe_coverage
     from posefix.analysis.profile_observation import observe_errors
-    from posefix.formats.coco_annotations import read_annotations
-    from posefix.interchange import read_annotated_poses
+    from posefix.interchange import read_annotated_poses, read_truth
 
-    truth = read_annotations(annotations)
+    truth = read_truth(annotations, layout)
     poses = read_annotated_poses(results, truth, layout)
     observed = observe_errors(poses, truth, strict=strict)
     print(f"{results} on {annotations}: {len(observed):,} of {len(poses):,} poses show an annotated person")
+    for line in (*truth.notes, *truth.left_out):
+        print(f"  {line}")
     for line in describe_coverage(poses, truth, observed.keypoint_names).lines():
         print(f"  {line}")
     if lost := observed.never_estimated():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cyclopts import Parameter
 
-from posefix.cli.options import Exif, Flag, Layout, Output, PhotoNames, PoseFormat
+from posefix.cli.options import Category, Exif, Flag, Layout, Output, PhotoNames, PoseFormat
 from posefix.cli.video_options import VideoOptions
 from posefix.errors import InputError
 
@@ -33,6 +33,7 @@ class InputOptions:
     layout: Layout = None
     format: PoseFormat = None
     annotations: PhotoNames = None
+    category: Category = None
     boxes: Path | None = None
     """Rows with `image_id` and `bbox`, one for each pose; by default, boxes are made from the keypoints."""
     exif: Exif = "apply"
@@ -124,7 +125,13 @@ def refine(
     ensure_output(output, results)
     names = read_file_names(reading.annotations)
     source = open_photos(images, filmed, names, reading.exif, reading.on_error)
-    file = read_pose_file(results, reading.layout, format=reading.format, photo_size=source.size)
+    file = read_pose_file(
+        results,
+        reading.layout,
+        format=reading.format,
+        photo_size=source.size,
+        category=reading.category,
+    )
     ensure_ending(output, file)
     _check_suppression(writing.oks_nms, file.poses.skeleton)
     boxes = read_boxes(reading.boxes, file.poses.image_ids) if reading.boxes else None
@@ -146,7 +153,7 @@ def refine(
     notes += [] if keep is None else [f"dropped as second poses of a person: {len(poses) - len(keep)}"]
     seen = "frames" if filmed.video else "photos"
     notes.append(_scores_note(refiner, writing.scores, file.has_scores))
-    print("\n".join([_summary(file.poses, refinement, refiner.skeleton, seen), *notes]))
+    print("\n".join([_summary(file.poses, refinement, refiner.skeleton, seen), *notes, *file.left_out]))
     print(f"{len(file.poses) if keep is None else len(keep)} poses written to {output}")
     if filmed.render is not None:
         rows = list(range(len(poses))) if keep is None else keep

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import Parameter
 
-from posefix.cli.options import Exif, PhotoNames, PoseFormat
+from posefix.cli.options import Category, Exif, PhotoNames, PoseFormat
 
 if TYPE_CHECKING:
     from posefix.photos.finding import ImageId
@@ -28,6 +28,7 @@ class SourceOptions:
     """Skeleton of the poses, if the files do not say it: a name of `posefix skeleton`, or a skeleton file."""
     format: PoseFormat = None
     annotations: PhotoNames = None
+    category: Category = None
     exif: Exif = "apply"
 
     def read(self, path: Path) -> PoseFile:
@@ -36,7 +37,7 @@ class SourceOptions:
         from posefix.photos.finding import photo_sizes
 
         sizes = photo_sizes(self.images, self._names, exif=self.exif)
-        return read_pose_file(path, self.layout, format=self.format, photo_size=sizes)
+        return read_pose_file(path, self.layout, format=self.format, photo_size=sizes, category=self.category)
 
     def find(self, file: PoseFile, image_ids: Collection[ImageId]) -> dict[ImageId, Path]:
         """The photos of some of a file's image ids."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from posefix.cli.options import Flag, OptionalOutput
+from posefix.cli.options import Category, Flag, OptionalOutput, Words
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,18 +17,34 @@ if TYPE_CHECKING:
     from posefix.evaluation.published import PublishedRows
     from posefix.skeletons import Skeleton
 
-Several = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
+
+@Parameter(name="*", group="Ground truth")
+@dataclass(frozen=True, kw_only=True)
+class MeasureOptions:
+    """What results are measured against, and how."""
+
+    annotations: Path | None = None
+    """Ground truth: a COCO annotation file, or a folder of PoseTrack 2018 annotation files."""
+    annotations_layout: str | None = None
+    """Skeleton of the annotated people, if the file does not name their keypoints; by default that of the results."""
+    category: Category = None
+    metric: Literal["coco", "posetrack"] | None = None
+    """Whose rules; PoseTrack's where the annotations are a folder, else COCO's."""
+    any_images: Flag = False
+    """Compare results that hold poses of different images: an image without poses is one where nobody was found."""
+
+
+NOT_MEASURED = MeasureOptions()
 
 
 def table(
     *results: str,
-    annotations: Path | None = None,
-    layout: Several = None,
-    refined: Several = None,
-    rows: Several = None,
+    measuring: MeasureOptions = NOT_MEASURED,
+    layout: Words = None,
+    refined: Words = None,
+    rows: Words = None,
     style: Annotated[Literal["text", "csv", "latex", "markdown"], Parameter(name="--format")] = "text",
     output: OptionalOutput = None,
-    any_images: Flag = False,
 ) -> None:
     """Print one table of any number of results, before and after refinement, and of published numbers.
 
@@ -36,14 +53,12 @@ def table(
     Args:
         results: Poses, FILE or NAME=FILE: files of any format that `posefix refine` takes, or folders of one, such as
             PoseTrack 2018 results.
-        annotations: Ground truth: a COCO annotation file, or a folder of PoseTrack 2018 annotation files.
+        measuring: What results are measured against, and how.
         layout: Skeleton of the results: one for all, or one for each in the same order.
         refined: Refined results, one for each of RESULTS in the same order.
         rows: Published rows to set above: files, or any of paper-table2, paper-table4, paper-table5, paper-table6.
         style: How the table is written.
         output: File to write; standard output when left out.
-        any_images: Compare results that hold poses of different images: an image without poses is one where nobody
-            was found.
     """
     from posefix.evaluation.measured import COLUMNS
     from posefix.evaluation.published import read_published_rows
@@ -53,14 +68,14 @@ def table(
     if not results and not rows:
         raise InputError("table: expected results files, --rows, or both; got neither")
     files = _files(results, layout or [], refined or [])
-    _check_options(files, annotations, layout or [], any_images)
+    _check_options(files, measuring, layout or [])
     if output is not None:
         read = [path for file in files for path in (file.path, file.refined)]
-        ensure_not_input(output, [*read, annotations, *(layout or []), *(rows or [])])
+        ensure_not_input(output, [*read, measuring.annotations, *(layout or []), *(rows or [])])
         ensure_writable(output)
     published = [read_published_rows(name, COLUMNS) for name in rows or []]
-    metric = _common_metric(published, annotations)
-    measured = _measure(files, annotations, any_images)
+    metric = _common_metric(published, measuring)
+    measured = _measure(files, measuring)
     typed = tuple(row for part in published for row in part.rows)
     every = typed + (measured.rows if measured else ())
     text = Table(COLUMNS[metric], every, measured.notes if measured else ()).render(style)
@@ -72,20 +87,23 @@ def table(
 
 
 def _check_options(
-    files: Sequence[ResultsToMeasure], annotations: Path | None, layout: Sequence[str], any_images: bool
+    files: Sequence[ResultsToMeasure], measuring: MeasureOptions, layout: Sequence[str]
 ) -> None:
     """Refuse results without a ground truth, and options that would have no effect."""
-    if files and annotations is None:
+    if files and measuring.annotations is None:
         raise InputError("--annotations: expected the ground truth of the results, got none")
-    if not files and (annotations is not None or layout or any_images):
+    if not files and (measuring != NOT_MEASURED or layout):
         raise InputError("--annotations, --layout, --any-images: need RESULTS, which are measured; got none")
 
 
-def _common_metric(published: Sequence[PublishedRows], annotations: Path | None) -> str:
+def _common_metric(published: Sequence[PublishedRows], measuring: MeasureOptions) -> str:
     """Whose columns the table has: those of the rules of the ground truth, if there is one."""
     from posefix.evaluation.measured import metric_of
 
-    metric = published[0].metric if annotations is None else metric_of(annotations)
+    if measuring.annotations is None:
+        metric = published[0].metric
+    else:
+        metric = measuring.metric or metric_of(measuring.annotations)
     for part in published:
         if part.metric != metric:
             raise InputError(
@@ -94,16 +112,23 @@ def _common_metric(published: Sequence[PublishedRows], annotations: Path | None)
     return metric
 
 
-def _measure(
-    files: Sequence[ResultsToMeasure], annotations: Path | None, any_images: bool
-) -> MeasuredRows | None:
+def _measure(files: Sequence[ResultsToMeasure], measuring: MeasureOptions) -> MeasuredRows | None:
     from posefix.cli.progress import ProgressBar
     from posefix.evaluation.measured import measure_files
+    from posefix.interchange.pose_files import load_layout
 
-    if annotations is None:
+    if measuring.annotations is None:
         return None
     with ProgressBar("results") as progress:
-        return measure_files(files, annotations, any_images=any_images, progress=progress)
+        return measure_files(
+            files,
+            measuring.annotations,
+            metric=measuring.metric,
+            layout=load_layout(measuring.annotations_layout),
+            category=measuring.category,
+            any_images=measuring.any_images,
+            progress=progress,
+        )
 
 
 def _files(results: Sequence[str], layouts: Sequence[str], refined: Sequence[str]) -> list[ResultsToMeasure]:

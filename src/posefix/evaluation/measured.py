@@ -10,8 +10,9 @@ from posefix.errors import InputError
 from posefix.evaluation.coco import METRIC_NAMES, evaluate_coco, read_measured_poses
 from posefix.evaluation.posetrack import POSETRACK_METRIC_NAMES, evaluate_posetrack, read_judged_poses
 from posefix.evaluation.tables import Row
-from posefix.formats.coco_annotations import Annotations, read_annotations
+from posefix.formats.coco_annotations import Annotations
 from posefix.formats.coco_posetrack import PoseTrackAnnotations, read_posetrack_annotations
+from posefix.interchange import read_truth
 from posefix.pose.poses import ImageId, Poses
 from posefix.skeletons import Skeleton
 
@@ -63,6 +64,9 @@ def measure_files(
     files: Sequence[ResultsToMeasure],
     annotations: Path,
     *,
+    metric: str | None = None,
+    layout: Skeleton | None = None,
+    category: str | None = None,
     any_images: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> MeasuredRows:
@@ -71,6 +75,9 @@ def measure_files(
     Args:
         files: What to measure; all are read and checked before the first is measured.
         annotations: A COCO annotation file, or a folder of PoseTrack 2018 annotation files.
+        metric: One of `COLUMNS`; None for that of `metric_of`.
+        layout: As of `posefix.interchange.read_truth`; that of the first results by default.
+        category: The same.
         any_images: Accept results that hold poses of different images.
         progress: Called with how many results are measured, and of how many.
 
@@ -78,10 +85,11 @@ def measure_files(
         InputError: A file is faulty, or results hold poses of different images.
     """
     truth: Annotations | PoseTrackAnnotations
-    metric = metric_of(annotations)
-    truth = (
-        read_posetrack_annotations(annotations) if metric == "posetrack" else read_annotations(annotations)
-    )
+    metric = metric or metric_of(annotations)
+    if metric == "posetrack":
+        truth = read_posetrack_annotations(annotations)
+    else:
+        truth = read_truth(annotations, layout or files[0].skeleton, category)
     found = [
         (file.name, path, _read(path, file.skeleton, truth))
         for file in files
@@ -99,7 +107,8 @@ def measure_files(
     rows = _rows(files, measured)
     if isinstance(truth, PoseTrackAnnotations):
         return MeasuredRows(metric, rows, (_described(truth.annotations), *_absences(compared)))
-    return MeasuredRows(metric, rows, (_described(truth), *keypoint_notes(compared)))
+    lines = (_described(truth), *truth.notes, *truth.left_out, *keypoint_notes(compared))
+    return MeasuredRows(metric, rows, lines)
 
 
 def check_same_images(images: Mapping[str, set[ImageId]]) -> None:

@@ -97,7 +97,10 @@ def read(source: Source, reading: Reading) -> PoseFile:
     defined = LAYOUTS if variant is None else LAYOUTS_OF_VARIANTS
     lengths = [length for people in lists for length in people.records.lengths(points)]
     skeleton, notes = layout_of_lengths(source.path, lengths, reading.skeleton, defined, "AlphaPose")
-    triples = joined((flat_triples(people.records, points, skeleton, may_lack=bool(lengths)) for people in lists), (len(skeleton), 3))
+    triples = joined(
+        (flat_triples(people.records, points, skeleton, may_lack=bool(lengths)) for people in lists),
+        (len(skeleton), 3),
+    )
     scores = joined((people.records.numbers_where_given(SCORE) for people in lists), ())
     poses = people_poses(lists, triples, skeleton, scores=scores)
     boxes = joined((people.records.lists_where_given(BOX, BOX_SIDES) for people in lists), (4,))

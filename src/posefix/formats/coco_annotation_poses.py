@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from posefix.formats.coco_annotations import as_object, keypoint_records, keypoint_triples
+from posefix.formats.coco_annotations import as_object
+from posefix.formats.coco_people import labelled_records
 from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId, Poses
+from posefix.pose_files.gaps import without_gaps
 from posefix.pose_files.json_text import REMOVED, JsonText, Place
-from posefix.pose_files.layouts import check_layout
 from posefix.pose_files.pose_file import (
     Contents,
     Format,
@@ -20,12 +21,12 @@ from posefix.pose_files.pose_file import (
     Source,
     boxes_to_write,
     check_same_poses,
+    differs,
     needs_new_box,
     numbers_to_write,
     rows_left_out,
 )
-from posefix.pose_files.records import BOX_SIDES, Records, id_or_none
-from posefix.skeletons import keypoint_category, skeleton_from_coco
+from posefix.pose_files.records import BOX_SIDES, Records, id_or_none, ids_as_known
 
 NAME = "coco-annotations"
 
@@ -49,19 +50,17 @@ def read(source: Source, reading: Reading) -> PoseFile:
     """
     text, path = source.document, source.path
     content = as_object(text.root, path)
-    skeleton = reading.skeleton or skeleton_from_coco(keypoint_category(content, str(path)), path.name)
-    records = keypoint_records(content, path)
-    if reading.skeleton is not None:
-        check_layout(path, skeleton, records.lengths("keypoints"), "annotation")
-    triples = keypoint_triples(records, skeleton)
-    visible = triples[..., 2] > 0
+    labelled = labelled_records(content, path, reading.skeleton, reading.category, overrule=True)
+    records, triples, file_names = labelled.records, labelled.triples(), file_names_of(content)
+    whole = without_gaps(triples)
+    visible = whole[..., 2] > 0
     poses = Poses(
-        keypoints=triples[..., :2],
+        keypoints=whole[..., :2],
         scores=visible.astype(np.float64),
         valid=visible,
-        image_ids=records.ids("image_id"),
+        image_ids=ids_as_known(records.ids("image_id"), file_names),
         pose_scores=np.ones(len(records.rows)),
-        skeleton=skeleton,
+        skeleton=labelled.skeleton,
     )
     return PoseFile(
         path,
@@ -69,9 +68,14 @@ def read(source: Source, reading: Reading) -> PoseFile:
         poses,
         _Rewrite(text, records, poses, triples),
         boxes=boxes_of(records),
-        notes=("annotations have no scores: only keypoints, and boxes if asked, are written",),
-        file_names=file_names_of(content) or None,
+        notes=(
+            "annotations have no scores: only keypoints, and boxes if asked, are written",
+            *labelled.notes,
+        ),
+        left_out=labelled.left_out,
+        file_names=file_names or None,
         has_scores=False,
+        visibility=whole[..., 2],
     )
 
 
@@ -92,7 +96,7 @@ class _Rewrite:
     ) -> Contents:
         check_same_poses(self.text.path, poses, self.poses)
         written = visible_triples_to_write(poses, self.triples, self.poses.valid, visibility=2)
-        changed = (written != self.triples).any(axis=(1, 2))
+        changed = np.any(differs(written, self.triples), axis=(1, 2))
         boxes = new_boxes(poses, written, self.triples, self.text.root) if update_boxes else {}
         edits: dict[Place, Any] = {}
         for row in np.flatnonzero(changed).tolist():

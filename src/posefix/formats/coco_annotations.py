@@ -10,20 +10,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError, quoted
+from posefix.errors import InputError, Where, quoted
 from posefix.files import read_json
+from posefix.formats.coco_people import LabelledRecords, labelled_records, listed_records
+from posefix.pose import geometry
 from posefix.pose.poses import FloatArray, ImageId
+from posefix.pose_files.gaps import without_gaps
 from posefix.pose_files.pose_file import FormatError
-from posefix.pose_files.records import BOX_SIDES, Records, report_fault
-from posefix.skeletons import Skeleton, keypoint_category, skeleton_from_coco
+from posefix.pose_files.records import (
+    BOX_SIDES,
+    NO_ID,
+    Records,
+    ids_as_known,
+    is_whole_number,
+    report_fault,
+)
+from posefix.skeletons import Skeleton, load_skeleton
 
+VISIBILITIES = (0, 1, 2)
 AREA_OF_BOX = 0.53
 """A person's area as a share of the box, where a file has no areas: that of COCO's people on average."""
 
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What a file says about a photo; width and height in pixels, None where it does not say them."""
+    """What a file says about a photo: its name, else its id; width and height in pixels, None where it lacks them."""
 
     file_name: str
     width: int | None
@@ -67,62 +78,69 @@ class Annotations:
         images: Photos by id.
         people: Annotated people.
         skeleton: Layout of the people's keypoints.
+        notes: What a user should know of how the file was read.
+        left_out: A line on annotations of other categories, who are nobody here.
     """
 
     path: Path
     images: dict[ImageId, ImageInfo]
     people: PersonAnnotations
     skeleton: Skeleton
+    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Annotations({len(self.people)} people of {self.skeleton.name} in {len(self.images)} photos)"
 
 
-def read_annotations(path: str | Path) -> Annotations:
+def read_annotations(
+    path: str | Path, layout: Skeleton | str | Path | None = None, category: str | None = None
+) -> Annotations:
     """Read a COCO keypoint annotation file.
 
-    The layout is the one that the category with ``keypoints`` names (see `skeleton_from_coco`); annotations
-    of other categories are left out.
+    The layout is the one that the category with ``keypoints`` names (see `posefix.skeletons.skeleton_from_coco`);
+    annotations of other categories are left out, and `Annotations.left_out` tells how many.
+
+    Args:
+        path: The file.
+        layout: Skeleton of the people, where the file does not name their keypoints, or names as many as nobody has.
+        category: Name of the category that is meant, where several name different keypoints.
 
     Raises:
         InputError: The file is faulty or annotates nobody; names file, record (from 0) and field.
     """
-    annotations = parse_annotations(read_object(path), Path(path))
+    skeleton = layout if layout is None or isinstance(layout, Skeleton) else load_skeleton(layout)
+    annotations = parse_annotations(read_object(path), Path(path), skeleton, category)
     if not len(annotations.people):
-        raise InputError(f"{path}, field 'annotations': expected annotated people, got none.")
+        raise nobody_annotated(annotations)
     return annotations
 
 
-def parse_annotations(content: Mapping[str, Any], path: Path) -> Annotations:
+def nobody_annotated(annotations: Annotations) -> InputError:
+    """The error for a file without people."""
+    why = f" ({'; '.join(annotations.left_out)})" if annotations.left_out else ""
+    where = Where(annotations.path, field="annotations")
+    return FormatError.at(where, f"expected annotated people, got none{why}.")
+
+
+def parse_annotations(
+    content: Mapping[str, Any], path: Path, layout: Skeleton | None = None, category: str | None = None
+) -> Annotations:
     """The annotations of a parsed file; they may be of nobody.
+
+    Args:
+        content: The parsed file.
+        path: The file.
+        layout: As of `read_annotations`.
+        category: The same.
 
     Raises:
         InputError: The file is faulty; names file, record (from 0) and field.
     """
-    skeleton = skeleton_from_coco(keypoint_category(content, str(path)), path.name)
+    labelled = labelled_records(content, path, layout, category)
     images = _images(content, path)
-    return Annotations(path, images, _people(keypoint_records(content, path), images, skeleton), skeleton)
-
-
-def keypoint_triples(records: Records, skeleton: Skeleton) -> FloatArray:
-    """(N, K, 3): x, y and visibility of each keypoint.
-
-    Raises:
-        FormatError: A list is missing, has another length or holds something that is not a finite number.
-    """
-    names = [f"{what} of {name}" for name in skeleton.keypoint_names for what in ("x", "y", "visibility")]
-    return records.number_lists("keypoints", names).reshape(-1, len(skeleton), 3)
-
-
-def keypoint_records(content: Mapping[str, Any], path: Path) -> Records:
-    """The annotations of the category that names keypoints.
-
-    Raises:
-        InputError: The file has no such category or no list of annotations.
-    """
-    person = keypoint_category(content, str(path)).get("id")
-    records = listed_records(content, path, "annotations", "annotation")
-    return records.choose([row.get("category_id", person) == person for row in records.rows])
+    people = _people(labelled, images)
+    return Annotations(path, images, people, labelled.skeleton, labelled.notes, labelled.left_out)
 
 
 def read_image_infos(path: str | Path) -> dict[ImageId, ImageInfo]:
@@ -167,51 +185,39 @@ def as_object(content: Any, path: str | Path) -> Mapping[str, Any]:
     return content
 
 
-def listed_records(content: Mapping[str, Any], path: Path, field: str, noun: str) -> Records:
-    """The records of one of a file's lists.
-
-    Raises:
-        InputError: There is no such list, or it holds something else than objects.
-    """
-    rows = content.get(field)
-    if not isinstance(rows, list):
-        message = f"{path}, field {field!r}: expected a list, got {quoted(rows)}."
-        report_fault(FormatError(message, "Write a list, be it empty."))
-        rows = []
-    return Records(path, noun, rows)
-
-
 def _images(content: Mapping[str, Any], path: Path) -> dict[ImageId, ImageInfo]:
     records = listed_records(content, path, "images", "image")
     records.check_texts("file_name")
-    infos = {}
+    infos: dict[ImageId, ImageInfo] = {}
     for number, (image_id, row) in enumerate(zip(records.unique_ids(), records.rows, strict=True)):
-        if not isinstance(row.get("file_name"), str):
-            raise records.fault(number, "file_name", "a text")
-        for field in ("width", "height"):
-            if not isinstance(row.get(field), int | None):
-                raise records.fault(number, field, "a whole number")
-        infos[image_id] = ImageInfo(row["file_name"], row.get("width"), row.get("height"))
+        name = row.get("file_name", str(image_id))
+        if not isinstance(name, str):
+            report_fault(records.fault(number, "file_name", "a text"))
+        width, height = (_side(records, number, side) for side in ("width", "height"))
+        infos[image_id] = ImageInfo(str(name), width, height)
     return infos
 
 
-def _people(records: Records, images: Mapping[ImageId, ImageInfo], skeleton: Skeleton) -> PersonAnnotations:
-    triples = keypoint_triples(records, skeleton)
+def _side(records: Records, number: int, side: str) -> int | None:
+    value = records.rows[number].get(side)
+    if is_whole_number(value):
+        return int(value)
+    if value is not None:
+        report_fault(records.fault(number, side, "a whole number"))
+    return None
+
+
+def _people(labelled: LabelledRecords, images: Mapping[ImageId, ImageInfo]) -> PersonAnnotations:
+    records, triples = labelled.records, without_gaps(labelled.triples())
     visibility = triples[..., 2]
-    if (bad := np.argwhere(~np.isin(visibility, (0, 1, 2)))).size:
-        row, keypoint = bad[0]
-        what = f"visibility of {skeleton.keypoint_names[keypoint]}"
-        got = visibility[row, keypoint]
-        raise InputError(f"{records.where(row, 'keypoints')}, {what}: expected 0, 1 or 2, got {got:g}.")
-    image_ids = records.ids("image_id")
-    if unknown := [number for number, image_id in enumerate(image_ids) if image_id not in images]:
-        raise records.fault(unknown[0], "image_id", "the id of an image of this file")
-    bbox_xywh = records.number_lists("bbox", BOX_SIDES)
-    lacks_area = np.array([row.get("area") is None for row in records.rows], dtype=np.bool_)
-    area = AREA_OF_BOX * bbox_xywh[:, 2] * bbox_xywh[:, 3]
-    area[~lacks_area] = records.choose(~lacks_area).numbers("area")
-    if (negative := np.flatnonzero(area < 0)).size:
-        raise records.fault(int(negative[0]), "area", "0 or more square pixels")
+    for row, keypoint in np.argwhere(~np.isin(visibility, VISIBILITIES)).tolist():
+        where = records.where(row, "keypoints", f"visibility of {labelled.skeleton.keypoint_names[keypoint]}")
+        report_fault(FormatError.at(where, f"expected 0, 1 or 2, got {visibility[row, keypoint]:g}."))
+    image_ids = ids_as_known(records.ids("image_id"), images)
+    for number, image_id in enumerate(image_ids):
+        if image_id not in images and image_id != NO_ID:
+            report_fault(records.fault(number, "image_id", "the id of an image of this file"))
+    bbox_xywh, area, is_estimated = _boxes_and_areas(records, triples)
     return PersonAnnotations(
         keypoints=np.ascontiguousarray(triples[..., :2]),
         visibility=visibility.astype(np.int8),
@@ -220,5 +226,25 @@ def _people(records: Records, images: Mapping[ImageId, ImageInfo], skeleton: Ske
         image_ids=image_ids,
         ids=records.unique_ids(),
         is_crowd=np.array([bool(row.get("iscrowd")) for row in records.rows], dtype=np.bool_),
-        area_is_estimated=bool(lacks_area.any()),
+        area_is_estimated=is_estimated,
     )
+
+
+def _boxes_and_areas(records: Records, triples: FloatArray) -> tuple[FloatArray, FloatArray, bool]:
+    """bbox_xywh (N, 4) and area (N,) of each person, and whether an area is `AREA_OF_BOX` of the box.
+
+    Who has an area and no box has the box around the labelled keypoints; who has neither is a fault.
+    """
+    lacks_area = np.array([row.get("area") is None for row in records.rows], dtype=np.bool_)
+    boxes = records.lists_where_given("bbox", BOX_SIDES)
+    lacks_both = np.isnan(boxes).any(axis=1) & lacks_area
+    for number in records.asked():
+        if lacks_both[number]:
+            report_fault(records.fault(number, "bbox", "a list of 4 numbers, or a field 'area'"))
+    tight = geometry.box_from_keypoints(triples[..., :2], triples[..., 2] > 0)
+    boxes = np.where(np.isnan(boxes), geometry.enlarge(tight, geometry.KEYPOINT_BOX_FACTOR), boxes)
+    area = AREA_OF_BOX * boxes[:, 2] * boxes[:, 3]
+    area[~lacks_area] = records.choose(~lacks_area).numbers("area")
+    for number in np.flatnonzero(area < 0).tolist():
+        report_fault(records.fault(number, "area", "0 or more square pixels"))
+    return boxes, area, bool(lacks_area.any())

@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from posefix.errors import InputError, quoted
+from posefix.errors import InputError, Where, quoted
 from posefix.files import write_text_atomic
 from posefix.formats.coco_annotations import (
     AREA_OF_BOX,
     Annotations,
     PersonAnnotations,
-    keypoint_records,
     parse_annotations,
     read_object,
 )
+from posefix.formats.coco_people import labelled_records
 from posefix.pose import geometry
 from posefix.pose.poses import FloatArray, ImageId
 from posefix.pose_files.records import BOX_SIDES, Record, Records, report_fault
@@ -166,7 +166,8 @@ def check_unique(parts: Iterable[tuple[Path, str, Iterable[ImageId]]]) -> None:
             if owner.setdefault(one, path) != path:
                 report_fault(
                     InputError(
-                        f"{path}: {noun} id {one!r} is also in {owner[one]}; give each video's {noun}s their own ids."
+                        f"{path}: {noun} id {one!r} is also in {owner[one]}; give each video's {noun}s their own ids.",
+                        Where(path),
                     )
                 )
 
@@ -180,7 +181,7 @@ def _read_video(path: Path) -> PoseTrackAnnotations:
     people = _as_poseval_reads(annotations.people)
     return PoseTrackAnnotations(
         replace(annotations, people=people),
-        keypoint_records(content, path).lists_where_given("bbox_head", BOX_SIDES),
+        labelled_records(content, path).records.lists_where_given("bbox_head", BOX_SIDES),
         _ignore_regions(Records(path, "image", content["images"])),
         (Video(path.name, content["images"], content["categories"]),),
     )

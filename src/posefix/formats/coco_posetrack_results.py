@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from posefix.errors import InputError
+from posefix.errors import InputError, Where
 from posefix.files import write_folder_atomic
 from posefix.formats.coco_annotation_poses import (
     boxes_of,
@@ -25,9 +25,11 @@ from posefix.formats.coco_annotation_poses import (
     removals,
     visible_triples_to_write,
 )
-from posefix.formats.coco_annotations import as_object, keypoint_triples, listed_records
+from posefix.formats.coco_annotations import as_object
+from posefix.formats.coco_people import keypoint_triples, listed_records
 from posefix.formats.coco_posetrack import PoseTrackAnnotations, check_unique, video_files
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, rows_by_image
+from posefix.pose_files.gaps import without_gaps
 from posefix.pose_files.json_text import JsonText, Place
 from posefix.pose_files.layouts import check_layout
 from posefix.pose_files.pose_file import (
@@ -39,9 +41,10 @@ from posefix.pose_files.pose_file import (
     Reading,
     Source,
     check_same_poses,
+    differs,
     numbers_to_write,
 )
-from posefix.pose_files.records import Record, Records, id_or_none, report_fault
+from posefix.pose_files.records import NO_ID, Record, Records, ids_as_known, report_fault
 from posefix.skeletons import Skeleton, keypoint_category, match_keypoints, skeleton_from_coco
 
 NAME = "posetrack18"
@@ -218,21 +221,21 @@ class _Video:
         text = JsonText.read(path)
         content = as_object(text.root, path)
         named = keypoint_category(content, str(path))
-        skeleton = given or skeleton_from_coco(named, path.name)
+        skeleton = given or skeleton_from_coco(named, path.name, str(path))
         image_ids = listed_records(content, path, "images", "image").unique_ids()
         records = listed_records(content, path, "annotations", "annotation")
         if given is not None:
             check_layout(path, given, records.lengths("keypoints"), "annotation")
         triples = keypoint_triples(records, skeleton)
-        people = records.ids("image_id")
-        known = set(image_ids)
+        known = frozenset(image_ids)
+        people = ids_as_known(records.ids("image_id"), known)
         for number in records.asked():
-            given = records.rows[number].get("image_id")
-            if id_or_none(given) is not None and given not in known:
+            if people[number] not in known and people[number] != NO_ID:
                 report_fault(records.fault(number, "image_id", "the id of an image of this file"))
-        valid = (triples != 0).any(axis=-1)
+        whole = without_gaps(triples)
+        valid = (whole != 0).any(axis=-1)
         scores = _scores(records, skeleton, no_score)
-        poses = Poses(triples[..., :2], scores, valid, people, _pose_scores(records, valid, scores), skeleton)
+        poses = Poses(whole[..., :2], scores, valid, people, _pose_scores(records, valid, scores), skeleton)
         return cls(text, records, triples, poses, image_ids)
 
     def with_poses(self, poses: Poses, keep: Sequence[int] | None, update_boxes: bool) -> bytes:
@@ -244,7 +247,7 @@ class _Video:
         edits: dict[Place, Any] = {}
         for row, person in enumerate(self.records.rows):
             place = ("annotations", row)
-            if (written[row] != self.triples[row]).any():
+            if differs(written[row], self.triples[row]).any():
                 edits[(*place, "keypoints")] = flat_numbers(written[row])
             if person.get("scores") and (scores[row] != self.poses.scores[row]).any():
                 edits[(*place, "scores")] = scores[row].tolist()
@@ -287,6 +290,7 @@ def _videos(path: Path, skeleton: Skeleton | None, no_score: float) -> list[_Vid
             videos.append(_Video.read(file, skeleton, no_score))
         except InputError as error:
             fault = error
+            fault.where = fault.where or Where(file)
             report_fault(fault)
     if not videos:
         raise fault
@@ -300,8 +304,9 @@ def _is_alike(video: _Video, first: _Video) -> bool:
     alike = video.poses.skeleton.keypoint_names == first.poses.skeleton.keypoint_names
     if not alike:
         report_fault(
-            FormatError(
-                f"{video.text.path}, field 'categories': expected the keypoints of {first.text.path}, got "
+            FormatError.at(
+                Where(video.text.path, field="categories"),
+                f"expected the keypoints of {first.text.path}, got "
                 f"{', '.join(video.poses.skeleton.keypoint_names)}.",
                 "Keep videos of one layout together.",
             )

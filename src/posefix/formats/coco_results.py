@@ -159,7 +159,10 @@ class _Chunk:
         scores = np.concatenate([np.zeros(0), *(chunk.pose_scores for chunk in chunks)])
         if (lacking := np.flatnonzero(np.isnan(scores))).size and lacking.size < scores.size:
             for row in lacking:
-                where, problem = Where(path, f"row {row}", "score"), "expected a finite number, got no such field."
+                where, problem = (
+                    Where(path, f"row {row}", "score"),
+                    "expected a finite number, got no such field.",
+                )
                 report_fault(FormatError.at(where, problem, "Give all rows a score, or none."))
         return cls(
             tuple(chain.from_iterable(chunk.image_ids for chunk in chunks)),
@@ -198,7 +201,7 @@ class _Rewrite:
     def _edits_of(self, rows: slice, poses: Poses, update_boxes: bool) -> Iterator[dict[Place, Any]]:
         before = self.triples[rows]
         written = triples_to_write(poses, before, self.poses.valid[rows])
-        changed = differs(written, before).any(axis=(1, 2))
+        changed = np.any(differs(written, before), axis=(1, 2))
         rescored = poses.pose_scores != self.poses.pose_scores[rows]
         boxed = (
             needs_new_box(poses, written, before) & update_boxes & np.isfinite(self.boxes[rows]).all(axis=1)

@@ -25,6 +25,7 @@ import numpy as np
 from posefix.errors import Where, quoted
 from posefix.photos.names import are_frames, photo_stems
 from posefix.pose.poses import BoolArray, FloatArray, rows_by_image
+from posefix.pose_files.gaps import check_gaps
 from posefix.pose_files.json_people import (
     Document,
     JsonRewrite,
@@ -39,7 +40,6 @@ from posefix.pose_files.json_people import (
     people_poses,
     tracks_in,
 )
-from posefix.pose_files.gaps import check_gaps
 from posefix.pose_files.json_text import JsonText, Place
 from posefix.pose_files.layouts import anonymous_layout, check_layout, misfit, unnamed_layout
 from posefix.pose_files.pose_file import (
@@ -99,7 +99,9 @@ def read(source: Source, reading: Reading) -> PoseFile:
         raise unnamed_layout(source.path, lengths[:1])
     if reading.skeleton is not None:
         check_layout(source.path, skeleton, lengths, "instance", each=1)
-    triples = joined((_triples(people.records, skeleton, may_lack=bool(lengths)) for people in lists), (len(skeleton), 3))
+    triples = joined(
+        (_triples(people.records, skeleton, may_lack=bool(lengths)) for people in lists), (len(skeleton), 3)
+    )
     scores = joined((people.records.numbers_where_given(BOX_SCORE) for people in lists), ())
     poses = people_poses(lists, triples, skeleton, scores=scores)
     boxes = joined((_boxes(people.records) for people in lists), (4,))
@@ -235,7 +237,9 @@ def _keypoint_counts(lists: Sequence[PeopleList]) -> list[int]:
 
 def _triples(records: Records, skeleton: Skeleton, *, may_lack: bool) -> FloatArray:
     """(n, K, 3): x, y, score of some instances; zeros for who has none, where others have some."""
-    there = np.array([not may_lack or row.get(POINTS) not in (None, []) for row in records.rows], dtype=np.bool_)
+    there = np.array(
+        [not may_lack or row.get(POINTS) not in (None, []) for row in records.rows], dtype=np.bool_
+    )
     triples = np.zeros((len(there), len(skeleton), 3))
     if there.any():
         triples[there] = _triples_of(records.choose(there), skeleton)

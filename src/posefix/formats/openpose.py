@@ -25,6 +25,7 @@ from typing import Any
 from posefix.errors import Where, quoted
 from posefix.photos.names import are_frames, photo_stems
 from posefix.pose.poses import FloatArray, ImageId, rows_by_image
+from posefix.pose_files.gaps import without_gaps
 from posefix.pose_files.json_people import (
     Document,
     JsonRewrite,
@@ -40,7 +41,6 @@ from posefix.pose_files.json_people import (
     openings,
     people_poses,
 )
-from posefix.pose_files.gaps import without_gaps
 from posefix.pose_files.json_text import Place
 from posefix.pose_files.layouts import layout_of_lengths
 from posefix.pose_files.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
@@ -90,7 +90,10 @@ def read(source: Source, reading: Reading) -> PoseFile:
     ]
     lengths = [length for people in lists for length in people.records.lengths(POINTS)]
     skeleton, notes = layout_of_lengths(source.path, lengths, reading.skeleton, LAYOUTS, "OpenPose")
-    triples = joined((flat_triples(people.records, POINTS, skeleton, may_lack=bool(lengths)) for people in lists), (len(skeleton), 3))
+    triples = joined(
+        (flat_triples(people.records, POINTS, skeleton, may_lack=bool(lengths)) for people in lists),
+        (len(skeleton), 3),
+    )
     unit, why = _unit(source.path, lists, triples, reading)
     poses = people_poses(lists, triples, skeleton, unit=unit)
     notes += (*why, *_frame_notes(ids), *_left_alone(source, files), *odd_scores(poses))

@@ -19,6 +19,7 @@ import numpy as np
 
 from posefix.photos.names import photo_stems
 from posefix.pose.poses import FloatArray, rows_by_image
+from posefix.pose_files.gaps import check_gaps, without_gaps
 from posefix.pose_files.json_people import (
     JsonRewrite,
     PeopleList,
@@ -32,7 +33,6 @@ from posefix.pose_files.json_people import (
     people_poses,
     tracks_in,
 )
-from posefix.pose_files.gaps import check_gaps, without_gaps
 from posefix.pose_files.json_text import Place
 from posefix.pose_files.layouts import check_layout, misfit, unnamed_layout
 from posefix.pose_files.pose_file import (
@@ -79,7 +79,9 @@ def read(source: Source, reading: Reading) -> PoseFile:
     if skeleton is None:
         raise unnamed_layout(source.path, lengths[:1])
     check_layout(source.path, skeleton, lengths, "detection", each=1)
-    triples = joined((_triples(people.records, skeleton, may_lack=bool(lengths)) for people in lists), (len(skeleton), 3))
+    triples = joined(
+        (_triples(people.records, skeleton, may_lack=bool(lengths)) for people in lists), (len(skeleton), 3)
+    )
     unit, notes = _unit(source, lists, triples, reading)
     scores = joined((people.records.numbers_where_given(SCORE) for people in lists), ())
     poses = people_poses(lists, triples, skeleton, scores=scores, unit=unit)
@@ -148,7 +150,8 @@ def _triples_of(records: Records, skeleton: Skeleton) -> FloatArray:
     if scored.any():
         names = [f"visibility of {name}" for name in skeleton.keypoint_names]
         scores[scored] = points.choose(scored).number_lists(VISIBLE, names, single)
-    scores[~scored] = np.where(np.isnan(columns).all(axis=0)[~scored], np.nan, 1.0)
+    absent = np.isnan(columns[0]) & np.isnan(columns[1])
+    scores[~scored] = np.where(absent, np.nan, 1.0)[~scored]
     triples = np.stack([*columns, scores], axis=-1)
     check_gaps(triples, points, (X, Y, VISIBLE), skeleton.keypoint_names)
     return triples

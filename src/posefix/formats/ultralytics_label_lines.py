@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from posefix.errors import Where
 from posefix.pose_files.pose_file import FormatError, Source
 from posefix.pose_files.records import report_fault
 
@@ -39,9 +40,10 @@ class Labels:
         text = self.files[line.file][2]
         return [text[start:end] for start, end in line.words]
 
-    def where(self, line: Line) -> str:
-        """How messages name a line."""
-        return f"{self.files[line.file][1]}, line {line.number}"
+    def where(self, line: Line, column: int | None = None) -> Where:
+        """Where a line, or a column of it, is."""
+        entry = "" if column is None else f"column {column}"
+        return Where(self.files[line.file][1], f"line {line.number}", entry=entry)
 
 
 def read_labels(source: Source) -> Labels:
@@ -92,9 +94,8 @@ def label_text(source: Source, path: Path) -> str:
     try:
         return (source.content if path == source.path else path.read_bytes()).decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(
-            f"{path}: expected a text file with labels, got something unreadable ({error})."
-        ) from error
+        problem = f"expected a text file with labels, got something unreadable ({error})."
+        raise FormatError.at(Where(path), problem) from error
 
 
 def line_with(text: str, line: Line, changes: Mapping[int, str]) -> str:

@@ -301,18 +301,17 @@ def _numbers(labels: Labels) -> FloatArray:
 def _fault(labels: Labels, line: Line, words: Sequence[str]) -> FormatError | None:
     """What is wrong with the words of a line; None if they are as many numbers as in the first one."""
     if len(words) != len(labels.lines[0].words):
-        return FormatError(
-            f"{labels.where(line)}: expected {len(labels.lines[0].words)} columns as in "
-            f"{labels.where(labels.lines[0])}, got {len(words)}; keep labels of one kind together."
+        return FormatError.at(
+            labels.where(line),
+            f"expected {len(labels.lines[0].words)} columns as in {labels.where(labels.lines[0])}, got {len(words)}; "
+            "keep labels of one kind together.",
         )
     for column, word in enumerate(words):
         known = _NUMBER.fullmatch(word) and abs(float(word)) < LARGEST_NUMBER
         if not known or (column == 0 and not word.isdecimal()):
             wanted = "the number of a class" if column == 0 else "a number"
-            return FormatError(
-                f"{labels.where(line)}, column {column}: expected {wanted}, got {quoted(word)}.",
-                "Correct it, or take the line out.",
-            )
+            problem = f"expected {wanted}, got {quoted(word)}."
+            return FormatError.at(labels.where(line, column), problem, "Correct it, or take the line out.")
     return None
 
 
@@ -336,13 +335,9 @@ def _columns(path: Path, labels: Labels, numbers: FloatArray, count: int) -> _Co
     last = numbers[:, -1]
     tracked = fitting[each] == 2 or (fitting[each] == 1 and bool((last == np.round(last)).all()))
     for row in np.flatnonzero(last != np.round(last)) if tracked else ():
-        where = labels.where(labels.lines[row])
-        report_fault(
-            FormatError(
-                f"{where}, column {width - 1}: expected a whole number, the track, got {last[row]:g}.",
-                "Correct the number, or leave the column out of all lines.",
-            )
-        )
+        problem = f"expected a whole number, the track, got {last[row]:g}."
+        mend = "Correct the number, or leave the column out of all lines."
+        report_fault(FormatError.at(labels.where(labels.lines[row], width - 1), problem, mend))
     confidence = BOX_END + each * count if fitting[each] - tracked == 1 else None
     thirds = numbers[:, BOX_END + 2 : BOX_END + each * count : each]
     annotated = each == 3 and confidence is None and bool(np.isin(thirds, VISIBILITIES).all())
@@ -367,9 +362,9 @@ def _check_shares(labels: Labels, numbers: FloatArray) -> None:
     for row in np.flatnonzero(bad.any(axis=1)):
         got = numbers[row, bad[row].argmax()]
         report_fault(
-            FormatError(
-                f"{labels.where(labels.lines[row])}: expected shares of the photo's width and height, from 0 to 1, "
-                f"got {got:g}; divide pixels by them."
+            FormatError.at(
+                labels.where(labels.lines[row]),
+                f"expected shares of the photo's width and height, from 0 to 1, got {got:g}; divide pixels by them.",
             )
         )
 

@@ -1,6 +1,6 @@
 """Pose files of any format: recognised, read, written back in their own format, inspected, converted, checked."""
 
-from posefix.interchange.annotated import read_annotated_file, read_annotated_poses
+from posefix.interchange.annotated import read_annotated_file, read_annotated_poses, read_truth
 from posefix.interchange.pose_files import (
     ensure_ending,
     ensure_new_output,
@@ -17,6 +17,7 @@ __all__ = [
     "read_annotated_file",
     "read_annotated_poses",
     "read_pose_file",
+    "read_truth",
     "write_new_pose_file",
     "write_pose_file",
 ]

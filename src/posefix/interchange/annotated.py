@@ -10,11 +10,28 @@ import numpy as np
 
 from posefix.errors import InputError
 from posefix.formats import coco_annotation_poses
-from posefix.formats.coco_annotations import Annotations, ImageInfo
+from posefix.formats.coco_annotations import Annotations, ImageInfo, read_annotations
+from posefix.formats.coco_posetrack import read_posetrack_annotations
 from posefix.interchange.pose_files import Layout, read_pose_file
 from posefix.photos.finding import id_matcher
 from posefix.pose.poses import ImageId, Poses
 from posefix.pose_files.pose_file import PhotoSize, PoseFile
+
+
+def read_truth(path: str | Path, layout: Layout | None = None, category: str | None = None) -> Annotations:
+    """Read what poses are compared with: a COCO annotation file, or a folder of PoseTrack 2018 annotation files.
+
+    Args:
+        path: The file or folder.
+        layout: As of `posefix.formats.coco_annotations.read_annotations`.
+        category: The same.
+
+    Raises:
+        InputError: A file is faulty or annotates nobody.
+    """
+    if Path(path).is_dir():
+        return read_posetrack_annotations(path).annotations
+    return read_annotations(path, layout, category)
 
 
 def read_annotated_poses(path: str | Path, annotations: Annotations, layout: Layout | None = None) -> Poses:

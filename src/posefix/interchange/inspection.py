@@ -22,6 +22,7 @@ from posefix.skeletons import Skeleton, layouts_of_count, load_skeleton, match_k
 
 FEWEST_KEYPOINTS = 2
 """Of the model's keypoints a person must have so many to be found in the photo."""
+STOPS = "nobody: `posefix refine` stops at the problem below"
 NAMES_SHOWN = 6
 """A layout's first keypoints are told, by which its order can be known."""
 OWN_LAYOUT = "mine.json"
@@ -41,7 +42,8 @@ class Inspection:
         vocabulary: The keypoints that a model refines.
         hints: What was known of the file.
         photos_found: Whether everybody's photo was looked for, and is there.
-        photos_lacking: What a refinement does where some are not; empty where they are there, or nobody looked.
+        not_refined: What a refinement does where it cannot go on: photos that are not there, coordinates that are no
+            pixels; empty where it can, or nobody looked.
     """
 
     path: Path
@@ -52,7 +54,7 @@ class Inspection:
     vocabulary: Skeleton
     hints: Hints
     photos_found: bool
-    photos_lacking: str
+    not_refined: str
 
     @property
     def layout_fault(self) -> LayoutError | None:
@@ -69,7 +71,8 @@ class Inspection:
         ]
         if self.file is not None:
             lines += [self._layout_line(self.file.poses.skeleton), *self._file_lines(self.file)]
-            lines += [("note", note) for note in self.file.notes] if self._counts_known else []
+            notes = (*self.file.notes, *self.file.left_out)
+            lines += [("note", note) for note in notes] if self._counts_known else []
         told = (*map(str, self.faults), *self.oddities)
         problems = [problem.removeprefix(f"{self.path}: ") for problem in told] or ["none found"]
         return lines + [("problem", problem) for problem in problems] + self._advice()
@@ -119,7 +122,7 @@ class Inspection:
         if not self._says_its_layout:
             return lines
         refined, *others = _refinement_lines(poses, self.vocabulary)
-        return [*lines, ("refined", self.photos_lacking) if self.photos_lacking else refined, *others]
+        return [*lines, ("refined", self.not_refined) if self.not_refined else refined, *others]
 
     def _advice(self) -> list[tuple[str, str]]:
         """Which layouts fit, and what to type to be told the rest."""
@@ -161,38 +164,38 @@ def inspect_file(path: str | Path, vocabulary: Skeleton, hints: Hints = NO_HINTS
     detection = detect_format(source, hints.format)
     file, faults = _read(detection.format, source, reading)
     oddities: list[str] = []
-    photos_found, photos_lacking = False, ""
+    photos_found, not_refined = False, ""
     if file is not None:
         oddities += _oddities(file.poses)
-        oddities += [] if faults else _refused(check_pixels, file)
+        if not faults and (no_pixels := _refused(check_pixels, file)):
+            faults, not_refined = no_pixels, STOPS
         try:
             sizes_wh = hints.sizes_wh(file)
         except InputError as error:
             oddities.append(str(error))
-            photos_lacking = _lacking(hints, file)
+            not_refined = _lacking(hints, file)
         else:
             photos_found = hints.images is not None and bool(len(file.poses))
             oddities += [] if faults or sizes_wh is None else _oddities_in_photos(file.poses, sizes_wh)
     return Inspection(
-        source.path, detection, file, faults, tuple(oddities), vocabulary, hints, photos_found, photos_lacking
+        source.path, detection, file, faults, tuple(oddities), vocabulary, hints, photos_found, not_refined
     )
 
 
 def _lacking(hints: Hints, file: PoseFile) -> str:
     """What a refinement does where not everybody's photo or frame is found."""
-    stops = "nobody: `posefix refine` stops at the problem below"
     if hints.video is not None or _refused(partial(hints.photo_names, absent="keep"), file):
-        return stops
-    return f"{stops}, or keeps the people of missing photos as they are (--on-error keep)"
+        return STOPS
+    return f"{STOPS}, or keeps the people of missing photos as they are (--on-error keep)"
 
 
-def _refused(check: Callable[[PoseFile], object], file: PoseFile) -> list[str]:
+def _refused(check: Callable[[PoseFile], object], file: PoseFile) -> tuple[InputError, ...]:
     """What a check says of a file, if anything."""
     try:
         check(file)
     except InputError as error:
-        return [str(error)]
-    return []
+        return (error,)
+    return ()
 
 
 def _read(kind: Format, source: Source, reading: Reading) -> tuple[PoseFile | None, tuple[InputError, ...]]:

@@ -48,6 +48,7 @@ class Hints:
         file_names: Name of the photo of each image id; by default ids are matched to names.
         video: Instead of photos: image ids are numbers of its frames.
         first_frame: The number of its first frame, 0 or 1, as the ids count.
+        category: As of `Reading`.
     """
 
     layout: Layout | None = None
@@ -56,6 +57,7 @@ class Hints:
     file_names: Mapping[ImageId, str] | None = None
     video: Video | None = None
     first_frame: int = 0
+    category: str | None = None
 
     @property
     def reading(self) -> Reading:
@@ -64,7 +66,7 @@ class Hints:
         Raises:
             InputError: There is no such layout.
         """
-        return Reading(load_layout(self.layout), self._sizes(self.file_names))
+        return Reading(load_layout(self.layout), self._sizes(self.file_names), self.category)
 
     def photo_names(
         self, file: PoseFile, image_ids: Collection[ImageId] | None = None, absent: Absent = "stop"
@@ -118,6 +120,7 @@ def read_pose_file(
     *,
     format: str | None = None,
     photo_size: PhotoSize | None = None,
+    category: str | None = None,
 ) -> PoseFile:
     """Read the poses in an estimator's file.
 
@@ -130,13 +133,15 @@ def read_pose_file(
         layout: Skeleton of the poses; None where the file says it.
         format: Name of the format (docs/formats.md); recognised by the content when None.
         photo_size: Width and height of the photo of an image id, for coordinates that are shares of the photo.
+        category: Name of the category that is meant in COCO's annotations, where several name different keypoints.
 
     Raises:
         FormatError: There is no such file, its format is unknown, it is faulty, or it does not say its layout; names
             file, record and field.
     """
     source = Source(path)
-    file = detect_format(source, format).format.read(source, Reading(load_layout(layout), photo_size))
+    reading = Reading(load_layout(layout), photo_size, category)
+    file = detect_format(source, format).format.read(source, reading)
     check_pixels(file)
     return file
 

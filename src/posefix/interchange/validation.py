@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from posefix.errors import InputError
+from posefix.formats import coco_annotation_poses
+from posefix.formats.coco_annotations import nobody_annotated, parse_annotations
 from posefix.interchange.detection import detect_format, find_format
-from posefix.interchange.pose_files import NO_HINTS, Hints, check_pixels
+from posefix.interchange.pose_files import NO_HINTS, Hints, check_pixels, load_layout
 from posefix.photos.finding import MissingPhotosError
 from posefix.pose.poses import ImageId
 from posefix.pose_files.pose_file import FormatError, PoseFile, Source
 from posefix.pose_files.records import NO_ID, is_plain, noted_faults
+
+TRUTH_HEADING = (
+    "as the truth that poses are measured by or trained on (posefix evaluate, analyze, compare, train):"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,20 +31,29 @@ class Validation:
     Attributes:
         file: As it was read; None where it has faults.
         faults: What is wrong, record by record as far as the file can be read, and then with its photos.
+        truth_faults: Of annotations what is wrong besides, for who measures poses against them or trains on them.
     """
 
     file: PoseFile | None
     faults: tuple[InputError, ...]
+    truth_faults: tuple[InputError, ...] = ()
 
     def __str__(self) -> str:
-        lines = []
-        # What mends several faults in a row is said once, behind the last of them.
-        for mend, group in groupby(self.faults, _mend):
-            faults = [str(fault) for fault in group]
-            whose = f"The last {len(faults)}: " if len(faults) > 1 else ""
-            lines += [*faults, *([f"    {whose}{mend}"] if mend else [])]
-        count = len(self.faults)
+        lines = _told(self.faults)
+        if self.truth_faults:
+            lines += [TRUTH_HEADING, *_told(self.truth_faults)]
+        count = len(self.faults) + len(self.truth_faults)
         return "\n".join([*lines, "1 fault" if count == 1 else f"{count or 'no'} faults"])
+
+
+def _told(faults: Sequence[InputError]) -> list[str]:
+    """Faults a line each; what mends several in a row is said once, behind the last of them."""
+    lines = []
+    for mend, group in groupby(faults, _mend):
+        told = [str(fault) for fault in group]
+        whose = f"The last {len(told)}: " if len(told) > 1 else ""
+        lines += [*told, *([f"    {whose}{mend}"] if mend else [])]
+    return lines
 
 
 def validate(path: str | Path, hints: Hints = NO_HINTS) -> Validation:
@@ -56,6 +72,7 @@ def validate(path: str | Path, hints: Hints = NO_HINTS) -> Validation:
     reading, file, last = hints.reading, None, []
     if hints.format is not None:
         find_format(hints.format)
+    source = None
     with noted_faults() as faults:
         try:
             source = Source(path)
@@ -68,15 +85,39 @@ def validate(path: str | Path, hints: Hints = NO_HINTS) -> Validation:
         except InputError as error:
             last = [error]
     # What was noted may have been raised as well, where nothing was left to read.
-    found = tuple(dict.fromkeys((*sorted(faults, key=partial(_place, str(Path(path)))), *last)))
-    return Validation(None if found else file, found)
+    found = tuple(dict.fromkeys((*sorted(faults, key=partial(_place, Path(path))), *last)))
+    known = set(map(str, found))
+    truth = [
+        fault
+        for fault in ([] if source is None else _truth_faults(source, file, hints))
+        if str(fault) not in known
+    ]
+    return Validation(None if found else file, found, tuple(truth))
 
 
-def _place(path: str, fault: InputError) -> tuple[bool, str, list[int]]:
-    """Where a fault is, as its message begins: beside the source, in a file of its folder, in a record by numbers."""
-    message = str(fault)
-    file, _, record = message.removeprefix(path).split(": ")[0].split(", field ")[0].partition(", ")
-    return not message.startswith(path), file, [int(number) for number in re.findall(r" (\d+)", record)]
+def _truth_faults(source: Source, file: PoseFile | None, hints: Hints) -> list[InputError]:
+    """What stops those who take annotations for the truth."""
+    if file is None or file.format != coco_annotation_poses.NAME:
+        return []
+    with noted_faults() as faults:
+        try:
+            content, layout = source.document.root, load_layout(hints.layout)
+            annotations = parse_annotations(content, source.path, layout, hints.category)
+            if not faults and not len(annotations.people):
+                faults.append(nobody_annotated(annotations))
+            _ = annotations.skeleton.sigmas
+        except InputError as error:
+            faults.append(error)
+    return sorted(dict.fromkeys(faults), key=partial(_place, source.path))
+
+
+def _place(path: Path, fault: InputError) -> tuple[bool, str, list[int]]:
+    """Where a fault is: beside the source, in a file of its folder, in a record by numbers."""
+    where = fault.where
+    if where is None:
+        return not str(fault).startswith(str(path)), "", []
+    beside = where.file != path and path not in where.file.parents
+    return beside, str(where.file), [int(number) for number in re.findall(r"\d+", where.record)]
 
 
 def _is_readable(image_id: ImageId) -> bool:

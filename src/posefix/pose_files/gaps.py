@@ -34,7 +34,10 @@ def check_gaps(triples: FloatArray, records: Records, fields: Sequence[str], nam
     missing = (triples[..., 2] == 0) | gaps.all(axis=-1) | (triples[..., :2] == 0).all(axis=-1)
     for row, keypoint, number in np.argwhere(gaps & ~missing[..., None]).tolist():
         entry = f"{('x', 'y', 'score')[number]} of {names[keypoint]}"
-        where, got = records.where(row, fields[number], entry), _gap(records.rows[row], fields, keypoint, number)
+        where, got = (
+            records.where(row, fields[number], entry),
+            _gap(records.rows[row], fields, keypoint, number),
+        )
         report_fault(FormatError.at(where, f"expected a finite number, got {got}.", MEND))
 
 

@@ -137,7 +137,7 @@ class JsonRewrite:
 
     def _changes(self, poses: Poses, update_boxes: bool) -> Iterator[PersonChange]:
         triples = triples_in_unit(poses, self.poses, self.triples, self.unit)
-        changed = differs(triples, self.triples).any(axis=(1, 2))
+        changed = np.any(differs(triples, self.triples), axis=(1, 2))
         rescored = poses.pose_scores != self.poses.pose_scores
         boxed = needs_new_box(poses, triples, self.triples) & update_boxes
         boxes = boxes_to_write(poses)
@@ -269,7 +269,9 @@ def measured_in_shares(
     shares, odd = are_shares(numbers, found)
     for (people, number), among in zip(_people(lists), odd, strict=True) if odd.any() else ():
         if among:
-            problem = "expected pixels as of the others, got shares of the photo; keep files of one unit together."
+            problem = (
+                "expected pixels as of the others, got shares of the photo; keep files of one unit together."
+            )
             report_fault(FormatError.at(people.records.where(number, field), problem))
     return shares
 

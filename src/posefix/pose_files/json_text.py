@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from itertools import islice
-from math import isfinite
+from math import isfinite, isnan
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ _SPACES = re.compile(r"\s")
 _DECODER = json.JSONDecoder()
 _NUMBERS = {int, float}
 _NUMBERS_AND_GAPS = {int, float, type(None)}
+_GAP = "a number that is not there"
 _SPACE_CHARACTERS = frozenset(" \t\n\r\ufeff")
 
 
@@ -273,18 +274,20 @@ def _edited_numbers(text: str, old: list[Any], new: list[Any]) -> str:
 
     Many times faster than member by member: numbers hold no commas.
     """
+    if "n" in text or "N" in text:  # null or NaN: one stays where the new value is NaN
+        old = [_GAP if _is_gap(value) else value for value in old]
+        new = [_GAP if _is_gap(value) else value for value in new]
     comma = ", " if text.count(", ") == len(old) - 1 else ","
     texts = text.split(comma)
     if _SPACES.search("".join(texts)):
         pairs = zip(text.split(","), old, new, strict=True)
-        return ",".join(kept if a == b or _is_kept_gap(a, b) else _like(kept, b) for kept, a, b in pairs)
+        return ",".join(kept if a == b else _like(kept, b) for kept, a, b in pairs)
     pairs = zip(texts, old, new, strict=True)
-    return comma.join([kept if a == b or _is_kept_gap(a, b) else _number_text(b) for kept, a, b in pairs])
+    return comma.join([kept if a == b else _number_text(b) for kept, a, b in pairs])
 
 
-def _is_kept_gap(old: Any, new: Any) -> bool:
-    """Whether a number that is not there, NaN or null, is to stay so."""
-    return new != new and (old is None or old != old)
+def _is_gap(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and isnan(value))
 
 
 def _like(text: str, value: Any) -> str:

@@ -137,10 +137,12 @@ class Reading:
     Attributes:
         skeleton: Layout of the poses; None where the format says it, or it is to be recognised.
         photo_size: Asked by formats whose coordinates are shares of the photo; None if there are no photos.
+        category: Name of the category that is meant in COCO's annotations; None where there is no choice.
     """
 
     skeleton: Skeleton | None = None
     photo_size: PhotoSize | None = None
+    category: str | None = None
 
 
 class Rewrite(Protocol):
@@ -172,6 +174,8 @@ class PoseFile:
         notes: What a user should know of how the file was read: a layout that was recognised, odd values.
         file_names: Path of the photo of each image id; None where the file says no more than the ids do.
         has_scores: Whether the file has scores, of keypoints or poses; otherwise all count 1, and none are written.
+        visibility: (N, K) of files that label each keypoint so instead of a score: 0 not labelled, 1 hidden, 2 visible.
+        left_out: Lines on records that are no poses here, though somebody may expect them to be.
     """
 
     path: Path
@@ -183,6 +187,8 @@ class PoseFile:
     notes: tuple[str, ...] = ()
     file_names: Mapping[ImageId, str] | None = None
     has_scores: bool = True
+    visibility: FloatArray | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +201,7 @@ class NewFile:
         boxes: As of `PoseFile`.
         file_names: Name of the photo of each image id, where known.
         photo_size: As of `Reading`.
+        visibility: As of `PoseFile`, of keypoints in the layout of the poses.
     """
 
     poses: Poses
@@ -202,6 +209,7 @@ class NewFile:
     boxes: FloatArray | None = None
     file_names: Mapping[ImageId, str] = field(default_factory=dict)
     photo_size: PhotoSize | None = None
+    visibility: FloatArray | None = None
 
     def track_numbers(self) -> tuple[int | None, ...]:
         """`tracks` for a format in which they are numbers: where one has a name, all are numbered as they appear."""

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from itertools import chain
+from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -280,7 +281,9 @@ class Records:
     def lengths(self, field: str) -> list[int]:
         """Of the flat lists in a field; records without one, or with nothing in it, are left out."""
         values = (row.get(field) for row in self.rows)
-        return [len(value) for value in values if value and isinstance(value, list) and not holds_lists(value)]
+        return [
+            len(value) for value in values if value and isinstance(value, list) and not holds_lists(value)
+        ]
 
     def objects(self, field: str) -> Records:
         """The objects that a field of each record holds.
@@ -314,9 +317,16 @@ def id_or_none(value: Any) -> ImageId | None:
 
     1.0 is 1: tables write ids so once they have been through pandas or MATLAB.
     """
-    if type(value) is float and value.is_integer() and abs(value) < LARGEST_NUMBER:
+    if is_whole_number(value):
         return int(value)
-    return value if type(value) in (int, str) else None
+    return value if isinstance(value, str) else None
+
+
+def is_whole_number(value: Any) -> TypeGuard[int | float]:
+    """Whether it is one, however it is written; true and false are none."""
+    if type(value) is float:
+        return value.is_integer() and abs(value) < LARGEST_NUMBER
+    return type(value) is int
 
 
 def ids_as_known(ids: Sequence[ImageId], known: Collection[ImageId]) -> tuple[ImageId, ...]:
@@ -334,7 +344,7 @@ def ids_as_known(ids: Sequence[ImageId], known: Collection[ImageId]) -> tuple[Im
 
 def is_gap(value: Any) -> bool:
     """Whether it is what programs write for a number that is not there: null or NaN."""
-    return value is None or (isinstance(value, float) and value != value)
+    return value is None or (isinstance(value, float) and isnan(value))
 
 
 def is_plain(text: str) -> bool:

@@ -139,7 +139,8 @@ def triples_in_unit(poses: Poses, before: Poses, numbers: FloatArray, unit: Unit
     old = np.concatenate([before.keypoints, before.scores[..., None]], axis=-1)
     new = triples_to_write(poses, old, before.valid)
     written = np.concatenate([unit.to_numbers_of(new[..., :2], poses.valid), new[..., 2:]], axis=-1)
-    return np.where(new == old, numbers, written)
+    as_before = (new == old) & ~(np.isnan(numbers) & poses.valid[..., None])
+    return np.where(as_before, numbers, written)
 
 
 def new_triples(poses: Poses, unit: Unit = PIXELS) -> FloatArray:

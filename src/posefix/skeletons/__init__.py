@@ -3,6 +3,7 @@
 Keypoints are the same when their names are, after aliases; never because of a position or a number.
 """
 
+from posefix.skeletons.categories import Category, categories_of, keypoint_categories, limbs_of
 from posefix.skeletons.checking import concerns
 from posefix.skeletons.library import (
     keypoint_category,
@@ -20,13 +21,17 @@ from posefix.skeletons.sigmas import estimate_sigmas, neighbour_distances
 from posefix.skeletons.skeleton import Keypoint, Skeleton
 
 __all__ = [
+    "Category",
     "Keypoint",
     "KeypointMapping",
     "Skeleton",
+    "categories_of",
     "concerns",
     "estimate_sigmas",
+    "keypoint_categories",
     "keypoint_category",
     "layouts_of_count",
+    "limbs_of",
     "load_skeleton",
     "match_keypoints",
     "mirror_pairs",

@@ -16,6 +16,7 @@ from typing import Any
 
 from posefix.errors import InputError, quoted
 from posefix.files import read_json
+from posefix.skeletons.categories import categories_of, keypoint_categories, limbs_of
 from posefix.skeletons.mirroring import mirror_pairs, mirrored_name, without_partner
 from posefix.skeletons.skeleton import Keypoint, Pair, Skeleton, normalise, spellings
 
@@ -85,7 +86,7 @@ def parse_skeleton(content: Any, path: Path) -> Skeleton:
             f"{path}: expected an object with 'keypoints' or 'categories', got {quoted(content)}."
         )
     if "categories" in content:
-        return skeleton_from_coco(keypoint_category(content, str(path)), path.name)
+        return skeleton_from_coco(keypoint_category(content, str(path)), path.name, str(path))
     return _from_description(content, path.name)
 
 
@@ -97,27 +98,24 @@ def _nearest(name: str) -> str:
 
 
 def keypoint_category(content: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """The one category of a COCO file that names keypoints.
+    """The category of a COCO file that names keypoints; the first of several that name the same.
 
     Args:
         content: The parsed file.
         where: The file's name, for messages.
 
     Raises:
-        InputError: There is none, or more than one.
+        InputError: There is none, or several name different keypoints.
     """
-    categories = content.get("categories")
-    entries = categories if isinstance(categories, list) else []
-    found = [entry for entry in entries if isinstance(entry, Mapping) and entry.get("keypoints")]
-    if len(found) != 1:
+    found = keypoint_categories(categories_of(content, where), where)
+    if not found:
         raise InputError(
-            f"{where}, field 'categories': expected one category with a list of names 'keypoints', "
-            f"got {len(found)}; give it one."
+            f"{where}, field 'categories': expected one category with a list of names 'keypoints', got 0; give it one."
         )
     return found[0]
 
 
-def skeleton_from_coco(category: Mapping[str, Any], name: str) -> Skeleton:
+def skeleton_from_coco(category: Mapping[str, Any], name: str, where: str | None = None) -> Skeleton:
     """The skeleton that a category of a COCO file describes.
 
     When the names are those of a packaged skeleton, aliases included and in its order, that one is
@@ -125,26 +123,22 @@ def skeleton_from_coco(category: Mapping[str, Any], name: str) -> Skeleton:
     and flip pairs follow from left and right in the names unless a field ``flip_pairs`` gives them.
 
     Args:
-        category: Has ``keypoints``, a list of names, and maybe ``skeleton``, pairs of numbers from 1.
-        name: Of the file, for messages; also the name of a skeleton that is not a packaged one.
+        category: Has ``keypoints``, a list of names, and maybe ``skeleton`` (`posefix.skeletons.limbs_of`).
+        name: Of a skeleton that is not a packaged one: the file's.
+        where: What messages call the file; its name by default.
 
     Raises:
         InputError: A field is faulty.
     """
     names = category.get("keypoints")
-    where = f"{name}, categories"
+    place = f"{where or name}, categories"
     if not isinstance(names, list) or not all(isinstance(entry, str) for entry in names):
-        raise InputError(f"{where}, field 'keypoints': expected a list of names, got {quoted(names)}.")
+        raise InputError(f"{place}, field 'keypoints': expected a list of names, got {quoted(names)}.")
     for packaged in map(_packaged, PACKAGED):
         if [packaged.find(entry) for entry in names] == list(range(len(packaged))):
             return packaged
-    limbs = category.get("skeleton") or []
-    numbers = [number for limb in limbs for number in limb] if _are_pairs(limbs) else [None]
-    if not all(isinstance(number, int) and 1 <= number <= len(names) for number in numbers):
-        raise InputError(
-            f"{where}, field 'skeleton': expected pairs of numbers from 1 to {len(names)}, got {limbs}."
-        )
-    content = {"keypoints": names, "limbs": [[names[end - 1] for end in limb] for limb in limbs]}
+    limbs, _ = limbs_of(category, names)
+    content = {"keypoints": names, "limbs": [list(limb) for limb in limbs]}
     if "flip_pairs" in category:
         content["flip_pairs"] = category["flip_pairs"]
     return _from_description(content, name)

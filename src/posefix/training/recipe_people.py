@@ -45,7 +45,7 @@ def load_sets(config: TrainConfig, skeleton: Skeleton, *, held: bool = False) ->
     if not data.annotations:
         raise InputError(f"{config.name}: data.annotations is empty; name COCO keypoint files to train on")
     shares = data.held_out or (0.0,) * len(data.annotations)
-    truths = [read_annotations(root / file) for file in data.annotations]
+    truths = [read_annotations(root / file, skeleton) for file in data.annotations]
     estimates = _load_estimates(config, truths)
     parts: list[PersonRecords] = []
     for number, (truth, images) in enumerate(zip(truths, data.images, strict=True)):

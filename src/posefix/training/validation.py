@@ -50,7 +50,7 @@ def load_validation(config: TrainConfig, skeleton: Skeleton) -> Validate | None:
     data, root = config.data, Path(config.data.root)
     if not data.validation_results:
         return None
-    annotations = read_annotations(root / data.validation_annotations)
+    annotations = read_annotations(root / data.validation_annotations, skeleton)
     inputs = read_validation_poses(config, annotations)
     names = {image_id: info.file_name for image_id, info in annotations.images.items()}
     used = {image_id for poses in inputs.values() for image_id in poses.image_ids}

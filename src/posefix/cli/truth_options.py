@@ -1,0 +1,39 @@
+"""The ground truth that poses are compared with, as commands are told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cyclopts import Parameter
+
+from posefix.cli.options import Category
+
+if TYPE_CHECKING:
+    from posefix.formats.coco_annotations import Annotations
+
+
+@Parameter(name="*", group="Ground truth")
+@dataclass(frozen=True, kw_only=True)
+class TruthOptions:
+    """How the ground truth is read."""
+
+    annotations: Path
+    """A COCO keypoint annotation file, or a folder of PoseTrack 2018 annotation files."""
+    annotations_layout: str | None = None
+    """Skeleton of the annotated people, if the file does not name their keypoints; by default that of the results."""
+    category: Category = None
+
+    def read(self, layout: str | None = None) -> Annotations:
+        """The ground truth; prints what of the file it does not hold.
+
+        Args:
+            layout: Skeleton of the results.
+        """
+        from posefix.interchange import read_truth
+
+        truth = read_truth(self.annotations, self.annotations_layout or layout, self.category)
+        for line in (*truth.notes, *truth.left_out):
+            print(f"{self.annotations}: {line}")
+        return truth

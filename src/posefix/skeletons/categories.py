@@ -1,0 +1,108 @@
+"""The categories of COCO files: which of them name keypoints, and the limbs that they draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from posefix.errors import InputError, quoted
+from posefix.skeletons.skeleton import Pair, normalise
+
+Category = Mapping[str, Any]
+
+
+def categories_of(content: Mapping[str, Any], where: str) -> list[Category]:
+    """The categories of a COCO file; none where it has no such list.
+
+    Args:
+        content: The parsed file.
+        where: The file's name, for messages.
+
+    Raises:
+        InputError: They are one object instead of a list.
+    """
+    categories = content.get("categories")
+    if isinstance(categories, Mapping):
+        raise InputError(
+            f"{where}, field 'categories': expected a list of objects, got one object; put it in brackets, [{{...}}]."
+        )
+    entries = categories if isinstance(categories, list) else []
+    return [entry for entry in entries if isinstance(entry, Mapping)]
+
+
+def keypoint_categories(
+    categories: Sequence[Category], where: str, name: str | None = None
+) -> list[Category]:
+    """The categories that name keypoints, all the same ones; none where no category does.
+
+    Args:
+        categories: Of a file.
+        where: The file's name, for messages.
+        name: Of the one that is meant, whether it names keypoints or not; None where there is no choice.
+
+    Raises:
+        InputError: There is none of that name, or categories name different keypoints.
+    """
+    if name is not None:
+        chosen = [category for category in categories if category.get("name") == name]
+        if not chosen:
+            names = ", ".join(str(category.get("name")) for category in categories) or "none"
+            raise InputError(f"{where}: there is no category {name!r} (--category); expected one of {names}.")
+        return chosen
+    named = [category for category in categories if category.get("keypoints")]
+    if len({_keypoints_key(category) for category in named}) > 1:
+        listed = ", ".join(map(_described, named))
+        raise InputError(
+            f"{where}, field 'categories': expected keypoints of one layout, got {listed}; choose a category "
+            f"(--category {quoted(str(named[0].get('name')))})."
+        )
+    return named
+
+
+def limbs_of(category: Category, names: Sequence[str]) -> tuple[list[Pair], tuple[str, ...]]:
+    """The limbs that a category's field ``skeleton`` draws, and a note where some cannot be understood.
+
+    COCO counts keypoints from 1. Where a 0 is among the numbers and none is too large for that, they are counted from
+    0; names of keypoints are taken as well. Limbs are for drawings alone, so no fault of them stops anybody.
+
+    Args:
+        category: Of a COCO file.
+        names: Of its keypoints.
+    """
+    written = category.get("skeleton") or []
+    limbs = written if isinstance(written, list) else [written]
+    numbers = [end for limb in limbs if isinstance(limb, list) for end in limb if _is_whole(end)]
+    first = 0 if 0 in numbers and max(numbers) < len(names) else 1
+    ends: dict[Any, str] = {
+        **{number + first: name for number, name in enumerate(names)},
+        **{name: name for name in names},
+    }
+    known, odd = [], []
+    for limb in limbs:
+        if _is_limb(limb, ends):
+            known.append((ends[limb[0]], ends[limb[1]]))
+        else:
+            odd.append(limb)
+    return known, (f"limbs left out, which name no two keypoints: {quoted(odd)}",) if odd else ()
+
+
+def _keypoints_key(category: Category) -> tuple[str, ...]:
+    names = category["keypoints"]
+    return tuple(normalise(str(name)) for name in names) if isinstance(names, list) else (str(names),)
+
+
+def _described(category: Category) -> str:
+    names = category["keypoints"]
+    count = f" ({len(names)} keypoint{'' if len(names) == 1 else 's'})" if isinstance(names, list) else ""
+    return f"{category.get('name')}{count}"
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+
+
+def _is_limb(limb: Any, ends: Mapping[Any, str]) -> bool:
+    """Whether it is a pair of two keypoints, by numbers or names."""
+    pair = limb if isinstance(limb, list) and len(limb) == 2 else [None, None]
+    known = all(isinstance(end, str) or _is_whole(end) for end in pair) and all(end in ends for end in pair)
+    return known and ends[pair[0]] != ends[pair[1]]

@@ -1,0 +1,382 @@
+"""Files as programs write them: each is read for what it means, and nobody in it is lost without a word."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from posefix.errors import Where
+from posefix.formats.coco_annotations import read_annotations
+from posefix.interchange import read_pose_file
+from posefix.interchange.pose_files import Hints
+from posefix.interchange.validation import TRUTH_HEADING, validate
+from posefix.pose_files.pose_file import FormatError
+from posefix.skeletons import load_skeleton
+
+Run = Callable[..., tuple[int, str, str]]
+NAMES = list(load_skeleton("coco17").keypoint_names)
+PLACES = [
+    (150, 60), (158, 52), (142, 52), (168, 58), (132, 58), (185, 100), (115, 100), (200, 150), (100, 150),
+    (205, 195), (95, 195), (170, 200), (130, 200), (172, 270), (128, 270), (172, 340), (128, 340),
+]  # fmt: skip
+SIZE = (300, 400)
+CATEGORY: dict[str, Any] = {"id": 1, "name": "person", "keypoints": NAMES, "skeleton": []}
+BOX = [90, 40, 120, 310]
+
+
+def flat(third: float, scale: Sequence[float] = (1, 1)) -> list[float]:
+    return [number for x, y in PLACES for number in (x / scale[0], y / scale[1], third)]
+
+
+def person(number: int, **changes: Any) -> dict[str, Any]:
+    """An annotation, on a photo of its own; a field that is ... is left out."""
+    content = {
+        "id": number,
+        "image_id": number,
+        "category_id": 1,
+        "keypoints": flat(2),
+        "num_keypoints": 17,
+        "bbox": BOX,
+        "area": 20000,
+        "iscrowd": 0,
+        **changes,
+    }
+    return {key: value for key, value in content.items() if value is not ...}
+
+
+def result(image_id: Any, **changes: Any) -> dict[str, Any]:
+    content = {"image_id": image_id, "category_id": 1, "keypoints": flat(0.8), "score": 0.9, **changes}
+    return {key: value for key, value in content.items() if value is not ...}
+
+
+def image(number: Any, **changes: Any) -> dict[str, Any]:
+    content = {"id": number, "file_name": f"{number}.png", "width": 300, "height": 400, **changes}
+    return {key: value for key, value in content.items() if value is not ...}
+
+
+def truth(
+    folder: Path, *people: dict[str, Any], images: Any = None, categories: Any = None, name: str = "truth"
+) -> Path:
+    path = folder / f"{name}.json"
+    content = {
+        "images": [image(1), image(2)] if images is None else images,
+        "annotations": list(people),
+        "categories": [CATEGORY] if categories is None else categories,
+    }
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def results(folder: Path, *rows: dict[str, Any]) -> Path:
+    path = folder / "results.json"
+    path.write_text(json.dumps(list(rows)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in (1, 2):
+        Image.new("RGB", SIZE).save(folder / f"{number}.png")
+    return folder
+
+
+def average_precision(run: Run, *arguments: object) -> float:
+    code, out, error = run("evaluate", *arguments, "--layout", "coco17")
+    assert (code, error) == (0, "")
+    return float(next(line for line in out.splitlines() if line.strip()[:1].isdigit()).split()[0])
+
+
+# Categories
+
+
+@pytest.mark.parametrize("command", ["inspect", "validate", "evaluate", "convert"])
+def test_an_annotation_of_a_category_that_is_not_there_is_a_fault(
+    run: Run, tmp_path: Path, command: str
+) -> None:
+    path = truth(tmp_path, person(1), person(2, category_id=7))
+    found = results(tmp_path, result(1), result(2))
+    words: dict[str, list[object]] = {
+        "inspect": [path],
+        "validate": [path],
+        "evaluate": [found, "--layout", "coco17", "--annotations", path],
+        "convert": [path, tmp_path / "out.json", "--to", "coco-results"],
+    }
+    code, out, error = run(command, *words[command])
+    assert code == 2
+    assert "annotation 1, field 'category_id': expected the id of a category (1), got 7" in out + error
+
+
+def test_a_category_id_written_as_text_is_the_number(run: Run, tmp_path: Path) -> None:
+    path = truth(tmp_path, person(1, category_id="1"), person(2, category_id=1.0))
+    assert len(read_annotations(path).people) == 2
+    assert average_precision(run, results(tmp_path, result(1), result(2)), "--annotations", path) == 100
+
+
+def test_people_of_other_categories_are_counted(run: Run, tmp_path: Path) -> None:
+    dog = {"id": 2, "name": "dog"}
+    path = truth(tmp_path, person(1), person(2, category_id=2, keypoints=...), categories=[CATEGORY, dog])
+    told = "annotations of other categories, left as they are: 1 (dog 1)"
+    assert told in run("inspect", path)[1]
+    found = results(tmp_path, result(1))
+    assert told in run("evaluate", found, "--layout", "coco17", "--annotations", path)[1]
+    assert told in run("convert", path, tmp_path / "out.json", "--to", "coco-results")[1]
+
+
+@pytest.mark.parametrize(
+    "category",
+    [
+        {"id": 1, "name": "person", "keypoints": [], "skeleton": []},
+        {"id": 1, "name": "person"},
+        {**CATEGORY, "keypoints": [*NAMES, "left_finger", "right_finger"], "skeleton": [[1, 2]]},
+    ],
+    ids=["empty", "none", "two more"],
+)
+def test_the_layout_that_was_named_decides_where_the_category_has_other_names(
+    run: Run, tmp_path: Path, category: Any
+) -> None:
+    path = truth(tmp_path, person(1), categories=[category])
+    found = results(tmp_path, result(1))
+    assert run("inspect", path, "--layout", "coco17")[0] == 0
+    assert average_precision(run, found, "--annotations", path) == 100
+    code, _, error = run("evaluate", found, "--annotations", path, "--layout", "lsp14")
+    assert (code, "--layout" in error) == (2, True)
+    assert read_annotations(path, "coco17").skeleton == load_skeleton("coco17")
+    _, out, _ = run("inspect", path)
+    assert "posefix inspect" in out and "--layout coco17" in out
+
+
+def test_the_names_of_the_category_come_before_the_layout_of_the_results(tmp_path: Path) -> None:
+    path = truth(tmp_path, person(1), categories=[{**CATEGORY, "keypoints": [f"k{n}" for n in range(17)]}])
+    assert read_annotations(path, "coco17").skeleton.keypoint_names[0] == "k0"
+
+
+def test_categories_of_one_layout_are_taken_together(run: Run, tmp_path: Path) -> None:
+    categories = [{**CATEGORY, "name": "player"}, {**CATEGORY, "id": 2, "name": "referee"}]
+    path = truth(tmp_path, person(1), person(2, category_id=2), categories=categories)
+    assert "categories with the same keypoints, together: player, referee" in run("inspect", path)[1]
+    assert average_precision(run, results(tmp_path, result(1)), "--annotations", path) == 50.5
+
+
+def test_a_category_can_be_chosen(run: Run, tmp_path: Path) -> None:
+    kangaroo = {"id": 2, "name": "kangaroo", "keypoints": ["nose", "left_ear", "tail"]}
+    hopping = person(2, category_id=2, keypoints=[100, 100, 2, 120, 100, 2, 140, 120, 2])
+    path = truth(tmp_path, person(1), hopping, categories=[CATEGORY, kangaroo])
+    code, out, _ = run("inspect", path)
+    assert (code, "person (17 keypoints), kangaroo (3 keypoints)" in out) == (2, True)
+    assert "(--category 'person')" in out
+    code, out, _ = run("inspect", path, "--category", "person")
+    assert (code, "left as they are: 1 (kangaroo 1)" in out) == (0, True)
+    found = results(tmp_path, result(1))
+    assert average_precision(run, found, "--annotations", path, "--category", "person") == 100
+    _, _, error = run("evaluate", found, "--layout", "coco17", "--annotations", path, "--category", "wallaby")
+    assert "there is no category 'wallaby' (--category); expected one of person, kangaroo" in error
+    # Nobody is a kangaroo here, so there is no choice to be made.
+    assert run("inspect", truth(tmp_path, person(1), categories=[CATEGORY, kangaroo]))[0] == 0
+
+
+def test_limbs_stop_nobody(run: Run, tmp_path: Path) -> None:
+    arrow = {"id": 1, "name": "arrow", "keypoints": ["tip", "left", "right"], "skeleton": [[1, 2], [32, 33]]}
+    path = truth(tmp_path, person(1, keypoints=[10, 10, 2, 50, 60, 2, 90, 60, 2]), categories=[arrow])
+    code, out, _ = run("inspect", path)
+    assert (code, "limbs left out, which name no two keypoints: [[32, 33]]" in out) == (0, True)
+
+
+def test_categories_that_are_one_object_are_told_so(run: Run, tmp_path: Path) -> None:
+    _, out, _ = run("inspect", truth(tmp_path, person(1), categories=CATEGORY))
+    assert "field 'categories': expected a list of objects, got one object; put it in brackets" in out
+
+
+# What measures poses, and trains on people, asks no more than it needs, and `validate` says what that is
+
+
+@pytest.mark.parametrize(
+    ("people", "images"),
+    [
+        ([person(1, bbox=...)], None),
+        ([person(1, bbox=None)], None),
+        ([person(1)], [image(1, width=300.0)]),
+        ([person(1)], [image(1, file_name=...)]),
+        ([person(1, image_id="1")], None),
+        ([person(1, image_id=1.0)], None),
+        ([person(1)], [image("1")]),
+        ([person(1), person(2, keypoints=...)], None),
+        ([person(1), person(2, keypoints=[])], None),
+        ([person(1), person(2, keypoints=None)], None),
+    ],
+)
+def test_what_validate_calls_faultless_can_be_measured_against(
+    run: Run, tmp_path: Path, people: Any, images: Any
+) -> None:
+    path = truth(tmp_path, *people, images=images)
+    assert run("validate", path)[1] == "no faults\n"
+    assert average_precision(run, results(tmp_path, result(1)), "--annotations", path) == 100
+
+
+@pytest.mark.parametrize(
+    ("people", "images", "fault"),
+    [
+        (
+            [person(1, area=[20000])],
+            None,
+            "annotation 0, field 'area': expected a finite number, got [20000].",
+        ),
+        ([person(1, area=..., bbox=...)], None, "annotation 0, field 'bbox': expected a list of 4 numbers"),
+        ([person(1), person(1)], None, "annotation 1, field 'id': expected another id than"),
+        ([person(1)], [image(1), image(1)], "image 1, field 'id': expected another id than"),
+        (
+            [person(1)],
+            [image(2)],
+            "annotation 0, field 'image_id': expected the id of an image of this file, got 1",
+        ),
+        (
+            [person(1, keypoints=[150, 60, 3, *flat(2)[3:]])],
+            None,
+            "annotation 0, field 'keypoints', visibility of nose: expected 0, 1 or 2, got 3.",
+        ),
+        ([], None, "field 'annotations': expected annotated people, got none."),
+    ],
+)
+def test_what_only_measuring_refuses_has_a_heading_of_its_own(
+    run: Run, tmp_path: Path, people: Any, images: Any, fault: str
+) -> None:
+    path = truth(tmp_path, *people, images=images)
+    code, out, _ = run("validate", path)
+    heading, first, *_ = out.splitlines()
+    assert (code, heading) == (2, TRUTH_HEADING)
+    assert first.startswith(f"{path}, {fault}")
+    _, _, error = run("evaluate", results(tmp_path, result(1)), "--layout", "coco17", "--annotations", path)
+    assert fault.removesuffix(".") in error
+
+
+def test_all_faults_of_the_truth_are_told_at_once(tmp_path: Path) -> None:
+    people = [person(1, area="large"), person(2, bbox=[1, 2]), person(3, image_id=9)]
+    validation = validate(truth(tmp_path, *people))
+    assert [
+        fault.where.record for fault in (*validation.faults, *validation.truth_faults) if fault.where
+    ] == [
+        "annotation 1",
+        "annotation 0",
+        "annotation 2",
+    ]
+
+
+def test_faults_carry_their_place_as_data(tmp_path: Path) -> None:
+    path = truth(tmp_path, person(1, keypoints=[150, "60", 2, *flat(2)[3:]]))
+    with pytest.raises(FormatError) as caught:
+        read_pose_file(path)
+    assert caught.value.where == Where(path, "annotation 0", "keypoints", "y of nose")
+    assert str(caught.value).startswith(f"{caught.value.where}: expected a finite number")
+
+
+# Values
+
+
+def test_nearly_all_coordinates_being_shares_is_enough_to_stop(
+    run: Run, tmp_path: Path, photos: Path
+) -> None:
+    shares = flat(0.8, SIZE)
+    outlier = [*shares[:45], 0.5, 2.31, 0.12, *shares[48:]]
+    path = results(tmp_path, result(1, keypoints=shares), result(1, keypoints=outlier))
+    told = "expected pixels, got coordinates that nearly all lie in -2 to 2, as shares of the photo do; multiply them"
+    code, out, _ = run("inspect", path, "--layout", "coco17", "--images", photos)
+    assert (code, told in out) == (2, True)
+    assert "nobody: `posefix refine` stops at the problem below" in out
+    _, _, error = run("refine", path, "--layout", "coco17", "--images", photos, "-o", tmp_path / "o.json")
+    assert told in error
+    _, _, error = run("evaluate", path, "--layout", "coco17", "--annotations", truth(tmp_path, person(1)))
+    assert told in error
+
+
+def test_most_people_in_shares_is_enough_to_stop(run: Run, tmp_path: Path) -> None:
+    rows = [result(1, keypoints=flat(0.8, SIZE)), result(1, keypoints=flat(0.7, SIZE)), result(1)]
+    assert run("inspect", results(tmp_path, *rows), "--layout", "coco17")[0] == 2
+    assert run("inspect", results(tmp_path, rows[0], rows[2]), "--layout", "coco17")[0] == 0
+
+
+@pytest.mark.parametrize("gap", ["NaN", "null"])
+@pytest.mark.parametrize("third", ["0", "gap"])
+def test_gaps_of_missing_keypoints_are_read_and_stay(tmp_path: Path, gap: str, third: str) -> None:
+    missing = f"{gap}, {gap}, {gap if third == 'gap' else third}"
+    numbers = ", ".join(map(str, flat(2)[:48]))
+    for name, text in (
+        ("truth", f'{{"images": [], "annotations": [{{"image_id": 1, "keypoints": [{numbers}, {missing}]}}], '
+                  f'"categories": [{json.dumps(CATEGORY)}]}}'),
+        ("results", f'[{{"image_id": 1, "keypoints": [{numbers}, {missing}]}}]'),
+        ("a_keypoints", f'{{"people": [{{"pose_keypoints_2d": [{numbers}, {missing}]}}]}}'),
+    ):  # fmt: skip
+        path = tmp_path / f"{name}.json"
+        path.write_text(text, encoding="utf-8")
+        file = read_pose_file(path, "coco17")
+        assert file.poses.valid.tolist() == [[True] * 16 + [False]]
+        moved = file.poses.with_keypoints(file.poses.keypoints + np.array([1.0, 0.0]))
+        written = file.rewrite(moved)[""].decode()
+        assert missing in written and "151" in written
+        filled = moved.with_keypoints(moved.keypoints, valid=np.ones((1, 17), dtype=bool))
+        assert gap not in file.rewrite(filled)[""].decode()
+
+
+def test_a_keypoint_that_is_there_needs_all_its_numbers(run: Run, tmp_path: Path) -> None:
+    path = results(tmp_path, result(1, keypoints=[None, 60, 0.8, *flat(0.8)[3:]]))
+    _, out, _ = run("inspect", path, "--layout", "coco17")
+    assert "row 0, field 'keypoints', x of nose: expected a finite number, got None" in out
+
+
+def test_whole_numbers_written_as_floats_are_ids(run: Run, tmp_path: Path) -> None:
+    path = results(tmp_path, result(1.0))
+    file = read_pose_file(path, "coco17")
+    assert file.poses.image_ids == (1,)
+    assert file.rewrite(file.poses)[""] == path.read_bytes()
+    assert average_precision(run, path, "--annotations", truth(tmp_path, person(1))) == 100
+    _, out, _ = run("inspect", results(tmp_path, result(1.5)), "--layout", "coco17")
+    assert "field 'image_id': expected an integer or a text, got 1.5" in out
+
+
+def test_a_person_without_keypoints_is_counted_and_stays(tmp_path: Path, photos: Path) -> None:
+    box_only = person(2, image_id=1, keypoints=...)
+    frame = {
+        "people": [
+            {"pose_keypoints_2d": flat(0.8)},
+            {"pose_keypoints_2d": []},
+            {"hand_left_keypoints_2d": []},
+        ]
+    }
+    x, y = zip(*PLACES, strict=True)
+    corners = {"x1": 1.0, "y1": 2.0, "x2": 30.0, "y2": 40.0}
+    contents: dict[str, Any] = {
+        "truth.json": {"images": [], "annotations": [person(1), box_only], "categories": [CATEGORY]},
+        "results.json": [result(1), result(1, keypoints=...), result(1, keypoints=[])],
+        "a_keypoints.json": frame,
+        "1.json": [{"box": corners, "keypoints": {"x": x, "y": y}}, {"box": corners}],
+        "mm.json": [
+            {"keypoints": PLACES, "keypoint_scores": [0.5] * 17},
+            {"keypoints": [], "keypoint_scores": []},
+        ],
+    }
+    for name, content in contents.items():
+        path = tmp_path / name
+        path.write_text(json.dumps(content), encoding="utf-8")
+        file = read_pose_file(path, "coco17")
+        assert file.poses.valid[0].all() and not file.poses.valid[1:].any()
+        assert file.rewrite(file.poses)[""] == path.read_bytes()
+        moved = file.poses.with_keypoints(
+            np.where(file.poses.valid[..., None], file.poses.keypoints + 1, 0.0)
+        )
+        assert file.rewrite(moved)[""] != path.read_bytes()
+
+
+def test_photos_in_subfolders_are_found_by_inspect_as_by_refine(run: Run, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        Image.new("RGB", SIZE).save(tmp_path / "photos" / name / f"{name}.png")
+    path = results(tmp_path, result("a/a.png"), result("b/b.png"))
+    code, out, _ = run("inspect", path, "--layout", "coco17", "--images", tmp_path / "photos")
+    assert (code, "2 in 2 photos, all found in" in out) == (0, True)
+    assert "none found" in out
+    hints = Hints(layout="coco17", images=tmp_path / "photos")
+    assert hints.photo_names(read_pose_file(path, "coco17")) == {"a/a.png": "a/a.png", "b/b.png": "b/b.png"}
