@@ -280,7 +280,10 @@ def test_two_poses_of_a_photo_with_one_track_are_refused() -> None:
         ),
         (VIDEO.replace("11.25", "inf"), "line 5, cell 5: expected a number or an empty cell, got 'inf'"),
         (VIDEO.replace(",11.25", ""), "line 5: expected 7 cells, got 6"),
-        (VIDEO.replace("coords,x,y", "coords,x,z"), "column D/snout/z: expected x, y or likelihood, got 'z'"),
+        (
+            VIDEO.replace("coords,x,y", "coords,x,z"),
+            "column D/snout/z: expected x and y in pixels of a photo, got a third coordinate",
+        ),
         (VIDEO.replace("coords,x,y", "coords,x,x"), "column D/snout/x is there twice"),
         (VIDEO.replace("scorer,D", "scorer,E"), "expected one scorer, got D, E; keep one scorer's columns"),
         (
@@ -331,3 +334,100 @@ def test_a_damaged_file_is_refused_in_one_sentence(tmp_path: Path, data: st.Data
         file.rewrite(file.poses)
     except InputError as error:
         assert str(error).startswith(str(path))
+
+
+SMOOTHED = """scorer,K,K,K,K,K
+bodyparts,snout,snout,snout,snout,set
+coords,x,y,likelihood,x_ens_var,
+0,1.5,2,0.9,.1,train
+"""
+
+
+def test_columns_beside_coordinates_pass_through(tmp_path: Path) -> None:
+    file = read(tmp_path / "s.csv", SMOOTHED)
+    assert file.notes == ("columns that pass through: x_ens_var, K",)
+    written = file.rewrite(file.poses.with_keypoints(file.poses.keypoints + 1))[""].decode()
+    assert written == SMOOTHED.replace("1.5,2,", "2.5,3.0,")
+
+
+SPREADSHEETS = [
+    "\ufeff" + VIDEO,
+    VIDEO.replace("\n", "\r\n"),
+    VIDEO.replace(",", ";"),
+    VIDEO.replace(",", ";").replace(".", ","),
+    VIDEO.replace(",", "\t").replace(".", ","),
+    VIDEO + ",,,,,,\n,,,,,,\n",
+    VIDEO.replace("\n", ",,\n"),
+    VIDEO.replace("\n0,", "\n0.0,"),
+    '"scorer"' + VIDEO.removeprefix("scorer"),
+]
+
+
+@pytest.mark.parametrize("text", SPREADSHEETS)
+def test_tables_as_spreadsheets_save_them(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "v.csv"
+    file, plain = read(path, text), read(tmp_path / "plain.csv", VIDEO)
+    assert FORMAT.recognise(Source(path))
+    assert file.poses.image_ids == plain.poses.image_ids
+    np.testing.assert_array_equal(file.poses.keypoints, plain.poses.keypoints)
+    np.testing.assert_array_equal(file.poses.valid, plain.poses.valid)
+    assert file.rewrite(file.poses)[""] == path.read_bytes()
+    moved = file.poses.with_keypoints(file.poses.keypoints + np.array([0.25, 0]))
+    written = read(path, file.rewrite(moved)[""])
+    np.testing.assert_allclose(written.poses.keypoints[written.poses.valid], moved.keypoints[moved.valid])
+    np.testing.assert_array_equal(written.poses.scores, file.poses.scores)
+
+
+def test_a_line_that_is_cut_off_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="line 6: expected 7 cells, got 3"):
+        read(tmp_path / "v.csv", VIDEO.replace("2,,,,,,", "2,3,4"))
+
+
+BY_HAND = """scorer,D,D,D,D,D,D
+bodyparts,nose,nose,nose,tail,tail,tail
+coords,x,y,likelihood,x,y,likelihood
+0,1.5,2,,10,20,
+1,1.5,2,0.5,10,20,
+2,1.5,2,0.5,,,
+3,1.5,2,,,,
+"""
+
+
+def test_keypoints_placed_by_hand_count_one_and_get_no_likelihood(tmp_path: Path) -> None:
+    file = read(tmp_path / "h.csv", BY_HAND)
+    assert file.poses.scores.tolist() == [[1, 1], [0.5, 1], [0.5, 0], [1, 0]]
+    everything = np.ones((4, 2), dtype=bool)
+    scored = file.poses.with_keypoints(
+        file.poses.keypoints + 1, valid=everything, scores=np.full((4, 2), 0.25)
+    )
+    assert file.rewrite(scored)[""].decode().splitlines()[3:] == [
+        "0,2.5,3.0,,11.0,21.0,",
+        "1,2.5,3.0,0.25,11.0,21.0,",
+        "2,2.5,3.0,0.25,1.0,1.0,0.25",
+        "3,2.5,3.0,,1.0,1.0,",
+    ]
+
+
+def test_a_frame_of_no_rows_holds_nobody(tmp_path: Path) -> None:
+    content = io.BytesIO(fixed_frame(columns(), [], np.zeros((0, 12))))
+    with h5py.File(content, "r+") as file:
+        group = file["df_with_missing"]
+        for name, values, shape in (("axis1", np.zeros(1), b"(I0\ntp0\n."), ("block0_values", np.zeros((1, 1)), b"(I12\nI0\ntp0\n.")):  # fmt: skip
+            del group[name]
+            group[name] = values
+            group[name].attrs.update({"value_type": np.bytes_("float64"), "shape": np.bytes_(shape)})
+        group["block0_values"].attrs["transposed"] = np.uint8(0)
+    file = read(tmp_path / "n.h5", content.getvalue())
+    assert len(file.poses) == 0
+    assert file.rewrite(file.poses)[""] == content.getvalue()
+
+
+def test_a_filter_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posefix.pose_files.hdf5_filters.h5py.h5z.filter_avail", lambda _: False)
+    content = io.BytesIO(fixed_frame(columns(), ["a.png"], np.ones((1, 12))))
+    with h5py.File(content, "r+") as file:
+        file["df_with_missing"].create_dataset("more", data=np.ones(100), compression="gzip")
+    with pytest.raises(
+        FormatError, match="compressed with deflate, which h5py cannot read; run pip install hdf5plugin"
+    ):
+        read(tmp_path / "c.h5", content.getvalue())

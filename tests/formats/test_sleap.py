@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -272,3 +273,20 @@ def test_a_damaged_file_is_refused_in_one_sentence(
         file.rewrite(file.poses)
     except InputError as error:
         assert str(error).startswith(str(path))
+
+
+def test_instances_labelled_by_hand_count_one_and_get_no_scores(tmp_path: Path) -> None:
+    points, instances = np.full((3, 2, 4), 0.75), np.full((3, 2), 0.5)
+    points[0, 0], instances[0, 0] = np.nan, np.nan
+    points[2, 0, 3] = np.nan  # of a keypoint that is missing
+    content = analysis(STANDARD, point_scores=points, instance_scores=instances)
+    file = read(tmp_path / "a.h5", content)
+    assert (file.poses.scores[0].tolist(), file.poses.pose_scores[0]) == ([1] * 4, 1)
+    everything = np.ones((5, 4), dtype=bool)
+    scored = file.poses.with_keypoints(file.poses.keypoints, valid=everything, scores=np.full((5, 4), 0.25))
+    ranked = dataclasses.replace(scored, pose_scores=np.full(5, 0.125))
+    written = datasets(file.rewrite(ranked)[""])
+    points[0, 1], points[1, 0], points[2], instances[0, 1] = 0.25, 0.25, 0.25, 0.125
+    instances[1, 0], instances[2] = 0.125, 0.125
+    np.testing.assert_array_equal(written["point_scores"][0], points)
+    np.testing.assert_array_equal(written["instance_scores"][0], instances)

@@ -380,3 +380,54 @@ def test_photos_in_subfolders_are_found_by_inspect_as_by_refine(run: Run, tmp_pa
     assert "none found" in out
     hints = Hints(layout="coco17", images=tmp_path / "photos")
     assert hints.photo_names(read_pose_file(path, "coco17")) == {"a/a.png": "a/a.png", "b/b.png": "b/b.png"}
+
+
+def test_visibilities_go_over_to_labels_and_back_to_the_layout(
+    run: Run, tmp_path: Path, photos: Path
+) -> None:
+    hidden = [*flat(2)[:2], 1, *flat(2)[3:48], 0, 0, 0]
+    path = truth(tmp_path, person(1, keypoints=hidden), images=[image(1)])
+    labels = tmp_path / "labels"
+    words = ("convert", path, labels, "--to", "ultralytics-labels", "--images", photos)
+    assert run(*words)[0] == 0
+    thirds = (labels / "1.txt").read_text().split()[7::3]
+    assert thirds == ["1", *["2"] * 15, "0"]
+    file = read_pose_file(labels, "coco17", photo_size=lambda _: SIZE)
+    assert (file.has_scores, file.poses.valid.sum()) == (False, 16)
+    assert run(*words[:2], tmp_path / "lsp", *words[3:], "--to-layout", "lsp14")[0] == 0
+    assert (tmp_path / "lsp" / "1.txt").read_text().split()[7::3] == ["0", *["2"] * 11, "0", "0"]
+
+
+def test_boxes_among_labels_are_counted_and_stay(tmp_path: Path) -> None:
+    words = [f"{number:g}" for number in flat(2, SIZE)]
+    text = f"0 .2 .2 .1 .1\n0.0 .5 .5 .4 .8 {' '.join(words)}\n"
+    path = tmp_path / "1.txt"
+    path.write_text(text)
+    file = read_pose_file(path, "coco17", photo_size=lambda _: SIZE)
+    assert (len(file.poses), file.left_out) == (1, ("boxes without keypoints, left as they are: 1",))
+    moved = file.rewrite(file.poses.with_keypoints(file.poses.keypoints + 1))[""].decode()
+    assert moved.startswith("0 .2 .2 .1 .1\n0.0 ") and moved != text
+
+
+def test_rows_that_look_like_those_of_another_program(tmp_path: Path) -> None:
+    flat_with_scores = result("1.jpg", keypoint_scores=[0.5] * 17)
+    above_one = result("1.jpg", score=17.5, bbox=BOX)
+    for row in (flat_with_scores, above_one):
+        assert read_pose_file(results(tmp_path, row), "coco17").format == "coco-results"
+    for name, row in (("alphapose", result("1.jpg", score=1.5)), ("alphapose", result("1.jpg", box=BOX))):
+        assert read_pose_file(results(tmp_path, row)).format == name
+
+
+@pytest.mark.parametrize("digits", [3, 17])
+def test_evaluate_writes_all_digits(run: Run, tmp_path: Path, digits: int) -> None:
+    """The numbers are those of the library, not the text's three digits."""
+    path = truth(tmp_path, *(person(n, image_id=1) for n in range(digits)))
+    found, output = results(tmp_path, result(1)), tmp_path / "numbers.json"
+    words = ("evaluate", found, "--layout", "coco17", "--annotations", path, "--json", output)
+    assert run(*words)[0] == 0
+    numbers = json.loads(output.read_text())
+    assert (numbers["metric"], len(numbers["keypoints"])) == ("coco", 17)
+    assert numbers["AR"] == pytest.approx(1 / digits, abs=1e-12)
+    assert run(*words, "--against", found)[0] == 0
+    numbers = json.loads(output.read_text())
+    assert numbers["before"] == numbers["after"] and numbers["difference"] == 0

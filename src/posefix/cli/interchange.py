@@ -132,7 +132,8 @@ def convert(
         people = int(conversion.new.poses.valid.any(axis=1).sum())
         if lost := len(source.poses) - people:
             print(f"people without a keypoint, for whom {to} has no place, left out: {lost}")
-    print(f"{people} people in {photos} photos written to {output}: {source.format} -> {to}")
+    whom, where = "person" if people == 1 else "people", "photo" if photos == 1 else "photos"
+    print(f"{people} {whom} in {photos} {where} written to {output}: {source.format} -> {to}")
 
 
 def validate(file: Path, /, *, reading: CheckingOptions = DEFAULT_CHECKING) -> int:

@@ -157,6 +157,10 @@ def _why_not_coco(rows: Sequence[Record]) -> str | None:
     for field in (BOX, TRACK):
         if any(field in row for row in rows):
             return f"a list of people with photo names and {field!r}"
+    if any(
+        "bbox" in row or "track_id" in row for row in rows
+    ):  # COCO's names of what AlphaPose calls otherwise
+        return None
     above = any(isinstance(row.get(SCORE), float) and row[SCORE] > 1 for row in rows)
     named = all(PurePath(str(row.get(IMAGE))).suffix.lower() in IMAGE_SUFFIXES for row in rows)
     return "a list of people with photo file names and scores above 1" if above and named else None

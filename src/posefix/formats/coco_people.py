@@ -26,6 +26,7 @@ from posefix.skeletons import (
     Category,
     Skeleton,
     categories_of,
+    count_of_keypoints,
     keypoint_categories,
     limbs_of,
     skeleton_from_coco,
@@ -194,8 +195,8 @@ def _layout(
         return layout, ()
     if _misfits(names, lengths) and (counts := _counts(lengths)):
         raise LayoutError(
-            f"{path}, field 'categories': names {_keypoints(len(names))}, and the annotations have "
-            f"{_keypoints(counts[0])}; name their layout (--layout){fitting_layouts(counts)}.",
+            f"{path}, field 'categories': names {count_of_keypoints(len(names))}, and the annotations have "
+            f"{count_of_keypoints(counts[0])}; name their layout (--layout){fitting_layouts(counts)}.",
             counts,
         )
     skeleton = skeleton_from_coco(chosen[0], path.name, str(path))
@@ -226,7 +227,3 @@ def _left_out(others: Sequence[Category]) -> tuple[str, ...]:
     listed = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(IDS_SHOWN))
     more = ", ..." if len(counts) > IDS_SHOWN else ""
     return (f"annotations of other categories, left as they are: {len(others):,} ({listed}{more})",)
-
-
-def _keypoints(count: int) -> str:
-    return "1 keypoint" if count == 1 else f"{count} keypoints"

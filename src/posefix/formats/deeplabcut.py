@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError
+from posefix.errors import InputError, Where
 from posefix.formats.deeplabcut_csv import format_csv, parse_csv
 from posefix.formats.deeplabcut_table import Table
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses
@@ -31,6 +32,8 @@ from posefix.pose_files.pose_file import (
 from posefix.skeletons import Skeleton, skeleton_from_names
 
 NAME = "deeplabcut"
+OPENING = re.compile(rb'(\xef\xbb\xbf)?"?scorer"?[,;\t]')
+"""How its CSV files begin: maybe with a mark of spreadsheets, and with another separator in some countries."""
 SCORER = "posefix"
 
 
@@ -40,11 +43,7 @@ def recognise(source: Source) -> str | None:
         if source.path.suffix.lower() == ".csv" and source.path.is_file():
             with source.path.open("rb") as file:
                 opening = file.read(200)
-            return (
-                "a CSV file that begins with its scorer"
-                if opening.startswith((b"scorer,", b'"scorer"'))
-                else None
-            )
+            return "a CSV file that begins with its scorer" if OPENING.match(opening) else None
         if source.path.suffix.lower() not in (".h5", ".hdf5") or not source.path.is_file():
             return None
         known = source.content.startswith(hdf5.SIGNATURE) and b"pandas_type" in source.content
@@ -64,9 +63,11 @@ def read(source: Source, reading: Reading) -> PoseFile:
     cells = _Cells.of(table)
     keypoints, scores = cells.take(table.values)
     valid: BoolArray = np.asarray(np.isfinite(keypoints).all(axis=-1))
+    # A place without a likelihood was labelled by hand.
+    scores = np.where(np.isnan(scores), valid, scores)
     read_poses = Poses(
         keypoints=np.where(np.isnan(keypoints), 0.0, keypoints),
-        scores=np.where(np.isnan(scores), 0.0, scores),
+        scores=scores,
         valid=valid,
         image_ids=tuple(table.rows[row] for row in cells.rows),
         pose_scores=_mean_scores(scores, valid),
@@ -84,6 +85,8 @@ def read(source: Source, reading: Reading) -> PoseFile:
     notes = []
     if table.left_out:
         notes.append(f"passed through, since their body parts are their own: {', '.join(table.left_out)}")
+    if table.others:
+        notes.append(f"columns that pass through: {', '.join(table.others)}")
     return PoseFile(
         path=table.path,
         format=NAME,
@@ -177,6 +180,17 @@ class _Cells:
         cells = values[self.rows[:, None, None], self.columns]
         return cells[..., :2], np.where(self.columns[..., 2] < 0, 1.0, cells[..., 2])
 
+    def _labelled(self, values: FloatArray, valid: BoolArray) -> BoolArray:
+        """(N, K): keypoints labelled by hand, without a likelihood, and all others of who has nothing but these.
+
+        Args:
+            values: Of the table.
+            valid: (N, K) which keypoints are there.
+        """
+        unscored = np.isnan(values[self.rows[:, None], self.columns[..., 2]])
+        by_hand = valid & unscored
+        return by_hand | ((by_hand | ~valid).all(axis=1, keepdims=True) & unscored)
+
     def edited(self, values: FloatArray, new: Poses, old: Poses, keep: Sequence[int] | None) -> FloatArray:
         """All values with other poses; cells of keypoints and poses that are gone become empty."""
         before = np.concatenate([old.keypoints, old.scores[..., None]], axis=-1)
@@ -185,6 +199,7 @@ class _Cells:
         gone = old.valid & ~new.valid
         gone[rows_left_out(len(old), keep)] = True
         written[gone] = np.nan
+        written[..., 2] = np.where(self._labelled(values, old.valid), np.nan, written[..., 2])
         # What was not there and is not there keeps its cells, whatever stands in them.
         same = (written == before) | (~old.valid & ~new.valid)[..., None]
         edited = values.copy()
@@ -201,7 +216,8 @@ def _read_table(source: Source) -> Table:
         try:
             return parse_csv(path, content.decode("utf-8"))
         except UnicodeDecodeError as error:
-            raise FormatError(f"{path}: expected a CSV file in UTF-8, got other bytes.") from error
+            problem = "expected a CSV file in UTF-8, got other bytes; save it as CSV UTF-8."
+            raise FormatError.at(Where(path), problem) from error
     require_libraries(path, "h5py")
     from posefix.formats.deeplabcut_hdf5 import parse_hdf5
 
@@ -222,9 +238,8 @@ def _skeleton(table: Table, wanted: Skeleton | None) -> Skeleton:
 
 def _mean_scores(scores: FloatArray, valid: BoolArray) -> FloatArray:
     """(N,) mean likelihood of the keypoints that are there."""
-    known = valid & ~np.isnan(scores)
-    total = np.where(known, scores, 0.0).sum(axis=-1)
-    return np.asarray(total / np.maximum(known.sum(axis=-1), 1))
+    total = np.where(valid, scores, 0.0).sum(axis=-1)
+    return np.asarray(total / np.maximum(valid.sum(axis=-1), 1))
 
 
 FORMAT = Format(

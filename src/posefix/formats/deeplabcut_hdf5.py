@@ -20,6 +20,7 @@ import numpy.typing as npt
 from posefix.formats.deeplabcut_table import Table
 from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId
 from posefix.pose_files.hdf5 import READING_ERRORS
+from posefix.pose_files.hdf5_filters import check_filters
 from posefix.pose_files.pose_file import FormatError
 
 KEY = "df_with_missing"
@@ -54,6 +55,7 @@ def parse_hdf5(path: Path, content: bytes) -> Table:
     """
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
+            check_filters(path, file)
             group = _group(path, file)
             layout = _text(group.attrs.get("pandas_type", b""))
             if layout == "frame":
@@ -116,7 +118,7 @@ def _fixed(group: h5py.Group) -> tuple[tuple[ImageId, ...], list[_Block]]:
     for number in range(int(group.attrs["nblocks"])):
         data = group[f"block{number}_values"]
         columns = [tuple(map(str, labels)) for labels in _labels(group, f"block{number}_items")]
-        values = np.asarray(data[...], dtype=np.float64)
+        values = np.asarray(_array(data), dtype=np.float64)
         across = not bool(data.attrs.get("transposed", True))
         values = values.T if across else values
         if values.ndim != 2 or values.shape[1] != len(columns):
@@ -159,7 +161,14 @@ def _rows_of_table(table: h5py.Dataset) -> tuple[ImageId, ...]:
 
 
 def _values(data: h5py.Dataset) -> list[Any]:
-    return _as_texts(data[...])
+    return _as_texts(_array(data))
+
+
+def _array(data: h5py.Dataset) -> npt.NDArray[Any]:
+    """What a data set holds; of an empty array pandas stores one value, and the shape beside it."""
+    if "value_type" in data.attrs and "shape" in data.attrs:
+        return np.empty([int(length) for length in _plain(data.attrs["shape"])])
+    return np.asarray(data[...])
 
 
 def _as_texts(values: npt.NDArray[Any]) -> list[Any]:

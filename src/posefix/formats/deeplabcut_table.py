@@ -15,6 +15,8 @@ from posefix.pose.poses import BoolArray, FloatArray, ImageId
 from posefix.pose_files.pose_file import FormatError
 
 COORDINATES = ("x", "y", "likelihood")
+DEPTH = "z"
+"""Of poses in three dimensions, whose other two are no pixels."""
 
 Writer = Callable[[FloatArray, BoolArray], bytes]
 """The file with other numbers: all values (R, C), and which of them changed."""
@@ -44,16 +46,20 @@ class Table:
                 f"{self.path}: expected columns with 3 labels (scorer, body part, coordinate) or 4 (individual, too), "
                 f"got {len(self.columns[0]) if self.columns else 'no columns'}."
             )
-        for column in self.columns:
-            if column[-1] not in COORDINATES:
-                raise FormatError(
-                    f"{self.path}, column {'/'.join(column)}: expected x, y or likelihood, got {column[-1]!r}."
-                )
-        if len(scorers := {column[0] for column in self.columns}) > 1:
+        if not (used := [column for column in self.columns if column[-1] in COORDINATES]):
+            raise FormatError(
+                f"{self.path}: expected columns x, y and maybe likelihood of body parts, got none."
+            )
+        if deep := [column for column in self.columns if column[-1] == DEPTH]:
+            raise FormatError(
+                f"{self.path}, column {'/'.join(deep[0])}: expected x and y in pixels of a photo, got a third "
+                "coordinate; give the poses of one camera."
+            )
+        if len(scorers := {column[0] for column in used}) > 1:
             listed = ", ".join(sorted(scorers))
             raise FormatError(f"{self.path}: expected one scorer, got {listed}; keep one scorer's columns.")
-        if len(set(self.columns)) < len(self.columns):
-            twice = next(column for column, times in Counter(self.columns).items() if times > 1)
+        if len(set(used)) < len(used):
+            twice = next(column for column, times in Counter(used).items() if times > 1)
             raise FormatError(f"{self.path}: column {'/'.join(twice)} is there twice; expected each once.")
 
     @cached_property
@@ -79,6 +85,13 @@ class Table:
         return tuple(name for name in self._parts if name not in self.animals)
 
     @property
+    def others(self) -> tuple[str, ...]:
+        """What columns beside coordinates and likelihoods hold, such as a smoother's variances; they pass through."""
+        return tuple(
+            dict.fromkeys(column[-1] or column[0] for column in self.columns if column[-1] not in COORDINATES)
+        )
+
+    @property
     def body_parts(self) -> tuple[str, ...]:
         """Of the animals."""
         return tuple(self._parts[next(iter(self.animals))])
@@ -88,7 +101,8 @@ class Table:
         """Individual (empty for a table of one animal) -> body part -> coordinate -> column."""
         parts: dict[str, dict[str, dict[str, int]]] = {}
         for number, (_, *individual, part, coordinate) in enumerate(self.columns):
-            parts.setdefault("".join(individual), {}).setdefault(part, {})[coordinate] = number
+            if coordinate in COORDINATES:
+                parts.setdefault("".join(individual), {}).setdefault(part, {})[coordinate] = number
         return parts
 
     def _coordinates(self, name: str, part: str, found: dict[str, int]) -> tuple[int, int, int]:

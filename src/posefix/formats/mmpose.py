@@ -148,7 +148,14 @@ FORMAT = Format(NAME, "MMPose: predictions of the inferencer or a demo", recogni
 
 
 def _is_instances(content: Any) -> bool:
-    return isinstance(content, list) and any(isinstance(row, dict) and SCORES in row for row in content)
+    return isinstance(content, list) and any(isinstance(row, dict) and _is_instance(row) for row in content)
+
+
+def _is_instance(row: Record) -> bool:
+    """Whether it is an instance of MMPose; COCO results, whose keypoints are one flat list, may have such scores, too."""
+    points = row.get(POINTS)
+    flat = isinstance(points, list) and bool(points) and not holds_lists(points)
+    return SCORES in row and not (flat and "image_id" in row)
 
 
 def _lists(document: Document) -> tuple[list[PeopleList], tuple[str, ...]]:

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.formats.sleap_layout import keypoints_to_write, node_layout, poses_with_gaps
-from posefix.pose.poses import FloatArray, Poses
+from posefix.pose.poses import BoolArray, FloatArray, Poses
+from posefix.pose_files.hdf5_filters import check_filters
 from posefix.pose_files.pose_file import (
     Contents,
     FormatError,
@@ -74,6 +75,7 @@ def read_analysis(path: Path, content: bytes, reading: Reading) -> PoseFile:
         FormatError: The file is faulty.
     """
     with h5py.File(io.BytesIO(content), "r") as file:
+        check_filters(path, file)
         arrays = _Arrays.of(path, file)
         tracks = arrays.read(file["tracks"])
         nodes = _texts(file["node_names"])
@@ -91,6 +93,7 @@ def read_analysis(path: Path, content: bytes, reading: Reading) -> PoseFile:
         )
         symmetries = [(a, b) for a, b in json.loads(_text(file.attrs.get("skeleton_symmetries", "[]")))]
     frames, animals = np.nonzero(~np.isnan(tracks).any(axis=-1).all(axis=-1))
+    labelled = np.isnan(scores[frames, animals]) & np.isfinite(tracks[frames, animals]).all(axis=-1)
     skeleton = node_layout(path, nodes, edges, symmetries, reading)
     poses = poses_with_gaps(
         path,
@@ -105,7 +108,7 @@ def read_analysis(path: Path, content: bytes, reading: Reading) -> PoseFile:
         path=path,
         format="sleap",
         poses=poses,
-        rewrite=_Rewrite(path, content, poses, frames, animals, tracks),
+        rewrite=_Rewrite(path, content, poses, frames, animals, tracks, labelled),
         tracks=tuple(names[animal] for animal in animals) if known else None,
         notes=(f"an analysis file in the order {', '.join(arrays.dims)}",),
     )
@@ -113,7 +116,10 @@ def read_analysis(path: Path, content: bytes, reading: Reading) -> PoseFile:
 
 @dataclass(frozen=True, eq=False)
 class _Rewrite:
-    """Makes the file again; see `pose_file.Rewrite`. It has no boxes."""
+    """Makes the file again; see `pose_file.Rewrite`. It has no boxes.
+
+    Scores of keypoints that somebody placed by hand (`labelled`), and of instances of these alone, stay without a value.
+    """
 
     path: Path
     content: bytes
@@ -121,6 +127,7 @@ class _Rewrite:
     frames: npt.NDArray[np.int64]
     animals: npt.NDArray[np.int64]
     tracks: FloatArray
+    labelled: BoolArray
 
     def __call__(
         self, poses: Poses, *, keep: Sequence[int] | None = None, update_boxes: bool = False
@@ -133,12 +140,14 @@ class _Rewrite:
         written = np.where((poses.valid | self.poses.valid)[..., None], written, self.tracks[places])
         if not np.array_equal(written, self.tracks[places], equal_nan=True):
             edits["tracks"] = written
-        for name, after, before in (
-            ("point_scores", poses.scores, self.poses.scores),
-            ("instance_scores", poses.pose_scores, self.poses.pose_scores),
+        by_hand = np.all(self.labelled | ~self.poses.valid, axis=1)
+        for name, after, before, unscored in (
+            ("point_scores", poses.scores, self.poses.scores, self.labelled | by_hand[:, None]),
+            ("instance_scores", poses.pose_scores, self.poses.pose_scores, by_hand),
         ):
-            if (after != before).any():
-                edits[name] = np.where(after != before, numbers_to_write(before, after), np.nan)
+            changed = (after != before) & ~unscored
+            if changed.any():
+                edits[name] = np.where(changed, numbers_to_write(before, after), np.nan)
         gone = rows_left_out(len(poses), keep).tolist()
         return {"": self._edited(edits, gone) if edits or gone else self.content}
 

@@ -15,6 +15,7 @@ import sleap_io
 
 from posefix.formats.sleap_layout import keypoints_to_write, node_layout, poses_with_gaps
 from posefix.pose.poses import ImageId, Poses
+from posefix.pose_files.hdf5_filters import check_filters
 from posefix.pose_files.pose_file import (
     Contents,
     FormatError,
@@ -35,6 +36,8 @@ def read_labels(path: Path, content: bytes, reading: Reading) -> PoseFile:
     Raises:
         FormatError: The file is faulty, or has instances of two skeletons.
     """
+    with h5py.File(io.BytesIO(content), "r") as file:
+        check_filters(path, file)
     labels = sleap_io.load_slp(str(path), open_videos=False)
     with h5py.File(io.BytesIO(content), "r") as file:
         frames, instances = file["frames"][...], file["instances"][...]

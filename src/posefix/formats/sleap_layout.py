@@ -46,7 +46,7 @@ def poses_with_gaps(
     Args:
         path: The file, for messages.
         keypoints: (N, K, 2), the centre of the top-left pixel at (0, 0).
-        scores: (N, K); a score that is missing counts 0.
+        scores: (N, K); a score that is missing counts 1: somebody placed the keypoint by hand.
         pose_scores: (N,); one that is missing is the mean of the scores.
         image_ids: (N,)
         skeleton: Names the keypoints.
@@ -57,7 +57,7 @@ def poses_with_gaps(
     if np.any(np.abs(keypoints) >= LARGEST_NUMBER):
         raise FormatError(f"{path}: expected coordinates in pixels or NaN, got one that is no finite number.")
     valid: BoolArray = np.asarray(np.isfinite(keypoints).all(axis=-1))
-    scores = np.where(np.isfinite(scores), scores, 0.0)
+    scores = np.where(np.isfinite(scores), scores, valid)
     mean = np.where(valid, scores, 0.0).sum(axis=-1) / np.maximum(valid.sum(axis=-1), 1)
     return Poses(
         keypoints=np.where(valid[..., None], keypoints, 0.0),

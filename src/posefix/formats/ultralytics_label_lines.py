@@ -11,6 +11,8 @@ from posefix.errors import Where
 from posefix.pose_files.pose_file import FormatError, Source
 from posefix.pose_files.records import report_fault
 
+BOX_END = 5
+"""Columns of class and box; a line of no more is a box without keypoints, as data sets of boxes and poses have some."""
 CLASS_NAMES = "classes.txt"
 """Labelling programs put a list of class names beside the labels."""
 
@@ -30,10 +32,11 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Label files: name within the folder, path, and text of each; and the lines that are not empty."""
+    """Label files: name within the folder, path, and text of each; the lines of people, and how many are boxes alone."""
 
     files: tuple[tuple[str, Path, str], ...]
     lines: tuple[Line, ...]
+    boxes: int = 0
 
     def texts(self, line: Line) -> list[str]:
         """The numbers of a line as they are written."""
@@ -56,8 +59,9 @@ def read_labels(source: Source) -> Labels:
     if not paths:
         raise FormatError(f"{source.path}: expected a folder with label files (.txt), got none.")
     files = tuple(_texts(source, paths))
-    lines = (line for file, (_, _, text) in enumerate(files) for line in _lines(file, text))
-    return Labels(files, tuple(lines))
+    lines = tuple(line for file, (_, _, text) in enumerate(files) for line in _lines(file, text))
+    people = tuple(line for line in lines if len(line.words) != BOX_END)
+    return Labels(files, people or lines, len(lines) - len(people) if people else 0)
 
 
 def _texts(source: Source, paths: Sequence[Path]) -> Iterator[tuple[str, Path, str]]:

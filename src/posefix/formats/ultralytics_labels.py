@@ -16,6 +16,7 @@ import numpy as np
 
 from posefix.errors import quoted
 from posefix.formats.ultralytics_label_lines import (
+    BOX_END,
     CLASS_NAMES,
     Labels,
     Line,
@@ -53,8 +54,6 @@ from posefix.pose_files.units import (
 from posefix.skeletons import layouts_of_count
 
 NAME = "ultralytics-labels"
-BOX_END = 5
-"""Columns of class and box."""
 SMALLEST_SHARE = 10.0**-SHARE_DECIMALS
 """Smaller numbers are written as 0."""
 VISIBILITIES = (0, 1, 2)
@@ -62,6 +61,7 @@ VISIBILITIES = (0, 1, 2)
 FEWEST = 8
 """Columns of a line with the fewest keypoints that are looked for when a file is recognised."""
 
+_CLASS = re.compile(r"[0-9]+(\.0*)?")
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 
 
@@ -91,9 +91,8 @@ def recognise(source: Source) -> str | None:
     """Why a source is made of label files."""
     for path in label_files(source):
         try:
-            words = next(
-                (words for line in label_text(source, path).splitlines() if (words := line.split())), None
-            )
+            lines = (line.split() for line in label_text(source, path).splitlines())
+            words = next((words for words in lines if len(words) not in (0, BOX_END)), None)
         except FormatError:
             return None
         if words is not None:
@@ -139,6 +138,8 @@ def read(source: Source, reading: Reading) -> PoseFile:
         boxes=_boxes(numbers[:, 1:BOX_END], sizes) if len(numbers) else None,
         notes=_notes(source, columns),
         has_scores=columns.scored,
+        visibility=thirds if columns.annotated else None,
+        left_out=(f"boxes without keypoints, left as they are: {labels.boxes}",) if labels.boxes else (),
     )
 
 
@@ -154,6 +155,8 @@ def write(new: NewFile) -> Contents:
     triples = new_triples(new.poses, shares(sizes))
     # Rounded to 0, the score of a keypoint that is there would be that of a missing one.
     triples[new.poses.valid & (np.abs(triples[..., 2]) < SMALLEST_SHARE), 2] = SMALLEST_SHARE
+    if new.visibility is not None:
+        triples[..., 2] = np.where(new.poses.valid, new.visibility, VISIBILITIES[0])
     boxes = new_boxes(new)
     low, size = boxes[:, :2] / sizes, boxes[:, 2:] / sizes
     lines = []
@@ -189,7 +192,11 @@ def _last_columns(new: NewFile, scores: FloatArray) -> list[tuple[str, ...]]:
                 f"{confidence}; give the people tracks, or choose another format."
             )
     written = np.round(scores, SHARE_DECIMALS)
-    if (written == VISIBILITIES[-1]).any() and np.isin(written, VISIBILITIES).all():
+    if (
+        new.visibility is None
+        and (written == VISIBILITIES[-1]).any()
+        and np.isin(written, VISIBILITIES).all()
+    ):
         raise FormatError(
             "label files cannot tell keypoint scores that are all 0, 1 or 2 from visibilities; choose another format."
         )
@@ -281,7 +288,7 @@ class _Rewrite:
 
 def _is_label(words: Sequence[str]) -> bool:
     """Whether the words of a line may be class, box and keypoints."""
-    if len(words) < FEWEST or not words[0].isdecimal() or not all(map(_NUMBER.fullmatch, words)):
+    if len(words) < FEWEST or not _CLASS.fullmatch(words[0]) or not all(map(_NUMBER.fullmatch, words)):
         return False
     return all(0 <= float(word) <= LARGEST_SHARE for word in words[1:BOX_END])
 
@@ -308,7 +315,7 @@ def _fault(labels: Labels, line: Line, words: Sequence[str]) -> FormatError | No
         )
     for column, word in enumerate(words):
         known = _NUMBER.fullmatch(word) and abs(float(word)) < LARGEST_NUMBER
-        if not known or (column == 0 and not word.isdecimal()):
+        if not known or (column == 0 and not _CLASS.fullmatch(word)):
             wanted = "the number of a class" if column == 0 else "a number"
             problem = f"expected {wanted}, got {quoted(word)}."
             return FormatError.at(labels.where(line, column), problem, "Correct it, or take the line out.")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from posefix.pose.poses import ImageId
+import numpy as np
+
+from posefix.pose.poses import FloatArray, ImageId
 from posefix.pose_files.pose_file import NewFile, PhotoSize, PoseFile
-from posefix.skeletons import KeypointMapping, Skeleton, match_keypoints
+from posefix.skeletons import KeypointMapping, Skeleton, count_of_keypoints, match_keypoints
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +27,10 @@ class Conversion:
     def report(self) -> str:
         """A line for each kind of keypoint that does not go over, or one that says that all do."""
         if self.mapping is None:
-            return f"layout {self.new.poses.skeleton.name}: all {len(self.new.poses.skeleton)} keypoints kept"
+            skeleton = self.new.poses.skeleton
+            return f"layout {skeleton.name}: all {count_of_keypoints(len(skeleton))} kept"
         names = f"{self.mapping.source.name} -> {self.mapping.target.name}"
-        lines = [f"layout {names}: {len(self.mapping.shared)} keypoints kept"]
+        lines = [f"layout {names}: {count_of_keypoints(len(self.mapping.shared))} kept"]
         if lost := self.mapping.passes_through:
             lines.append(f"  lost, not in {self.mapping.target.name} ({len(lost)}): {', '.join(lost)}")
         if missing := self.mapping.missing:
@@ -57,6 +60,16 @@ def convert(
     mapping = None
     if layout is not None and layout != file.poses.skeleton:
         mapping = match_keypoints(file.poses.skeleton, layout)
-    poses = file.poses if mapping is None else file.poses.in_layout(mapping)
-    new = NewFile(poses, file.tracks, file.boxes, file_names or file.file_names or {}, photo_size)
+    poses, visibility = file.poses, file.visibility
+    if mapping is not None:
+        poses = poses.in_layout(mapping)
+        visibility = None if visibility is None else _in_layout(visibility, mapping)
+    new = NewFile(poses, file.tracks, file.boxes, file_names or file.file_names or {}, photo_size, visibility)
     return Conversion(new, mapping)
+
+
+def _in_layout(visibility: FloatArray, mapping: KeypointMapping) -> FloatArray:
+    """Visibilities (N, K) in another layout; keypoints that this one lacks are not labelled."""
+    converted = np.zeros((len(visibility), len(mapping.target)))
+    converted[:, mapping.target_index] = visibility[:, mapping.source_index]
+    return converted

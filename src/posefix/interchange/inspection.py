@@ -18,7 +18,7 @@ from posefix.pose.poses import FloatArray, Poses
 from posefix.pose_files.layouts import LayoutError, anonymous_layout, is_anonymous
 from posefix.pose_files.pose_file import Format, PoseFile, Reading, Source
 from posefix.pose_files.units import UnknownSizesError
-from posefix.skeletons import Skeleton, layouts_of_count, load_skeleton, match_keypoints
+from posefix.skeletons import Skeleton, count_of_keypoints, layouts_of_count, load_skeleton, match_keypoints
 
 FEWEST_KEYPOINTS = 2
 """Of the model's keypoints a person must have so many to be found in the photo."""
@@ -91,10 +91,11 @@ class Inspection:
 
     def _layout_line(self, skeleton: Skeleton) -> tuple[str, str]:
         if self.layout_fault is None or self._says_its_layout:
-            return "layout", f"{skeleton.name}, {len(skeleton)} keypoints"
+            return "layout", f"{skeleton.name}, {count_of_keypoints(len(skeleton))}"
         counts = " or ".join(map(str, self.layout_fault.counts))
         named = "not known" if self.hints.layout is None else "another than was named"
-        return "layout", f"{named}, {counts} keypoints" if counts else named
+        noun = "keypoint" if counts == "1" else "keypoints"
+        return "layout", f"{named}, {counts} {noun}" if counts else named
 
     @property
     def _counts_known(self) -> bool:
@@ -235,9 +236,9 @@ def _refinement_lines(poses: Poses, vocabulary: Skeleton) -> list[tuple[str, str
     except InputError:
         return [("refined", "nothing: the model knows none of these keypoints by name")]
     enough = poses.valid[:, mapping.source_index].sum(axis=1) >= FEWEST_KEYPOINTS
-    which = f"all {len(mapping.shared)} keypoints"
+    which = f"all {count_of_keypoints(len(mapping.shared))}"
     if mapping.passes_through:
-        which = f"{len(mapping.shared)} keypoints, {', '.join(mapping.shared)}"
+        which = f"{count_of_keypoints(len(mapping.shared))}, {', '.join(mapping.shared)}"
     lines = [("refined", f"{_people(enough)}: {which}")]
     if mapping.passes_through:
         lines.append(("passes through", ", ".join(mapping.passes_through)))

@@ -275,8 +275,8 @@ def _edited_numbers(text: str, old: list[Any], new: list[Any]) -> str:
     Many times faster than member by member: numbers hold no commas.
     """
     if "n" in text or "N" in text:  # null or NaN: one stays where the new value is NaN
+        new = [_GAP if _is_gap(a) and _is_gap(b) else b for a, b in zip(old, new, strict=True)]
         old = [_GAP if _is_gap(value) else value for value in old]
-        new = [_GAP if _is_gap(value) else value for value in new]
     comma = ", " if text.count(", ") == len(old) - 1 else ","
     texts = text.split(comma)
     if _SPACES.search("".join(texts)):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from posefix.errors import InputError, quoted
-from posefix.skeletons.skeleton import Pair, normalise
+from posefix.skeletons.skeleton import Pair, count_of_keypoints, normalise
 
 Category = Mapping[str, Any]
 
@@ -93,7 +93,7 @@ def _keypoints_key(category: Category) -> tuple[str, ...]:
 
 def _described(category: Category) -> str:
     names = category["keypoints"]
-    count = f" ({len(names)} keypoint{'' if len(names) == 1 else 's'})" if isinstance(names, list) else ""
+    count = f" ({count_of_keypoints(len(names))})" if isinstance(names, list) else ""
     return f"{category.get('name')}{count}"
 
 

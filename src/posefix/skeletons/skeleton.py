@@ -161,6 +161,11 @@ class Skeleton:
         )
 
 
+def count_of_keypoints(count: int) -> str:
+    """A number of keypoints as messages tell it: "1 keypoint"."""
+    return "1 keypoint" if count == 1 else f"{count:,} keypoints"
+
+
 def normalise(name: str) -> str:
     """The form in which names and aliases are compared: ``Left Eye``, ``left-eye`` -> ``lefteye``."""
     return re.sub(r"[\s_-]", "", name).lower()
