@@ -412,7 +412,11 @@ def test_a_frame_of_no_rows_holds_nobody(tmp_path: Path) -> None:
     content = io.BytesIO(fixed_frame(columns(), [], np.zeros((0, 12))))
     with h5py.File(content, "r+") as file:
         group = file["df_with_missing"]
-        for name, values, shape in (("axis1", np.zeros(1), b"(I0\ntp0\n."), ("block0_values", np.zeros((1, 1)), b"(I12\nI0\ntp0\n.")):  # fmt: skip
+        empty = {
+            "axis1": (np.zeros(1), b"(I0\ntp0\n."),
+            "block0_values": (np.zeros((1, 1)), b"(I12\nI0\ntp0\n."),
+        }
+        for name, (values, shape) in empty.items():
             del group[name]
             group[name] = values
             group[name].attrs.update({"value_type": np.bytes_("float64"), "shape": np.bytes_(shape)})

@@ -393,7 +393,7 @@ def test_convert_says_who_is_lost(run: Run, poses: Path, tmp_path: Path) -> None
     assert code == 0
     assert out.splitlines()[1:] == [
         "people without a keypoint, for whom deeplabcut has no place, left out: 1",
-        f"1 people in 2 photos written to {output}: coco-results -> deeplabcut",
+        f"1 person in 2 photos written to {output}: coco-results -> deeplabcut",
     ]
     assert cells(run("inspect", output)[1])["people"] == ["1 in 1 photo"]
 

@@ -38,7 +38,7 @@ class _Dialect:
 
     @classmethod
     def of(cls, lines: Sequence[str]) -> _Dialect:
-        """The dialect of a file: what follows its first word, and a comma in numbers where cells are not separated by it."""
+        """The dialect of a file: its separator follows the first word, and another one leaves the comma to numbers."""
         first = lines[0].lstrip('"').removeprefix(HEADERS[0]).lstrip('"')[:1]
         separator = first if first in ";\t" and first else ","
         decimal = "," if separator != "," and any("," in line for line in lines[len(HEADERS) - 1 :]) else "."

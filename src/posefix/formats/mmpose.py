@@ -152,7 +152,7 @@ def _is_instances(content: Any) -> bool:
 
 
 def _is_instance(row: Record) -> bool:
-    """Whether it is an instance of MMPose; COCO results, whose keypoints are one flat list, may have such scores, too."""
+    """Whether it is an instance of MMPose; COCO results, whose keypoints are a flat list, may have such scores, too."""
     points = row.get(POINTS)
     flat = isinstance(points, list) and bool(points) and not holds_lists(points)
     return SCORES in row and not (flat and "image_id" in row)

@@ -118,7 +118,7 @@ def read_analysis(path: Path, content: bytes, reading: Reading) -> PoseFile:
 class _Rewrite:
     """Makes the file again; see `pose_file.Rewrite`. It has no boxes.
 
-    Scores of keypoints that somebody placed by hand (`labelled`), and of instances of these alone, stay without a value.
+    Keypoints that somebody placed by hand (`labelled`), and instances of these alone, stay without scores.
     """
 
     path: Path

@@ -32,7 +32,7 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Label files: name within the folder, path, and text of each; the lines of people, and how many are boxes alone."""
+    """Label files: name within the folder, path, and text of each; lines of people, and how many are boxes alone."""
 
     files: tuple[tuple[str, Path, str], ...]
     lines: tuple[Line, ...]
