@@ -15,7 +15,9 @@ from posefix.skeletons import (
     load_skeleton,
     match_keypoints,
     skeleton_from_coco,
+    skeleton_from_names,
     skeleton_names,
+    why_foreign,
 )
 from posefix.skeletons.library import FOLDER
 
@@ -384,3 +386,35 @@ def test_limbs_of_a_category_are_read_as_far_as_they_can_be_understood(
     found, notes = limbs_of(category, names)
     assert (set(found), bool(notes)) == (expected, left_out)
     assert set(skeleton_from_coco(category, "arrow").limbs) == expected
+
+
+ANIMALS = {
+    "mouse": "snout leftear rightear tailbase",
+    "mouse from above": "nose left_ear right_ear neck left_hip right_hip tail_base",
+    "quadruped": "left_eye right_eye nose neck root_of_tail left_shoulder left_elbow left_front_paw right_shoulder "
+    "right_elbow right_front_paw left_hip left_knee left_back_paw right_hip right_knee right_back_paw",
+}
+PARTS_OF_PEOPLE = {
+    "arm": "left_shoulder left_elbow left_wrist",
+    "gait": "left_hip right_hip left_knee right_knee left_ankle right_ankle left_heel right_heel left_big_toe "
+    "right_big_toe",
+    "with a racket": f"{' '.join(load_skeleton('coco17').keypoint_names)} racket_head racket_handle",
+}
+
+
+@pytest.mark.parametrize("name", ANIMALS)
+def test_layouts_of_animals_are_foreign_to_a_model_of_people(name: str) -> None:
+    animal = skeleton_from_names(ANIMALS[name].split(), name)
+    assert "of its" in (why_foreign(animal, load_skeleton("posefix19")) or "")
+    assert why_foreign(animal, animal) is None
+    assert ("no shoulder" in (why_foreign(animal, load_skeleton("posefix19")) or "")) == (name == "mouse")
+
+
+@pytest.mark.parametrize("name", [*skeleton_names(), *PARTS_OF_PEOPLE])
+def test_layouts_of_people_are_not(name: str) -> None:
+    layout = (
+        skeleton_from_names(PARTS_OF_PEOPLE[name].split(), name)
+        if name in PARTS_OF_PEOPLE
+        else load_skeleton(name)
+    )
+    assert why_foreign(layout, load_skeleton("posefix19")) is None

@@ -77,13 +77,15 @@ def test_annotations_have_visibilities_and_no_scores(tmp_path: Path) -> None:
     )
 
 
-def test_visibilities_stay_and_a_filled_in_keypoint_is_visible(tmp_path: Path) -> None:
+def test_visibilities_stay_and_that_of_a_filled_in_keypoint_follows_its_score(tmp_path: Path) -> None:
     file = read(FORMAT, recorded(tmp_path / "im.txt", ANNOTATED), THREE, size)
     poses = moved(moved(file.poses, 0, 1, 320, 240), 0, 2, 64, 96)
     poses = poses.with_keypoints(
         poses.keypoints, np.array([[False, True, True]]), scores=np.full((1, 3), 0.25)
     )
-    assert file.rewrite(poses) == {"": b"0 .5 .5 .2 .2 0 0 0 0.5 0.5 1 0.1 0.2 2\n"}
+    assert file.rewrite(poses) == {"": b"0 .5 .5 .2 .2 0 0 0 0.5 0.5 1 0.1 0.2 1\n"}
+    likely = poses.with_keypoints(poses.keypoints, scores=np.full((1, 3), 0.5))
+    assert file.rewrite(likely) == {"": b"0 .5 .5 .2 .2 0 0 0 0.5 0.5 1 0.1 0.2 2\n"}
     same = file.poses.with_keypoints(file.poses.keypoints, scores=np.full((1, 3), 0.25))
     assert file.rewrite(same) == {"": ANNOTATED.encode()}
 

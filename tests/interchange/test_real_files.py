@@ -431,3 +431,40 @@ def test_evaluate_writes_all_digits(run: Run, tmp_path: Path, digits: int) -> No
     assert run(*words, "--against", found)[0] == 0
     numbers = json.loads(output.read_text())
     assert numbers["before"] == numbers["after"] and numbers["difference"] == 0
+
+
+MOUSE = """scorer,net,net,net,net,net,net,net,net,net,net,net,net
+bodyparts,snout,snout,snout,leftear,leftear,leftear,rightear,rightear,rightear,tailbase,tailbase,tailbase
+coords,x,y,likelihood,x,y,likelihood,x,y,likelihood,x,y,likelihood
+1,187.0,120.0,0.999,164.0,107.0,0.999,164.0,133.0,0.999,74.0,120.0,0.999
+"""
+
+
+def test_poses_of_a_mouse_are_no_work_for_a_model_of_people(run: Run, tmp_path: Path, photos: Path) -> None:
+    path = tmp_path / "mouse.csv"
+    path.write_text(MOUSE)
+    code, _, error = run("refine", path, "--images", photos, "-o", tmp_path / "out.csv")
+    assert (code, (tmp_path / "out.csv").exists()) == (2, False)
+    assert (
+        "the model knows 2 of its 4 keypoints by name (left_ear, right_ear, no shoulder and no hip" in error
+    )
+    assert "(--model)" in error
+    assert "nothing: the model knows 2 of its 4 keypoints" in run("inspect", path)[1]
+
+
+def test_keypoints_filled_in_beside_a_box_lie_in_it_and_visibility_follows_confidence(
+    run: Run, tmp_path: Path, photos: Path
+) -> None:
+    face = [*flat(2)[:9], *[0] * 42]
+    path = truth(tmp_path, person(1, keypoints=face, num_keypoints=3), images=[image(1)])
+    code, out, _ = run("refine", path, "--images", photos, "-o", tmp_path / "out.json")
+    assert (code, "left missing, as hardly seen:" in out) == (0, True)  # the photo shows nothing at all
+    labels = np.array(json.loads((tmp_path / "out.json").read_text())["annotations"][0]["keypoints"]).reshape(
+        -1, 3
+    )
+    assert (labels[3:, 2] < 2).all()
+    found = results(tmp_path, result(1, keypoints=[*flat(0.8)[:9], *[0] * 42], bbox=BOX))
+    words = ("--layout", "coco17", "--images", photos, "-o", tmp_path / "o.json")
+    assert run("refine", found, *words)[0] == 0
+    placed = np.array(json.loads((tmp_path / "o.json").read_text())[0]["keypoints"]).reshape(-1, 3)[3:, :2]
+    assert np.ptp(placed, axis=0).max() > 100

@@ -17,7 +17,8 @@ from posefix.pose.poses import Poses
 from posefix.refine.backends import identity_backend
 from posefix.refine.calibration import Calibration
 from posefix.refine.refiner import Refiner
-from posefix.refine.scores import Scores, rescore
+from posefix.refine.results import Refinement, RefinementReport
+from posefix.refine.scores import Scores, as_labels, rescore
 from posefix.skeletons import load_skeleton
 
 Array = npt.NDArray[Any]
@@ -188,3 +189,23 @@ def test_doubt_lowers_scores_below_zero_too() -> None:
 
 def test_the_input_s_scores_need_no_confidence() -> None:
     Refiner(identity_backend, MODEL, (144, 192), scores="input")
+
+
+def test_labels_say_no_more_than_the_model_believes() -> None:
+    poses = people()
+    filled = ~poses.valid & np.array([[True], [True], [False]])
+    confidence = np.full(filled.shape, 0.75)
+    confidence[0, BODY25.index("nose")], confidence[1, 3] = 0.05, 0.3
+    filled[1, 3] = True
+    report = RefinementReport(3, 3, 0, 0, 0, int(filled.sum()), 0)
+    whole = poses.with_keypoints(poses.keypoints, valid=poses.valid | filled, scores=np.ones(filled.shape))
+    refinement = Refinement(whole, filled & False, filled, confidence, np.ones(3), report)
+    labels = as_labels(refinement)
+    assert not labels.poses.valid[0, BODY25.index("nose")]
+    assert labels.poses.scores[1, 3] == 0.3 and labels.poses.scores[1, 4] == 1
+    assert (labels.report.filled_keypoints, labels.report.doubtful_keypoints) == (int(filled.sum()) - 1, 1)
+    assert "left missing, as hardly seen: 1 keypoint" in str(labels.report)
+    unknown = as_labels(dataclasses.replace(refinement, confidence=np.full(filled.shape, np.nan)))
+    assert (
+        unknown.poses.valid.tolist() == whole.valid.tolist()
+    )  # a model without a calibration believes in all

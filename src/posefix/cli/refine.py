@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +16,7 @@ from posefix.errors import InputError
 if TYPE_CHECKING:
     from posefix.photos.finding import ImageId
     from posefix.pose.poses import FloatArray, Poses
+    from posefix.pose_files.pose_file import PoseFile
     from posefix.refine.cutting import Photo
     from posefix.refine.refiner import Refiner
     from posefix.refine.results import Refinement
@@ -35,7 +36,8 @@ class InputOptions:
     annotations: PhotoNames = None
     category: Category = None
     boxes: Path | None = None
-    """Rows with `image_id` and `bbox`, one for each pose; by default, boxes are made from the keypoints."""
+    """Rows with `image_id` and `bbox`, one for each pose; by default, boxes are made from the keypoints; where some are
+    missing, they hold the boxes of RESULTS, or what the proportions of people say."""
     exif: Exif = "apply"
     on_error: Literal["stop", "keep"] = "stop"
     """Photos that are missing or unreadable: stop, or keep their poses as they are, list them, and exit with code 3;
@@ -133,13 +135,13 @@ def refine(
         category=reading.category,
     )
     ensure_ending(output, file)
-    _check_suppression(writing.oks_nms, file.poses.skeleton)
     boxes = read_boxes(reading.boxes, file.poses.image_ids) if reading.boxes else None
     photos = source.find(file.poses.image_ids, names or file.file_names)
     if filmed.smooth:
         check_tracks(file.poses, file.tracks, photos)
     refiner = _load_refiner(running, writing.scores)
-    refinement = _run(refiner, file.poses, photos, boxes, reading, writing)
+    _check_layout(file, refiner.skeleton, writing.oks_nms)
+    refinement = _run(refiner, file, photos, boxes, reading, writing)
     poses, notes = refinement.poses, []
     tracks: Sequence[int | str | None] | None = file.tracks
     if writing.carry_along:
@@ -164,7 +166,7 @@ def refine(
 
 def _run(
     refiner: Refiner,
-    poses: Poses,
+    file: PoseFile,
     photos: Mapping[ImageId, Photo],
     boxes: FloatArray | None,
     reading: InputOptions,
@@ -172,26 +174,36 @@ def _run(
 ) -> Refinement:
     """The refinement, with a progress bar."""
     from posefix.cli.progress import ProgressBar
+    from posefix.refine.boxes import WholeBoxes
+    from posefix.refine.scores import as_labels
 
     with ProgressBar("people") as progress:
-        return refiner.refine(
-            poses,
+        refinement = refiner.refine(
+            file.poses,
             photos,
-            boxes=boxes,
+            boxes=boxes if boxes is not None or file.boxes is None else WholeBoxes(file.boxes),
             missing=writing.missing,
             on_error=reading.on_error,
             exif=reading.exif,
             progress=progress,
         )
+    return refinement if file.has_scores else as_labels(refinement)
 
 
-def _check_suppression(threshold: float | None, skeleton: Skeleton) -> None:
-    """Find out before the work whether poses can be suppressed afterwards."""
+def _check_layout(file: PoseFile, vocabulary: Skeleton, threshold: float | None) -> None:
+    """Find out before the work whether the model can refine the poses, and they can be suppressed afterwards."""
+    from posefix.skeletons import why_foreign
+
+    if why := why_foreign(file.poses.skeleton, vocabulary):
+        raise InputError(
+            f"{file.path}: {why}; name a model that was trained for it (--model), or a skeleton file whose aliases say "
+            "which keypoints are a person's (--layout)"
+        )
     if threshold is None:
         return
     if not 0 < threshold <= 1:
         raise InputError(f"--oks-nms: expected an OKS above 0 and at most 1, got {threshold}; 0.9 is usual")
-    _ = skeleton.sigmas
+    _ = file.poses.skeleton.sigmas
 
 
 def _load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
@@ -204,16 +216,17 @@ def _load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
             f"--model: {model.name!r} is a pose network: it takes no poses and would ignore yours; use "
             "`posefix estimate`"
         )
-    refiner = Refiner.from_pretrained(
+    return Refiner.from_pretrained(
         options.model,
         device=options.device,
         runtime=options.runtime,
         threads=options.threads,
         flip_test=options.flip,
         caution=options.caution,
+        looks=options.looks,
+        batch_size=options.batch_size,
         scores=scores,
     )
-    return replace(refiner, looks=options.looks, batch_size=options.batch_size)
 
 
 def _scores_note(refiner: Refiner, asked: Scores | None, has_scores: bool) -> str:

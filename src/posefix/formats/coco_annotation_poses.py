@@ -25,6 +25,7 @@ from posefix.pose_files.pose_file import (
     needs_new_box,
     numbers_to_write,
     rows_left_out,
+    visibility_of,
 )
 from posefix.pose_files.records import BOX_SIDES, Records, id_or_none, ids_as_known
 
@@ -95,7 +96,7 @@ class _Rewrite:
         self, poses: Poses, *, keep: Sequence[int] | None = None, update_boxes: bool = False
     ) -> Contents:
         check_same_poses(self.text.path, poses, self.poses)
-        written = visible_triples_to_write(poses, self.triples, self.poses.valid, visibility=2)
+        written = visible_triples_to_write(poses, self.triples, self.poses.valid, visibility_of(poses.scores))
         changed = np.any(differs(written, self.triples), axis=(1, 2))
         boxes = new_boxes(poses, written, self.triples, self.text.root) if update_boxes else {}
         edits: dict[Place, Any] = {}
@@ -124,7 +125,7 @@ def removals(records: Records, keep: Sequence[int] | None, edits: dict[Place, An
 
 
 def visible_triples_to_write(
-    poses: Poses, before: FloatArray, was_valid: BoolArray, visibility: int
+    poses: Poses, before: FloatArray, was_valid: BoolArray, visibility: FloatArray
 ) -> FloatArray:
     """(N, K, 3) x, y, visibility as they are written; keypoints that are gone become 0, 0, 0.
 
@@ -132,10 +133,10 @@ def visible_triples_to_write(
         poses: The new poses.
         before: (N, K, 3) the file's numbers as read.
         was_valid: (N, K) which keypoints were there.
-        visibility: Of a keypoint that was filled in.
+        visibility: (N, K) of a keypoint if it was filled in.
     """
     after = np.concatenate([poses.keypoints, before[..., 2:]], axis=-1)
-    after[poses.valid & ~was_valid, 2] = visibility
+    after[..., 2] = np.where(poses.valid & ~was_valid, visibility, after[..., 2])
     written = np.where(poses.valid[..., None], numbers_to_write(before, after), before)
     written[was_valid & ~poses.valid] = 0.0
     return written

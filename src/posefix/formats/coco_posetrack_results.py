@@ -240,7 +240,7 @@ class _Video:
 
     def with_poses(self, poses: Poses, keep: Sequence[int] | None, update_boxes: bool) -> bytes:
         """The file with other poses; of these only some are kept if so asked."""
-        written = visible_triples_to_write(poses, self.triples, self.poses.valid, visibility=1)
+        written = visible_triples_to_write(poses, self.triples, self.poses.valid, np.ones(poses.valid.shape))
         scores = numbers_to_write(self.poses.scores, np.where(poses.valid, poses.scores, self.poses.scores))
         scores[self.poses.valid & ~poses.valid] = 0.0
         boxes = new_boxes(poses, written, self.triples, self.text.root) if update_boxes else {}

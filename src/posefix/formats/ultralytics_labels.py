@@ -39,6 +39,7 @@ from posefix.pose_files.pose_file import (
     boxes_to_write,
     check_same_poses,
     needs_new_box,
+    visibility_of,
 )
 from posefix.pose_files.records import report_fault
 from posefix.pose_files.units import (
@@ -262,7 +263,8 @@ class _Rewrite:
         triples = triples_in_unit(poses, self.poses, self.triples, self.unit)
         if self.columns.annotated:
             triples[..., 2] = self.triples[..., 2]
-            triples[poses.valid & ~self.poses.valid, 2] = VISIBILITIES[-1]
+            filled = poses.valid & ~self.poses.valid
+            triples[filled, 2] = visibility_of(poses.scores[filled])
             triples[self.poses.valid & ~poses.valid, 2] = VISIBILITIES[0]
         return triples
 

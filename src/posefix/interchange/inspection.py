@@ -18,7 +18,14 @@ from posefix.pose.poses import FloatArray, Poses
 from posefix.pose_files.layouts import LayoutError, anonymous_layout, is_anonymous
 from posefix.pose_files.pose_file import Format, PoseFile, Reading, Source
 from posefix.pose_files.units import UnknownSizesError
-from posefix.skeletons import Skeleton, count_of_keypoints, layouts_of_count, load_skeleton, match_keypoints
+from posefix.skeletons import (
+    Skeleton,
+    count_of_keypoints,
+    layouts_of_count,
+    load_skeleton,
+    match_keypoints,
+    why_foreign,
+)
 
 FEWEST_KEYPOINTS = 2
 """Of the model's keypoints a person must have so many to be found in the photo."""
@@ -235,6 +242,8 @@ def _refinement_lines(poses: Poses, vocabulary: Skeleton) -> list[tuple[str, str
         mapping = match_keypoints(poses.skeleton, vocabulary)
     except InputError:
         return [("refined", "nothing: the model knows none of these keypoints by name")]
+    if why := why_foreign(poses.skeleton, vocabulary):
+        return [("refined", f"nothing: {why}")]
     enough = poses.valid[:, mapping.source_index].sum(axis=1) >= FEWEST_KEYPOINTS
     which = f"all {count_of_keypoints(len(mapping.shared))}"
     if mapping.passes_through:

@@ -48,6 +48,20 @@ def box_from_keypoints(keypoints: FloatArray, valid: BoolArray) -> FloatArray:
     return np.concatenate([low, high - low], axis=1)
 
 
+def union(first: FloatArray, second: FloatArray) -> FloatArray:
+    """The smallest boxes (N, 4) that hold both of two boxes each."""
+    low = np.minimum(first[:, :2], second[:, :2])
+    high = np.maximum(first[:, :2] + first[:, 2:], second[:, :2] + second[:, 2:])
+    return np.concatenate([low, high - low], axis=1)
+
+
+def holds(outer: FloatArray, inner: FloatArray) -> BoolArray:
+    """(N,): which boxes (N, 4) hold another one; none that is NaN or has a side that is not above 0."""
+    high, inner_high = outer[:, :2] + outer[:, 2:], inner[:, :2] + inner[:, 2:]
+    inside = (outer[:, :2] <= inner[:, :2]).all(axis=1) & (inner_high <= high).all(axis=1)
+    return np.asarray(inside & (outer[:, 2:] > 0).all(axis=1))
+
+
 def far_off(keypoints: FloatArray, valid: BoolArray) -> BoolArray:
     """Which keypoints (N, K) are too far from the rest of their pose to be part of it.
 

@@ -28,6 +28,7 @@ PhotoSize = Callable[[ImageId], tuple[int, int]]
 
 DECIMALS = 3
 """Of the coordinates that are written, in pixels."""
+LIKELY = 0.5
 OPENING_RECORDS = 20
 """So many records of a long list are looked at to recognise a format."""
 
@@ -281,6 +282,14 @@ def numbers_to_write(before: FloatArray, after: FloatArray) -> FloatArray:
 def differs(after: FloatArray, before: FloatArray) -> BoolArray:
     """Which numbers are others than before; NaN, a gap in the file, that stays is the same number."""
     return np.asarray((after != before) & ~(np.isnan(after) & np.isnan(before)))
+
+
+def visibility_of(scores: FloatArray) -> FloatArray:
+    """Visibilities, for labels, of keypoints that were filled in: 1 of those more likely wrong than right, else 2.
+
+    A score of 0 says nothing: who placed the keypoint believes in it.
+    """
+    return np.where((scores > 0) & (scores < LIKELY), 1.0, 2.0)
 
 
 def triples_to_write(poses: Poses, before: FloatArray, was_valid: BoolArray) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,21 @@ import numpy.typing as npt
 
 from posefix.errors import InputError, quoted
 from posefix.files import read_json
-from posefix.pose.poses import LARGEST_NUMBER
+from posefix.pose.poses import LARGEST_NUMBER, FloatArray
 from posefix.refine.arrays import as_numbers
 
 _EXPECTED = f"expected finite numbers and sides above 0, all below {LARGEST_NUMBER:.0e}"
+
+
+@dataclass(frozen=True, eq=False)
+class WholeBoxes:
+    """Boxes of whole people as a detector or an annotator saw them, beside keypoints of which some may be missing.
+
+    Attributes:
+        bbox_xywh: (N, 4) NaN where there is none.
+    """
+
+    bbox_xywh: FloatArray
 
 
 def check_boxes(bbox_xywh: npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:

@@ -11,6 +11,8 @@ from posefix.network.decoding import PERSON_SHARE
 from posefix.pose import geometry
 from posefix.pose.poses import BoolArray, FloatArray, Poses, Rows
 from posefix.pose.similarity import falloff
+from posefix.refine.boxes import WholeBoxes
+from posefix.refine.proportions import Proportions
 from posefix.skeletons import KeypointMapping, Skeleton, match_keypoints
 
 
@@ -64,18 +66,25 @@ class CroppedPeople:
 
 
 def crop_people(
-    poses: Poses, skeleton: Skeleton, size_wh: tuple[int, int], boxes: FloatArray | None = None
+    poses: Poses,
+    skeleton: Skeleton,
+    size_wh: tuple[int, int],
+    boxes: FloatArray | WholeBoxes | None = None,
 ) -> CroppedPeople:
     """Map poses to a model's keypoints and choose each person's crop.
 
-    The box of a person is that of the keypoints which the model knows, so it is the same in every layout.
-    Without two of them in different places nothing tells the person's size; such people are not `usable`.
+    The box of a person is that of the keypoints which the model knows, so it is the same in every layout. Where some of
+    these are missing, it grows to hold them: to the box of the whole person, if that is known and holds those that are
+    there, else to where the proportions of people say that they are.
+
+    Without two keypoints in different places, or such a box, nothing tells the person's size; such people are not
+    `usable`.
 
     Args:
         poses: In original-image pixels.
         skeleton: Of the model.
         size_wh: Crop width and height, pixels.
-        boxes: bbox_xywh (N, 4) of the people, instead of boxes made from the keypoints.
+        boxes: bbox_xywh (N, 4) of the people, instead of boxes made from the keypoints; or `WholeBoxes`, beside them.
 
     Raises:
         InputError: The layouts share no keypoint.
@@ -84,12 +93,36 @@ def crop_people(
     known = poses.in_layout(mapping)
     keypoints, valid = np.where(known.valid[..., None], known.keypoints, 0.0), known.valid
     usable = np.asarray(valid.any(axis=1))
-    if boxes is None:
-        tight = geometry.box_from_keypoints(keypoints, valid)
-        usable &= tight[:, 2:].max(axis=1) > 0
-        boxes = geometry.enlarge(tight, geometry.KEYPOINT_BOX_FACTOR)
+    if boxes is None or isinstance(boxes, WholeBoxes):
+        wanted = np.zeros(len(skeleton), dtype=bool)
+        wanted[mapping.target_index] = True
+        boxes = _boxes_of_people(keypoints, valid, wanted, skeleton, boxes)
+        usable &= boxes[:, 2:].max(axis=1, initial=0.0) > 0
     crops = _crops(boxes, size_wh, skeleton)
     return CroppedPeople(mapping, size_wh, np.arange(len(poses)), usable, keypoints, valid, *crops)
+
+
+def _boxes_of_people(
+    keypoints: FloatArray,
+    valid: BoolArray,
+    wanted: BoolArray,
+    skeleton: Skeleton,
+    given: WholeBoxes | None,
+) -> FloatArray:
+    """bbox_xywh (N, 4) that hold the keypoints (N, K, 2) of people, those that are missing and wanted (K,) as well."""
+    tight = geometry.box_from_keypoints(keypoints, valid)
+    boxes = geometry.enlarge(tight, geometry.KEYPOINT_BOX_FACTOR)
+    partial = (wanted & ~valid).any(axis=1) & valid.any(axis=1)
+    if not partial.any():
+        return boxes
+    whole = np.full(boxes.shape, np.nan) if given is None else given.bbox_xywh
+    holds = partial & geometry.holds(geometry.enlarge(whole, geometry.KEYPOINT_BOX_FACTOR), tight)
+    boxes[holds] = geometry.union(boxes, whole)[holds]
+    guessed = np.flatnonzero(partial & ~holds)
+    places, there = Proportions.of(skeleton).fill(keypoints[guessed], valid[guessed])
+    around = geometry.box_from_keypoints(places, there & (valid[guessed] | wanted))
+    boxes[guessed] = geometry.union(boxes[guessed], geometry.enlarge(around, geometry.KEYPOINT_BOX_FACTOR))
+    return boxes
 
 
 def recrop(people: CroppedPeople, keypoints: FloatArray) -> CroppedPeople:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from posefix.pose.poses import Poses
 from posefix.refine.again import SETTLED, unsettled
 from posefix.refine.arrays import poses_from_arrays
 from posefix.refine.backends import Backend, Runtime, open_backend
-from posefix.refine.boxes import check_boxes
+from posefix.refine.boxes import WholeBoxes, check_boxes
 from posefix.refine.calibration import FULL_STRENGTH, Calibration, read_calibration
 from posefix.refine.company import measure_company
 from posefix.refine.crops import CroppedPeople, crop_people
@@ -29,7 +29,19 @@ from posefix.refine.results import RefinedPoses, Refinement
 from posefix.refine.scores import Scores, resolve_scores, write_scores
 from posefix.skeletons import Skeleton, load_skeleton
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 OnError = Literal["stop", "keep"]
+
+
+class Settings(TypedDict, total=False):
+    """Attributes of `Refiner` that no model decides."""
+
+    batch_size: int
+    caution: float
+    looks: int
+    scores: Scores | None
 
 
 @dataclass(frozen=True)
@@ -84,8 +96,7 @@ class Refiner:
         runtime: Runtime = "auto",
         threads: int | None = None,
         flip_test: bool = True,
-        caution: float = 0.0,
-        scores: Scores | None = None,
+        **settings: Unpack[Settings],
     ) -> Refiner:
         """Load a trained model.
 
@@ -95,11 +106,7 @@ class Refiner:
             runtime: As there.
             threads: Of the network on a CPU; None is one per core.
             flip_test: Average with the result for the mirrored photo; twice the work, better coordinates.
-            caution: See `Refiner`.
-            scores: See `Refiner`.
-
-        Returns:
-            The refiner; `dataclasses.replace(refiner, looks=1, batch_size=8)` is one with other attributes.
+            settings: Attributes of `Refiner`: batch_size, caution, looks, scores.
 
         Raises:
             InputError: No such model, device or runtime, or numbers out of their range.
@@ -111,8 +118,7 @@ class Refiner:
             model.skeleton,
             model.input_size_wh,
             calibration=read_calibration(model),
-            caution=caution,
-            scores=scores,
+            **settings,
         )
 
     def __call__(
@@ -149,14 +155,14 @@ class Refiner:
             )
         layout = load_skeleton(skeleton) if isinstance(skeleton, str) else skeleton
         poses = poses_from_arrays(keypoints, scores, layout)
-        return RefinedPoses.of(self._refine(poses, boxes, OnePhoto(photo), missing))
+        return RefinedPoses.of(self._refine(poses, self._crop(poses, boxes), OnePhoto(photo), missing))
 
     def refine(
         self,
         poses: Poses,
         images: str | Path | Mapping[ImageId, Photo],
         *,
-        boxes: npt.ArrayLike | None = None,
+        boxes: npt.ArrayLike | WholeBoxes | None = None,
         missing: Missing = "fill",
         on_error: OnError = "stop",
         exif: Exif = "apply",
@@ -168,7 +174,8 @@ class Refiner:
             poses: In original-image pixels, any layout that shares keypoints with the model.
             images: The folder with the photos, or the photo of each image id: a file
                 (`posefix.photos.finding.find_images`) or a frame of a video (`posefix.photos.video.find_frames`).
-            boxes: bbox_xywh (N, 4) of the people, instead of boxes made from the keypoints.
+            boxes: bbox_xywh (N, 4) of the people, instead of boxes made from the keypoints; or
+                `posefix.refine.boxes.WholeBoxes`, which crops of people of whom keypoints are missing hold as well.
             missing: "fill" gives missing keypoints the network's place and the smallest valid score of their
                 person, "keep" leaves them missing.
             on_error: "stop" raises at the first photo that is missing or cannot be read, "keep" passes its poses
@@ -190,7 +197,7 @@ class Refiner:
         )
         ahead = 2 * self.batch_size
         cut = ManyPhotos(poses.image_ids, paths, ahead, exif, stop_on_error=on_error == "stop")
-        return self._refine(poses, boxes, cut, missing, progress)
+        return self._refine(poses, self._crop(poses, boxes), cut, missing, progress)
 
     def examine(
         self,
@@ -212,20 +219,20 @@ class Refiner:
             As `posefix.refine.look.look_at`.
         """
         cut = ManyPhotos(poses.image_ids, images, 2 * self.batch_size)
-        return self._look(self._crop(poses, None), cut, strength, EVERYBODY if alone else NOBODY)
+        return self._look(self._crop(poses), cut, strength, EVERYBODY if alone else NOBODY)
 
     def _refine(
         self,
         poses: Poses,
-        boxes: npt.ArrayLike | None,
+        people: CroppedPeople,
         cut: Cut,
         missing: Missing,
         progress: Progress | None = None,
     ) -> Refinement:
-        """Crop, look, get to know the estimator, judge, look again, merge, write scores."""
+        """Look at people, get to know the estimator, judge, look again, merge, write scores."""
         second_opinion = self.calibration is not None and self.looks > 1
         first, later = FULL_STRENGTH if self.calibration is None else self.calibration.strengths
-        people = everyone = self._crop(poses, boxes)
+        everyone = people
         look, alone = self._look(people, cut, first, SETTLED if second_opinion else NOBODY, progress)
         failed = tuple(cut.failed)  # photos that fail at a later look have been seen
         company = measure_company(look, self.calibration)
@@ -240,9 +247,10 @@ class Refiner:
         merged = merge(poses, everyone, choice, missing=missing, failed=failed, caution=self.caution)
         return write_scores(merged, resolve_scores(self.scores, self.calibration is not None))
 
-    def _crop(self, poses: Poses, boxes: npt.ArrayLike | None) -> CroppedPeople:
-        checked = None if boxes is None else check_boxes(boxes, len(poses))
-        return crop_people(poses, self.skeleton, self.input_size_wh, checked)
+    def _crop(self, poses: Poses, boxes: npt.ArrayLike | WholeBoxes | None = None) -> CroppedPeople:
+        if boxes is not None and not isinstance(boxes, WholeBoxes):
+            boxes = check_boxes(boxes, len(poses))
+        return crop_people(poses, self.skeleton, self.input_size_wh, boxes)
 
     def _look(
         self,

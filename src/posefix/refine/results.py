@@ -26,6 +26,8 @@ class RefinementReport:
         moved_keypoints: Valid keypoints that got another place.
         filled_keypoints: Missing keypoints that got a place.
         passed_through_keypoints: Valid keypoints of refined people that the model does not know.
+        doubtful_keypoints: Missing keypoints that stayed so, since a file without scores could not tell how little
+            their places are believed.
         failed: Photos that are missing or could not be read; the poses in them are passed through.
         reserve: Gain in KS beyond the caution that a move had to promise, since there was little to gain on the whole.
         caution: Gain in KS that a move had to promise in any case.
@@ -38,6 +40,7 @@ class RefinementReport:
     moved_keypoints: int
     filled_keypoints: int
     passed_through_keypoints: int
+    doubtful_keypoints: int = 0
     failed: tuple[FailedPhoto, ...] = ()
     reserve: float = 0.0
     caution: float = 0.0
@@ -47,6 +50,8 @@ class RefinementReport:
             f"{self.refined} of {self.people} people refined: {self.moved_keypoints} keypoints moved, "
             f"{self.filled_keypoints} filled in, {self.passed_through_keypoints} unknown to the model"
         ]
+        if self.doubtful_keypoints:
+            lines.append(f"left missing, as hardly seen: {self.doubtful_keypoints} keypoints")
         if held_back := self.held_back():
             lines.append(held_back)
         if self.unchanged:

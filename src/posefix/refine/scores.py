@@ -11,6 +11,8 @@ from posefix.errors import InputError
 from posefix.pose.poses import FloatArray, Poses
 from posefix.refine.results import Refinement
 
+LEAST_CONFIDENCE = 0.1
+"""What is less likely to be right is no label."""
 Scores = Literal["input", "model", "product"]
 """The estimator's scores, the model's confidence and expected OKS, or the product of the two (see `rescore`)."""
 
@@ -19,6 +21,25 @@ def write_scores(refinement: Refinement, scores: Scores) -> Refinement:
     """A refinement that has the estimator's scores with the scores asked for."""
     rescored = rescore(refinement.poses, refinement.confidence, refinement.expected_oks, scores)
     return dataclasses.replace(refinement, poses=rescored)
+
+
+def as_labels(refinement: Refinement) -> Refinement:
+    """A refinement for a file without scores, where nothing tells a keypoint filled in from one that somebody labelled.
+
+    One that is hardly believed to be right stays missing; the others carry the model's confidence, whatever scores were
+    asked for, so that their visibility says no more than that.
+    """
+    confidence = np.where(refinement.filled & np.isfinite(refinement.confidence), refinement.confidence, 1.0)
+    doubtful = confidence < LEAST_CONFIDENCE
+    count, poses = int(doubtful.sum()), refinement.poses
+    report = dataclasses.replace(
+        refinement.report,
+        filled_keypoints=refinement.report.filled_keypoints - count,
+        doubtful_keypoints=count,
+    )
+    scores = np.where(refinement.filled, confidence, poses.scores)
+    labels = poses.with_keypoints(poses.keypoints, valid=poses.valid & ~doubtful, scores=scores)
+    return dataclasses.replace(refinement, poses=labels, filled=refinement.filled & ~doubtful, report=report)
 
 
 def rescore(poses: Poses, confidence: FloatArray, expected_oks: FloatArray, scores: Scores) -> Poses:

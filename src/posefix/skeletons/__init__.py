@@ -15,7 +15,7 @@ from posefix.skeletons.library import (
     skeleton_names,
     skeleton_text,
 )
-from posefix.skeletons.matching import KeypointMapping, match_keypoints
+from posefix.skeletons.matching import KeypointMapping, match_keypoints, why_foreign
 from posefix.skeletons.mirroring import mirror_pairs
 from posefix.skeletons.sigmas import estimate_sigmas, neighbour_distances
 from posefix.skeletons.skeleton import Keypoint, Skeleton, count_of_keypoints
@@ -42,4 +42,5 @@ __all__ = [
     "skeleton_from_names",
     "skeleton_names",
     "skeleton_text",
+    "why_foreign",
 ]

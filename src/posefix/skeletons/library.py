@@ -170,6 +170,11 @@ def skeleton_from_names(
     return skeleton_from_coco(category, name)
 
 
+def is_of_people(name: str) -> bool:
+    """Whether people have a keypoint of this name, be it a canonical one or an alias."""
+    return normalise(name) in _vocabulary()
+
+
 def skeleton_text(skeleton: Skeleton) -> str:
     """A skeleton file that `load_skeleton` reads as this skeleton."""
     keypoints = []

@@ -8,7 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError
-from posefix.skeletons.skeleton import Skeleton, read_only
+from posefix.skeletons.library import is_of_people
+from posefix.skeletons.skeleton import Skeleton, count_of_keypoints, read_only
+
+TRUNK = frozenset(f"{side}_{part}" for side in ("left", "right") for part in ("shoulder", "hip"))
+MOST_OF_MODEL = 2 / 3
+MOST_OF_LAYOUT = 0.9
+"""Shares of keypoints; see `why_foreign`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,3 +90,33 @@ def match_keypoints(source: Skeleton, target: Skeleton) -> KeypointMapping:
         )
     source_index, target_index = read_only(np.array(pairs, dtype=np.int64).T)
     return KeypointMapping(source, target, source_index, target_index)
+
+
+def why_foreign(layout: Skeleton, vocabulary: Skeleton) -> str | None:
+    """Why a model was not trained for poses of a layout, though it may know some keypoints by name; None if it was.
+
+    Animals have noses, ears and necks, too. A layout is of those whom the model knows if it has at least one of the
+    shoulders and hips that the model knows, and either two thirds of all that the model knows, as every packaged layout
+    of people has, or hardly a keypoint that people do not have: nine tenths, as hands, feet and arms alone have.
+
+    Args:
+        layout: Of the poses.
+        vocabulary: The keypoints that the model knows.
+
+    Raises:
+        InputError: They share no keypoint.
+    """
+    shared = match_keypoints(layout, vocabulary).shared
+    trunk = TRUNK & set(vocabulary.keypoint_names)
+    familiar = [
+        name for name in layout.keypoint_names if name in vocabulary.keypoint_names or is_of_people(name)
+    ]
+    most = len(shared) >= MOST_OF_MODEL * len(vocabulary)
+    if (not trunk or trunk & set(shared)) and (most or len(familiar) >= MOST_OF_LAYOUT * len(layout)):
+        return None
+    lacking = ", no shoulder and no hip among them" if trunk and not trunk & set(shared) else ""
+    names = ", ".join(shared)
+    return (
+        f"the model knows {len(shared)} of its {count_of_keypoints(len(layout))} by name ({names}{lacking}) and was "
+        "not trained for the others"
+    )
