@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -16,6 +17,21 @@ from posefix.errors import InputError, Where
 
 _BEGUN = re.compile(r"[\w.+-]{0,24}|\\?u?[0-9a-fA-F]{0,3}")
 """What a text that is cut off may end with, where the fault is found: part of a number, a word or an escape."""
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Within it, Python does not look for cycles among what it makes: parsed files have none, and many are objects.
+
+    Looking takes as long as parsing them.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def read_json(path: str | Path) -> Any:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from posefix.errors import InputError
 from posefix.evaluation.percentages import percent
+from posefix.files import without_collection
 from posefix.formats.coco_annotations import Annotations
 from posefix.interchange import read_annotated_poses
 from posefix.pose.poses import Poses
@@ -125,8 +126,9 @@ def run_evaluator(results: Poses, annotations: Annotations) -> tuple[hotcoco.COC
         InputError: see `evaluate_coco`.
     """
     check_images(results, annotations)
-    truth = EvaluatorTruth.of(annotations, share_keypoints(results, annotations))
-    evaluator = truth.evaluator(results)
+    with without_collection():
+        truth = EvaluatorTruth.of(annotations, share_keypoints(results, annotations))
+        evaluator = truth.evaluator(results)
     # The library prints its table, and warns that sigmas other than COCO's seventeen are not its benchmark.
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="hotcoco: kpt_oks_sigmas")
@@ -256,6 +258,8 @@ def check_images(results: Poses, annotations: Annotations, title: str | Path = "
     """
     if not annotations.people.ids:
         raise InputError(f"{annotations.path}: expected annotated people to measure against, got none.")
+    if annotations.images.keys() >= set(results.image_ids):
+        return
     for row, image_id in enumerate(results.image_ids):
         if image_id not in annotations.images:
             raise InputError(

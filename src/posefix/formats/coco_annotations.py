@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError, Where, quoted
-from posefix.files import read_json
+from posefix.files import read_json, without_collection
 from posefix.formats.coco_people import LabelledRecords, labelled_records, listed_records
 from posefix.pose import geometry
 from posefix.pose.poses import FloatArray, ImageId
@@ -110,7 +110,8 @@ def read_annotations(
         InputError: The file is faulty or annotates nobody; names file, record (from 0) and field.
     """
     skeleton = layout if layout is None or isinstance(layout, Skeleton) else load_skeleton(layout)
-    annotations = parse_annotations(read_object(path), Path(path), skeleton, category)
+    with without_collection():
+        annotations = parse_annotations(read_object(path), Path(path), skeleton, category)
     if not len(annotations.people):
         raise nobody_annotated(annotations)
     return annotations

@@ -10,7 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from posefix.errors import InputError, Where, quoted
-from posefix.files import ensure_new_folder, ensure_writable, write_bytes_atomic, write_folder_atomic
+from posefix.files import (
+    ensure_new_folder,
+    ensure_writable,
+    without_collection,
+    write_bytes_atomic,
+    write_folder_atomic,
+)
 from posefix.interchange.catalogue import FORMATS
 from posefix.interchange.detection import detect_format, find_format
 from posefix.photos.finding import Absent, find_images, photo_sizes
@@ -141,7 +147,8 @@ def read_pose_file(
     """
     source = Source(path)
     reading = Reading(load_layout(layout), photo_size, category)
-    file = detect_format(source, format).format.read(source, reading)
+    with without_collection():
+        file = detect_format(source, format).format.read(source, reading)
     check_pixels(file)
     return file
 
@@ -196,7 +203,8 @@ def write_pose_file(
         FormatError: The poses are not those of the file.
         InputError: It cannot be written, or not be read back under this name.
     """
-    contents = file.rewrite(file.poses if poses is None else poses, keep=keep, update_boxes=update_boxes)
+    with without_collection():
+        contents = file.rewrite(file.poses if poses is None else poses, keep=keep, update_boxes=update_boxes)
     if _is_one_file(contents):
         _check_ending(path, file.format, _endings(file))
     write_contents(path, contents)

@@ -25,6 +25,8 @@ REMOVED = object()
 """As the new value of an element of a list: the element goes."""
 
 _SPACE = re.compile(r"[ \t\n\r\ufeff]*")
+_FOLLOWING = re.compile(r"[ \t\n\r\ufeff]*([],}])[ \t\n\r\ufeff]*")
+"""What stands between two members, or behind the last one."""
 _SPACES = re.compile(r"\s")
 _DECODER = json.JSONDecoder()
 _NUMBERS = {int, float}
@@ -253,12 +255,12 @@ class JsonText:
                 position = self._value_at(self._value_at(position) + 1)  # past the colon
             value, end = decode(text, position)
             yield Member(key, value, position, end)
-            position = self._value_at(end)
-            if text[position] == closing:
+            following = _FOLLOWING.match(text, end)
+            if following is None or following[1] not in (",", closing):
+                raise ValueError(end)
+            if following[1] == closing:
                 return
-            if text[position] != ",":
-                raise ValueError(position)
-            position, number = self._value_at(position + 1), number + 1
+            position, number = following.end(), number + 1
 
 
 def _is_removal(edit: Any) -> bool:

@@ -183,10 +183,8 @@ class Records:
             FormatError: A list is missing, has another length, or holds something that is not a finite number.
         """
         values = [row.get(field) for row in self.rows]
-        # NumPy would take true among numbers for 1.
-        flat = chain.from_iterable(value for value in values if isinstance(value, list))
-        gaps, shape = misfit is not None, (len(self.rows), len(names))
-        array = None if bool in set(map(type, flat)) else _as_numbers(values, shape, gaps=gaps)
+        shape = (len(self.rows), len(names))
+        array = _as_number_lists(values, shape, gaps=misfit is not None)
         if array is None:  # only now look at each record: converting all at once is many times faster
             array = np.zeros(shape)
             for number in self.asked():
@@ -367,8 +365,29 @@ def _number_expected(value: Any) -> str:
     return f"a finite number below {LARGEST_NUMBER:.0e}" if too_large else "a finite number"
 
 
-def _as_numbers(values: list[Any], shape: tuple[int, ...], *, gaps: bool = False) -> FloatArray | None:
-    """All values as one array, None when one of them is not what it should be; NaN is that only of `gaps`."""
+def _as_number_lists(values: list[Any], shape: tuple[int, int], *, gaps: bool) -> FloatArray | None:
+    """Lists of numbers, all of one length, as one array, None when one of them is not what it should be.
+
+    As of `_as_numbers`, and faster.
+    """
+    if not all(isinstance(value, list) and len(value) == shape[1] for value in values):
+        return None
+    flat = list(chain.from_iterable(values))
+    # NumPy would take true among numbers for 1, and the text "1" for a number.
+    if not set(map(type, flat)) <= {int, float}:
+        return None
+    try:
+        array = np.fromiter(flat, np.float64, len(flat)).reshape(shape)
+    except OverflowError:  # whole numbers of very many digits
+        return None
+    fitting = np.abs(array) < LARGEST_NUMBER
+    if not fitting.all() and not (gaps and (fitting | np.isnan(array)).all()):
+        return None
+    return array
+
+
+def _as_numbers(values: list[Any], shape: tuple[int, ...]) -> FloatArray | None:
+    """All values as one array, None when one of them is not what it should be."""
     if not values:
         return np.zeros(shape)
     try:
@@ -376,9 +395,6 @@ def _as_numbers(values: list[Any], shape: tuple[int, ...], *, gaps: bool = False
         array = np.array(values)
     except ValueError:  # lists of different lengths
         return None
-    if array.shape != shape or array.dtype.kind not in "iuf":
-        return None
-    fitting = np.abs(array) < LARGEST_NUMBER
-    if not fitting.all() and not (gaps and (fitting | np.isnan(array)).all()):
+    if array.shape != shape or array.dtype.kind not in "iuf" or not (np.abs(array) < LARGEST_NUMBER).all():
         return None
     return array.astype(np.float64)
