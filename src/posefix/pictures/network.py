@@ -43,6 +43,7 @@ class Glimpse:
         heatmaps: (K, h, w) output heatmaps as probabilities.
         known: (K,) which of its keypoints the layout of the input names.
         model: Which model it was.
+        title: Whom it saw.
     """
 
     crop: Image
@@ -53,6 +54,7 @@ class Glimpse:
     heatmaps: FloatArray
     known: npt.NDArray[np.bool_]
     model: Model
+    title: str = ""
 
 
 def look_inside(model: Model, poses: Poses, row: int, photo: Path, *, exif: Exif = "apply") -> Glimpse:
@@ -81,7 +83,8 @@ def look_inside(model: Model, poses: Poses, row: int, photo: Path, *, exif: Exif
     probability = decoder.probability(activations.heatmaps[None].astype(np.float64))
     refined = decoder(probability, given[None]).keypoints[0]
     known = np.isin(np.arange(len(model.skeleton)), people.mapping.target_index)
-    return Glimpse(crop, given, valid, refined, activations, probability[0], known, model)
+    title = f"row {row}, image {poses.image_ids[row]}, model {model.name}"
+    return Glimpse(crop, given, valid, refined, activations, probability[0], known, model, title)
 
 
 def draw_heatmaps(glimpse: Glimpse) -> Image:
@@ -99,7 +102,11 @@ def draw_heatmaps(glimpse: Glimpse) -> Image:
     places = geometry.scaled(glimpse.refined, scale)
     panels.append(_glowing(photo, glimpse.heatmaps[known]))
     panels.append(draw_poses(photo, places[None], known[None], glimpse.model.skeleton))
-    return side_by_side(panels, [*titles, "output heatmaps", "coordinates"])
+    picture = side_by_side(panels, [*titles, "output heatmaps", "coordinates"])
+    names = ", ".join(
+        name for name, one in zip(glimpse.model.skeleton.keypoint_names, known, strict=True) if one
+    )
+    return _with_captions(picture, (glimpse.title, f"heatmaps of all keypoints at once: {names}"))
 
 
 def draw_features(glimpse: Glimpse) -> Image:
@@ -124,8 +131,13 @@ def draw_features(glimpse: Glimpse) -> Image:
     )
     picture = side_by_side([_stacked(panels) for _, panels in columns], [title for title, _ in columns])
     names = ", ".join(glimpse.model.skeleton.keypoint_names[index] for index in chosen)
-    lines = (f"keypoints, from above: {names}", "1/8: stage of this resolution; up: after upsampling")
-    return np.concatenate([picture, *(caption(line, picture.shape[1]) for line in lines)])
+    told = (f"keypoints, from above: {names}", "1/8: stage of this resolution; up: after upsampling")
+    return _with_captions(picture, (glimpse.title, *told))
+
+
+def _with_captions(picture: Image, lines: Sequence[str]) -> Image:
+    """A picture with lines of text below."""
+    return np.concatenate([picture, *(caption(line, picture.shape[1]) for line in lines if line)])
 
 
 def _most_moved(glimpse: Glimpse) -> list[int]:
