@@ -11,8 +11,8 @@ import pytest
 
 from posefix.cli.app import main
 from posefix.errors import InputError
+from posefix.evaluation.judge import COLUMNS, Judge
 from posefix.evaluation.measured import (
-    COLUMNS,
     ResultsToMeasure,
     check_same_images,
     keypoint_notes,
@@ -162,7 +162,10 @@ def test_rows_may_be_typed_with_any_spelling_and_a_source_of_their_own(tmp_path:
         ),
         ({"source": "s", "rows": [{"name": "a", "AP": "70"}]}, "row 0, field 'AP': expected a percentage"),
         ({"source": "s", "rows": [{"name": "a", "AP": 700}]}, "row 0, field 'AP': expected a percentage"),
-        ({"metric": "pck", "rows": []}, "field 'metric': expected coco or posetrack, got 'pck'"),
+        (
+            {"metric": "ap", "rows": []},
+            "field 'metric': expected coco, crowdpose, posetrack, pckh or pck, got 'ap'",
+        ),
     ],
 )
 def test_faults_of_typed_rows_are_named(content: object, message: str, tmp_path: Path) -> None:
@@ -204,7 +207,7 @@ def test_before_after_and_change_are_measured(truth: Path, tmp_path: Path) -> No
         ResultsToMeasure("mine", before, COCO, after),
         ResultsToMeasure("other", after, COCO),
     ]
-    measured = measure_files(files, truth, progress=lambda *numbers: done.append(numbers))
+    measured = measure_files(files, Judge.read(truth), progress=lambda *numbers: done.append(numbers))
     assert [(row.name, row.kind) for row in measured.rows] == [
         ("mine", "measured"),
         ("+ refined", "measured"),
@@ -226,8 +229,8 @@ def test_results_of_different_images_are_refused_before_anything_is_measured(
         ResultsToMeasure("b", write(tmp_path / "b.json", [pose(2, 0)]), COCO),
     ]
     with pytest.raises(InputError, match=r"a\.json and .*b\.json hold poses of different images, 1 only in"):
-        measure_files(files, truth)
-    rows = measure_files(files, truth, any_images=True).rows
+        measure_files(files, Judge.read(truth))
+    rows = measure_files(files, Judge.read(truth), any_images=True).rows
     assert [row.values["AR"] for row in rows] == pytest.approx([0.5, 0.5])
 
 
@@ -360,5 +363,5 @@ def test_the_data_sets_own_figures_come_out(shared_data: Path) -> None:
     files = [
         ResultsToMeasure(name, folder / f"{name}.coco17.json", COCO) for name in ("movenet", "tinypose128")
     ]
-    rows = measure_files(files, shared_data / "coco" / "person_keypoints_dev.json").rows
+    rows = measure_files(files, Judge.read(shared_data / "coco" / "person_keypoints_dev.json")).rows
     assert [row.cell("AP") for row in rows] == ["33.5", "51.5"]

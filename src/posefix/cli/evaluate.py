@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
 
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
+    from posefix.evaluation.bootstrap import CocoComparison
+    from posefix.evaluation.judge import Judge, JudgedPoses, MetricChange
     from posefix.formats.coco_annotations import Annotations
     from posefix.pose.poses import Poses
 
-Metric = Literal["coco", "posetrack"]
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """How poses are judged, and where the numbers go."""
+
+    metric: Literal["coco", "crowdpose", "posetrack", "pckh", "pck"] | None = None
+    """Whose rules; by default PoseTrack's where the annotations are a folder, CrowdPose's where they have crowd
+    indices, MPII's PCKh where they have head sizes, else COCO's."""
+    subset: Annotated[bool, Parameter(negative=())] = False
+    """Leave out poses of photos that are not annotated."""
+    json_file: Annotated[Path | None, Parameter(name="--json")] = None
+    """Also writes all numbers, with all digits, to this file."""
+
+
+COCO_OPTIONS = EvaluationOptions()
 
 
 def evaluate(
@@ -23,11 +43,11 @@ def evaluate(
     layout: str | None = None,
     against: Path | None = None,
     against_layout: str | None = None,
-    metric: Metric | None = None,
+    options: EvaluationOptions = COCO_OPTIONS,
 ) -> None:
-    """Print the COCO AP and AR of a results file, or PoseTrack 2018's AP by keypoint.
+    """Print how good the poses of a results file are: COCO's AP and AR, or the metric of the annotations.
 
-    COCO's is measured on the keypoints that results and annotations share, PoseTrack's on all of its fifteen.
+    Keypoints are compared that results and annotations both name; of PoseTrack all fifteen count.
 
     Args:
         results: Poses: a file of any format that `posefix refine` takes; PoseTrack 2018 results are a folder.
@@ -36,61 +56,65 @@ def evaluate(
         against: Second results; adds the difference (RESULTS minus this), of COCO's AP with its 95 % bootstrap
             interval.
         against_layout: Skeleton of the second results file; that of the first when left out.
-        metric: Whose rules; PoseTrack's where the annotations are a folder, else COCO's.
+        options: How poses are judged, and where the numbers go.
     """
-    from posefix.evaluation.measured import metric_of
+    from posefix.evaluation.judge import Judge
+    from posefix.files import ensure_not_input, ensure_writable
 
     if against_layout is not None and against is None:
         raise InputError("--against-layout: needs --against, whose layout it is")
-    if (metric or metric_of(annotations)) == "posetrack":
-        _evaluate_posetrack(results, annotations, layout, against, against_layout or layout)
+    if options.json_file is not None:
+        ensure_not_input(options.json_file, [results, annotations, layout, against, against_layout])
+        ensure_writable(options.json_file)
+    judge = Judge.read(annotations, options.metric)
+    after = judge.read_poses(results, layout, subset=options.subset)
+    content: dict[str, Any] = {
+        "metric": judge.metric,
+        "annotations": str(annotations),
+        "results": str(results),
+    }
+    if against is None:
+        metrics = judge.measure(after.poses)
+        lines = [metrics.table(), *_left_out(after), *_absences(judge.annotations, after.poses)]
+        content |= {"keypoints": list(metrics.keypoint_names), "numbers": metrics.as_dict()}
     else:
-        _evaluate_coco(results, annotations, layout, against, against_layout or layout)
+        before = judge.read_poses(against, against_layout or layout, subset=options.subset)
+        print(f"before: {against}\nafter: {results}")
+        change = _compare(judge, before.poses, after.poses)
+        absences = _absences(judge.annotations, after.poses, before.poses)
+        lines = [change.table(), *_left_out(after), *absences]
+        keypoints = list(change.after.keypoint_names)
+        content |= {"against": str(against), "keypoints": keypoints, **change.as_dict()}
+    print("\n".join(lines))
+    _write(options.json_file, content)
 
 
-def _evaluate_coco(
-    results: Path, annotations: Path, layout: str | None, against: Path | None, against_layout: str | None
-) -> None:
+def _compare(judge: Judge, before: Poses, after: Poses) -> CocoComparison | MetricChange:
     from posefix.cli.progress import ProgressBar
     from posefix.evaluation.bootstrap import compare_coco
-    from posefix.evaluation.coco import evaluate_coco, read_measured_poses
-    from posefix.formats.coco_annotations import read_annotations
-    from posefix.formats.coco_posetrack import read_posetrack_annotations
+    from posefix.evaluation.judge import MetricChange
 
-    if annotations.is_dir():
-        truth = read_posetrack_annotations(annotations).annotations
-    else:
-        truth = read_annotations(annotations)
-    poses = read_measured_poses(results, truth, layout)
-    if against is None:
-        print("\n".join([evaluate_coco(poses, truth).table(), *_absences(truth, poses)]))
-        return
-    other = read_measured_poses(against, truth, against_layout)
-    print(f"before: {against}\nafter: {results}")
+    if judge.metric != "coco":
+        return MetricChange(judge.measure(before), judge.measure(after))
     with ProgressBar("resampling photos") as progress:
-        comparison = compare_coco(other, poses, truth, progress=progress)
-    print("\n".join([comparison.table(), *_absences(truth, poses, other)]))
+        return compare_coco(before, after, judge.annotations, progress=progress)
 
 
-def _evaluate_posetrack(
-    results: Path, annotations: Path, layout: str | None, against: Path | None, against_layout: str | None
-) -> None:
-    from posefix.evaluation.posetrack import evaluate_posetrack, read_judged_poses
-    from posefix.formats.coco_posetrack import read_posetrack_annotations
-    from posefix.skeletons import load_skeleton
+def _write(path: Path | None, content: dict[str, Any]) -> None:
+    import json
 
-    skeleton = load_skeleton(layout) if layout else None
-    truth = read_posetrack_annotations(annotations)
-    poses = read_judged_poses(results, skeleton, truth)
-    after = evaluate_posetrack(poses, truth)
-    if against is None:
-        print("\n".join([after.table(), *_absences(truth.annotations, poses)]))
-        return
-    other_skeleton = load_skeleton(against_layout) if against_layout else None
-    other = read_judged_poses(against, other_skeleton, truth)
-    before = evaluate_posetrack(other, truth)
-    print(f"before: {against}\nafter: {results}")
-    print("\n".join([after.table_after(before), *_absences(truth.annotations, poses, other)]))
+    from posefix.files import write_text_atomic
+
+    if path is not None:
+        write_text_atomic(path, json.dumps(content, indent=1) + "\n")
+
+
+def _left_out(found: JudgedPoses) -> Iterator[str]:
+    """A line on the poses of photos that are not annotated."""
+    from posefix.analysis.coverage import left_out
+
+    if found.left_out:
+        yield left_out(len(found.left_out), dict.fromkeys(found.left_out))
 
 
 def _absences(truth: Annotations, results: Poses, against: Poses | None = None) -> Iterator[str]:

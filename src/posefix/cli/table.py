@@ -12,6 +12,7 @@ from posefix.cli.options import Flag, OptionalOutput
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
+    from posefix.evaluation.judge import Judge
     from posefix.evaluation.measured import MeasuredRows, ResultsToMeasure
     from posefix.evaluation.published import PublishedRows
     from posefix.skeletons import Skeleton
@@ -31,7 +32,7 @@ def table(
 ) -> None:
     """Print one table of any number of results, before and after refinement, and of published numbers.
 
-    The columns are COCO's ten numbers, or PoseTrack 2018's eight where the annotations are a folder.
+    The columns are those of the metric that `posefix evaluate` would choose by the annotations.
 
     Args:
         results: Poses, FILE or NAME=FILE: files of any format that `posefix refine` takes, or folders of one, such as
@@ -45,7 +46,7 @@ def table(
         any_images: Compare results that hold poses of different images: an image without poses is one where nobody
             was found.
     """
-    from posefix.evaluation.measured import COLUMNS
+    from posefix.evaluation.judge import COLUMNS, Judge
     from posefix.evaluation.published import read_published_rows
     from posefix.evaluation.tables import Table
     from posefix.files import ensure_not_input, ensure_writable, write_text_atomic
@@ -59,8 +60,9 @@ def table(
         ensure_not_input(output, [*read, annotations, *(layout or []), *(rows or [])])
         ensure_writable(output)
     published = [read_published_rows(name, COLUMNS) for name in rows or []]
-    metric = _common_metric(published, annotations)
-    measured = _measure(files, annotations, any_images)
+    judge = Judge.read(annotations) if annotations is not None else None
+    metric = _common_metric(published, judge)
+    measured = _measure(files, judge, any_images)
     typed = tuple(row for part in published for row in part.rows)
     every = typed + (measured.rows if measured else ())
     text = Table(COLUMNS[metric], every, measured.notes if measured else ()).render(style)
@@ -81,11 +83,9 @@ def _check_options(
         raise InputError("--annotations, --layout, --any-images: need RESULTS, which are measured; got none")
 
 
-def _common_metric(published: Sequence[PublishedRows], annotations: Path | None) -> str:
+def _common_metric(published: Sequence[PublishedRows], judge: Judge | None) -> str:
     """Whose columns the table has: those of the rules of the ground truth, if there is one."""
-    from posefix.evaluation.measured import metric_of
-
-    metric = published[0].metric if annotations is None else metric_of(annotations)
+    metric = published[0].metric if judge is None else judge.metric
     for part in published:
         if part.metric != metric:
             raise InputError(
@@ -94,16 +94,14 @@ def _common_metric(published: Sequence[PublishedRows], annotations: Path | None)
     return metric
 
 
-def _measure(
-    files: Sequence[ResultsToMeasure], annotations: Path | None, any_images: bool
-) -> MeasuredRows | None:
+def _measure(files: Sequence[ResultsToMeasure], judge: Judge | None, any_images: bool) -> MeasuredRows | None:
     from posefix.cli.progress import ProgressBar
     from posefix.evaluation.measured import measure_files
 
-    if annotations is None:
+    if judge is None:
         return None
     with ProgressBar("results") as progress:
-        return measure_files(files, annotations, any_images=any_images, progress=progress)
+        return measure_files(files, judge, any_images=any_images, progress=progress)
 
 
 def _files(results: Sequence[str], layouts: Sequence[str], refined: Sequence[str]) -> list[ResultsToMeasure]:

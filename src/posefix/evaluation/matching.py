@@ -85,10 +85,9 @@ def oks_tables(
 
 
 def countable_people(annotations: Annotations, columns: Rows) -> Rows:
-    """Rows of the people a pose can be compared with: no crowd, an area, a label on one of the keypoints `columns`."""
+    """Rows of the people a pose can be compared with: whom COCO counts on the keypoints `columns`, with an area."""
     people = annotations.people
-    labelled = (people.visibility[:, columns] > 0).any(axis=1)
-    return np.flatnonzero(labelled & ~people.is_crowd & (people.area > 0))
+    return np.flatnonzero(people.counted(columns) & (people.area > 0))
 
 
 def _best_pairs(table: FloatArray) -> list[tuple[int, int]]:

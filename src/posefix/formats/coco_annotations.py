@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from posefix.errors import InputError, quoted
 from posefix.files import read_json
-from posefix.pose.poses import FloatArray, ImageId
+from posefix.pose.poses import BoolArray, FloatArray, ImageId, Rows
 from posefix.pose_files.pose_file import FormatError
 from posefix.pose_files.records import BOX_SIDES, Records, report_fault
 from posefix.skeletons import Skeleton, keypoint_category, skeleton_from_coco
@@ -23,11 +23,19 @@ AREA_OF_BOX = 0.53
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What a file says about a photo; width and height in pixels, None where it does not say them."""
+    """What a file says about a photo; None where it does not say it.
+
+    Attributes:
+        file_name: Name of the photo.
+        width: Pixels.
+        height: Pixels.
+        crowd_index: How much people hide each other, 0 to 1, as CrowdPose's annotations say.
+    """
 
     file_name: str
     width: int | None
     height: int | None
+    crowd_index: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +51,9 @@ class PersonAnnotations:
         ids: Id of each annotation.
         is_crowd: (N,) bool, True for a region with many people.
         area_is_estimated: Whether an area was missing and `AREA_OF_BOX` of the box is used instead.
+        num_keypoints: (N,) what the file says, NaN where it says nothing. Whoever has 0 of them does not count, as in
+            COCO's evaluation, whatever is labelled: CrowdPose counts visible keypoints only.
+        head_size: (N,) pixels, the unit of PCKh; NaN where the file does not say it.
     """
 
     keypoints: FloatArray
@@ -53,9 +64,16 @@ class PersonAnnotations:
     ids: tuple[ImageId, ...]
     is_crowd: npt.NDArray[np.bool_]
     area_is_estimated: bool
+    num_keypoints: FloatArray
+    head_size: FloatArray
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def counted(self, columns: Rows | slice = slice(None)) -> BoolArray:
+        """(N,) whom COCO's evaluation counts: no crowd, and somebody with a label on one of the keypoints `columns`."""
+        labelled = (self.visibility[:, columns] > 0).any(axis=1)
+        return np.asarray(labelled & ~self.is_crowd & (self.num_keypoints != 0), dtype=np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,13 +203,15 @@ def _images(content: Mapping[str, Any], path: Path) -> dict[ImageId, ImageInfo]:
     records = listed_records(content, path, "images", "image")
     records.check_texts("file_name")
     infos = {}
+    crowd_index = records.numbers_where_given("crowdIndex")
     for number, (image_id, row) in enumerate(zip(records.unique_ids(), records.rows, strict=True)):
         if not isinstance(row.get("file_name"), str):
             raise records.fault(number, "file_name", "a text")
         for field in ("width", "height"):
             if not isinstance(row.get(field), int | None):
                 raise records.fault(number, field, "a whole number")
-        infos[image_id] = ImageInfo(row["file_name"], row.get("width"), row.get("height"))
+        crowding = None if np.isnan(crowd_index[number]) else float(crowd_index[number])
+        infos[image_id] = ImageInfo(row["file_name"], row.get("width"), row.get("height"), crowding)
     return infos
 
 
@@ -221,4 +241,6 @@ def _people(records: Records, images: Mapping[ImageId, ImageInfo], skeleton: Ske
         ids=records.unique_ids(),
         is_crowd=np.array([bool(row.get("iscrowd")) for row in records.rows], dtype=np.bool_),
         area_is_estimated=bool(lacks_area.any()),
+        num_keypoints=records.numbers_where_given("num_keypoints"),
+        head_size=records.numbers_where_given("head_size"),
     )
