@@ -106,9 +106,9 @@ def test_there_are_four_formats() -> None:
 
 
 def test_the_papers_tables_are_packaged() -> None:
-    assert published_names() == ("paper-table2", "paper-table4", "paper-table5", "paper-table6")
+    assert published_names() == tuple(f"paper-table{number}" for number in range(1, 7))
     sizes = {name: len(read_published_rows(name, COLUMNS).rows) for name in published_names()}
-    assert list(sizes.values()) == [24, 14, 2, 2]
+    assert list(sizes.values()) == [3, 24, 3, 14, 2, 2]
 
 
 def test_the_papers_gains_follow_from_its_table_2() -> None:
@@ -133,6 +133,18 @@ def test_the_papers_gains_follow_from_its_table_2() -> None:
         "Simple (ResNet-101)": 2.8,
         "Simple (ResNet-152)": 2.5,
     }
+
+
+@pytest.mark.parametrize("name", ["paper-table1", "paper-table3"])
+def test_the_inputs_of_tables_1_and_3_are_the_rows_less_their_changes(name: str) -> None:
+    changes = {
+        "paper-table1": ([0.4, -1.0, -0.2, 0.6, 0.2], [2.4, 0.2, 1.3, 2.4, 2.1]),
+        "paper-table3": ([1.8, 0.4, 2.2, 1.6, 2.2], [4.2, 0.5, 3.2, 3.9, 4.8]),
+    }[name]
+    before, *after = read_published_rows(name, COLUMNS).rows
+    for row, printed in zip(after, changes, strict=True):
+        found = [round(100 * (row.values[column] - before.values[column]), 1) for column in row.values]
+        assert found == printed
 
 
 def write(path: Path, content: object) -> Path:
@@ -174,7 +186,7 @@ def test_faults_of_typed_rows_are_named(content: object, message: str, tmp_path:
 
 
 def test_a_table_that_is_not_packaged_is_refused() -> None:
-    with pytest.raises(InputError, match="expected a JSON file or one of paper-table2, "):
+    with pytest.raises(InputError, match="expected a JSON file or one of paper-table1, "):
         read_published_rows("paper-table9", COLUMNS)
 
 

@@ -40,7 +40,7 @@ def table(
         annotations: Ground truth: a COCO annotation file, or a folder of PoseTrack 2018 annotation files.
         layout: Skeleton of the results: one for all, or one for each in the same order.
         refined: Refined results, one for each of RESULTS in the same order.
-        rows: Published rows to set above: files, or any of paper-table2, paper-table4, paper-table5, paper-table6.
+        rows: Published rows to set above: files, or any of paper-table1 to paper-table6.
         style: How the table is written.
         output: File to write; standard output when left out.
         any_images: Compare results that hold poses of different images: an image without poses is one where nobody
