@@ -110,7 +110,8 @@ class _Points:
 def evaluate_posetrack(results: Poses, truth: PoseTrackAnnotations) -> PoseTrackMetrics:
     """Measure poses as PoseTrack 2018 does; see the module for the rules.
 
-    Only the scores of keypoints matter, not those of poses. Of equal scores the later pose ranks first, as in poseval.
+    Only the scores of keypoints matter, not those of poses. Of equal scores the later pose ranks first; in poseval
+    their order depends on the CPU.
 
     Args:
         results: Poses in any layout, matched by name; a frame without poses is one where nobody was found.
