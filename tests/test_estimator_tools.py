@@ -114,7 +114,7 @@ def real(shared_data: Path) -> tuple[Path, np.ndarray, np.ndarray, int | str]:
     images = [annotations.images[image_id] for image_id in people.image_ids]
     sizes = np.array([(image.width, image.height) for image in images])
     crops = enlarge(people.bbox_xywh, 1.5)
-    inside = ((crops[:, :2] >= 0) & (crops[:, :2] + crops[:, 2:] <= sizes)).all(axis=1)
+    inside = np.asarray(((crops[:, :2] >= 0) & (crops[:, :2] + crops[:, 2:] <= sizes)).all(axis=1))
     row = int((people.area * inside * (people.visibility > 0).all(axis=1)).argmax())
     assert inside[row]
     image_id = people.image_ids[row]

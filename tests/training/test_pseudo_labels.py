@@ -29,11 +29,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     generator = np.random.default_rng(0)
     people = {36: generator.uniform(40, 200, (17, 2)), 37: generator.uniform(40, 200, (17, 2))}
     for number, name in enumerate(FILES):
-        rows = [
-            result(image_id, pose + generator.normal(0, 1, (17, 2))) for image_id, pose in people.items()
-        ]
+        rows = [result(image_id, pose + generator.normal(0, 1, (17, 2))) for image_id, pose in people.items()]
         if number == 1:
-            rows.append(result(37, generator.uniform(0, 30, (17, 2)) + (250, 0)))
+            rows.append(result(37, generator.uniform([250, 0], [280, 30], (17, 2))))
         Path(name).write_text(json.dumps(rows))
     return tmp_path
 
@@ -105,9 +103,7 @@ def test_photos_are_named_by_an_annotation_file_in_folders_of_the_folder(run: Ru
         ((*FILES, "--certainty", "0.9"), "the estimators agree on nobody; nothing written"),
     ],
 )
-def test_what_cannot_be_is_refused(
-    run: Run, desk: Path, arguments: tuple[str, ...], message: str
-) -> None:
+def test_what_cannot_be_is_refused(run: Run, desk: Path, arguments: tuple[str, ...], message: str) -> None:
     if "labels.json" in arguments:
         Path("labels.json").write_text(Path("b.json").read_text())
     before = sorted(desk.iterdir())
