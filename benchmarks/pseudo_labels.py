@@ -68,7 +68,7 @@ class Truth:
 
     Attributes:
         annotations: Of everyday train.
-        whole: Photos of true proportions.
+        whole: Photos of true proportions, that were looked at.
         judged: (N,) of the people: tall enough, in a whole photo.
         overlap: (N,) largest IoU of the box with that of another person.
     """
@@ -98,11 +98,17 @@ class Judgement:
     nobody: int
 
 
-def read_truth(folder: Path) -> Truth:
+def read_truth(folder: Path, shown_in: Path | None = None) -> Truth:
+    """The truth; of the photos that a detector's file names, where there is one."""
     path = folder / "everyday" / "person_keypoints_train.json"
     annotations = read_annotations(path)
     images = json.loads(path.read_text(encoding="utf-8"))["images"]
-    whole = frozenset(image["id"] for image in images if not {"squeezed", "cropped"} & set(image))
+    names = None if shown_in is None else set((read_file_names(shown_in) or {}).values())
+    whole = frozenset(
+        image["id"]
+        for image in images
+        if not {"squeezed", "cropped"} & set(image) and (names is None or image["file_name"] in names)
+    )
     people = annotations.people
     overlap = np.zeros(len(people))
     for rows in rows_by_image(people.image_ids).values():
@@ -233,9 +239,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--detected", type=Path, help="folder of a detector's boxes and results in them")
     options = parser.parse_args()
-    truth = read_truth(options.data)
-    measured = {"annotated": measure(truth, options.data / "predictions" / "everyday_train")}
+    predictions = options.data / "predictions" / "everyday_train"
+    measured = {"annotated": measure(read_truth(options.data), predictions)}
     if options.detected:
+        truth = read_truth(options.data, options.detected / "people.json")
         measured["detected"] = measure(truth, options.detected)
     print(keep("pseudo_labels", describe([]), measured))
     text = DOCUMENT.read_text(encoding="utf-8")

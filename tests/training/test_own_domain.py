@@ -32,6 +32,8 @@ Run = Callable[..., tuple[int, str, str]]
 TINY = {
     "backbone_weights": "none",
     "workers": "0",
+    "model.backbone": "resnet18",
+    "model.backbone_stride": "16",
     "model.input_size_wh": "[64, 48]",
     "model.sigma": "2.0",
     "model.deconvolution_channels": "[32, 32]",
@@ -47,7 +49,7 @@ TINY = {
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Path:
     """Photos with three estimators' poses, a few labelled photos, and new ones; returns the truth of the first."""
     monkeypatch.chdir(tmp_path)
-    for seed, (name, count) in enumerate((("photos", 200), ("labelled", 40), ("new", 60))):
+    for seed, (name, count) in enumerate((("photos", 160), ("labelled", 30), ("new", 40))):
         write_set(tmp_path, name, count, seed)
     truth = Path("photos.json").rename("hidden.json")
     people = read_annotations(truth).people
