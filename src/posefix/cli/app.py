@@ -21,6 +21,7 @@ from posefix.cli.pictures import draw, look, synthesize
 from posefix.cli.posetrack import merge_annotations, write_results
 from posefix.cli.prepare import prepare
 from posefix.cli.profile import profile
+from posefix.cli.pseudo_label import pseudo_label
 from posefix.cli.refine import refine
 from posefix.cli.review import review
 from posefix.cli.skeleton import skeleton
@@ -57,6 +58,7 @@ for command in (
     estimate,
     skeleton,
     synthesize,
+    pseudo_label,
     prepare,
     train,
     calibrate,

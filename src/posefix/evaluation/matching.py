@@ -52,7 +52,7 @@ def match_people(poses: Poses, annotations: Annotations) -> Matches:
     matched = np.full(len(poses), -1, dtype=np.int64)
     similarity = np.zeros(len(poses))
     for rows, people, table in oks_tables(poses, annotations, shared):
-        for pose, person in _best_pairs(table):
+        for pose, person in best_pairs(table):
             matched[rows[pose]], similarity[rows[pose]] = people[person], table[pose, person]
     chosen = np.flatnonzero(matched >= 0)
     return Matches(chosen, matched[chosen], similarity[chosen])
@@ -90,7 +90,7 @@ def countable_people(annotations: Annotations, columns: Rows) -> Rows:
     return np.flatnonzero(people.counted(columns) & (people.area > 0))
 
 
-def _best_pairs(table: FloatArray) -> list[tuple[int, int]]:
+def best_pairs(table: FloatArray) -> list[tuple[int, int]]:
     """Row and column of the best cell (n, m) above 0, then of the best one in the rows and columns left, and so on."""
     pairs: list[tuple[int, int]] = []
     rows, columns = set(range(table.shape[0])), set(range(table.shape[1]))
