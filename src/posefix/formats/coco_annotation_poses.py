@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from posefix.formats.coco_annotation_writing import write
 from posefix.formats.coco_annotations import as_object, keypoint_records, keypoint_triples
 from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId, Poses
 from posefix.pose_files.json_text import REMOVED, JsonText, Place
@@ -75,7 +76,14 @@ def read(source: Source, reading: Reading) -> PoseFile:
     )
 
 
-FORMAT = Format(NAME, "COCO annotations: an object with images, annotations and categories", recognise, read)
+FORMAT = Format(
+    NAME,
+    "COCO annotations: an object with images, annotations and categories",
+    recognise,
+    read,
+    write,
+    one_file=True,
+)
 
 
 @dataclass(frozen=True, eq=False)
