@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from posefix.errors import quoted
+from posefix.files import file_stem
 from posefix.photos.names import are_frames, photo_stems
 from posefix.pose.poses import FloatArray, ImageId, rows_by_image
 from posefix.pose_files.json_people import (
@@ -63,7 +64,7 @@ _OTHERS_3D = ("pose_keypoints_3d", "face_keypoints_3d", "hand_left_keypoints_3d"
 def recognise(source: Source) -> str | None:
     """Why a source is of OpenPose."""
     if source.path.is_dir():
-        files = [path for path in json_files(source) if path.stem.endswith(SUFFIX)]
+        files = [path for path in json_files(source) if file_stem(path).endswith(SUFFIX)]
         if files:
             return f"a folder of files NAME{SUFFIX}.json"
         found = any(_has_people(opening) for opening in openings(json_files(source)))
@@ -151,7 +152,7 @@ def _is_object(document: Document) -> bool:
 def _files(source: Source) -> list[Path]:
     """The files of a folder that OpenPose wrote: by their names, if any has such a name."""
     files = json_files(source)
-    return [path for path in files if path.stem.endswith(SUFFIX)] or list(files)
+    return [path for path in files if file_stem(path).endswith(SUFFIX)] or list(files)
 
 
 def _left_alone(source: Source, files: Sequence[Path]) -> tuple[str, ...]:
@@ -167,7 +168,7 @@ def _image_ids(files: Sequence[Path]) -> list[ImageId]:
     OpenPose calls frames VIDEO_000000000012_keypoints.json, from 0 on. Where these are photos of such names after
     all (COCO_val2014_000000000042), the number still finds them.
     """
-    stems = [path.stem.removesuffix(SUFFIX) for path in files]
+    stems = [file_stem(path).removesuffix(SUFFIX) for path in files]
     frames = [_FRAME.fullmatch(stem) for stem in stems]
     if len({frame["video"] if frame else None for frame in frames}) == 1 and frames[0]:
         return [int(frame["number"]) for frame in frames if frame]
