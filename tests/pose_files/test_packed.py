@@ -75,7 +75,7 @@ def test_damaged_files_and_bombs_are_refused(tmp_path: Path) -> None:
         InputError, match=r"poses\.json\.gz: expected a file packed with gzip, got a damaged one"
     ):
         read_pose_file(path, PAIR, format="coco-results")
-    packed(path, "[" + " " * 2**27 + "]")
+    packed(path, "[" + " " * (2**26 + 1) + "]")
     with pytest.raises(InputError, match=r"unpacks to more than 200 times its size"):
         read_pose_file(path, PAIR, format="coco-results")
 
