@@ -309,7 +309,7 @@ def test_a_layout_that_would_be_taken_for_openposes_has_no_place() -> None:
     poses = Poses(np.ones((1, 18, 2)), np.ones((1, 18)), np.ones((1, 18), np.bool_), ("a",), np.ones(1), part)
     assert FORMAT.write is not None
     with pytest.raises(
-        FormatError, match="no place for poses of .*: 18 keypoints would be read back as openp"
+        FormatError, match=r"no place for poses of .*: 18 keypoints would be read back as openp"
     ):
         FORMAT.write(NewFile(poses))
 
