@@ -48,6 +48,11 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "Ultralytics labels": ("labels", {"im.txt": "0 .5 .5 .2 .2 .1 .2 .3 .4\n"}, "ultralytics-labels"),
     "Detectron2": ("coco_instances_results.json", [COCO], "detectron2"),
     "MPII": ("a.json", [{"image": "im.jpg", "joints": [[1, 2]], "joints_vis": [1]}], "mpii-json"),
+    "Label Studio": (
+        "a.json",
+        [{"data": {"image": "im.jpg"}, "annotations": [], "predictions": []}],
+        "label-studio",
+    ),
     "annotations": ("a.json", {"images": [], "annotations": [], "categories": []}, "coco-annotations"),
 }
 
