@@ -53,6 +53,7 @@ CASES: dict[str, tuple[str, Any, str]] = {
         [{"data": {"image": "im.jpg"}, "annotations": [], "predictions": []}],
         "label-studio",
     ),
+    "CVAT": ("annotations.xml", "<?xml version='1.0'?>\n<annotations></annotations>", "cvat"),
     "annotations": ("a.json", {"images": [], "annotations": [], "categories": []}, "coco-annotations"),
 }
 
