@@ -54,6 +54,8 @@ CASES: dict[str, tuple[str, Any, str]] = {
         "label-studio",
     ),
     "CVAT": ("annotations.xml", "<?xml version='1.0'?>\n<annotations></annotations>", "cvat"),
+    "LabelMe": ("im.json", {"version": "5.5.0", "shapes": [], "imagePath": "im.jpg"}, "labelme"),
+    "LabelMe by photo": ("labels", {"im.json": {"shapes": [], "imagePath": "im.jpg"}}, "labelme"),
     "annotations": ("a.json", {"images": [], "annotations": [], "categories": []}, "coco-annotations"),
 }
 

@@ -17,7 +17,7 @@ import numpy as np
 from posefix.formats.cvat_skeletons import OUTSIDE, POINTS, CvatSkeleton, read_skeletons
 from posefix.pose.poses import ImageId, Poses, rows_by_image
 from posefix.pose_files.named_points import (
-    EDGE_TO_CENTRE,
+    FROM_EDGE,
     NamedPoint,
     NamedPoints,
     PointChanges,
@@ -34,7 +34,6 @@ from posefix.pose_files.pose_file import (
     Source,
     check_same_poses,
 )
-from posefix.pose_files.units import Unit
 from posefix.pose_files.xml_text import (
     ByteChange,
     attribute_changes,
@@ -44,8 +43,6 @@ from posefix.pose_files.xml_text import (
 )
 
 NAME = "cvat"
-FROM_EDGE = Unit(np.ones((1, 1, 2)), np.full((1, 1, 2), -EDGE_TO_CENTRE), DECIMALS)
-"""The photo's edge is at 0."""
 OPENING = 4096
 """Bytes that are looked at to recognise a file."""
 

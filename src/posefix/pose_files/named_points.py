@@ -16,7 +16,7 @@ import numpy as np
 from posefix.errors import InputError
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses
 from posefix.pose_files.layouts import LayoutError
-from posefix.pose_files.pose_file import FormatError, rows_left_out
+from posefix.pose_files.pose_file import DECIMALS, FormatError, rows_left_out
 from posefix.pose_files.records import report_fault
 from posefix.pose_files.units import Unit, triples_in_unit
 from posefix.skeletons import Skeleton, load_skeleton, skeleton_from_names, skeleton_names
@@ -24,6 +24,8 @@ from posefix.skeletons.skeleton import normalise
 
 EDGE_TO_CENTRE = 0.5
 """Labelling programs count from the photo's edge, on which the page draws it: so far is the first pixel's centre."""
+FROM_EDGE = Unit(np.ones((1, 1, 2)), np.full((1, 1, 2), -EDGE_TO_CENTRE), DECIMALS)
+"""Pixels, the photo's edge at 0."""
 
 
 class NamedPoint(NamedTuple):
