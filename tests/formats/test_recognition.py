@@ -56,6 +56,8 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "CVAT": ("annotations.xml", "<?xml version='1.0'?>\n<annotations></annotations>", "cvat"),
     "LabelMe": ("im.json", {"version": "5.5.0", "shapes": [], "imagePath": "im.jpg"}, "labelme"),
     "LabelMe by photo": ("labels", {"im.json": {"shapes": [], "imagePath": "im.jpg"}}, "labelme"),
+    "SLEAP": ("a.analysis.csv", "track,frame_idx,instance.score,A.x,A.y,A.score\n", "sleap-csv"),
+    "DeepLabCut": ("a.csv", "scorer,D,D\n", "deeplabcut"),
     "annotations": ("a.json", {"images": [], "annotations": [], "categories": []}, "coco-annotations"),
 }
 

@@ -17,6 +17,7 @@ from posefix.formats import (
     mpii_json,
     openpose,
     sleap,
+    sleap_csv,
     ultralytics,
     ultralytics_labels,
 )
@@ -27,6 +28,7 @@ from posefix.pose_files.pose_file import Format
 FORMATS: tuple[Format, ...] = (
     deeplabcut.FORMAT,
     sleap.FORMAT,
+    sleap_csv.FORMAT,
     mpii.FORMAT,
     mpii_json.FORMAT,
     coco_posetrack_results.FORMAT,
