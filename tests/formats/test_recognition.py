@@ -58,6 +58,12 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "LabelMe by photo": ("labels", {"im.json": {"shapes": [], "imagePath": "im.jpg"}}, "labelme"),
     "SLEAP": ("a.analysis.csv", "track,frame_idx,instance.score,A.x,A.y,A.score\n", "sleap-csv"),
     "DeepLabCut": ("a.csv", "scorer,D,D\n", "deeplabcut"),
+    "MediaPipe": (
+        "a.json",
+        [{"pose_landmarks": [{"x": 0.5, "y": 0.5, "z": 0, "visibility": 1}]}],
+        "mediapipe",
+    ),
+    "MediaPipe, CSV": ("a.csv", "frame,landmark,x,y,z,visibility\n", "mediapipe"),
     "annotations": ("a.json", {"images": [], "annotations": [], "categories": []}, "coco-annotations"),
 }
 

@@ -12,6 +12,7 @@ from posefix.formats import (
     deeplabcut,
     label_studio,
     labelme,
+    mediapipe,
     mmpose,
     mpii,
     mpii_json,
@@ -41,6 +42,7 @@ FORMATS: tuple[Format, ...] = (
     alphapose.FORMAT,
     ultralytics.FORMAT,
     ultralytics_labels.FORMAT,
+    mediapipe.FORMAT,
     coco_detectron2.FORMAT,
     coco_results.FORMAT,
 )
