@@ -64,6 +64,7 @@ CASES: dict[str, tuple[str, Any, str]] = {
         "mediapipe",
     ),
     "MediaPipe, CSV": ("a.csv", "frame,landmark,x,y,z,visibility\n", "mediapipe"),
+    "NWB": ("a.nwb", "", "nwb"),
     "annotations": ("a.json", {"images": [], "annotations": [], "categories": []}, "coco-annotations"),
 }
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from posefix.formats.sleap_layout import keypoints_to_write, node_layout, poses_with_gaps
 from posefix.pose.poses import Poses
 from posefix.pose_files.csv_text import CsvText, column_names, csv_line
+from posefix.pose_files.node_poses import keypoints_to_write, node_layout, poses_with_gaps
 from posefix.pose_files.pose_file import (
     DECIMALS,
     Contents,
