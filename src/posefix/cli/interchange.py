@@ -92,6 +92,7 @@ def convert(
     *,
     to: Annotated[str, Parameter(name="--to")],
     to_layout: str | None = None,
+    least_score: float | None = None,
     reading: ReadingOptions = DEFAULT_READING,
 ) -> None:
     """Write the poses of a file as a new file of another format or layout; says which keypoints are lost or missing.
@@ -101,6 +102,7 @@ def convert(
         output: The file to write, ending as files of the new format do; a new folder for formats that are one.
         to: Format to write, one of docs/formats.md.
         to_layout: Skeleton to write, matched by keypoint names; that of the file when left out.
+        least_score: Leave out keypoints with a lower score: labels have none, and would call each of them visible.
         reading: How the file is read.
     """
     from posefix.files import ensure_not_input
@@ -115,7 +117,7 @@ def convert(
     layout, hints = load_layout(to_layout), reading.hints()
     sizes = hints.reading.photo_size
     source = read_pose_file(file, reading.layout, format=reading.format, photo_size=sizes)
-    conversion = convert_poses(source, layout, sizes, hints.photo_names(source))
+    conversion = convert_poses(source, layout, sizes, hints.photo_names(source), least_score)
     write_new_pose_file(output, conversion.new, to)
     print(conversion.report())
     people, photos = len(source.poses), len(set(source.poses.image_ids))

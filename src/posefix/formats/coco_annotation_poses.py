@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from posefix.formats.coco_annotations import as_object, keypoint_records, keypoint_triples
+from posefix.formats.coco_annotation_writing import write
+from posefix.formats.coco_annotations import as_object, keypoint_records
+from posefix.formats.coco_wholebody import Part, layout_of, part_lengths, part_triples, parts_of
 from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId, Poses
 from posefix.pose_files.json_text import REMOVED, JsonText, Place
 from posefix.pose_files.layouts import check_layout
@@ -49,11 +51,13 @@ def read(source: Source, reading: Reading) -> PoseFile:
     """
     text, path = source.document, source.path
     content = as_object(text.root, path)
-    skeleton = reading.skeleton or skeleton_from_coco(keypoint_category(content, str(path)), path.name)
+    named = reading.skeleton or skeleton_from_coco(keypoint_category(content, str(path)), path.name)
     records = keypoint_records(content, path)
+    skeleton = reading.skeleton or layout_of(records.rows, named)
+    parts = parts_of(records.rows, skeleton)
     if reading.skeleton is not None:
-        check_layout(path, skeleton, records.lengths("keypoints"), "annotation")
-    triples = keypoint_triples(records, skeleton)
+        check_layout(path, skeleton, part_lengths(records, parts), "annotation")
+    triples = part_triples(records, parts, skeleton)
     visible = triples[..., 2] > 0
     poses = Poses(
         keypoints=triples[..., :2],
@@ -67,15 +71,22 @@ def read(source: Source, reading: Reading) -> PoseFile:
         path,
         NAME,
         poses,
-        _Rewrite(text, records, poses, triples),
+        _Rewrite(text, records, parts, poses, triples),
         boxes=boxes_of(records),
-        notes=("annotations have no scores: only keypoints, and boxes if asked, are written",),
+        notes=_notes(parts),
         file_names=file_names_of(content) or None,
         has_scores=False,
     )
 
 
-FORMAT = Format(NAME, "COCO annotations: an object with images, annotations and categories", recognise, read)
+FORMAT = Format(
+    NAME,
+    "COCO annotations: an object with images, annotations and categories",
+    recognise,
+    read,
+    write,
+    one_file=True,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +95,7 @@ class _Rewrite:
 
     text: JsonText
     records: Records
+    parts: Sequence[Part]
     poses: Poses
     triples: FloatArray
 
@@ -97,12 +109,22 @@ class _Rewrite:
         edits: dict[Place, Any] = {}
         for row in np.flatnonzero(changed).tolist():
             place = ("annotations", self.records.place(row))
-            edits[(*place, "keypoints")] = flat_numbers(written[row])
-            if "num_keypoints" in self.records.rows[row]:
-                edits[(*place, "num_keypoints")] = int(poses.valid[row].sum())
+            for part in self.parts:
+                own = (row, slice(part.start, part.stop))
+                if (written[own] != self.triples[own]).any():
+                    edits[(*place, part.field)] = flat_numbers(written[own])
+            if "num_keypoints" in self.records.rows[row]:  # of a whole body, those of the body
+                edits[(*place, "num_keypoints")] = int(poses.valid[row, : self.parts[0].stop].sum())
             if row in boxes and self.records.rows[row].get("bbox"):
                 edits[(*place, "bbox")] = boxes[row]
         return {"": self.text.edited({**edits, **removals(self.records, keep, edits)}).encode()}
+
+
+def _notes(parts: Sequence[Part]) -> tuple[str, ...]:
+    notes = ["annotations have no scores: only keypoints, and boxes if asked, are written"]
+    if len(parts) > 1:
+        notes.append(f"feet, face and hands are in {', '.join(part.field for part in parts[1:])}")
+    return tuple(notes)
 
 
 def removals(records: Records, keep: Sequence[int] | None, edits: dict[Place, Any]) -> dict[Place, Any]:

@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from posefix.formats.sleap_layout import keypoints_to_write, node_layout, poses_with_gaps
 from posefix.pose.poses import FloatArray, Poses
+from posefix.pose_files.node_poses import keypoints_to_write, node_layout, poses_with_gaps
 from posefix.pose_files.pose_file import (
     Contents,
     FormatError,

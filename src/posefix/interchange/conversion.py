@@ -17,15 +17,25 @@ class Conversion:
     Attributes:
         new: The poses, in the layout that was asked for.
         mapping: Which keypoints the two layouts share; None where the layout is the file's own.
+        left_out: How many keypoints were left out since their score was too low.
     """
 
     new: NewFile
     mapping: KeypointMapping | None
+    left_out: int = 0
 
     def report(self) -> str:
         """A line for each kind of keypoint that does not go over, or one that says that all do."""
+        return "\n".join([*self._layout_lines(), *self._score_lines()])
+
+    def _score_lines(self) -> list[str]:
+        return [f"keypoints of lower scores, left out: {self.left_out}"] if self.left_out else []
+
+    def _layout_lines(self) -> list[str]:
         if self.mapping is None:
-            return f"layout {self.new.poses.skeleton.name}: all {len(self.new.poses.skeleton)} keypoints kept"
+            return [
+                f"layout {self.new.poses.skeleton.name}: all {len(self.new.poses.skeleton)} keypoints kept"
+            ]
         names = f"{self.mapping.source.name} -> {self.mapping.target.name}"
         lines = [f"layout {names}: {len(self.mapping.shared)} keypoints kept"]
         if lost := self.mapping.passes_through:
@@ -34,7 +44,7 @@ class Conversion:
             lines.append(
                 f"  missing, not in {self.mapping.source.name} ({len(missing)}): {', '.join(missing)}"
             )
-        return "\n".join(lines)
+        return lines
 
 
 def convert(
@@ -42,6 +52,7 @@ def convert(
     layout: Skeleton | None = None,
     photo_size: PhotoSize | None = None,
     file_names: Mapping[ImageId, str] | None = None,
+    least_score: float | None = None,
 ) -> Conversion:
     """What a file holds, for a new file of any format.
 
@@ -50,6 +61,7 @@ def convert(
         layout: Skeleton to convert to, matched by keypoint names; None keeps that of the file.
         photo_size: For formats whose coordinates are shares of the photo.
         file_names: Name of the photo of each image id; None for what the file itself says.
+        least_score: Keypoints with a lower score become missing ones; None keeps all.
 
     Raises:
         InputError: The layouts share no keypoint.
@@ -58,5 +70,10 @@ def convert(
     if layout is not None and layout != file.poses.skeleton:
         mapping = match_keypoints(file.poses.skeleton, layout)
     poses = file.poses if mapping is None else file.poses.in_layout(mapping)
+    left_out = 0
+    if least_score is not None:
+        kept = poses.valid & (poses.scores >= least_score)
+        left_out = int(poses.valid.sum() - kept.sum())
+        poses = poses.with_keypoints(poses.keypoints, valid=kept)
     new = NewFile(poses, file.tracks, file.boxes, file_names or file.file_names or {}, photo_size)
-    return Conversion(new, mapping)
+    return Conversion(new, mapping, left_out)
