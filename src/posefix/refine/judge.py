@@ -50,6 +50,10 @@ class Choice:
         self.confidence[rows] = later.confidence[later.seen]
         self.expected_similarity[rows] = later.expected_similarity[later.seen]
 
+    def undo(self, whose: BoolArray, keypoints: FloatArray) -> None:
+        """Leave some of the people (N,) where they were given (N, K, 2)."""
+        self.keypoints[whose] = keypoints[whose]
+
 
 def judge(look: Look, company: Company, calibration: Calibration | None, caution: float) -> Choice:
     """Decide for each keypoint.
@@ -85,7 +89,7 @@ def _judge(
     if calibration is None:
         nothing = np.full(given.shape, np.nan)
         return (expected_gain(look, None, company) > threshold) | ~given, nothing, nothing
-    features = measure_features(look, company)
+    features = measure_features(look, company, calibration.features)
     similarity = calibration.refined_similarity(features)
     kept_similarity = calibration.given_similarity(features)
     moved = (similarity - kept_similarity > threshold) | ~given

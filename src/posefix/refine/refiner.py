@@ -14,7 +14,7 @@ from posefix.errors import InputError
 from posefix.network.models import load_model
 from posefix.photos.finding import Exif, ImageId, find_images
 from posefix.pose.poses import Poses
-from posefix.refine.again import SETTLED, unsettled
+from posefix.refine.again import unsettled
 from posefix.refine.arrays import poses_from_arrays
 from posefix.refine.backends import Backend, Runtime, open_backend
 from posefix.refine.boxes import check_boxes
@@ -22,8 +22,9 @@ from posefix.refine.calibration import FULL_STRENGTH, Calibration, read_calibrat
 from posefix.refine.company import measure_company
 from posefix.refine.crops import CroppedPeople, crop_people
 from posefix.refine.cutting import Cut, ManyPhotos, OnePhoto, Photo, Progress
+from posefix.refine.identity import Neighbours
 from posefix.refine.judge import judge
-from posefix.refine.look import EVERYBODY, NOBODY, Look, look_at
+from posefix.refine.look import Look, look_at
 from posefix.refine.merge import Missing, merge
 from posefix.refine.results import RefinedPoses, Refinement
 from posefix.refine.scores import Scores, resolve_scores, write_scores
@@ -193,26 +194,17 @@ class Refiner:
         return self._refine(poses, boxes, cut, missing, progress)
 
     def examine(
-        self,
-        poses: Poses,
-        images: Mapping[ImageId, Photo],
-        *,
-        alone: bool,
-        strength: float = 1.0,
-    ) -> tuple[Look, Look]:
+        self, poses: Poses, images: Mapping[ImageId, Photo], *, strength: float = 1.0
+    ) -> tuple[Look, Neighbours]:
         """What the network says of people, before anything is decided: for calibration.
 
         Args:
             poses: As of `refine`.
             images: File of each image id.
-            alone: Whether to ask it about everyone with the pose withheld, too.
             strength: Share of its strength with which the pose enters the network.
-
-        Returns:
-            As `posefix.refine.look.look_at`.
         """
-        cut = ManyPhotos(poses.image_ids, images, 2 * self.batch_size)
-        return self._look(self._crop(poses, None), cut, strength, EVERYBODY if alone else NOBODY)
+        cut, people = ManyPhotos(poses.image_ids, images, 2 * self.batch_size), self._crop(poses, None)
+        return self._look(people, cut, True, strength), Neighbours.of(people, poses.image_ids)
 
     def _refine(
         self,
@@ -223,20 +215,22 @@ class Refiner:
         progress: Progress | None = None,
     ) -> Refinement:
         """Crop, look, get to know the estimator, judge, look again, merge, write scores."""
-        second_opinion = self.calibration is not None and self.looks > 1
         first, later = FULL_STRENGTH if self.calibration is None else self.calibration.strengths
         people = everyone = self._crop(poses, boxes)
-        look, alone = self._look(people, cut, first, SETTLED if second_opinion else NOBODY, progress)
+        neighbours = Neighbours.of(everyone, poses.image_ids)
+        judged = self.calibration is not None  # what the photo alone says is for its regressions
+        look = self._look(people, cut, judged, first, progress)
         failed = tuple(cut.failed)  # photos that fail at a later look have been seen
         company = measure_company(look, self.calibration)
         choice = judge(look, company, self.calibration, self.caution)
         for _ in range(self.looks - 1):
             progress = _later(progress, people)
-            people = unsettled(look, alone, choice, self.calibration, self.caution)
+            people = unsettled(look, choice, self.calibration, self.caution, neighbours)
             if not people.usable.any():
                 break
-            look, alone = self._look(people, cut, later, NOBODY, progress)
+            look = self._look(people, cut, judged, later, progress)
             choice.take(judge(look, company, self.calibration, self.caution))
+        choice.undo(neighbours.taken(choice.keypoints, choice.rows), everyone.keypoints)
         merged = merge(poses, everyone, choice, missing=missing, failed=failed, caution=self.caution)
         return write_scores(merged, resolve_scores(self.scores, self.calibration is not None))
 
@@ -248,17 +242,17 @@ class Refiner:
         self,
         people: CroppedPeople,
         cut: Cut,
+        withheld: bool,
         strength: float,
-        doubt: float,
         progress: Progress | None = None,
-    ) -> tuple[Look, Look]:
+    ) -> Look:
         return look_at(
             people,
             cut(people),
             self.backend,
             self.batch_size,
+            withheld=withheld,
             strength=strength,
-            doubt=doubt,
             progress=progress,
         )
 
