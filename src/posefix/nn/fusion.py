@@ -92,7 +92,8 @@ def _of_each_pose(features: dict[int, Tensor], count: int) -> dict[int, Tensor]:
     if count == photos and not torch.compiler.is_exporting():
         return features
     # An exported graph takes any number of poses; there this is always done.
-    photo = torch.arange(count, device=features[TRUNK_STRIDES[0]].device) % photos
+    pose = torch.arange(count, device=features[TRUNK_STRIDES[0]].device)
+    photo = torch.remainder(pose, torch.full_like(pose, photos))
     return {stride: values[photo] for stride, values in features.items()}
 
 
