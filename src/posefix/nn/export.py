@@ -73,7 +73,8 @@ def to_onnx(network: PoseNetwork) -> onnx.ModelProto:
     """The network as an ONNX graph with a dynamic batch.
 
     Inputs: ``image`` (B, H, W, 3) uint8 RGB, ``keypoints`` (B, K, 2) float32 crop pixels, ``weights`` (B, K) float32.
-    Output: ``heatmaps`` (B, K, h, w) float32, mostly logits.
+    Output: ``heatmaps`` (B, K, h, w) float32, mostly logits. A network that shares features between poses takes N of
+    them, N a multiple of B: B poses, one a photo, then B others, and so on; and gives N heatmaps.
     """
     batch = torch.export.Dim("batch", min=1)
     poses = torch.export.Dim("poses", min=1) if network.config.shares_features else batch

@@ -43,7 +43,9 @@ def unsettled(
     if calibration is not None:
         features = measure_contradiction(look, neighbours, calibration.person_features)
         anew = look.seen & contradicted(features, calibration.anew, caution)
-        anew &= ~neighbours.taken(look.alone.keypoints, look.people.rows)
+        places = np.flatnonzero(anew)
+        alone, rows = look.alone.keypoints[places], look.people.rows[places]
+        anew[places] = ~neighbours.taken(alone, rows)
         start[anew] = look.alone.keypoints[anew]
     again = np.flatnonzero(look.seen & (look.people.agreement(start) < SETTLED))
     return recrop(look.people.of(again), start[again])

@@ -67,10 +67,8 @@ class HeatmapBackend:
         self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
     ) -> Evidence:
         """Refine a batch, see `Backend`."""
-        if not self.shares_features:
-            images = (
-                images[np.arange(len(keypoints)) % len(images)] if len(keypoints) > len(images) else images
-            )
+        if len(keypoints) > len(images) and not self.shares_features:
+            images = images[np.arange(len(keypoints)) % len(images)]
         if self.flip_test:
             heatmaps = self._averaged(images, keypoints, weights)
         else:
@@ -84,12 +82,10 @@ class HeatmapBackend:
     ) -> Array:
         """Mean heatmaps of poses in the crops and in their mirror images."""
         flip_index = self.flip_index
-        mirrored = flip_keypoints(keypoints.astype(np.float64), images.shape[2], flip_index).astype(
-            np.float32
-        )
+        mirrored = flip_keypoints(keypoints.astype(np.float64), images.shape[2], flip_index)
         found = self.network(
             np.concatenate([images, flip_images(images)]),
-            _in_turns(keypoints, mirrored, len(images)),
+            _in_turns(keypoints, mirrored.astype(np.float32), len(images)),
             _in_turns(weights, weights[:, flip_index], len(images)),
         )
         heatmaps = self.decoder.probability(found)

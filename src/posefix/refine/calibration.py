@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from posefix.errors import InputError
+from posefix.errors import InputError, quoted
 from posefix.network.models import DESCRIPTION_FILE, Model
 from posefix.pose.poses import FloatArray
 
@@ -76,7 +76,7 @@ class Regression:
 
     Attributes:
         bias: (K,), K = 1 for one of persons.
-        weights: (F,), one for each of `FEATURES` or of `PERSON_FEATURES`.
+        weights: (F,), one for each of some of `FEATURES` or of `PERSON_FEATURES`.
         products: (P, P), one for each product of two of the first P features, their squares included, above the
             diagonal and on it; None where there are none.
     """
@@ -169,12 +169,14 @@ def read_calibration(model: Model) -> Calibration | None:
         return None
     path = model.folder / DESCRIPTION_FILE
     try:
-        features = _read_names(model.calibration.get("features", FIRST_FEATURES), FEATURES)
-        seen = _read_names(model.calibration.get("person_features", FIRST_PERSON_FEATURES), PERSON_FEATURES)
+        features = _read_names(model.calibration, "features", FIRST_FEATURES, FEATURES)
+        seen = _read_names(model.calibration, "person_features", FIRST_PERSON_FEATURES, PERSON_FEATURES)
         factors = {name: multiplied(features) for name in REGRESSIONS} | {"anew": len(seen)}
         regressions = {name: _read_regression(model.calibration[name], factors[name]) for name in REGRESSIONS}
-        reserve = float(model.calibration.get("reserve", RESERVE))
+        reserve = _read_reserve(model.calibration)
         first, later = (float(value) for value in model.calibration["strengths"])
+    except InputError as error:
+        raise InputError(f"{path}: calibration: {error}; calibrate the model again") from error
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: calibration: expected objects {', '.join(REGRESSIONS)} with numbers 'bias' and 'weights', and "
@@ -197,10 +199,29 @@ def read_calibration(model: Model) -> Calibration | None:
     )
 
 
-def _read_names(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+def _read_names(
+    content: Mapping[str, Any], field: str, default: tuple[str, ...], known: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Names of features, those of companies last, as products are of the first ones."""
+    names = content.get(field, default)
+    if not isinstance(names, (list, tuple)):
+        raise InputError(f"{field}: expected a list of names, got {quoted(names)}")
     if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"unknown feature {unknown[0]!r}")
+        raise InputError(
+            f"{field}: {quoted(unknown[0])} is not known to this version, which knows {', '.join(known)}"
+        )
+    if len(set(names)) < len(names):
+        raise InputError(f"{field}: a name stands there twice")
+    if any(name.startswith(COMPANY) for name in names[: multiplied(names)]):
+        raise InputError(f"{field}: those of the company ({COMPANY}...) must stand last")
     return tuple(names)
+
+
+def _read_reserve(content: Mapping[str, Any]) -> float:
+    reserve = float(content.get("reserve", RESERVE))
+    if not 0 <= reserve < np.inf:
+        raise InputError(f"reserve: expected a number of at least 0, got {reserve}")
+    return reserve
 
 
 def check_strengths(strengths: tuple[float, float]) -> None:

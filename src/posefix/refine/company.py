@@ -43,7 +43,7 @@ def measure_company(look: Look, calibration: Calibration | None) -> Company:
     """Get to know an estimator by the people whom the network saw; of nobody nothing is known, and nothing held back.
 
     Args:
-        look: At its people, with their pose.
+        look: At its people, with their pose and with it withheld.
         calibration: Of the model, or None.
     """
     if not look.seen.any():
@@ -59,7 +59,7 @@ def hold_back(look: Look, calibration: Calibration | None, means: FloatArray) ->
     the odd keypoint than the network: this fades with the mean gain of all people seen.
 
     Args:
-        look: At people of the company, with their pose.
+        look: At people of the company, with their pose and with it withheld.
         calibration: Of the model, or None.
         means: Of the company.
     """

@@ -21,7 +21,7 @@ def expected_gain(look: Look, calibration: Calibration | None, company: FloatArr
     """Expected KS of the refined places minus that of the given ones, (N, K).
 
     Args:
-        look: At N people with their pose.
+        look: At N people, with their pose and, for a calibration, with it withheld.
         calibration: Of the model; without one the heatmap's own expected KS is taken.
         company: See `measure_features`.
     """
@@ -41,7 +41,7 @@ def measure_features(look: Look, company: FloatArray, names: Sequence[str] = FEA
     since estimators differ. Where no place was given, what concerns it is 0.
 
     Args:
-        look: At N people with their pose.
+        look: At N people, with their pose and with it withheld.
         company: Means over the people who are refined together, (len(`ALL_MEANS`),), or (N, len(`ALL_MEANS`)) where
             each of them has others (`posefix.refine.company`).
         names: Some of `FEATURES`.

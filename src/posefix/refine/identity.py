@@ -1,4 +1,9 @@
-"""Whose pose it is: nobody is moved onto somebody else whose pose is in the same call."""
+"""Whose pose it is: nobody is moved onto somebody else whose pose is in the same call.
+
+Where people stand close together, the network may take the neighbour for the person in the middle of the crop. Whoever
+would land on the neighbour's pose so stays where they were given, and is not looked for anew there. Poses that already
+lay on each other, such as an estimator's several of one person, are free to move.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +37,10 @@ class Neighbours:
 
     @classmethod
     def of(cls, people: CroppedPeople, image_ids: Sequence[ImageId]) -> Neighbours:
-        """Those of people in these photos."""
+        """Those of people in these photos, one of each of the people.
+
+        Whose place in the photo is unknown has no neighbours, and is nobody's.
+        """
         boxes = box_from_keypoints(people.keypoints, people.valid)
         low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
         pairs = [np.empty((0, 2), dtype=np.int64)]
@@ -61,7 +69,8 @@ class Neighbours:
 
     def taken(self, places: FloatArray, rows: Rows) -> BoolArray:
         """Whose places (n,) are somebody else's more than their own, though their given pose was not."""
-        own = self.people.of(rows)
-        others = self.agreement(places, rows)
-        before = self.agreement(own.keypoints, rows)
-        return np.asarray((others > TAKEN) & (others > own.agreement(places)) & (before < TAKEN))
+        own, others = self.people.of(rows), self.agreement(places, rows)
+        taken = np.asarray((others >= TAKEN) & (others > own.agreement(places)))
+        whose = np.flatnonzero(taken)
+        taken[whose] = self.agreement(own.keypoints[whose], rows[whose]) < TAKEN
+        return taken

@@ -50,20 +50,17 @@ class Choice:
         self.confidence[rows] = later.confidence[later.seen]
         self.expected_similarity[rows] = later.expected_similarity[later.seen]
 
-    def undo(self, whose: BoolArray, keypoints: FloatArray) -> None:
-        """Leave some of the people (N,) where they were given (N, K, 2)."""
-        self.keypoints[whose] = keypoints[whose]
-
 
 def judge(look: Look, company: Company, calibration: Calibration | None, caution: float) -> Choice:
     """Decide for each keypoint.
 
     Args:
-        look: At N people with their pose.
+        look: At N people, with their pose and, for a calibration, with it withheld.
         company: What is known of the estimator. Its reserve is added to the caution, but for keypoints far off the
             rest of their pose.
         calibration: Of the model; without one the heatmap's own expected KS is compared.
-        caution: Smallest expected gain in KS that a move must bring; `ALWAYS` takes the network's own places.
+        caution: Smallest expected gain in KS that a move must bring; `ALWAYS` takes the network's own places, `NEVER`
+            only where none was given.
     """
     reserve, means, people = company.reserve, company.means_of(len(look.seen)), look.people
     if not ALWAYS < caution < NEVER:

@@ -166,7 +166,7 @@ class TorchNetwork:
 
     Args:
         network: A module that takes image (B, H, W, 3) uint8, keypoints (B, K, 2) and weights (B, K) and returns
-            heatmap logits (B, K, h, w).
+            heatmap logits (B, K, h, w); or more poses than photos, see `Network`.
         device: A device of PyTorch, such as "cpu", "cuda", "cuda:1", "mps".
         half: Compute in bfloat16 what bears it, with channels last.
         threads: Of the network on a CPU, while it is called; None leaves the choice to PyTorch (one per core).

@@ -19,11 +19,11 @@ from posefix.refine.arrays import poses_from_arrays
 from posefix.refine.backends import Backend, Runtime, open_backend
 from posefix.refine.boxes import check_boxes
 from posefix.refine.calibration import FULL_STRENGTH, Calibration, read_calibration
-from posefix.refine.company import measure_company
+from posefix.refine.company import Company, measure_company
 from posefix.refine.crops import CroppedPeople, crop_people
 from posefix.refine.cutting import Cut, ManyPhotos, OnePhoto, Photo, Progress
 from posefix.refine.identity import Neighbours
-from posefix.refine.judge import judge
+from posefix.refine.judge import ALWAYS, NEVER, Choice, judge
 from posefix.refine.look import Look, look_at
 from posefix.refine.merge import Missing, merge
 from posefix.refine.results import RefinedPoses, Refinement
@@ -45,7 +45,8 @@ class Refiner:
         calibration: What turns the network's evidence into probabilities; None for a model that has none.
         caution: A keypoint moves only where its expected gain in keypoint similarity (KS), which is 0 to 1, is above
             this, and above it by more where the poses of the call have little to gain on the whole (see
-            `posefix.refine.company`). 1 never moves, -1 always. Missing keypoints are filled whatever it is.
+            `posefix.refine.company`). 1 never moves, -1 always. Missing keypoints are filled whatever it is. But at
+            -1, nobody is moved onto somebody else whose pose is in the same call (`posefix.refine.identity`).
         looks: How often a person is looked at, at most: one whose pose changed so much that its crop was a poor one is
             looked at again, in the crop that the refined pose makes, or that the pose makes which the photo alone
             shows, where the photo contradicts the given one (`posefix.refine.again`).
@@ -196,7 +197,9 @@ class Refiner:
     def examine(
         self, poses: Poses, images: Mapping[ImageId, Photo], *, strength: float = 1.0
     ) -> tuple[Look, Neighbours]:
-        """What the network says of people, before anything is decided: for calibration.
+        """What the network says of people, with their pose and with it withheld, and who may be taken for whom.
+
+        This is known before anything is decided: for calibration.
 
         Args:
             poses: As of `refine`.
@@ -219,7 +222,7 @@ class Refiner:
         people = everyone = self._crop(poses, boxes)
         neighbours = Neighbours.of(everyone, poses.image_ids)
         judged = self.calibration is not None  # what the photo alone says is for its regressions
-        look = self._look(people, cut, judged, first, progress)
+        look = first_look = self._look(people, cut, judged, first, progress)
         failed = tuple(cut.failed)  # photos that fail at a later look have been seen
         company = measure_company(look, self.calibration)
         choice = judge(look, company, self.calibration, self.caution)
@@ -230,9 +233,14 @@ class Refiner:
                 break
             look = self._look(people, cut, judged, later, progress)
             choice.take(judge(look, company, self.calibration, self.caution))
-        choice.undo(neighbours.taken(choice.keypoints, choice.rows), everyone.keypoints)
+        choice.take(self._leave(first_look, company, choice, neighbours))
         merged = merge(poses, everyone, choice, missing=missing, failed=failed, caution=self.caution)
         return write_scores(merged, resolve_scores(self.scores, self.calibration is not None))
+
+    def _leave(self, look: Look, company: Company, choice: Choice, neighbours: Neighbours) -> Choice:
+        """What becomes of people of the first look who would land on somebody else: they stay where they are."""
+        landed = neighbours.taken(choice.keypoints, choice.rows) & (self.caution > ALWAYS)
+        return judge(look.of(np.flatnonzero(landed)), company, self.calibration, NEVER)
 
     def _crop(self, poses: Poses, boxes: npt.ArrayLike | None) -> CroppedPeople:
         checked = None if boxes is None else check_boxes(boxes, len(poses))

@@ -318,13 +318,13 @@ def fit_anew(sets: list[list[Trial]], calibration: Calibration) -> Regression:
         gain = np.concatenate(
             [trial.anew.worth(calibration) - trial.given.worth(calibration) for trial in trials]
         )
-        features += [measure_contradiction(trial.given.look, trial.given.neighbours) for trial in trials]
-        asked = np.concatenate([trial.given.look.seen for trial in trials])
-        better.append(gain[asked] > 0)
-        importance.append(np.abs(gain[asked]) / len(gain))
-    seen = np.concatenate([trial.given.look.seen for trials in sets for trial in trials])
+        seen = np.concatenate([trial.given.look.seen for trial in trials])
+        measured = [measure_contradiction(trial.given.look, trial.given.neighbours) for trial in trials]
+        features.append(np.concatenate(measured)[seen])
+        better.append(gain[seen] > 0)
+        importance.append(np.abs(gain[seen]) / len(gain))
     return fit_regression(
-        np.concatenate(features)[seen],
+        np.concatenate(features),
         np.concatenate(better)[:, None],
         np.concatenate(importance)[:, None],
         products=len(PERSON_FEATURES),
