@@ -31,6 +31,15 @@ def test_poses_are_held_back_by_what_their_company_gains(
         )
 
 
+def test_a_calibration_may_say_how_much_is_held_back(believing: Calibration, promising: Look) -> None:
+    reserves = [
+        measure_company(promising, dataclasses.replace(believing, reserve=reserve)).reserve
+        for reserve in (RESERVE, RESERVE / 2, 0.0)
+    ]
+    assert reserves[0] > 0
+    np.testing.assert_allclose(reserves, [reserves[0], reserves[0] / 2, 0.0])
+
+
 def test_nobody_seen_is_no_fault(calibration: Calibration | None, promising: Look) -> None:
     company = measure_company(dataclasses.replace(promising, seen=np.zeros(COUNT, dtype=bool)), calibration)
     assert company.reserve == 0.0  # nothing was held back

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from posefix.pose.poses import FloatArray
-from posefix.refine.calibration import MEANS, Calibration
-from posefix.refine.features import expected_gain, measure_poses
+from posefix.refine.calibration import RESERVE, Calibration
+from posefix.refine.features import ALL_MEANS, expected_gain, measure_poses
 from posefix.refine.look import Look
 
-RESERVE = 0.5
-"""Gain in KS that a keypoint must promise to be moved where nothing is to be gained on the whole."""
 RESERVE_FADE = 0.017
-"""Mean gain at which this has fallen to 1/e of it. Both were chosen on the dev sets (see the model card)."""
+"""Mean gain at which the reserve has fallen to 1/e of it; chosen on the dev sets (see the model card)."""
 STRANGERS = 4
 """So many people who have nothing to gain are taken to be in the company: of a single photo's one can't be sure."""
 
@@ -28,8 +26,8 @@ class Company:
     """What is known of the estimator of poses.
 
     Attributes:
-        means: (len(`MEANS`),) of what regressions see of its keypoints; (N, len(`MEANS`)) where N people are not
-            of one company.
+        means: (len(`ALL_MEANS`),) of what regressions see of its keypoints; (N, len(`ALL_MEANS`)) where N people are
+            not of one company.
         reserve: Gain in KS beyond the caution that a move must bring.
     """
 
@@ -37,19 +35,19 @@ class Company:
     reserve: float = 0.0
 
     def means_of(self, count: int) -> FloatArray:
-        """The means for each of so many people, (count, len(`MEANS`))."""
-        return np.broadcast_to(self.means, (count, len(MEANS)))
+        """The means for each of so many people, (count, len(`ALL_MEANS`))."""
+        return np.broadcast_to(self.means, (count, len(ALL_MEANS)))
 
 
 def measure_company(look: Look, calibration: Calibration | None) -> Company:
     """Get to know an estimator by the people whom the network saw; of nobody nothing is known, and nothing held back.
 
     Args:
-        look: At its people, with their pose.
+        look: At its people, with their pose and with it withheld.
         calibration: Of the model, or None.
     """
     if not look.seen.any():
-        return Company(np.zeros(len(MEANS)))
+        return Company(np.zeros(len(ALL_MEANS)))
     means = measure_poses(look)[look.seen].mean(axis=0)
     return Company(means, hold_back(look, calibration, means))
 
@@ -61,15 +59,16 @@ def hold_back(look: Look, calibration: Calibration | None, means: FloatArray) ->
     the odd keypoint than the network: this fades with the mean gain of all people seen.
 
     Args:
-        look: At people of the company, with their pose.
+        look: At people of the company, with their pose and with it withheld.
         calibration: Of the model, or None.
         means: Of the company.
     """
+    reserve = RESERVE if calibration is None else calibration.reserve
     pose_gain = np.zeros(len(look.seen))
     for places, part in look.parts():
         pose_gain[places] = _promised_gain(part, calibration, means)
     mean_gain = pose_gain[look.seen].sum() / (look.seen.sum() + STRANGERS)
-    return float(RESERVE * np.exp(-((mean_gain / RESERVE_FADE) ** 2)))
+    return float(reserve * np.exp(-((mean_gain / RESERVE_FADE) ** 2)))
 
 
 def _promised_gain(look: Look, calibration: Calibration | None, means: FloatArray) -> FloatArray:

@@ -14,16 +14,17 @@ from posefix.errors import InputError
 from posefix.network.models import load_model
 from posefix.photos.finding import Exif, ImageId, find_images
 from posefix.pose.poses import Poses
-from posefix.refine.again import SETTLED, unsettled
+from posefix.refine.again import unsettled
 from posefix.refine.arrays import poses_from_arrays
 from posefix.refine.backends import Backend, Runtime, open_backend
 from posefix.refine.boxes import check_boxes
 from posefix.refine.calibration import FULL_STRENGTH, Calibration, read_calibration
-from posefix.refine.company import measure_company
+from posefix.refine.company import Company, measure_company
 from posefix.refine.crops import CroppedPeople, crop_people
 from posefix.refine.cutting import Cut, ManyPhotos, OnePhoto, Photo, Progress
-from posefix.refine.judge import judge
-from posefix.refine.look import EVERYBODY, NOBODY, Look, look_at
+from posefix.refine.identity import Neighbours
+from posefix.refine.judge import ALWAYS, NEVER, Choice, judge
+from posefix.refine.look import Look, look_at
 from posefix.refine.merge import Missing, merge
 from posefix.refine.results import RefinedPoses, Refinement
 from posefix.refine.scores import Scores, resolve_scores, write_scores
@@ -44,7 +45,8 @@ class Refiner:
         calibration: What turns the network's evidence into probabilities; None for a model that has none.
         caution: A keypoint moves only where its expected gain in keypoint similarity (KS), which is 0 to 1, is above
             this, and above it by more where the poses of the call have little to gain on the whole (see
-            `posefix.refine.company`). 1 never moves, -1 always. Missing keypoints are filled whatever it is.
+            `posefix.refine.company`). 1 never moves, -1 always. Missing keypoints are filled whatever it is. But at
+            -1, nobody is moved onto somebody else whose pose is in the same call (`posefix.refine.identity`).
         looks: How often a person is looked at, at most: one whose pose changed so much that its crop was a poor one is
             looked at again, in the crop that the refined pose makes, or that the pose makes which the photo alone
             shows, where the photo contradicts the given one (`posefix.refine.again`).
@@ -193,26 +195,19 @@ class Refiner:
         return self._refine(poses, boxes, cut, missing, progress)
 
     def examine(
-        self,
-        poses: Poses,
-        images: Mapping[ImageId, Photo],
-        *,
-        alone: bool,
-        strength: float = 1.0,
-    ) -> tuple[Look, Look]:
-        """What the network says of people, before anything is decided: for calibration.
+        self, poses: Poses, images: Mapping[ImageId, Photo], *, strength: float = 1.0
+    ) -> tuple[Look, Neighbours]:
+        """What the network says of people, with their pose and with it withheld, and who may be taken for whom.
+
+        This is known before anything is decided: for calibration.
 
         Args:
             poses: As of `refine`.
             images: File of each image id.
-            alone: Whether to ask it about everyone with the pose withheld, too.
             strength: Share of its strength with which the pose enters the network.
-
-        Returns:
-            As `posefix.refine.look.look_at`.
         """
-        cut = ManyPhotos(poses.image_ids, images, 2 * self.batch_size)
-        return self._look(self._crop(poses, None), cut, strength, EVERYBODY if alone else NOBODY)
+        cut, people = ManyPhotos(poses.image_ids, images, 2 * self.batch_size), self._crop(poses, None)
+        return self._look(people, cut, True, strength), Neighbours.of(people, poses.image_ids)
 
     def _refine(
         self,
@@ -223,22 +218,29 @@ class Refiner:
         progress: Progress | None = None,
     ) -> Refinement:
         """Crop, look, get to know the estimator, judge, look again, merge, write scores."""
-        second_opinion = self.calibration is not None and self.looks > 1
         first, later = FULL_STRENGTH if self.calibration is None else self.calibration.strengths
         people = everyone = self._crop(poses, boxes)
-        look, alone = self._look(people, cut, first, SETTLED if second_opinion else NOBODY, progress)
+        neighbours = Neighbours.of(everyone, poses.image_ids)
+        judged = self.calibration is not None  # what the photo alone says is for its regressions
+        look = first_look = self._look(people, cut, judged, first, progress)
         failed = tuple(cut.failed)  # photos that fail at a later look have been seen
         company = measure_company(look, self.calibration)
         choice = judge(look, company, self.calibration, self.caution)
         for _ in range(self.looks - 1):
             progress = _later(progress, people)
-            people = unsettled(look, alone, choice, self.calibration, self.caution)
+            people = unsettled(look, choice, self.calibration, self.caution, neighbours)
             if not people.usable.any():
                 break
-            look, alone = self._look(people, cut, later, NOBODY, progress)
+            look = self._look(people, cut, judged, later, progress)
             choice.take(judge(look, company, self.calibration, self.caution))
+        choice.take(self._leave(first_look, company, choice, neighbours))
         merged = merge(poses, everyone, choice, missing=missing, failed=failed, caution=self.caution)
         return write_scores(merged, resolve_scores(self.scores, self.calibration is not None))
+
+    def _leave(self, look: Look, company: Company, choice: Choice, neighbours: Neighbours) -> Choice:
+        """What becomes of people of the first look who would land on somebody else: they stay where they are."""
+        landed = neighbours.taken(choice.keypoints, choice.rows) & (self.caution > ALWAYS)
+        return judge(look.of(np.flatnonzero(landed)), company, self.calibration, NEVER)
 
     def _crop(self, poses: Poses, boxes: npt.ArrayLike | None) -> CroppedPeople:
         checked = None if boxes is None else check_boxes(boxes, len(poses))
@@ -248,17 +250,17 @@ class Refiner:
         self,
         people: CroppedPeople,
         cut: Cut,
+        withheld: bool,
         strength: float,
-        doubt: float,
         progress: Progress | None = None,
-    ) -> tuple[Look, Look]:
+    ) -> Look:
         return look_at(
             people,
             cut(people),
             self.backend,
             self.batch_size,
+            withheld=withheld,
             strength=strength,
-            doubt=doubt,
             progress=progress,
         )
 
