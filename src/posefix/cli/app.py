@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError
 
 from posefix import __version__
 from posefix.cli.analyze import analyze
+from posefix.cli.company import company
 from posefix.cli.compare import compare
 from posefix.cli.demo import demo
 from posefix.cli.estimate import estimate
@@ -44,6 +45,7 @@ app = App(
 for command in (
     demo,
     refine,
+    company,
     inspect,
     convert,
     validate,

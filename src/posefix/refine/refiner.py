@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from posefix.refine.arrays import poses_from_arrays
 from posefix.refine.backends import Backend, Runtime, open_backend
 from posefix.refine.boxes import check_boxes
 from posefix.refine.calibration import FULL_STRENGTH, Calibration, read_calibration
-from posefix.refine.company import Company, measure_company
+from posefix.refine.company import Company, measure_company, read_company
 from posefix.refine.crops import CroppedPeople, crop_people
 from posefix.refine.cutting import Cut, ManyPhotos, OnePhoto, Photo, Progress
 from posefix.refine.identity import Neighbours
@@ -53,6 +54,7 @@ class Refiner:
         scores: Whose scores the refined poses carry: the estimator's ("input"), the model's confidence in each
             keypoint and expected OKS of each pose ("model"), or their product. None is the product if the model has a
             calibration, else the estimator's.
+        company: What is known of the estimator, see `with_company`; None measures it on the poses of each call.
 
     Example:
         >>> refiner = Refiner.from_pretrained("small")  # doctest: +SKIP
@@ -67,6 +69,7 @@ class Refiner:
     caution: float = 0.0
     looks: int = 2
     scores: Scores | None = None
+    company: Company | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -194,6 +197,47 @@ class Refiner:
         cut = ManyPhotos(poses.image_ids, paths, ahead, exif, stop_on_error=on_error == "stop")
         return self._refine(poses, boxes, cut, missing, progress)
 
+    def with_company(self, company: Company | str | Path) -> Refiner:
+        """A refiner for one estimator's poses, that judges them alike however they are split into calls.
+
+        Args:
+            company: What `measure_company` returned, or a file that `posefix company` wrote.
+
+        Raises:
+            InputError: The file is none, or of another model.
+        """
+        known = company if isinstance(company, Company) else read_company(Path(company), self.calibration)
+        return dataclasses.replace(self, company=known)
+
+    def measure_company(
+        self,
+        poses: Poses,
+        images: str | Path | Mapping[ImageId, Photo],
+        *,
+        exif: Exif = "apply",
+        progress: Progress | None = None,
+    ) -> Company:
+        """Get to know an estimator by a sample of its poses, for `with_company`.
+
+        Args:
+            poses: Of many photos; a thousand people are plenty.
+            images: As of `refine`.
+            exif: As of `refine`.
+            progress: Called after each batch.
+
+        Raises:
+            InputError: Photos that are not found or cannot be read, or nobody who can be seen.
+        """
+        paths = images if isinstance(images, Mapping) else find_images(poses.image_ids, images)
+        first = FULL_STRENGTH[0] if self.calibration is None else self.calibration.strengths[0]
+        cut = ManyPhotos(poses.image_ids, paths, 2 * self.batch_size, exif)
+        look = self._look(self._crop(poses, None), cut, self.calibration is not None, first, progress)
+        if not look.seen.any():
+            raise InputError(
+                "poses: nobody can be seen in these photos, so nothing is known of the estimator"
+            )
+        return measure_company(look, self.calibration)
+
     def examine(
         self, poses: Poses, images: Mapping[ImageId, Photo], *, strength: float = 1.0
     ) -> tuple[Look, Neighbours]:
@@ -224,7 +268,7 @@ class Refiner:
         judged = self.calibration is not None  # what the photo alone says is for its regressions
         look = first_look = self._look(people, cut, judged, first, progress)
         failed = tuple(cut.failed)  # photos that fail at a later look have been seen
-        company = measure_company(look, self.calibration)
+        company = self.company or measure_company(look, self.calibration)
         choice = judge(look, company, self.calibration, self.caution)
         for _ in range(self.looks - 1):
             progress = _later(progress, people)
