@@ -154,6 +154,7 @@ def calibrate(
     folder: Path,
     *,
     strengths: tuple[float, float] = FULL_STRENGTH,
+    share: float = 1.0,
     device: str = "auto",
     on_pass: OnPass | None = None,
 ) -> None:
@@ -163,6 +164,7 @@ def calibrate(
         config: The recipe it was trained with; `data.held_out` says which photos it has not seen.
         folder: The model folder.
         strengths: Of the poses in the first and in later looks, see `Calibration`.
+        share: Of the held-out photos, for each estimator another draw of them: less takes less time.
         device: As in `posefix.refine.backends.open_backend`.
         on_pass: Called with a line about each pass.
 
@@ -174,6 +176,8 @@ def calibrate(
             f"{config.name}: data.held_out is empty: a model can only be calibrated on photos held out of its training"
         )
     check_strengths(strengths)
+    if not 0 < share <= 1:
+        raise InputError(f"share: expected a number above 0 and at most 1, got {share}")
     model = load_model(folder)
     ensure_writable(folder / DESCRIPTION_FILE)
     sets = load_sets(config, model.skeleton, held=True)
@@ -183,7 +187,7 @@ def calibrate(
         if len(records) == 0:
             continue
         trials.append([])
-        for name, poses, rows in given_poses(records, model.skeleton, config):
+        for name, poses, rows in drawn_poses(records, model.skeleton, config, share):
             if on_pass is not None:
                 on_pass(f"{config.data.annotations[number]}, {name}: {len(poses)} poses")
             trials[-1].append(try_starts(refiner, poses, records, rows, strengths))
@@ -191,6 +195,22 @@ def calibrate(
     calibration = dataclasses.replace(calibration, anew=fit_anew(trials, calibration), strengths=strengths)
     description = read_json(folder / DESCRIPTION_FILE) | {"calibration": calibration.as_dict()}
     write_text_atomic(folder / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")
+
+
+def drawn_poses(
+    records: PersonRecords, skeleton: Skeleton, config: TrainConfig, share: float
+) -> list[tuple[str, Poses, Rows]]:
+    """`given_poses` in a share of the photos, of each kind in others, so that all photos have their part."""
+    generator = np.random.default_rng(config.seed)
+    photos = list(dict.fromkeys(records.images))
+    parts = []
+    for name, poses, rows in given_poses(records, skeleton, config):
+        count = max(round(share * len(photos)), 1)
+        chosen = {photos[place] for place in generator.permutation(len(photos))[:count]}
+        kept = np.array([records.images[row] in chosen for row in rows], dtype=bool)
+        if kept.any():
+            parts.append((name, poses[kept], rows[kept]))
+    return parts
 
 
 def given_poses(
