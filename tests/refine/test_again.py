@@ -73,9 +73,7 @@ def test_what_the_regression_sees() -> None:
     look, neighbours = Look.of_nobody(people), Neighbours.of(people, (1, 1))
     odds = {"given_similarity": 0.2, "given_vicinity": 0.3, "similarity": 0.6}
     for row in (1, 0):
-        look.take(
-            np.array([row]), sure_of(row, people, {"similarity": 0.7}), sure_of(row, people, odds)
-        )
+        look.take(np.array([row]), sure_of(row, people, {"similarity": 0.7}), sure_of(row, people, odds))
     # With their pose, the first is seen nowhere near; alone, where the second was given.
     look.evidence.keypoints[0] += 1e6
     look.alone.keypoints[:] = people.keypoints[1]
@@ -83,13 +81,13 @@ def test_what_the_regression_sees() -> None:
     assert features.shape == (2, 1, len(PERSON_FEATURES))
     expected = [np.log(value / (1 - value)) for value in odds.values()]
     np.testing.assert_allclose(features[:, 0, :3], [expected] * 2, rtol=1e-6)
-    apart, near_own = (
-        np.exp(-((np.linalg.norm(np.subtract(*people.keypoints), axis=-1) / people.falloff[row]) ** 2)).mean()
-        for row in (0, 0)
-    )
-    step = np.exp(-2 / people.falloff[1] ** 2).mean()  # who is seen with their pose is a pixel right and below
+    distance = np.linalg.norm(people.keypoints[0] - people.keypoints[1], axis=-1)
+    apart = np.exp(-((distance / people.falloff[0]) ** 2)).mean()
+    step = np.exp(
+        -2 / people.falloff[1] ** 2
+    ).mean()  # who is seen with their pose is a pixel right and below
     refined = np.log(0.7 / 0.3)
-    np.testing.assert_allclose(features[0, 0, 3:], [0, near_own, 0, refined, 1], atol=1e-6)
+    np.testing.assert_allclose(features[0, 0, 3:], [0, apart, 0, refined, 1], atol=1e-6)
     np.testing.assert_allclose(features[1, 0, 3:], [step, 1, step, refined, apart], rtol=1e-6)
     names = ("taken", "similarity")
     chosen = measure_contradiction(look, neighbours, names)
@@ -110,7 +108,9 @@ def test_looks_keep_everybody_in_their_rows() -> None:
     look = Look.of_nobody(people)
     assert not look.seen.any()
     for evidence in (look.evidence, look.alone):
-        np.testing.assert_array_equal(evidence.keypoints, people.keypoints)  # who is not seen is where they were
+        np.testing.assert_array_equal(
+            evidence.keypoints, people.keypoints
+        )  # who is not seen is where they were
         assert not evidence.similarity.any()
     shown, withheld = (sure_of(1, people, {"similarity": share}) for share in (0.25, 0.75))
     look.take(np.array([1]), shown, withheld)

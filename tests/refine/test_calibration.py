@@ -64,10 +64,10 @@ def random_calibration(
         products = np.triu(rng.normal(size=(factors, factors)))
         return Regression(rng.normal(size=biases), rng.normal(size=weights), products)
 
-    regressions = {name: made(19, len(features), multiplied(features)) for name in REGRESSIONS}
-    regressions["anew"] = made(1, len(person_features), len(person_features))
+    keypoints = [made(19, len(features), multiplied(features)) for _ in REGRESSIONS[:-1]]
     return Calibration(
-        **regressions,
+        *keypoints,
+        anew=made(1, len(person_features), len(person_features)),
         features=features,
         person_features=person_features,
         reserve=0.25,
@@ -151,7 +151,10 @@ def test_a_model_may_have_no_calibration(tmp_path: Path) -> None:
             {"strengths": [0.5, 2]},
             r"strengths: expected two numbers above 0 and at most 1, got \(0\.5, 2\.0\)",
         ),
-        ({"features": ["distance", "colour"]}, "features: 'colour' is not known to this version, .*similarity"),
+        (
+            {"features": ["distance", "colour"]},
+            "features: 'colour' is not known to this version, .*similarity",
+        ),
         ({"features": "distance"}, "features: expected a list of names, got 'distance'"),
         ({"features": None}, "features: expected a list of names, got None"),
         ({"features": [["distance"]]}, r"features: \['distance'\] is not known"),

@@ -86,7 +86,7 @@ def test_agreement_is_with_the_other_whom_the_places_fit_best() -> None:
     def by_hand(places: Array, other: int) -> float:
         """Mean KS over the keypoints that the other has."""
         similarity = [
-            math.exp(-(math.dist(places[k], given.keypoints[other, k]) / people.falloff[other, k]) ** 2)
+            math.exp(-((math.dist(places[k], given.keypoints[other, k]) / people.falloff[other, k]) ** 2))
             for k in np.flatnonzero(valid[other])
         ]
         return sum(similarity) / len(similarity)

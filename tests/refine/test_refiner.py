@@ -17,7 +17,7 @@ from posefix.errors import InputError
 from posefix.network.decoding import Evidence
 from posefix.pose.poses import Poses
 from posefix.refine.backends import Backend, identity_backend
-from posefix.refine.company import RESERVE
+from posefix.refine.calibration import RESERVE
 from posefix.refine.refiner import Refiner
 from posefix.refine.results import RefinementReport
 from posefix.skeletons import Skeleton, load_skeleton
