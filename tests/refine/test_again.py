@@ -193,7 +193,7 @@ def test_only_people_whose_pose_changes_are_looked_at_again(
     class Settled(Leaning):
         def __call__(self, images: Array, keypoints: Array, weights: Array) -> Evidence:
             found = super().__call__(images, keypoints, weights)
-            blind = ~weights.any(axis=1)
+            blind = np.asarray(~weights.any(axis=1))
             places = np.where(blind[:, None, None], found.keypoints, keypoints).astype(np.float32)
             return dataclasses.replace(found, keypoints=places)
 

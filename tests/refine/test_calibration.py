@@ -64,9 +64,16 @@ def random_calibration(
         products = np.triu(rng.normal(size=(factors, factors)))
         return Regression(rng.normal(size=biases), rng.normal(size=weights), products)
 
-    keypoints = [made(19, len(features), multiplied(features)) for _ in REGRESSIONS[:-1]]
+    one, two, three, four, five, six = (
+        made(19, len(features), multiplied(features)) for _ in REGRESSIONS[:-1]
+    )
     return Calibration(
-        *keypoints,
+        one,
+        two,
+        three,
+        four,
+        five,
+        six,
         anew=made(1, len(person_features), len(person_features)),
         features=features,
         person_features=person_features,

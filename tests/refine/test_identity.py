@@ -6,6 +6,7 @@ import dataclasses
 import math
 import time
 import tracemalloc
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ BODY = np.random.default_rng(0).uniform(0, 1, (19, 2)) * [60, 120] + 100
 """A pose about 60 pixels wide."""
 
 
-def poses(steps: list[float], image_ids: tuple[ImageId, ...] = ()) -> Poses:
+def poses(steps: Sequence[float], image_ids: tuple[ImageId, ...] = ()) -> Poses:
     """People in the same pose, each so many pixels further right."""
     keypoints = np.stack([BODY + np.array([step, 0]) for step in steps])
     shape = keypoints.shape[:2]
@@ -178,8 +179,9 @@ def test_a_pose_that_would_land_on_a_neighbour_stays(calibrated: bool, believing
     assert refined.filled[0, 7]
     assert np.linalg.norm(refined.keypoints[0, 7]) > 50, "at the network's place, not in the corner"
     if calibrated:
-        expected = np.where(np.arange(19) == 7, 0.7, 0.8)
-        np.testing.assert_allclose(refined.confidence, [expected, [0.9] * 19], rtol=1e-6)
+        expected = np.full((2, 19), 0.9)
+        expected[0] = np.where(np.arange(19) == 7, 0.7, 0.8)
+        np.testing.assert_allclose(refined.confidence, expected, rtol=1e-6)
     always = dataclasses.replace(refiner, caution=-1.0)(photo, given.keypoints, scores, skeleton=MODEL)
     assert np.array_equal(always.moved, there)
     apart = refiner(photo, given.keypoints[:1], scores[:1], skeleton=MODEL)

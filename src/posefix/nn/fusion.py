@@ -88,9 +88,8 @@ class FusingPart(nn.Module):
 
 def _of_each_pose(features: dict[int, Tensor], count: int) -> dict[int, Tensor]:
     """Features of B photos, again and again for so many poses in them, see `FusionNetwork.fuse`."""
-    photos = features[TRUNK_STRIDES[0]].shape[
-        0
-    ]  # not len(), by which an exported graph would be for so many only
+    # Not len(), by which an exported graph would be for so many only.
+    photos = features[TRUNK_STRIDES[0]].shape[0]
     # An exported graph takes any number of poses; there this is always done, and the numbers must not be compared.
     if not torch.compiler.is_exporting() and count == photos:
         return features
