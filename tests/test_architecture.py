@@ -41,7 +41,9 @@ ARROWS: dict[str, set[str]] = {
         "errors", "evaluation", "files", "formats", "interchange", "network", "nn", "people", "photos",
         "pose", "pose_errors", "refine", "shards", "skeletons",
     },
-    "report": {"analysis", "evaluation", "formats", "photos", "pictures", "pose", "pose_errors"},
+    "report": {
+        "analysis", "errors", "evaluation", "files", "formats", "photos", "pictures", "pose", "pose_errors",
+    },
     "cli": {
         "analysis", "errors", "evaluation", "files", "formats", "interchange", "network", "nn", "people",
         "photos", "pictures", "pose", "pose_files", "refine", "report", "review", "skeletons", "training",

@@ -1,19 +1,33 @@
-"""Files that are read whole and written whole: JSON in, complete files and folders or none out."""
+"""Files that are read whole and written whole: JSON in, complete files and folders or none out.
+
+A text that is packed with gzip is read as the text in it, whatever the file is called; what is called .gz is written
+packed.
+"""
 
 from __future__ import annotations
 
 import gc
+import gzip
+import io
 import json
 import os
 import re
 import secrets
 import shutil
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from posefix.errors import InputError, Where
+
+GZIP = ".gz"
+GZIP_SIGNATURE = b"\x1f\x8b"
+MOST_TIMES_PACKED = 200
+"""A file that unpacks to more times its size is no text of numbers, but one that is to fill the memory."""
+MOST_UNPACKED = 2**26
+"""Bytes that are read however small the packed file is."""
 
 _BEGUN = re.compile(r"[\w.+-]{0,24}|\\?u?[0-9a-fA-F]{0,3}")
 """What a text that is cut off may end with, where the fault is found: part of a number, a word or an escape."""
@@ -47,14 +61,55 @@ def read_text(path: str | Path) -> str:
     """The text of a file, newlines unchanged.
 
     Raises:
-        InputError: The file cannot be read or is not UTF-8.
+        InputError: The file cannot be read, is not UTF-8, or is damaged where it is packed.
     """
     try:
-        return Path(path).read_bytes().decode("utf-8")
+        return unpacked(path, Path(path).read_bytes()).decode("utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).", Where(Path(path))) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: expected text in UTF-8, got other bytes.", Where(Path(path))) from error
+
+
+def file_ending(path: str | Path) -> str:
+    """How a name ends, in lower case; of a packed file with both endings: `.json.gz`."""
+    suffix = Path(path).suffix.lower()
+    return f"{Path(path).with_suffix('').suffix.lower()}{suffix}" if suffix == GZIP else suffix
+
+
+def file_stem(path: str | Path) -> str:
+    """A name without its ending, both endings of a packed file."""
+    name = Path(path).name
+    return name[: len(name) - len(file_ending(path))]
+
+
+def unpacked(path: str | Path, content: bytes) -> bytes:
+    """The bytes that a file packed with gzip holds; those of any other file as they are.
+
+    Raises:
+        InputError: It is damaged, or unpacks to far more than a text would.
+    """
+    if not content.startswith(GZIP_SIGNATURE):
+        return content
+    most = max(MOST_UNPACKED, MOST_TIMES_PACKED * len(content))
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            inner = file.read(most + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise InputError(
+            f"{path}: expected a file packed with gzip, got a damaged one; copy it again."
+        ) from error
+    if len(inner) > most:
+        raise InputError(
+            f"{path}: expected a packed text, got a file that unpacks to more than {MOST_TIMES_PACKED} times its size; "
+            "unpack it first if you trust it."
+        )
+    return inner
+
+
+def _packed(path: str | Path, content: bytes) -> bytes:
+    """What a file of a name gets: packed if it is called so, always in the same way."""
+    return gzip.compress(content, mtime=0) if str(path).lower().endswith(GZIP) else content
 
 
 def parse_json(path: str | Path, text: str) -> Any:
@@ -156,7 +211,7 @@ def write_bytes_atomic(path: str | Path, content: bytes) -> None:
         InputError: The file cannot be written.
     """
     with written_elsewhere(path) as temporary:
-        temporary.write_bytes(content)
+        temporary.write_bytes(_packed(path, content))
 
 
 @contextmanager
@@ -216,7 +271,7 @@ def write_folder_atomic(path: str | Path, contents: Mapping[str, bytes]) -> None
         for name, content in contents.items():
             file = temporary / name
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
+            file.write_bytes(_packed(name, content))
         temporary.mkdir(exist_ok=True)
         if path.is_dir():
             path.rmdir()

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from posefix.errors import InputError
 from posefix.formats.coco_annotations import Annotations
 from posefix.photos.finding import find_images
+from posefix.pose.geometry import box_iou
 from posefix.pose.poses import ImageId, Poses, rows_by_image
 from posefix.pose.similarity import keypoint_similarity, oks
 from posefix.pose_errors.taxonomy import LabelledPeople
@@ -257,21 +258,10 @@ def _neighbours(
     neighbours = np.full((len(image_ids), width), -1, dtype=np.int64)
     overlap = np.zeros(len(image_ids), dtype=np.int64)
     for rows in by_image.values():
-        iou = _box_iou(bbox_xywh[rows])
+        iou = box_iou(bbox_xywh[rows])
         near = iou > OVERLAP_IOU
         overlap[rows] = near.sum(axis=1) - 1
         for row, others in zip(rows, near, strict=True):
             chosen = rows[(rows != row) & (others | (which == "all"))]
             neighbours[row, : len(chosen)] = chosen
     return neighbours, overlap
-
-
-def _box_iou(bbox_xywh: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Intersection over union of every pair of boxes; 1 on the diagonal."""
-    low, high = bbox_xywh[:, :2], bbox_xywh[:, :2] + bbox_xywh[:, 2:]
-    shared = np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None])
-    intersection = np.prod(np.maximum(shared, 0), axis=-1)
-    size = np.prod(bbox_xywh[:, 2:], axis=-1)
-    iou = intersection / np.maximum(size[:, None] + size[None] - intersection, 1e-9)
-    np.fill_diagonal(iou, 1.0)
-    return np.asarray(iou, dtype=np.float64)

@@ -47,6 +47,8 @@ def annotate_people(
         ids=tuple(range(100, 100 + count)),
         is_crowd=np.isin(np.arange(count), is_crowd),
         area_is_estimated=False,
+        num_keypoints=np.full(count, np.nan),
+        head_size=np.full(count, np.nan),
     )
     images = {image_id: ImageInfo(f"{image_id}.jpg", None, None) for image_id in (*image_ids, *more_images)}
     return Annotations(Path("truth.json"), images, people, skeleton)

@@ -107,6 +107,20 @@ def test_perfect_poses_score_one_and_none_at_all_zero(
     assert set(evaluate_coco(nothing, annotations).as_dict().values()) == {0.0}
 
 
+def test_ochuman_s_files_are_coco_s_with_the_box_for_an_area(
+    random_scene: RandomScene, read_scene: ReadScene, oracle: Oracle
+) -> None:
+    truth, rows = random_scene(5)
+    for person in truth["annotations"]:
+        width, height = person["bbox"][2:]
+        person |= {"area": width * height, "segmentation": {"counts": "0", "size": [400, 400]}}
+        person["num_keypoints"] = sum(value > 0 for value in person["keypoints"][2::3])
+    metrics = evaluate_coco(*read_scene(truth, rows))
+    assert list(metrics.as_dict().values()) == oracle(
+        truth, rows, list(load_skeleton("coco17").keypoint_names)
+    )
+
+
 def one_person(annotation_id: int = 1, image_id: int | str = 0, area: float | None = 5000.0) -> Json:
     keypoints = np.column_stack([np.arange(17) * 5, np.arange(17) * 7, np.full(17, 2)]).ravel().tolist()
     person = {"id": annotation_id, "image_id": image_id, "category_id": 1, "keypoints": keypoints}

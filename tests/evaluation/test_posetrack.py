@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from posefix.errors import InputError
+from posefix.evaluation.judge import MetricChange
 from posefix.evaluation.posetrack import (
     GROUPS,
     POSETRACK_METRIC_NAMES,
@@ -99,7 +100,7 @@ def test_the_truth_scores_100_everywhere(tmp_path: Path) -> None:
 
 def test_a_difference_that_is_none_has_no_minus() -> None:
     before, after = (PoseTrackMetrics(dict.fromkeys(SCORED, value)) for value in (0.5, 0.4999999))
-    assert after.table_after(before).splitlines()[-1].split() == ["difference", *["+0.0"] * 8]
+    assert MetricChange(before, after).table().splitlines()[-1].split() == ["difference", *["+0.0"] * 8]
 
 
 def test_nobody_found_scores_0(tmp_path: Path) -> None:
@@ -461,3 +462,17 @@ def test_the_order_of_people_and_poses_does_not_matter(folder: Path, seed: int) 
         ),
     )
     assert evaluate_posetrack(shuffled, mixed).ap == pytest.approx(expected.ap)
+
+
+def test_annotations_of_the_fifteen_keypoints_alone_give_the_same(tmp_path: Path) -> None:
+    """PoseTrack's files name ears that nobody annotates; some tools write the fifteen that are."""
+    rows = [person(0, BODY), person(0, BODY + 600)]
+    found = poses([0, 0], [BODY + 9, BODY + 600], [0.2, 0.9])
+    whole = evaluate_posetrack(found, annotate(tmp_path, rows))
+    path = tmp_path / "000001.json"
+    content = json.loads(path.read_text())
+    content["categories"][0]["keypoints"] = list(SCORED)
+    for row in content["annotations"]:
+        row["keypoints"] = np.reshape(row["keypoints"], (-1, 3))[COLUMNS].ravel().tolist()
+    path.write_text(json.dumps(content))
+    assert evaluate_posetrack(found, read_posetrack_annotations(path)) == whole

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 from typing import Any
 
 from hypothesis import strategies as st
@@ -37,6 +38,41 @@ def mutated_texts(draw: st.DrawFn, text: str) -> str:
         cut = draw(st.integers(0, len(damaged)))
         damaged = damaged[:cut] + draw(st.sampled_from(["", ",", "]", "}", "\x00", damaged[cut + 1 :]]))
     return damaged
+
+
+ODD_TEXTS = (
+    "",
+    "a",
+    "nan",
+    "-1",
+    "1e400",
+    "1e15",
+    "1,2",
+    '"',
+    "<",
+    ">",
+    "/>",
+    "&x;",
+    "\x00",
+    "\u00e9",
+    "\n",
+    ",,",
+    " ",
+)
+
+
+@st.composite
+def damaged_texts(draw: st.DrawFn, text: str) -> str:
+    """A text of any format with faults: words and pieces of it changed, gone, twice, or its end cut off."""
+    for _ in range(draw(st.integers(1, 3))):
+        words = [found.span() for found in re.finditer(r"[\w.]+|[^\w.]", text)]
+        if not words:
+            return text
+        start, end = draw(st.sampled_from(words))
+        end = draw(st.sampled_from([end, min(len(text), end + draw(st.integers(0, 40)))]))
+        piece = draw(st.sampled_from([*ODD_TEXTS, text[start:end] * 2]))
+        text = text[:start] + piece + (text[end:] if draw(st.integers(0, 9)) else "")
+    return text
 
 
 def _with_fault(draw: st.DrawFn, document: Any) -> Any:

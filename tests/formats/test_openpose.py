@@ -8,6 +8,7 @@ from tests.formats.contract import refuses_faults, stays_equal
 from tests.formats.recorded import PAIR, contents_of, moved, read, recorded, refusal, saved
 
 from posefix.formats.openpose import FORMAT
+from posefix.pose.poses import Poses
 from posefix.pose_files.pose_file import FormatError, NewFile, Source
 from posefix.skeletons import load_skeleton
 
@@ -272,8 +273,36 @@ def test_new_frames_are_frames_again(tmp_path: Path) -> None:
     assert read(FORMAT, saved(tmp_path / "new", contents)).poses.image_ids == (0, 7)
 
 
-def test_other_layouts_have_no_place(tmp_path: Path) -> None:
-    poses = read(FORMAT, recorded(tmp_path / "json", FRAMES), PAIR).poses
+@pytest.mark.parametrize("layout", ["halpe26", "coco17", "wholebody133"])
+def test_other_layouts_are_read_back_if_they_are_named(tmp_path: Path, layout: str) -> None:
+    skeleton = load_skeleton(layout)
+    people = frame(person([float(number % 90 + 1) for number in range(3 * len(skeleton))]))
+    poses = read(FORMAT, recorded(tmp_path / "im_keypoints.json", people), skeleton).poses
     assert FORMAT.write is not None
-    with pytest.raises(FormatError, match="OpenPose has no place for poses of coco17"):
+    again = read(FORMAT, saved(tmp_path / "json", FORMAT.write(NewFile(poses))), skeleton).poses
+    assert again.same_people_as(poses)
+    assert np.array_equal(again.keypoints, poses.keypoints)
+    assert "expected the name of its layout" in refusal(FORMAT, tmp_path / "json")
+
+
+def test_a_layout_that_would_be_taken_for_openposes_has_no_place() -> None:
+    halpe = load_skeleton("halpe26")
+    part = halpe.subset(halpe.keypoint_names[:18])
+    poses = Poses(np.ones((1, 18, 2)), np.ones((1, 18)), np.ones((1, 18), np.bool_), ("a",), np.ones(1), part)
+    assert FORMAT.write is not None
+    with pytest.raises(
+        FormatError, match=r"no place for poses of .*: 18 keypoints would be read back as openp"
+    ):
         FORMAT.write(NewFile(poses))
+
+
+def test_older_versions_call_the_keypoints_otherwise(tmp_path: Path) -> None:
+    people = {
+        "version": 1.0,
+        "people": [{"pose_keypoints": [10, 20.50, 0.5, 30, 40, 0.5], "face_keypoints": []}],
+    }
+    path = recorded(tmp_path / "im_keypoints.json", people)
+    file = read(FORMAT, path, PAIR)
+    assert file.rewrite(file.poses) == contents_of(path)
+    after = json.loads(file.rewrite(moved(file.poses, 0, 0, 11, 20.5))[""])
+    assert after["people"][0]["pose_keypoints"] == [11, 20.5, 0.5, 30, 40, 0.5]

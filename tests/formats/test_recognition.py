@@ -47,6 +47,24 @@ CASES: dict[str, tuple[str, Any, str]] = {
     "Ultralytics by photo": ("results", {"im.json": [ULTRALYTICS]}, "ultralytics"),
     "Ultralytics labels": ("labels", {"im.txt": "0 .5 .5 .2 .2 .1 .2 .3 .4\n"}, "ultralytics-labels"),
     "Detectron2": ("coco_instances_results.json", [COCO], "detectron2"),
+    "MPII": ("a.json", [{"image": "im.jpg", "joints": [[1, 2]], "joints_vis": [1]}], "mpii-json"),
+    "Label Studio": (
+        "a.json",
+        [{"data": {"image": "im.jpg"}, "annotations": [], "predictions": []}],
+        "label-studio",
+    ),
+    "CVAT": ("annotations.xml", "<?xml version='1.0'?>\n<annotations></annotations>", "cvat"),
+    "LabelMe": ("im.json", {"version": "5.5.0", "shapes": [], "imagePath": "im.jpg"}, "labelme"),
+    "LabelMe by photo": ("labels", {"im.json": {"shapes": [], "imagePath": "im.jpg"}}, "labelme"),
+    "SLEAP": ("a.analysis.csv", "track,frame_idx,instance.score,A.x,A.y,A.score\n", "sleap-csv"),
+    "DeepLabCut": ("a.csv", "scorer,D,D\n", "deeplabcut"),
+    "MediaPipe": (
+        "a.json",
+        [{"pose_landmarks": [{"x": 0.5, "y": 0.5, "z": 0, "visibility": 1}]}],
+        "mediapipe",
+    ),
+    "MediaPipe, CSV": ("a.csv", "frame,landmark,x,y,z,visibility\n", "mediapipe"),
+    "NWB": ("a.nwb", "", "nwb"),
     "annotations": ("a.json", {"images": [], "annotations": [], "categories": []}, "coco-annotations"),
 }
 

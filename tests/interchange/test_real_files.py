@@ -427,7 +427,7 @@ def test_evaluate_writes_all_digits(run: Run, tmp_path: Path, digits: int) -> No
     assert run(*words)[0] == 0
     numbers = json.loads(output.read_text())
     assert (numbers["metric"], len(numbers["keypoints"])) == ("coco", 17)
-    assert numbers["AR"] == pytest.approx(1 / digits, abs=1e-12)
+    assert numbers["numbers"]["AR"] == pytest.approx(1 / digits, abs=1e-12)
     assert run(*words, "--against", found)[0] == 0
     numbers = json.loads(output.read_text())
     assert numbers["before"] == numbers["after"] and numbers["difference"] == 0

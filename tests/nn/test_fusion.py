@@ -6,6 +6,7 @@ import copy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -15,12 +16,16 @@ import torch
 from safetensors.torch import save_file
 
 from posefix.errors import InputError
+from posefix.network.models import ONNX_FILE, load_model
 from posefix.nn.architectures import build_network
-from posefix.nn.export import largest_difference, to_onnx
+from posefix.nn.checkpoint import save_network
+from posefix.nn.export import export_model, largest_difference, to_onnx
 from posefix.nn.fusion import FusionNetwork
 from posefix.nn.model import ModelConfig
 from posefix.nn.movenet import MOBILENET_V2, MoveNetTrunk, rounded_channels
 from posefix.nn.trunks import FrozenTrunk, TimmTrunk, build_trunk, load_trunk_weights
+from posefix.refine.backends import HeatmapBackend, Runtime, open_backend
+from posefix.refine.networks import OnnxNetwork
 from posefix.skeletons import load_skeleton
 
 COCO = load_skeleton("coco17")
@@ -121,6 +126,64 @@ def test_a_pose_enters_after_the_trunk(network: FusionNetwork) -> None:
 
 def test_the_exported_graph_is_the_network(network: FusionNetwork) -> None:
     assert largest_difference(network, to_onnx(network).SerializeToString()) < 1e-3
+
+
+def test_several_poses_in_a_photo_are_answered_as_each_alone(network: FusionNetwork) -> None:
+    image, keypoints, weights = batch(3)
+    questions = [(keypoints, weights), (keypoints.flip(0) / 2, weights), (keypoints, weights * 0)]
+    with torch.no_grad():
+        together = network(image, *(torch.cat(parts) for parts in zip(*questions, strict=True)))
+        single = torch.cat([network(image, *question) for question in questions])
+    assert together.shape == (9, 17, 24, 16)
+    torch.testing.assert_close(together, single, rtol=1e-4, atol=1e-4)
+    assert (single[:3] - single[3:6]).abs().max() > 1e-3
+    assert (single[0] - single[1]).abs().max() > 1e-3
+
+
+@pytest.fixture(scope="module")
+def exported(network: FusionNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fusion")
+    save_network(network, "coco17", folder, "fusion", {})
+    export_model(folder, folder)
+    return folder
+
+
+def test_the_graph_takes_any_number_of_photos_and_of_poses_in_them(
+    network: FusionNetwork, exported: Path
+) -> None:
+    graph = OnnxNetwork(exported / ONNX_FILE, threads=1)
+    for photos, poses_of_each in ((1, 1), (2, 1), (1, 4), (3, 2), (2, 3)):
+        (image, *_), (_, keypoints, weights) = batch(photos), batch(photos * poses_of_each)
+        with torch.no_grad():
+            expected = network(image, keypoints, weights).numpy()
+        found = graph(image.numpy(), keypoints.numpy(), weights.numpy())
+        np.testing.assert_allclose(found, expected, atol=0.05)  # weights in half precision
+
+
+@pytest.mark.parametrize("flip_test", [False, True])
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "pytorch"])
+def test_every_runtime_answers_several_poses_in_a_crop_as_each_alone(
+    runtime: Runtime, flip_test: bool, exported: Path
+) -> None:
+    if runtime == "openvino":
+        pytest.importorskip("openvino")
+    model = load_model(exported)
+    assert model.shares_features
+    backend = open_backend(model, device="cpu", runtime=runtime, threads=1, flip_test=flip_test)
+    assert isinstance(backend, HeatmapBackend)
+    assert backend.shares_features
+    images, keypoints, weights = (array.numpy() for array in batch(3))
+    questions = [(keypoints, weights), (keypoints[::-1] / 2, weights), (keypoints, weights * 0)]
+    found = backend(images, *(np.concatenate(parts) for parts in zip(*questions, strict=True)))
+    tolerance = 0.05 if runtime == "openvino" else 1e-3  # it may compute in half precision
+    for number, question in enumerate(questions):
+        expected = backend(images, *question)
+        for name in ("similarity", "vicinity", "given_similarity", "given_vicinity"):
+            part = getattr(found, name)[3 * number : 3 * number + 3]
+            np.testing.assert_allclose(part, getattr(expected, name), atol=tolerance)
+        if runtime != "openvino":
+            part = found.keypoints[3 * number : 3 * number + 3]
+            np.testing.assert_allclose(part, expected.keypoints, atol=0.05)
 
 
 def test_a_network_of_timm_can_be_the_trunk() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from posefix.errors import InputError
 from posefix.photos.finding import decode_image
-from posefix.pictures.drawing import BAR_HEIGHT, PEOPLE, draw_people, draw_tag
+from posefix.pictures.drawing import BAR_HEIGHT, PEOPLE, TAG_SIDE, draw_tag
 from posefix.pictures.gallery import (
+    CROWD_PANEL_WH,
     GAP,
     PANEL_WH,
     check_same_people,
@@ -20,6 +21,7 @@ from posefix.pictures.gallery import (
     most_certain,
     most_changed,
 )
+from posefix.pictures.people import draw_people, people_colours
 from posefix.pose.poses import ImageId, Poses
 from posefix.skeletons import load_skeleton
 
@@ -131,6 +133,39 @@ def test_people_are_told_apart_in_every_kind_of_colour_vision() -> None:
         seen = np.clip((np.array(PEOPLE) / 255) ** 2.2 @ loss.T, 0, 1) ** (1 / 2.2)
         far = np.abs(seen[:, None] - seen[None]).max(axis=-1)
         assert far[~np.eye(len(PEOPLE), dtype=bool)].min() > 0.1
+
+
+@pytest.mark.parametrize("count", [7, 20, 60])
+def test_in_crowds_no_colour_comes_twice_and_neighbours_in_number_differ_much(count: int) -> None:
+    colours = np.array(people_colours(count)) / 255
+    assert len({tuple(colour) for colour in colours.tolist()}) == count
+    assert np.abs(np.diff(colours, axis=0)).max(axis=1).min() > 0.25
+    assert people_colours(count)[:7] == people_colours(count + 1)[:7]
+
+
+def test_in_crowds_every_number_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    places: list[npt.NDArray[np.float64]] = []
+    monkeypatch.setattr("posefix.pictures.people.draw_tag", lambda *tag: places.append(tag[2]))
+    canvas = np.zeros((720, 960, 3), np.uint8)
+    crowd = np.stack([BODY + np.array([300 + 14.0 * number, 200 + 5 * (number % 3)]) for number in range(20)])
+    draw_people(canvas, crowd, np.ones((20, 17), bool), COCO)
+    apart = np.abs(np.array(places)[:, None] - np.array(places)[None])
+    covered = (apart < TAG_SIDE).all(axis=-1) & ~np.eye(20, dtype=bool)
+    assert (len(places), covered.sum()) == (20, 0)
+    assert (np.array(places) >= TAG_SIDE).all() and (
+        np.array(places) <= np.array([960, 720]) - TAG_SIDE
+    ).all()
+
+
+def test_photos_of_crowds_are_larger(tmp_path: Path) -> None:
+    photo = tmp_path / "crowd.png"
+    cv2.imwrite(str(photo), np.full((480, 640, 3), 90, np.uint8))
+    few, many = (
+        poses((1,) * count, [BODY + np.array([20.0 * number, 60]) for number in range(count)])
+        for count in (6, 7)
+    )
+    assert draw_photos({1: photo}, [1], few, None).shape[1] == 2 * PANEL_WH[0] + 4
+    assert draw_photos({1: photo}, [1], many, None).shape[1] == 2 * CROWD_PANEL_WH[0] + 4
 
 
 def test_a_tag_stays_on_the_canvas() -> None:

@@ -48,6 +48,10 @@ def places(value: Any, place: Place = ()) -> list[Place]:
         ("[ 1, 2 ]", {(0,): REMOVED, (1,): REMOVED}, "[ ]"),
         ('\ufeff{"a, [\\"": "]", "b": 1}', {("b",): 2}, '\ufeff{"a, [\\"": "]", "b": 2}'),
         ('{"a": true}', {("a",): 1}, '{"a": 1}'),
+        ("[1, 2]", {(2,): 3, (3,): {"a": 4}}, '[1, 2, 3, {"a": 4}]'),
+        ("[1,\n 2 ]", {(0,): REMOVED, (2,): 3}, "[2,\n 3 ]"),
+        ("[1, 2]", {(0,): REMOVED, (1,): REMOVED, (2,): 3, (3,): 4}, "[3, 4]"),
+        ("[ ]", {(0,): 1}, "[1 ]"),
     ],
 )  # fmt: skip
 def test_only_what_changes_is_rewritten(before: str, edits: dict[Place, Any], after: str) -> None:
@@ -77,7 +81,7 @@ def test_one_new_value_stands_at_its_place(
 
 
 @pytest.mark.parametrize(
-    ("before", "place"), [("[1]", (1,)), ('{"a": 1}', ("a", 0)), ('{"a": 1}', ("b", "c"))]
+    ("before", "place"), [("[1]", (2,)), ('{"a": 1}', ("a", 0)), ('{"a": 1}', ("b", "c"))]
 )
 def test_a_place_that_is_not_there_is_an_error(before: str, place: Place) -> None:
     with pytest.raises(InputError, match=r"made\.json"):

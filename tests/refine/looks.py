@@ -50,10 +50,13 @@ def evidence(**fields: Any) -> Evidence:
 
 
 def look(
-    found: Evidence | None = None, given: CroppedPeople | None = None, seen: npt.ArrayLike = (True,) * COUNT
+    found: Evidence | None = None,
+    given: CroppedPeople | None = None,
+    seen: npt.ArrayLike = (True,) * COUNT,
+    withheld: Evidence | None = None,
 ) -> Look:
     """At `people`, with random evidence where none is named; everybody was seen."""
-    return Look(given or people(), found or evidence(), np.array(seen, dtype=bool))
+    return Look(given or people(), found or evidence(), withheld or evidence(), np.array(seen, dtype=bool))
 
 
 def alone(of: Look) -> Company:

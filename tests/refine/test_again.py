@@ -16,7 +16,8 @@ from posefix.pose.poses import Poses
 from posefix.refine.again import contradicted, measure_contradiction
 from posefix.refine.calibration import PERSON_FEATURES, Calibration, Regression
 from posefix.refine.crops import CroppedPeople, crop_people
-from posefix.refine.look import Look, places_of
+from posefix.refine.identity import Neighbours
+from posefix.refine.look import Look
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import load_skeleton
 
@@ -38,10 +39,12 @@ class Leaning:
 
     def __init__(self) -> None:
         self.withheld: list[int] = []
+        self.asked: list[tuple[int, int]] = []
 
     def __call__(self, images: Array, keypoints: Array, weights: Array) -> Evidence:
         blind = np.asarray(~weights.any(axis=1))
         self.withheld.append(int(blind.sum()))
+        self.asked.append((len(images), len(keypoints)))
         places = np.where(blind[:, None, None], TRUTH, keypoints + np.array([0, 15]))
         shape = weights.shape
         near = np.exp(-(np.linalg.norm(keypoints - TRUTH, axis=-1) ** 2) / 200)
@@ -67,24 +70,30 @@ def refiner(calibration: Calibration | None, believes_photo: float, **options: A
 
 def test_what_the_regression_sees() -> None:
     people = crop_people(poses(), MODEL, SIZE_WH)
-    look = dataclasses.replace(Look.of_nobody(people), evidence=at_their_places(people))
+    look, neighbours = Look.of_nobody(people), Neighbours.of(people, (1, 1))
     odds = {"given_similarity": 0.2, "given_vicinity": 0.3, "similarity": 0.6}
-    look.evidence.keypoints[0] += 1e6
-    both, one, nobody = (Look.of_nobody(people) for _ in range(3))
     for row in (1, 0):
-        both.take(np.array([row]), sure_of(row, people, odds))
-    one.take(np.array([1]), sure_of(1, people, odds))
-    features = measure_contradiction(look, both)
+        look.take(np.array([row]), sure_of(row, people, {"similarity": 0.7}), sure_of(row, people, odds))
+    # With their pose, the first is seen nowhere near; alone, where the second was given.
+    look.evidence.keypoints[0] += 1e6
+    look.alone.keypoints[:] = people.keypoints[1]
+    features = measure_contradiction(look, neighbours)
+    assert features.shape == (2, 1, len(PERSON_FEATURES))
     expected = [np.log(value / (1 - value)) for value in odds.values()]
     np.testing.assert_allclose(features[:, 0, :3], [expected] * 2, rtol=1e-6)
-    np.testing.assert_allclose(features[:, 0, 3], [0, 1], atol=1e-9)
-    np.testing.assert_array_equal(measure_contradiction(look, one), features[1:])
-    assert measure_contradiction(look, nobody).shape == (0, 1, 4)
-
-
-def at_their_places(people: CroppedPeople) -> Evidence:
-    """Evidence of people who stay where they are."""
-    return dataclasses.replace(Look.of_nobody(people).evidence, keypoints=people.keypoints.copy())
+    distance = np.linalg.norm(people.keypoints[0] - people.keypoints[1], axis=-1)
+    apart = np.exp(-((distance / people.falloff[0]) ** 2)).mean()
+    step = np.exp(
+        -2 / people.falloff[1] ** 2
+    ).mean()  # who is seen with their pose is a pixel right and below
+    refined = np.log(0.7 / 0.3)
+    np.testing.assert_allclose(features[0, 0, 3:], [0, apart, 0, refined, 1], atol=1e-6)
+    np.testing.assert_allclose(features[1, 0, 3:], [step, 1, step, refined, apart], rtol=1e-6)
+    names = ("taken", "similarity")
+    chosen = measure_contradiction(look, neighbours, names)
+    np.testing.assert_array_equal(chosen, features[..., [PERSON_FEATURES.index(name) for name in names]])
+    nobody = look.of(np.arange(0))
+    assert measure_contradiction(nobody, neighbours).shape == (0, 1, len(PERSON_FEATURES))
 
 
 def sure_of(row: int, people: CroppedPeople, odds: dict[str, float]) -> Evidence:
@@ -96,15 +105,27 @@ def sure_of(row: int, people: CroppedPeople, odds: dict[str, float]) -> Evidence
 
 def test_looks_keep_everybody_in_their_rows() -> None:
     people = crop_people(poses(), MODEL, SIZE_WH)
-    look, alone = Look.of_nobody(people), Look.of_nobody(people)
-    look.take(np.array([0]), sure_of(0, people, {"similarity": 0.25}))
-    alone.take(np.array([1]), sure_of(1, people, {"similarity": 0.75}))
-    assert (look.seen.tolist(), alone.seen.tolist()) == ([True, False], [False, True])
-    assert look.evidence.similarity[:, 0].tolist() == [0.25, 0.0]
+    look = Look.of_nobody(people)
+    assert not look.seen.any()
+    for evidence in (look.evidence, look.alone):
+        np.testing.assert_array_equal(
+            evidence.keypoints, people.keypoints
+        )  # who is not seen is where they were
+        assert not evidence.similarity.any()
+    shown, withheld = (sure_of(1, people, {"similarity": share}) for share in (0.25, 0.75))
+    look.take(np.array([1]), shown, withheld)
+    assert look.seen.tolist() == [False, True]
+    assert look.evidence.similarity[:, 0].tolist() == [0.0, 0.25]
+    assert look.alone.similarity[:, 0].tolist() == [0.0, 0.75]
     places = people.keypoints + np.array([0, 1])[:, None, None]
-    np.testing.assert_array_equal(places_of(alone, otherwise=look), places)
-    assert look.of(np.array([1, 0])).seen.tolist() == [False, True]
-    assert not Look.of_nobody(people).seen.any()
+    np.testing.assert_array_equal(look.evidence.keypoints, places)
+    back = look.of(np.array([1, 0]))
+    assert back.seen.tolist() == [True, False]
+    assert back.alone.similarity[:, 0].tolist() == [0.75, 0.0]
+    only_shown = Look.of_nobody(people)
+    only_shown.take(np.array([0]), sure_of(0, people, {"similarity": 0.5}))
+    assert only_shown.seen.tolist() == [True, False]
+    assert not only_shown.alone.similarity.any()
 
 
 @pytest.mark.parametrize(
@@ -144,28 +165,41 @@ def test_it_is_not_where_the_odds_are_against_it(
     assert np.abs(anew - given).max() > 10
 
 
-@pytest.mark.parametrize("options", [{"looks": 1}, {"calibration": None}])
-def test_nothing_is_withheld_without_need(
-    options: dict[str, Any], believing: Calibration, photo: dict[int | str, Path]
-) -> None:
-    chosen: dict[str, Any] = {"calibration": believing, **options}
-    leaning = refiner(chosen.pop("calibration"), 1.0, **chosen)
+@pytest.mark.parametrize("looks", [1, 2])
+def test_nothing_is_withheld_without_a_calibration(looks: int, photo: dict[int | str, Path]) -> None:
+    leaning = refiner(None, 1.0, looks=looks)
     leaning.refine(poses(), photo)
     assert isinstance(leaning.backend, Leaning)
-    assert sum(leaning.backend.withheld) == 0
+    assert leaning.backend.withheld == [0] * looks
 
 
-def test_only_people_whose_pose_moved_far_are_asked_about(
-    believing: Calibration, photo: dict[int | str, Path]
+@pytest.mark.parametrize("looks", [1, 2])
+def test_with_one_everybody_is_asked_about_with_the_pose_and_without_it_at_once(
+    looks: int, believing: Calibration, photo: dict[int | str, Path]
 ) -> None:
+    leaning = refiner(believing, 1.0, looks=looks, caution=-1.0)
+    leaning.refine(poses(), photo)
+    assert isinstance(leaning.backend, Leaning)
+    assert leaning.backend.withheld == [2] * looks
+    assert leaning.backend.asked == [(2, 4)] * looks
+
+
+@pytest.mark.parametrize(("believes_photo", "calls"), [(-1.0, 1), (1.0, 2)])
+def test_only_people_whose_pose_changes_are_looked_at_again(
+    believes_photo: float, calls: int, believing: Calibration, photo: dict[int | str, Path]
+) -> None:
+    """A pose with which the refinement agrees, unless the photo alone contradicts it."""
+
     class Settled(Leaning):
         def __call__(self, images: Array, keypoints: Array, weights: Array) -> Evidence:
             found = super().__call__(images, keypoints, weights)
-            return dataclasses.replace(found, keypoints=keypoints)
+            blind = np.asarray(~weights.any(axis=1))
+            places = np.where(blind[:, None, None], found.keypoints, keypoints).astype(np.float32)
+            return dataclasses.replace(found, keypoints=places)
 
     backend = Settled()
-    dataclasses.replace(refiner(believing, 1.0), backend=backend).refine(poses(), photo)
-    assert sum(backend.withheld) == 0
+    dataclasses.replace(refiner(believing, believes_photo), backend=backend).refine(poses()[[1]], photo)
+    assert backend.asked == [(1, 2)] * calls
 
 
 def test_poses_enter_with_the_strengths_that_the_calibration_holds_for(
@@ -183,7 +217,7 @@ def test_poses_enter_with_the_strengths_that_the_calibration_holds_for(
     backend = Weighing()
     weaker = dataclasses.replace(believing, strengths=(0.75, 0.5))
     dataclasses.replace(refiner(weaker, 1.0), backend=backend).refine(poses(), photo)
-    assert backend.strengths == [0.75, 0.0, 0.5], "the first look, that with the pose withheld, the second"
+    assert backend.strengths == [0.0, 0.75, 0.0, 0.5], "with the pose and without it, at either look"
     uncalibrated = Weighing()
     dataclasses.replace(refiner(None, 1.0), backend=uncalibrated).refine(poses(), photo)
     assert set(uncalibrated.strengths) == {1.0}

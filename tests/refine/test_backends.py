@@ -371,6 +371,31 @@ def test_a_batch_beyond_the_memory_is_halved_with_one_warning() -> None:
         network(*batch)
 
 
+@pytest.mark.parametrize(("crops", "poses_of_each"), [(7, 2), (4, 3), (5, 1)])
+def test_halves_keep_every_pose_in_its_crop(crops: int, poses_of_each: int) -> None:
+    torch = pytest.importorskip("torch")
+    sizes: list[tuple[int, int]] = []
+
+    class Sharing(torch.nn.Module):  # type: ignore[misc,name-defined]
+        def forward(self, image: Any, keypoints: Any, weights: Any) -> Any:
+            sizes.append((len(image), len(keypoints)))
+            if len(image) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            again = image.numpy()[np.arange(len(keypoints)) % len(image)]
+            return torch.from_numpy(darkening(again, keypoints.numpy(), weights.numpy()))
+
+    images = random_batch(crops)[0]
+    # Each crop of a brightness of its own, so that a pose in another one is answered otherwise.
+    images[:] = np.linspace(0, 250, crops)[:, None, None, None]
+    _, keypoints, weights = random_batch(crops * poses_of_each)
+    with pytest.warns(RuntimeWarning, match=f"{crops} crops at once do not fit"):
+        logits = TorchNetwork(Sharing())(images, keypoints, weights)
+    again = images[np.arange(len(keypoints)) % crops]
+    np.testing.assert_allclose(np.asarray(logits), darkening(again, keypoints, weights), atol=1e-3)
+    assert all(poses == poses_of_each * count for count, poses in sizes)
+    assert sum(count for count, _ in sizes if count <= 2) == crops
+
+
 def test_pytorch_runs_a_network() -> None:
     torch = pytest.importorskip("torch")
 
@@ -476,6 +501,34 @@ def test_batches_give_what_single_people_give() -> None:
     for row in range(4):
         single = backend(lopsided)(*(array[[row]] for array in batch))
         agree(single, Evidence(*(getattr(whole, name)[[row]] for name in ("keypoints", *EVIDENCE_OF_PLACES))))
+
+
+@pytest.mark.parametrize("flip_test", [False, True])
+@pytest.mark.parametrize("shares_features", [False, True])
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_several_poses_in_a_crop_are_answered_as_each_alone(
+    kind: str, shares_features: bool, flip_test: bool
+) -> None:
+    """Also by a network that takes one pose a crop: it is given each crop as often as there are poses in it."""
+    asked: list[tuple[int, int]] = []
+
+    def network(images: Array, keypoints: Array, weights: Array) -> Array:
+        asked.append((len(images), len(keypoints)))
+        return lopsided(images[np.arange(len(keypoints)) % len(images)], keypoints, weights)
+
+    images, *first = random_batch(3)
+    second = [first[0][::-1] + np.float32(5), first[1][::-1].copy()]
+    third = [first[0], np.zeros_like(first[1])]
+    questions = (first, second, third)
+    chosen = as_torch(network) if kind == "torch" else network
+    answering = backend(chosen, flip_test=flip_test, shares_features=shares_features)
+    found = answering(images, *(np.concatenate(parts) for parts in zip(*questions, strict=True)))
+    times = 2 if flip_test else 1
+    assert asked == [(times * (3 if shares_features else 9), times * 9)]
+    for number, question in enumerate(questions):
+        rows = slice(3 * number, 3 * number + 3)
+        part = Evidence(*(getattr(found, name)[rows] for name in ("keypoints", *EVIDENCE_OF_PLACES)))
+        agree(part, answering(images, *question))
 
 
 def test_the_identity_is_as_sure_of_the_one_place_as_of_the_other() -> None:

@@ -14,11 +14,14 @@ from posefix.errors import InputError
 from posefix.network.models import Model, load_model
 from posefix.refine.calibration import (
     FEATURES,
-    MULTIPLIED,
+    FIRST_FEATURES,
+    FIRST_PERSON_FEATURES,
     PERSON_FEATURES,
     REGRESSIONS,
+    RESERVE,
     Calibration,
     Regression,
+    multiplied,
     read_calibration,
 )
 
@@ -52,25 +55,74 @@ def stored(folder: Path, calibration: Any) -> Model:
     return load_model(folder)
 
 
-def random_calibration() -> Calibration:
+def random_calibration(
+    features: tuple[str, ...] = FEATURES, person_features: tuple[str, ...] = PERSON_FEATURES
+) -> Calibration:
     rng = np.random.default_rng(0)
-    square = (MULTIPLIED, MULTIPLIED)
-    regressions = {
-        name: Regression(
-            rng.normal(size=19), rng.normal(size=len(FEATURES)), np.triu(rng.normal(size=square))
-        )
-        for name in REGRESSIONS
-    }
-    regressions["anew"] = Regression(rng.normal(size=1), rng.normal(size=len(PERSON_FEATURES)))
-    return Calibration(**regressions, strengths=(0.75, 0.5))
+
+    def made(biases: int, weights: int, factors: int) -> Regression:
+        products = np.triu(rng.normal(size=(factors, factors)))
+        return Regression(rng.normal(size=biases), rng.normal(size=weights), products)
+
+    one, two, three, four, five, six = (
+        made(19, len(features), multiplied(features)) for _ in REGRESSIONS[:-1]
+    )
+    return Calibration(
+        one,
+        two,
+        three,
+        four,
+        five,
+        six,
+        anew=made(1, len(person_features), len(person_features)),
+        features=features,
+        person_features=person_features,
+        reserve=0.25,
+        strengths=(0.75, 0.5),
+    )
 
 
-def test_a_calibration_comes_back_from_a_model_s_description(tmp_path: Path) -> None:
-    calibration = random_calibration()
+def first_calibration() -> dict[str, Any]:
+    """As models stored it that do not name their features."""
+    content = random_calibration(FIRST_FEATURES, FIRST_PERSON_FEATURES).as_dict()
+    del content["features"], content["person_features"], content["reserve"], content["anew"]["products"]
+    return content
+
+
+def test_products_are_those_of_a_keypoint_and_its_pose() -> None:
+    assert FEATURES[: multiplied(FEATURES)][-1] == "pose_alone_nearness"
+    assert multiplied(FIRST_FEATURES) == 11
+
+
+def test_descriptions_that_do_not_name_their_features_are_read_as_ever(tmp_path: Path) -> None:
+    content = first_calibration()
+    assert (len(content["given_right"]["weights"]), len(content["given_right"]["products"])) == (16, 66)
+    calibration = read_calibration(stored(tmp_path, content))
+    assert calibration is not None
+    assert calibration.features == (
+        "similarity", "vicinity", "given_similarity", "given_vicinity", "distance", "nearness",
+        "pose_similarity", "pose_vicinity", "pose_given_similarity", "pose_distance", "pose_nearness",
+        "company_similarity", "company_vicinity", "company_given_similarity", "company_distance",
+        "company_nearness",
+    )  # fmt: skip
+    assert calibration.person_features == ("given_similarity", "given_vicinity", "similarity", "agreement")
+    assert calibration.reserve == RESERVE
+    assert calibration.anew.products is None
+    back = read_calibration(stored(tmp_path, calibration.as_dict()))
+    assert back is not None
+    assert back.as_dict() == calibration.as_dict()
+
+
+@pytest.mark.parametrize("features", [FEATURES, FIRST_FEATURES, ("company_distance",)])
+def test_a_calibration_comes_back_from_a_model_s_description(
+    features: tuple[str, ...], tmp_path: Path
+) -> None:
+    calibration = random_calibration(features)
     back = read_calibration(stored(tmp_path, calibration.as_dict()))
     assert back is not None
     for name in REGRESSIONS:
         before, after = getattr(calibration, name), getattr(back, name)
+        assert (back.features, back.reserve) == (features, 0.25)
         np.testing.assert_allclose(after.bias, before.bias, atol=5.1e-6)
         np.testing.assert_allclose(after.weights, before.weights, atol=5.1e-6)
         if before.products is None:
@@ -106,10 +158,24 @@ def test_a_model_may_have_no_calibration(tmp_path: Path) -> None:
             {"strengths": [0.5, 2]},
             r"strengths: expected two numbers above 0 and at most 1, got \(0\.5, 2\.0\)",
         ),
+        (
+            {"features": ["distance", "colour"]},
+            "features: 'colour' is not known to this version, .*similarity",
+        ),
+        ({"features": "distance"}, "features: expected a list of names, got 'distance'"),
+        ({"features": None}, "features: expected a list of names, got None"),
+        ({"features": [["distance"]]}, r"features: \['distance'\] is not known"),
+        ({"features": ["distance", "distance"]}, "features: a name stands there twice"),
+        ({"features": ["company_distance", "distance"]}, r"features: .*company_.* must stand last"),
+        ({"features": ["distance"]}, "refined_similarity|products"),
+        ({"person_features": ["age"]}, "person_features: 'age' is not known to this version"),
+        ({"reserve": -0.5}, "reserve: expected a number of at least 0, got -0.5"),
+        ({"reserve": "much"}, "could not convert"),
     ],
 )
 def test_faulty_calibrations_are_named(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
-    model = stored(tmp_path, random_calibration().as_dict() | changes)
+    of_sixteen = random_calibration(FIRST_FEATURES).as_dict()
+    model = stored(tmp_path, of_sixteen | changes)
     with pytest.raises(
         InputError, match=rf"model\.json: calibration: .*{message}.*calibrate the model again"
     ):

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
-from tests.refine.looks import COUNT, look
+from tests.refine.looks import COUNT, MODEL, look
 
-from posefix.refine.calibration import Calibration
-from posefix.refine.company import RESERVE, RESERVE_FADE, STRANGERS, measure_company
+from posefix.errors import InputError
+from posefix.network.decoding import Evidence
+from posefix.pose.poses import Poses
+from posefix.refine.calibration import RESERVE, Calibration
+from posefix.refine.company import RESERVE_FADE, STRANGERS, measure_company, read_company
 from posefix.refine.features import measure_poses
 from posefix.refine.look import Look
+from posefix.refine.refiner import Refiner
 
 
 def test_the_means_are_those_of_the_people_seen(calibration: Calibration | None) -> None:
@@ -31,7 +39,75 @@ def test_poses_are_held_back_by_what_their_company_gains(
         )
 
 
+def test_a_calibration_may_say_how_much_is_held_back(believing: Calibration, promising: Look) -> None:
+    reserves = [
+        measure_company(promising, dataclasses.replace(believing, reserve=reserve)).reserve
+        for reserve in (RESERVE, RESERVE / 2, 0.0)
+    ]
+    assert reserves[0] > 0
+    np.testing.assert_allclose(reserves, [reserves[0], reserves[0] / 2, 0.0])
+
+
 def test_nobody_seen_is_no_fault(calibration: Calibration | None, promising: Look) -> None:
     company = measure_company(dataclasses.replace(promising, seen=np.zeros(COUNT, dtype=bool)), calibration)
     assert company.reserve == 0.0  # nothing was held back
     assert not company.means.any()
+
+
+def test_what_is_known_of_an_estimator_survives_a_file(
+    believing: Calibration, promising: Look, tmp_path: Path
+) -> None:
+    company = measure_company(promising, believing)
+    path = tmp_path / "company.json"
+    company.write(path, believing, people=4)
+    again = read_company(path, believing)
+    np.testing.assert_array_equal(again.means, company.means)
+    assert again.reserve == company.reserve
+    assert json.loads(path.read_text())["people"] == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "else"}, "expected a file that `posefix company` wrote"),
+        ({"calibration": "0"}, "was measured with another model"),
+        ({"means": {}}, "means or reserve: expected numbers"),
+        ({"reserve": None}, "means or reserve: expected numbers"),
+        ({"reserve": float("nan")}, "a number is not finite"),
+    ],
+)
+def test_a_file_that_is_of_no_use_says_so(
+    change: dict[str, object], message: str, believing: Calibration, promising: Look, tmp_path: Path
+) -> None:
+    path = tmp_path / "company.json"
+    measure_company(promising, believing).write(path, believing, people=4)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InputError, match=message):
+        read_company(path, believing)
+
+
+def test_a_known_company_makes_one_photo_what_many_are(believing: Calibration, tmp_path: Path) -> None:
+    """Of a company that has much to gain, one photo with little to gain is moved as it is together with all."""
+    photos: dict[int | str, Path] = {}
+    for number in range(6):
+        path = photos[number] = tmp_path / f"{number}.png"
+        cv2.imwrite(str(path), np.full((200, 160, 3), 40 * number, np.uint8))
+    places = np.random.default_rng(0).uniform(40, 140, (6, 19, 2))
+    ones = np.ones((6, 19))
+    poses = Poses(places, ones, ones > 0, tuple(photos), ones[:, 0], MODEL)
+
+    def sure_of_bright_photos(images: Any, keypoints: Any, weights: Any) -> Evidence:
+        gain = images.mean(axis=(1, 2, 3))[np.arange(len(keypoints)) % len(images)] / 400
+        believed = np.broadcast_to(0.5 + gain[:, None], weights.shape)
+        half = np.full(weights.shape, 0.5)
+        return Evidence(keypoints + 5, believed, believed, half, half)
+
+    plain = Refiner(sure_of_bright_photos, MODEL, (96, 128), calibration=believing)
+    known = plain.with_company(plain.measure_company(poses, photos))
+    together = known.refine(poses, photos).poses.keypoints
+    np.testing.assert_array_equal(together, plain.refine(poses, photos).poses.keypoints)
+    for row in range(6):
+        alone = known.refine(poses[[row]], photos).poses.keypoints
+        np.testing.assert_array_equal(alone[0], together[row])
+    by_themselves = [plain.refine(poses[[row]], photos).poses.keypoints[0] for row in range(6)]
+    assert not np.array_equal(by_themselves, together), "else the company is of no account here"

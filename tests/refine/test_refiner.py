@@ -1,5 +1,6 @@
 """The refiner around backends that are a line of Python: identity, a shift, a constant."""
 
+import dataclasses
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from posefix.errors import InputError
 from posefix.network.decoding import Evidence
 from posefix.pose.poses import Poses
 from posefix.refine.backends import Backend, identity_backend
-from posefix.refine.company import RESERVE
+from posefix.refine.calibration import RESERVE
 from posefix.refine.refiner import Refiner
 from posefix.refine.results import RefinementReport
 from posefix.skeletons import Skeleton, load_skeleton
@@ -207,10 +208,12 @@ def test_a_keypoint_moves_where_it_gains_more_than_the_caution(
 def test_examining_tells_the_evidence_and_decides_nothing(photos: Path) -> None:
     poses = without(people(3, image_ids=(1, 2, 1)), *((1, index) for index in range(17)))
     paths: dict[int | str, Path] = {number: photos / f"{number:05d}.png" for number in (1, 2)}
-    look, alone = refiner(doubtful_backend, caution=1.0).examine(poses, paths, alone=False)
+    look, neighbours = refiner(doubtful_backend, caution=1.0).examine(poses, paths)
     examined, evidence = look.people, look.evidence
     assert look.seen.tolist() == [True, False, True]
-    assert not alone.seen.any()
+    assert (neighbours.one.tolist(), neighbours.other.tolist()) == ([0, 2], [2, 0])
+    for field in dataclasses.fields(Evidence):  # the backend does not care whether it is given the pose
+        np.testing.assert_array_equal(getattr(look.alone, field.name), getattr(evidence, field.name))
     assert np.array_equal(evidence.keypoints[1], examined.keypoints[1])
     assert not evidence.similarity[1].any()
     np.testing.assert_allclose(evidence.similarity[0], 0.05 + np.linspace(0, 0.9, 19), rtol=1e-6)

@@ -67,6 +67,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
         ids=tuple(range(100, 100 + NUM_PEOPLE)),
         is_crowd=np.zeros(NUM_PEOPLE, dtype=bool),
         area_is_estimated=False,
+        num_keypoints=np.full(NUM_PEOPLE, np.nan),
+        head_size=np.full(NUM_PEOPLE, np.nan),
     )
     images: dict[int | str, ImageInfo] = {
         number: ImageInfo(HOSTILE if number == 1 else f"{number}.jpg", 640, 360) for number in (1, 2, 3)

@@ -19,7 +19,6 @@ from posefix.pose.poses import Poses
 from posefix.refine.again import contradicted, measure_contradiction
 from posefix.refine.calibration import (
     FEATURES,
-    MEANS,
     PERSON_FEATURES,
     Calibration,
     Regression,
@@ -27,7 +26,8 @@ from posefix.refine.calibration import (
 )
 from posefix.refine.company import Company
 from posefix.refine.crops import crop_people
-from posefix.refine.features import measure_poses
+from posefix.refine.features import ALL_MEANS, measure_poses
+from posefix.refine.identity import Neighbours
 from posefix.refine.look import Look
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import load_skeleton
@@ -86,9 +86,12 @@ def attempt(right: npt.NDArray[np.bool_]) -> Attempt:
     look = Look.of_nobody(people)
     look.evidence.keypoints[:] = keypoints
     belief = np.where(right[:, None], 0.8, 0.1 * everything)
-    alone = Look.of_nobody(people)
-    alone.take(np.arange(len(right)), dataclasses.replace(look.evidence, given_similarity=belief))
-    return Attempt(look, alone, truth, everything, people.falloff, Company(np.zeros(len(MEANS))))
+    look.take(
+        np.arange(len(right)), look.evidence, dataclasses.replace(look.evidence, given_similarity=belief)
+    )
+    neighbours = Neighbours.of(people, poses.image_ids)
+    company = Company(np.zeros(len(ALL_MEANS)))
+    return Attempt(look, neighbours, truth, everything, people.falloff, company)
 
 
 def test_people_are_looked_for_anew_where_that_made_the_better_pose() -> None:
@@ -100,7 +103,7 @@ def test_people_are_looked_for_anew_where_that_made_the_better_pose() -> None:
     right = np.random.default_rng(1).random(100) < 0.5
     trial = Trial(attempt(right), attempt(right), attempt(~right))
     anew = fit_anew([[trial]], keeping)
-    features = measure_contradiction(trial.given.look, trial.given.alone)
+    features = measure_contradiction(trial.given.look, trial.given.neighbours)
     assert np.array_equal(contradicted(features, anew, caution=0.0), ~right)
 
 
@@ -141,6 +144,10 @@ def test_a_trained_model_is_calibrated_on_the_photos_held_out(recipe: Path, tmp_
     calibration = read_calibration(model)
     assert calibration is not None
     assert calibration.refined_right.weights.any()
+    assert (calibration.features, calibration.person_features) == (FEATURES, PERSON_FEATURES)
+    for feature in ("alone_similarity", "pose_alone_nearness", "company_alone_given_similarity"):
+        assert calibration.refined_similarity.weights[FEATURES.index(feature)]
+    assert calibration.anew.products is not None
     assert calibration.strengths == (0.5, 0.25)
     assert json.loads((tmp_path / "model" / "model.json").read_text())["training"]["name"] == "made"
     assert Refiner.from_pretrained(tmp_path / "model", device="cpu", scores="model").scores == "model"

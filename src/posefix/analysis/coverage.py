@@ -61,11 +61,7 @@ class Coverage:
         if self.only_results:
             lines.append(f"in the results' layout, but not annotated: {', '.join(self.only_results)}")
         if self.unknown_images:
-            lines.append(
-                f"left out: {plural(self.left_out, 'pose')} in {plural(len(self.unknown_images), 'photo')} that the "
-                f"annotations do not know "
-                f"({named(self.unknown_images)})"
-            )
+            lines.append(left_out(self.left_out, self.unknown_images))
         if self.empty_images:
             lines.append(absence(self.empty_images))
         if self.area_is_estimated:
@@ -116,8 +112,7 @@ def known_rows(poses: Poses, annotations: Annotations, *, strict: bool) -> Rows:
 def empty_images(poses: Poses, annotations: Annotations) -> tuple[ImageId, ...]:
     """Photos without poses, but with people who can be found, in the annotations' order."""
     people, with_poses = annotations.people, set(poses.image_ids)
-    labelled = (people.visibility > 0).any(axis=1) & ~people.is_crowd
-    wanted = dict.fromkeys(people.image_ids[row] for row in np.flatnonzero(labelled))
+    wanted = dict.fromkeys(people.image_ids[row] for row in np.flatnonzero(people.counted()))
     return tuple(image_id for image_id in wanted if image_id not in with_poses)
 
 
@@ -125,6 +120,14 @@ def absence(empty: Collection[ImageId]) -> str:
     """What a reader of the numbers must know of `empty_images`, one line."""
     photos = plural(len(empty), "photo")
     return f"without any pose: {photos} with annotated people, who count as not found ({named(empty)})"
+
+
+def left_out(poses: int, unknown: Collection[ImageId]) -> str:
+    """What a reader of the numbers must know of poses in photos that are not annotated, one line."""
+    photos = plural(len(unknown), "photo")
+    return (
+        f"left out: {plural(poses, 'pose')} in {photos} that the annotations do not know ({named(unknown)})"
+    )
 
 
 def describe_coverage(poses: Poses, annotations: Annotations, keypoints: tuple[str, ...]) -> Coverage:

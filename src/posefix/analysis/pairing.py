@@ -147,9 +147,7 @@ def _matched_people(poses: Poses, truth: GroundTruth) -> Rows:
 
 def _counted_people(truth: GroundTruth) -> Rows:
     """Rows of the people whom COCO counts: those who are countable, and those without an area."""
-    people = truth.annotations.people
-    labelled = (people.visibility[:, truth.shared.annotation_columns] > 0).any(axis=1)
-    return np.flatnonzero(labelled & ~people.is_crowd)
+    return np.flatnonzero(truth.annotations.people.counted(truth.shared.annotation_columns))
 
 
 def _duplicates(poses: Poses, truth: GroundTruth, left_over: Rows, people: Rows) -> Rows:

@@ -45,6 +45,16 @@ def analyze(
     print(analysis.table())
     if options.json_file is not None:
         write_text_atomic(options.json_file, json.dumps(analysis.as_dict()) + "\n")
+    if options.plot is not None:
+        from posefix.report.files import write_figure
+        from posefix.report.plots import draw_statuses
+
+        breakdowns = (analysis.overall, analysis.groups)
+        height = 1.2 + 0.29 * (1 + len(analysis.groups.labels))
+        write_figure(
+            options.plot, lambda figure: draw_statuses(figure, breakdowns=breakdowns), size=(6.4, height)
+        )
+        print(f"plot: {options.plot}")
     if options.html is not None:
         from posefix.report import analysis_page
 

@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError
 
 from posefix import __version__
 from posefix.cli.analyze import analyze
+from posefix.cli.company import company
 from posefix.cli.compare import compare
 from posefix.cli.demo import demo
 from posefix.cli.estimate import estimate
@@ -21,6 +22,7 @@ from posefix.cli.pictures import draw, look, synthesize
 from posefix.cli.posetrack import merge_annotations, write_results
 from posefix.cli.prepare import prepare
 from posefix.cli.profile import profile
+from posefix.cli.pseudo_label import pseudo_label
 from posefix.cli.refine import refine
 from posefix.cli.review import review
 from posefix.cli.skeleton import skeleton
@@ -43,6 +45,7 @@ app = App(
 for command in (
     demo,
     refine,
+    company,
     inspect,
     convert,
     validate,
@@ -57,6 +60,7 @@ for command in (
     estimate,
     skeleton,
     synthesize,
+    pseudo_label,
     prepare,
     train,
     calibrate,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from posefix.formats.coco_annotations import Annotations
     from posefix.photos.finding import ImageId
     from posefix.pose.poses import Poses
+    from posefix.report.figures import OksLine
 
 
 @Parameter(name="*")
@@ -30,6 +31,15 @@ class PeopleOptions:
     """Stop where a photo is in the results or in the annotations only, instead of counting such photos."""
 
 
+@Parameter(name="*", group="Files to write")
+@dataclass(frozen=True, kw_only=True)
+class ComparisonReportOptions(ReportOptions):
+    """Files besides the text on the terminal."""
+
+    beside: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None
+    """NAME=FILE, or FILE, that `posefix compare --json` wrote of other estimators: further lines in --plot."""
+
+
 def compare(
     before: Path,
     after: Path,
@@ -39,7 +49,7 @@ def compare(
     layout: str | None = None,
     after_layout: str | None = None,
     people: PeopleOptions | None = None,
-    report: ReportOptions | None = None,
+    report: ComparisonReportOptions | None = None,
 ) -> None:
     """Tell what became of the same people: errors repaired and made, OKS and AP before and after.
 
@@ -59,8 +69,9 @@ def compare(
     from posefix.files import write_text_atomic
     from posefix.interchange import read_annotated_poses
 
-    options, files = people or PeopleOptions(), report or ReportOptions()
+    options, files = people or PeopleOptions(), report or ComparisonReportOptions()
     files.check(before, after, truth.annotations, layout, after_layout)
+    lines = _lines_beside(files)
     labels = truth.read(layout)
     first = read_annotated_poses(before, labels, layout)
     second = read_annotated_poses(after, labels, after_layout or layout)
@@ -73,10 +84,41 @@ def compare(
     print(comparison.table())
     if files.json_file is not None:
         write_text_atomic(files.json_file, json.dumps(comparison.as_dict()) + "\n")
+    if files.plot is not None:
+        _plot(files.plot, comparison, before, lines)
     if files.html is not None:
         page = _page(comparison, (first, second), labels, (before.name, after.name), photos)
         write_text_atomic(files.html, page)
         print(f"report: {files.html}")
+
+
+def _lines_beside(files: ComparisonReportOptions) -> list[OksLine]:
+    """The lines of other estimators."""
+    from posefix.errors import InputError
+    from posefix.report.figures import read_oks_line
+
+    if files.beside and files.plot is None:
+        raise InputError("--beside: these lines are only for the plot, give it a name with --plot")
+    lines = []
+    for text in files.beside or []:
+        name, equals, path = text.partition("=")
+        named = equals and not Path(text).exists()
+        lines.append(read_oks_line(name, Path(path)) if named else read_oks_line(_stem(text), Path(text)))
+    return lines
+
+
+def _plot(path: Path, comparison: Comparison, before: Path, beside: list[OksLine]) -> None:
+    from posefix.report.figures import draw_comparison, oks_line
+    from posefix.report.files import write_figure
+
+    lines = [oks_line(_stem(before), comparison), *beside]
+    write_figure(path, lambda figure: draw_comparison(figure, comparison, lines), size=(9.6, 4.2))
+    print(f"plot: {path}")
+
+
+def _stem(path: str | Path) -> str:
+    """The name of an estimator: that of its file up to the first dot."""
+    return Path(path).name.split(".")[0]
 
 
 def _page(

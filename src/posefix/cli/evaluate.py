@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -13,10 +13,27 @@ from posefix.cli.truth_options import TruthOptions
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
+    from posefix.evaluation.bootstrap import CocoComparison
+    from posefix.evaluation.judge import Judge, JudgedPoses, MetricChange
     from posefix.formats.coco_annotations import Annotations
     from posefix.pose.poses import Poses
 
-Metric = Literal["coco", "posetrack"]
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """How poses are judged, and where the numbers go."""
+
+    metric: Literal["coco", "crowdpose", "posetrack", "pckh", "pck"] | None = None
+    """Whose rules; by default PoseTrack's where the annotations are a folder, CrowdPose's where they have crowd
+    indices, MPII's PCKh where they have head sizes, else COCO's."""
+    subset: Annotated[bool, Parameter(negative=())] = False
+    """Leave out poses of photos that are not annotated."""
+    json_file: Annotated[Path | None, Parameter(name="--json")] = None
+    """Also writes all numbers, with all digits, to this file."""
+
+
+COCO_OPTIONS = EvaluationOptions()
 
 
 def evaluate(
@@ -27,12 +44,11 @@ def evaluate(
     layout: str | None = None,
     against: Path | None = None,
     against_layout: str | None = None,
-    metric: Metric | None = None,
-    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+    options: EvaluationOptions = COCO_OPTIONS,
 ) -> None:
-    """Print the COCO AP and AR of a results file, or PoseTrack 2018's AP by keypoint.
+    """Print how good the poses of a results file are: COCO's AP and AR, or the metric of the annotations.
 
-    COCO's is measured on the keypoints that results and annotations share, PoseTrack's on all of its fifteen.
+    Keypoints are compared that results and annotations both name; of PoseTrack all fifteen count.
 
     Args:
         results: Poses: a file of any format that `posefix refine` takes; PoseTrack 2018 results are a folder.
@@ -41,69 +57,68 @@ def evaluate(
         against: Second results; adds the difference (RESULTS minus this), of COCO's AP with its 95 % bootstrap
             interval.
         against_layout: Skeleton of the second results file; that of the first when left out.
-        metric: Whose rules; PoseTrack's where the annotations are a folder, else COCO's.
-        json_file: Also writes all numbers, with all their digits, to this file.
+        options: How poses are judged, and where the numbers go.
     """
-    from posefix.evaluation.measured import metric_of
-    from posefix.files import ensure_not_input, ensure_writable, write_text_atomic
+    from posefix.evaluation.judge import Judge
+    from posefix.files import ensure_not_input, ensure_writable
+    from posefix.interchange.pose_files import load_layout
 
     if against_layout is not None and against is None:
         raise InputError("--against-layout: needs --against, whose layout it is")
-    if json_file is not None:
-        ensure_not_input(json_file, [results, truth.annotations, against, layout, against_layout])
-        ensure_writable(json_file)
-    rules = metric or metric_of(truth.annotations)
-    measure = _evaluate_posetrack if rules == "posetrack" else _evaluate_coco
-    numbers = measure(results, truth, layout, against, against_layout or layout)
-    if json_file is not None:
-        files = {"results": str(results), "annotations": str(truth.annotations)}
-        files |= {} if against is None else {"against": str(against)}
-        write_text_atomic(json_file, json.dumps({"metric": rules, **files, **numbers}, indent=2) + "\n")
+    if options.json_file is not None:
+        ensure_not_input(options.json_file, [results, truth.annotations, layout, against, against_layout])
+        ensure_writable(options.json_file)
+    named = truth.annotations_layout or layout
+    judge = Judge.read(truth.annotations, options.metric, load_layout(named), truth.category)
+    truth.tell(judge.annotations)
+    after = judge.read_poses(results, layout, subset=options.subset)
+    content: dict[str, Any] = {
+        "metric": judge.metric,
+        "annotations": str(truth.annotations),
+        "results": str(results),
+    }
+    if against is None:
+        metrics = judge.measure(after.poses)
+        lines = [metrics.table(), *_left_out(after), *_absences(judge.annotations, after.poses)]
+        content |= {"keypoints": list(metrics.keypoint_names), "numbers": metrics.as_dict()}
+    else:
+        before = judge.read_poses(against, against_layout or layout, subset=options.subset)
+        print(f"before: {against}\nafter: {results}")
+        change = _compare(judge, before.poses, after.poses)
+        absences = _absences(judge.annotations, after.poses, before.poses)
+        lines = [change.table(), *_left_out(after), *absences]
+        keypoints = list(change.after.keypoint_names)
+        content |= {"against": str(against), "keypoints": keypoints, **change.as_dict()}
+    print("\n".join(lines))
+    _write(options.json_file, content)
 
 
-def _evaluate_coco(
-    results: Path, truth: TruthOptions, layout: str | None, against: Path | None, against_layout: str | None
-) -> dict[str, object]:
-    """Print COCO's numbers; returns them for JSON."""
+def _compare(judge: Judge, before: Poses, after: Poses) -> CocoComparison | MetricChange:
     from posefix.cli.progress import ProgressBar
     from posefix.evaluation.bootstrap import compare_coco
-    from posefix.evaluation.coco import evaluate_coco, read_measured_poses
+    from posefix.evaluation.judge import MetricChange
 
-    labels = truth.read(layout)
-    poses = read_measured_poses(results, labels, layout)
-    if against is None:
-        metrics = evaluate_coco(poses, labels)
-        print("\n".join([metrics.table(), *_absences(labels, poses)]))
-        return {"keypoints": list(metrics.keypoint_names), **metrics.as_dict()}
-    other = read_measured_poses(against, labels, against_layout)
-    print(f"before: {against}\nafter: {results}")
+    if judge.metric != "coco":
+        return MetricChange(judge.measure(before), judge.measure(after))
     with ProgressBar("resampling photos") as progress:
-        comparison = compare_coco(other, poses, labels, progress=progress)
-    print("\n".join([comparison.table(), *_absences(labels, poses, other)]))
-    return {"keypoints": list(comparison.after.keypoint_names), **comparison.as_dict()}
+        return compare_coco(before, after, judge.annotations, progress=progress)
 
 
-def _evaluate_posetrack(
-    results: Path, truth: TruthOptions, layout: str | None, against: Path | None, against_layout: str | None
-) -> dict[str, object]:
-    """Print PoseTrack's numbers; returns them for JSON."""
-    from posefix.evaluation.posetrack import evaluate_posetrack, read_judged_poses
-    from posefix.formats.coco_posetrack import read_posetrack_annotations
-    from posefix.skeletons import load_skeleton
+def _write(path: Path | None, content: dict[str, Any]) -> None:
+    import json
 
-    skeleton = load_skeleton(layout) if layout else None
-    videos = read_posetrack_annotations(truth.annotations)
-    poses = read_judged_poses(results, skeleton, videos)
-    after = evaluate_posetrack(poses, videos)
-    if against is None:
-        print("\n".join([after.table(), *_absences(videos.annotations, poses)]))
-        return dict(after.as_dict())
-    other_skeleton = load_skeleton(against_layout) if against_layout else None
-    other = read_judged_poses(against, other_skeleton, videos)
-    before = evaluate_posetrack(other, videos)
-    print(f"before: {against}\nafter: {results}")
-    print("\n".join([after.table_after(before), *_absences(videos.annotations, poses, other)]))
-    return {"before": before.as_dict(), "after": after.as_dict()}
+    from posefix.files import write_text_atomic
+
+    if path is not None:
+        write_text_atomic(path, json.dumps(content, indent=1) + "\n")
+
+
+def _left_out(found: JudgedPoses) -> Iterator[str]:
+    """A line on the poses of photos that are not annotated."""
+    from posefix.analysis.coverage import left_out
+
+    if found.left_out:
+        yield left_out(len(found.left_out), dict.fromkeys(found.left_out))
 
 
 def _absences(truth: Annotations, results: Poses, against: Poses | None = None) -> Iterator[str]:

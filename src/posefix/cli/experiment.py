@@ -39,12 +39,26 @@ class ExperimentData:
 RECIPE_DATA = ExperimentData()
 
 
+@Parameter(name="*", group="Files to write")
+@dataclass(frozen=True, kw_only=True)
+class ExperimentFiles:
+    """Where results go."""
+
+    output: Output = Path("runs/experiment")
+    """Folder for the trained systems, the table and its numbers."""
+    plot: Path | None = None
+    """Also draws AP of the systems as bars (figure 6), .svg, .png or .pdf."""
+
+
+EXPERIMENT_FILES = ExperimentFiles()
+
+
 def experiment(
     name: Literal["pipelines", "end-to-end", "baselines"],
     /,
     *,
     recipe: str = "experiment",
-    output: Output = Path("runs/experiment"),
+    files: ExperimentFiles = EXPERIMENT_FILES,
     seeds: int = 3,
     device: str = "auto",
     settings: Settings = None,
@@ -58,7 +72,7 @@ def experiment(
     Args:
         name: Which comparison.
         recipe: A packaged recipe's name, or a recipe file (TOML), of a refiner.
-        output: Folder for the trained systems, the table and its numbers.
+        files: Where results go.
         seeds: How often everything is trained.
         device: auto, cpu or cuda.
         settings: A change to the recipe, such as optimiser.epochs=20; may be given several times.
@@ -68,6 +82,10 @@ def experiment(
     from posefix.cli.progress import ProgressBar
     from posefix.training.experiments import Experiment
 
+    if files.plot is not None:
+        from posefix.report.files import check_figure_path
+
+        check_figure_path(files.plot)
     config = read_recipe(recipe, settings)
     config = dataclasses.replace(config, data=_with_people(config.data, people))
     epochs = config.optimiser.epochs
@@ -75,7 +93,7 @@ def experiment(
         table = Experiment(
             name,
             config,
-            output,
+            files.output,
             seeds=seeds,
             device=device,
             report=lambda line: print(line, flush=True),
@@ -83,7 +101,21 @@ def experiment(
                 done, steps, f"epoch {epoch} of {epochs}, loss {loss:.3f}"
             ),
         ).run()
-    print(f"{table}\nnumbers: {output / name}.json")
+    numbers = files.output / f"{name}.json"
+    print(f"{table}\nnumbers: {numbers}")
+    if files.plot is not None:
+        _draw(files.plot, numbers)
+
+
+def _draw(plot: Path, numbers: Path) -> None:
+    from posefix.files import read_json
+    from posefix.report.figures import draw_experiment, experiment_panels
+    from posefix.report.files import write_figure
+
+    rows = read_json(numbers)["lines"]
+    bars = sum(1 + len(systems) for _, systems in experiment_panels(rows))
+    write_figure(plot, lambda figure: draw_experiment(figure, rows), size=(1.5 + 0.75 * bars, 3.6))
+    print(f"plot: {plot}")
 
 
 def _with_people(data: DataConfig, people: ExperimentData) -> DataConfig:

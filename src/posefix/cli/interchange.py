@@ -99,6 +99,7 @@ def convert(
     *,
     to: Annotated[str, Parameter(name="--to")],
     to_layout: str | None = None,
+    least_score: float | None = None,
     reading: ReadingOptions = DEFAULT_READING,
 ) -> None:
     """Write the poses of a file as a new file of another format or layout; says which keypoints are lost or missing.
@@ -108,6 +109,7 @@ def convert(
         output: The file to write, ending as files of the new format do; a new folder for formats that are one.
         to: Format to write, one of docs/formats.md.
         to_layout: Skeleton to write, matched by keypoint names; that of the file when left out.
+        least_score: Leave out keypoints with a lower score: labels have none, and would call each of them visible.
         reading: How the file is read.
     """
     from posefix.files import ensure_not_input
@@ -124,7 +126,7 @@ def convert(
     source = read_pose_file(
         file, reading.layout, format=reading.format, photo_size=sizes, category=reading.category
     )
-    conversion = convert_poses(source, layout, sizes, hints.photo_names(source))
+    conversion = convert_poses(source, layout, sizes, hints.photo_names(source), least_score)
     write_new_pose_file(output, conversion.new, to)
     print("\n".join([conversion.report(), *source.left_out]))
     people, photos = len(source.poses), len(set(source.poses.image_ids))

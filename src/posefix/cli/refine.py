@@ -80,6 +80,9 @@ class ModelOptions:
     """What computes the network; by default the fastest that is installed (onnxruntime: always in single precision)."""
     threads: int | None = None
     """Threads of the network on the CPU; one for each core by default."""
+    company: Path | None = None
+    """What `posefix company` measured of the estimator, so that everybody is judged alike however poses are split into
+    calls; by default it is measured on the poses of RESULTS."""
     looks: int = 2
     """Looks at a person at most: a pose that changed much is looked at again, in its new crop."""
     batch_size: int = 32
@@ -123,7 +126,7 @@ def refine(
     from posefix.refine.carrying import carriers, carry_along
     from posefix.refine.suppression import oks_nms
 
-    ensure_not_input(output, [results, reading.annotations, reading.boxes, reading.layout])
+    ensure_not_input(output, [results, reading.annotations, reading.boxes, reading.layout, running.company])
     ensure_output(output, results)
     names = read_file_names(reading.annotations)
     source = open_photos(images, filmed, names, reading.exif, reading.on_error)
@@ -139,7 +142,7 @@ def refine(
     photos = source.find(file.poses.image_ids, names or file.file_names)
     if filmed.smooth:
         check_tracks(file.poses, file.tracks, photos)
-    refiner = _load_refiner(running, writing.scores)
+    refiner = load_refiner(running, writing.scores)
     _check_layout(file, refiner.skeleton, writing.oks_nms)
     refinement = _run(refiner, file, photos, boxes, reading, writing)
     poses, notes = refinement.poses, []
@@ -206,7 +209,8 @@ def _check_layout(file: PoseFile, vocabulary: Skeleton, threshold: float | None)
     _ = file.poses.skeleton.sigmas
 
 
-def _load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
+def load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
+    """The refiner that these options ask for, whose poses carry these scores."""
     from posefix.network.models import load_model
     from posefix.refine.refiner import Refiner
 
@@ -216,7 +220,7 @@ def _load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
             f"--model: {model.name!r} is a pose network: it takes no poses and would ignore yours; use "
             "`posefix estimate`"
         )
-    return Refiner.from_pretrained(
+    refiner = Refiner.from_pretrained(
         options.model,
         device=options.device,
         runtime=options.runtime,
@@ -227,6 +231,7 @@ def _load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
         batch_size=options.batch_size,
         scores=scores,
     )
+    return refiner if options.company is None else refiner.with_company(options.company)
 
 
 def _scores_note(refiner: Refiner, asked: Scores | None, has_scores: bool) -> str:

@@ -28,6 +28,8 @@ class ReportOptions:
     """Also writes a page for a browser, complete in this one file: figures, a table of people to sort and filter."""
     images: Path | None = None
     """Folder of the photos, for a gallery of people in the page."""
+    plot: Path | None = None
+    """Also draws how often each error happens, .svg, .png or .pdf."""
 
     def check(self, *inputs: Path | str | None) -> None:
         """Find out before the work whether the files can be written.
@@ -44,10 +46,14 @@ class ReportOptions:
             raise InputError(
                 f"--images: photos ({self.images}) are only for the page, give it a name with --html"
             )
-        for path in (self.json_file, self.html):
+        for path in (self.json_file, self.html, self.plot):
             if path is not None:
                 ensure_not_input(path, inputs)
                 ensure_writable(path)
+        if self.plot is not None:
+            from posefix.report.files import check_figure_path
+
+            check_figure_path(self.plot)
 
     def find_photos(self, results: Sequence[Poses], annotations: Annotations) -> dict[ImageId, Path] | None:
         """The photos that both results and annotations know; None where no folder is given.

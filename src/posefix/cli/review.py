@@ -54,6 +54,7 @@ def review(
         page: How the page is served.
     """
     _require_server()
+    from posefix.files import file_stem
     from posefix.interchange import ensure_ending
     from posefix.review.output import OutputWriter, ReviewedFile
     from posefix.review.scenes import Scenes
@@ -62,7 +63,8 @@ def review(
 
     options = page or PageOptions()
     results, refined = _named(results), _named(refined)
-    output = _named(output or refined.with_name(f"{refined.stem}.reviewed{refined.suffix}"))
+    own_name = f"{file_stem(refined)}.reviewed{refined.name.removeprefix(file_stem(refined))}"
+    output = _named(output or refined.with_name(own_name))
     journal = _check_output(output, results, refined, source.annotations, source.layout)
     before, after = source.read(results), source.read(refined)
     ensure_ending(output, after)

@@ -13,6 +13,7 @@ from posefix.cli.options import Category, Flag, OptionalOutput, Words
 from posefix.errors import InputError
 
 if TYPE_CHECKING:
+    from posefix.evaluation.judge import Judge
     from posefix.evaluation.measured import MeasuredRows, ResultsToMeasure
     from posefix.evaluation.published import PublishedRows
     from posefix.skeletons import Skeleton
@@ -28,10 +29,24 @@ class MeasureOptions:
     annotations_layout: str | None = None
     """Skeleton of the annotated people, if the file does not name their keypoints; by default that of the results."""
     category: Category = None
-    metric: Literal["coco", "posetrack"] | None = None
-    """Whose rules; PoseTrack's where the annotations are a folder, else COCO's."""
+    metric: Literal["coco", "crowdpose", "posetrack", "pckh", "pck"] | None = None
+    """Whose rules; by default as `posefix evaluate` chooses."""
     any_images: Flag = False
     """Compare results that hold poses of different images: an image without poses is one where nobody was found."""
+
+    def judge(self, layout: Skeleton | None) -> Judge | None:
+        """The ground truth and its metric; None where there is none.
+
+        Args:
+            layout: Skeleton of the results.
+        """
+        from posefix.evaluation.judge import Judge
+        from posefix.interchange.pose_files import load_layout
+
+        if self.annotations is None:
+            return None
+        named = load_layout(self.annotations_layout) or layout
+        return Judge.read(self.annotations, self.metric, named, self.category)
 
 
 NOT_MEASURED = MeasureOptions()
@@ -48,7 +63,7 @@ def table(
 ) -> None:
     """Print one table of any number of results, before and after refinement, and of published numbers.
 
-    The columns are COCO's ten numbers, or PoseTrack 2018's eight where the annotations are a folder.
+    The columns are those of the metric that `posefix evaluate` would choose by the annotations.
 
     Args:
         results: Poses, FILE or NAME=FILE: files of any format that `posefix refine` takes, or folders of one, such as
@@ -56,11 +71,11 @@ def table(
         measuring: What results are measured against, and how.
         layout: Skeleton of the results: one for all, or one for each in the same order.
         refined: Refined results, one for each of RESULTS in the same order.
-        rows: Published rows to set above: files, or any of paper-table2, paper-table4, paper-table5, paper-table6.
+        rows: Published rows to set above: files, or any of paper-table1 to paper-table6.
         style: How the table is written.
         output: File to write; standard output when left out.
     """
-    from posefix.evaluation.measured import COLUMNS
+    from posefix.evaluation.judge import COLUMNS
     from posefix.evaluation.published import read_published_rows
     from posefix.evaluation.tables import Table
     from posefix.files import ensure_not_input, ensure_writable, write_text_atomic
@@ -74,8 +89,9 @@ def table(
         ensure_not_input(output, [*read, measuring.annotations, *(layout or []), *(rows or [])])
         ensure_writable(output)
     published = [read_published_rows(name, COLUMNS) for name in rows or []]
-    metric = _common_metric(published, measuring)
-    measured = _measure(files, measuring)
+    judge = measuring.judge(files[0].skeleton if files else None)
+    metric = _common_metric(published, judge)
+    measured = _measure(files, judge, measuring.any_images)
     typed = tuple(row for part in published for row in part.rows)
     every = typed + (measured.rows if measured else ())
     text = Table(COLUMNS[metric], every, measured.notes if measured else ()).render(style)
@@ -96,14 +112,9 @@ def _check_options(
         raise InputError("--annotations, --layout, --any-images: need RESULTS, which are measured; got none")
 
 
-def _common_metric(published: Sequence[PublishedRows], measuring: MeasureOptions) -> str:
+def _common_metric(published: Sequence[PublishedRows], judge: Judge | None) -> str:
     """Whose columns the table has: those of the rules of the ground truth, if there is one."""
-    from posefix.evaluation.measured import metric_of
-
-    if measuring.annotations is None:
-        metric = published[0].metric
-    else:
-        metric = measuring.metric or metric_of(measuring.annotations)
+    metric = published[0].metric if judge is None else judge.metric
     for part in published:
         if part.metric != metric:
             raise InputError(
@@ -112,23 +123,14 @@ def _common_metric(published: Sequence[PublishedRows], measuring: MeasureOptions
     return metric
 
 
-def _measure(files: Sequence[ResultsToMeasure], measuring: MeasureOptions) -> MeasuredRows | None:
+def _measure(files: Sequence[ResultsToMeasure], judge: Judge | None, any_images: bool) -> MeasuredRows | None:
     from posefix.cli.progress import ProgressBar
     from posefix.evaluation.measured import measure_files
-    from posefix.interchange.pose_files import load_layout
 
-    if measuring.annotations is None:
+    if judge is None:
         return None
     with ProgressBar("results") as progress:
-        return measure_files(
-            files,
-            measuring.annotations,
-            metric=measuring.metric,
-            layout=load_layout(measuring.annotations_layout),
-            category=measuring.category,
-            any_images=measuring.any_images,
-            progress=progress,
-        )
+        return measure_files(files, judge, any_images=any_images, progress=progress)
 
 
 def _files(results: Sequence[str], layouts: Sequence[str], refined: Sequence[str]) -> list[ResultsToMeasure]:

@@ -90,6 +90,7 @@ def calibrate(
     *,
     recipe: str,
     strengths: tuple[float, float] = (1.0, 1.0),
+    share: float = 1.0,
     device: str = "auto",
     settings: Settings = None,
 ) -> None:
@@ -102,6 +103,7 @@ def calibrate(
         recipe: The recipe it was trained with, with a share `data.held_out`.
         strengths: With what share of its strength (above 0, to 1) a pose enters the network at the first look and at
             later ones: with less, the network believes poor poses less.
+        share: Of the held-out photos to try each kind of pose on, others for each kind; less takes less time.
         device: auto, cpu or cuda.
         settings: A change to the recipe, such as data.root=../data; may be given several times.
     """
@@ -109,7 +111,14 @@ def calibrate(
     from posefix.training.calibration import calibrate as run
 
     config = read_recipe(recipe, settings)
-    run(config, model, strengths=strengths, device=device, on_pass=lambda line: print(line, flush=True))
+    run(
+        config,
+        model,
+        strengths=strengths,
+        share=share,
+        device=device,
+        on_pass=lambda line: print(line, flush=True),
+    )
     print(f"calibrated: {model}")
 
 

@@ -34,6 +34,10 @@ class TruthOptions:
         from posefix.interchange import read_truth
 
         truth = read_truth(self.annotations, self.annotations_layout or layout, self.category)
+        self.tell(truth)
+        return truth
+
+    def tell(self, truth: Annotations) -> None:
+        """Print what of the file the ground truth does not hold."""
         for line in (*truth.notes, *truth.left_out):
             print(f"{self.annotations}: {line}")
-        return truth

@@ -12,11 +12,10 @@ import numpy.typing as npt
 from posefix.errors import InputError
 from posefix.evaluation.coco import (
     CocoMetrics,
-    describe_comparison,
     read_metrics,
     run_evaluator,
 )
-from posefix.evaluation.percentages import percent, signed
+from posefix.evaluation.percentages import change_table, percent, signed
 from posefix.formats.coco_annotations import Annotations
 from posefix.pose.poses import Poses
 
@@ -57,16 +56,8 @@ class CocoComparison:
 
     def table(self) -> str:
         """Names, before, after and difference, one line each, and a last one with the interval."""
-        before, after = self.before.as_dict(), self.after.as_dict()
-        known = {name: before[name] >= 0 for name in before}  # undefined is a matter of the annotations alone
-        rows = {
-            "": list(before),
-            "before": [percent(value) for value in before.values()],
-            "after": [percent(value) for value in after.values()],
-            "difference": [signed(after[name] - before[name]) if known[name] else "-" for name in before],
-        }
-        lines = [f"{name:10}" + "".join(f"{cell:>7}" for cell in cells) for name, cells in rows.items()]
-        return "\n".join([*lines, str(self), describe_comparison(self.after)])
+        changes = change_table(self.before.as_dict(), self.after.as_dict())
+        return "\n".join([*changes, str(self), *self.after.notes()])
 
     def __str__(self) -> str:
         interval = f"{100 * CONFIDENCE:.0f} % interval {signed(self.low)} to {signed(self.high)}"
@@ -103,9 +94,10 @@ def compare_coco(
     """
     if resamples < 1:
         raise InputError(f"resamples: expected at least 1, got {resamples}; 1000 give a steady interval.")
-    (evaluator_before, names_before), (evaluator_after, names_after) = (
+    (evaluator_before, truth_before), (evaluator_after, truth_after) = (
         run_evaluator(poses, annotations) for poses in (before, after)
     )
+    names_before, names_after = truth_before.shared.names, truth_after.shared.names
     check_same_keypoints(names_before, names_after, annotations)
     matches_before, matches_after = _ImageMatches.of(evaluator_before), _ImageMatches.of(evaluator_after)
     images = len(matches_before.people)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError
-from posefix.evaluation.percentages import percent
+from posefix.evaluation.percentages import metric_table, percent
 from posefix.files import without_collection
 from posefix.formats.coco_annotations import Annotations
-from posefix.interchange import read_annotated_poses
 from posefix.pose.poses import Poses
-from posefix.skeletons import Keypoint, Skeleton, match_keypoints
+from posefix.skeletons import Keypoint, match_keypoints
 
 METRIC_NAMES = ("AP", "AP50", "AP75", "AP-M", "AP-L", "AR", "AR50", "AR75", "AR-M", "AR-L")
 """What the ten numbers are called in tables, in COCO's order."""
@@ -61,20 +61,22 @@ class CocoMetrics:
         recalls = (self.ar, self.ar50, self.ar75, self.ar_medium, self.ar_large)
         return dict(zip(METRIC_NAMES, values + recalls, strict=True))
 
+    def notes(self) -> list[str]:
+        """Lines that say what was compared and where the areas come from."""
+        area = ["areas estimated as .53 x box area"] if self.area_is_estimated else []
+        return ["; ".join([describe_keypoints(self.keypoint_names), *area])]
+
     def table(self) -> str:
         """Two lines, names above percentages, and a third one that says what was compared."""
-        values = [percent(value) for value in self.as_dict().values()]
-        lines = ["".join(f"{cell:>7}" for cell in cells) for cells in (METRIC_NAMES, values)]
-        return "\n".join([*lines, describe_comparison(self)])
+        return "\n".join([*metric_table(self.as_dict()), *self.notes()])
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {percent(value)}" for name, value in self.as_dict().items())
 
 
-def describe_comparison(metrics: CocoMetrics) -> str:
-    """One line on the keypoints that were compared and where the areas come from."""
-    area = "; areas estimated as .53 x box area" if metrics.area_is_estimated else ""
-    return f"keypoints compared ({len(metrics.keypoint_names)}): {', '.join(metrics.keypoint_names)}{area}"
+def describe_keypoints(names: Sequence[str]) -> str:
+    """One line on the keypoints that were compared."""
+    return f"keypoints compared ({len(names)}): {', '.join(names)}"
 
 
 def evaluate_coco(results: Poses, annotations: Annotations) -> CocoMetrics:
@@ -82,7 +84,8 @@ def evaluate_coco(results: Poses, annotations: Annotations) -> CocoMetrics:
 
     Keypoints are matched by name; those that only one side names, or that the annotations' skeleton lists as
     unscored, do not count. Sigmas are the annotations'; where their skeleton has none, the results'. A person
-    without a label on any shared keypoint is ignored: finding that person is neither rewarded nor punished. A
+    without a label on any shared keypoint, or whose ``num_keypoints`` is 0, is ignored: finding that person is neither
+    rewarded nor punished. A
     missing keypoint is compared as it stands in the file, at (0, 0) as a rule, hence counts as wrong. Images
     without results count, with all their people missed.
 
@@ -94,15 +97,15 @@ def evaluate_coco(results: Poses, annotations: Annotations) -> CocoMetrics:
         InputError: if no keypoint is shared, a sigma is unknown on both sides, the annotations hold no people, or a
             pose's image is not in the annotations.
     """
-    evaluator, names = run_evaluator(results, annotations)
-    return read_metrics(evaluator, names, annotations)
+    evaluator, truth = run_evaluator(results, annotations)
+    return read_metrics(evaluator, truth.shared.names, annotations)
 
 
 def read_metrics(
     evaluator: hotcoco.COCOeval, names: tuple[str, ...], annotations: Annotations
 ) -> CocoMetrics:
     """The ten numbers of an evaluator that has run."""
-    ap, ap50, ap75, ap_medium, ap_large, ar, ar50, ar75, ar_medium, ar_large = map(float, evaluator.stats)
+    ap, ap50, ap75, ap_medium, ap_large, ar, ar50, ar75, ar_medium, ar_large = read_stats(evaluator).values()
     return CocoMetrics(
         ap=ap,
         ap50=ap50,
@@ -119,8 +122,13 @@ def read_metrics(
     )
 
 
-def run_evaluator(results: Poses, annotations: Annotations) -> tuple[hotcoco.COCOeval, tuple[str, ...]]:
-    """Match poses with people and summarise; returns the evaluator and the names of the shared keypoints.
+def read_stats(evaluator: hotcoco.COCOeval) -> dict[str, float]:
+    """The ten numbers of an evaluator that has run, by their names in `METRIC_NAMES`."""
+    return dict(zip(METRIC_NAMES, map(float, evaluator.stats), strict=True))
+
+
+def run_evaluator(results: Poses, annotations: Annotations) -> tuple[hotcoco.COCOeval, EvaluatorTruth]:
+    """Match poses with people and summarise; returns the evaluator and what it compared with.
 
     Raises:
         InputError: see `evaluate_coco`.
@@ -133,7 +141,7 @@ def run_evaluator(results: Poses, annotations: Annotations) -> tuple[hotcoco.COC
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="hotcoco: kpt_oks_sigmas")
         evaluator.run()
-    return evaluator, truth.shared.names
+    return evaluator, truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,24 +235,6 @@ def share_keypoints(results: Poses, annotations: Annotations) -> SharedKeypoints
     return SharedKeypoints(result_columns, annotation_columns, tuple(keypoints))
 
 
-def read_measured_poses(
-    path: str | Path, annotations: Annotations, layout: Skeleton | str | None = None
-) -> Poses:
-    """The poses of a file that is to be measured against annotations.
-
-    Args:
-        path: A pose file of any format.
-        annotations: What they are measured against, which give the photos' sizes, where the format wants them.
-        layout: As in `posefix.read_pose_file`.
-
-    Raises:
-        InputError: The file is faulty, or a pose's image is not among the annotations'.
-    """
-    poses = read_annotated_poses(path, annotations, layout)
-    check_images(poses, annotations, path)
-    return poses
-
-
 def check_images(results: Poses, annotations: Annotations, title: str | Path = "Results") -> None:
     """Refuse to measure where it cannot mean anything.
 
@@ -264,7 +254,7 @@ def check_images(results: Poses, annotations: Annotations, title: str | Path = "
         if image_id not in annotations.images:
             raise InputError(
                 f"{title}, row {row}, field 'image_id': {image_id!r} is not among the images of "
-                f"{annotations.path}; give the annotations of the same images, or leave such rows out."
+                f"{annotations.path}; give the annotations of the same images, or leave such rows out (--subset)."
             )
 
 
@@ -282,7 +272,8 @@ def _truth_rows(
     visibility = people.visibility[:, index]
     triples = np.concatenate([people.keypoints[:, index], visibility[..., None]], axis=-1, dtype=np.float64)
     numbers = triples.reshape(len(people), 3 * len(index)).tolist()
-    labelled = (visibility > 0).sum(axis=1)
+    # A person of whom the file says that nothing is labelled keeps the keypoints, but does not count.
+    labelled = np.where(people.num_keypoints == 0, 0, (visibility > 0).sum(axis=1))
     return [
         {
             "id": row + 1,  # never 0, which the reference evaluator takes for "not matched"

@@ -52,7 +52,7 @@ def match_people(poses: Poses, annotations: Annotations) -> Matches:
     matched = np.full(len(poses), -1, dtype=np.int64)
     similarity = np.zeros(len(poses))
     for rows, people, table in oks_tables(poses, annotations, shared):
-        for pose, person in _best_pairs(table):
+        for pose, person in best_pairs(table):
             matched[rows[pose]], similarity[rows[pose]] = people[person], table[pose, person]
     chosen = np.flatnonzero(matched >= 0)
     return Matches(chosen, matched[chosen], similarity[chosen])
@@ -85,13 +85,12 @@ def oks_tables(
 
 
 def countable_people(annotations: Annotations, columns: Rows) -> Rows:
-    """Rows of the people a pose can be compared with: no crowd, an area, a label on one of the keypoints `columns`."""
+    """Rows of the people a pose can be compared with: whom COCO counts on the keypoints `columns`, with an area."""
     people = annotations.people
-    labelled = (people.visibility[:, columns] > 0).any(axis=1)
-    return np.flatnonzero(labelled & ~people.is_crowd & (people.area > 0))
+    return np.flatnonzero(people.counted(columns) & (people.area > 0))
 
 
-def _best_pairs(table: FloatArray) -> list[tuple[int, int]]:
+def best_pairs(table: FloatArray) -> list[tuple[int, int]]:
     """Row and column of the best cell (n, m) above 0, then of the best one in the rows and columns left, and so on."""
     pairs: list[tuple[int, int]] = []
     rows, columns = set(range(table.shape[0])), set(range(table.shape[1]))

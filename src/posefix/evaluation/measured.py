@@ -7,25 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posefix.errors import InputError
-from posefix.evaluation.coco import METRIC_NAMES, evaluate_coco, read_measured_poses
-from posefix.evaluation.posetrack import POSETRACK_METRIC_NAMES, evaluate_posetrack, read_judged_poses
+from posefix.evaluation.judge import Judge
+from posefix.evaluation.posetrack import PoseTrackMetrics
 from posefix.evaluation.tables import Row
 from posefix.formats.coco_annotations import Annotations
-from posefix.formats.coco_posetrack import PoseTrackAnnotations, read_posetrack_annotations
-from posefix.interchange import read_truth
-from posefix.pose.poses import ImageId, Poses
+from posefix.pose.poses import ImageId
 from posefix.skeletons import Skeleton
 
-COLUMNS = {"coco": METRIC_NAMES, "posetrack": POSETRACK_METRIC_NAMES}
-"""Columns of each metric."""
 REFINED = "+ refined"
 CHANGE = "  change"
 IDS_SHOWN = 3
-
-
-def metric_of(annotations: Path) -> str:
-    """Whose rules results are measured by, one of `COLUMNS`: PoseTrack's if the ground truth is a folder."""
-    return "posetrack" if annotations.is_dir() else "coco"
 
 
 @dataclass(frozen=True)
@@ -50,65 +41,58 @@ class MeasuredRows:
     """What was measured.
 
     Attributes:
-        metric: One of `COLUMNS`.
         rows: One for each file; for refined ones also a row of the change.
         notes: What was compared with what.
     """
 
-    metric: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
 
 
 def measure_files(
     files: Sequence[ResultsToMeasure],
-    annotations: Path,
+    judge: Judge,
     *,
-    metric: str | None = None,
-    layout: Skeleton | None = None,
-    category: str | None = None,
     any_images: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> MeasuredRows:
-    """Measure results by the rules of their ground truth: PoseTrack's if it is a folder, else COCO's.
+    """Measure results by the rules of their ground truth.
 
     Args:
         files: What to measure; all are read and checked before the first is measured.
-        annotations: A COCO annotation file, or a folder of PoseTrack 2018 annotation files.
-        metric: One of `COLUMNS`; None for that of `metric_of`.
-        layout: As of `posefix.interchange.read_truth`; that of the first results by default.
-        category: The same.
+        judge: The ground truth and its metric.
         any_images: Accept results that hold poses of different images.
         progress: Called with how many results are measured, and of how many.
 
     Raises:
         InputError: A file is faulty, or results hold poses of different images.
     """
-    truth: Annotations | PoseTrackAnnotations
-    metric = metric or metric_of(annotations)
-    if metric == "posetrack":
-        truth = read_posetrack_annotations(annotations)
-    else:
-        truth = read_truth(annotations, layout or files[0].skeleton, category)
     found = [
-        (file.name, path, _read(path, file.skeleton, truth))
+        (file.name, path, judge.read_poses(path, file.skeleton).poses)
         for file in files
         for path in (file.path, file.refined)
         if path is not None
     ]
     if not any_images:
         check_same_images({str(path): set(poses.image_ids) for _, path, poses in found})
-    measured, compared = [], {}
-    for number, (name, _, poses) in enumerate(found):
-        values, compared[name] = _measure(poses, truth)
-        measured.append(values)
+    measured = []
+    for number, (_, _, poses) in enumerate(found):
+        measured.append(judge.measure(poses))
         if progress is not None:
             progress(number + 1, len(found))
-    rows = _rows(files, measured)
-    if isinstance(truth, PoseTrackAnnotations):
-        return MeasuredRows(metric, rows, (_described(truth.annotations), *_absences(compared)))
+    names = [name for name, _, _ in found]
+    rows = _rows(files, [metrics.as_dict() for metrics in measured])
+    if judge.metric == "posetrack":
+        absent = {
+            name: metrics.absent
+            for name, metrics in zip(names, measured, strict=True)
+            if isinstance(metrics, PoseTrackMetrics)
+        }
+        return MeasuredRows(rows, (_described(judge.annotations), *_absences(absent)))
+    truth = judge.annotations
+    compared = {name: metrics.keypoint_names for name, metrics in zip(names, measured, strict=True)}
     lines = (_described(truth), *truth.notes, *truth.left_out, *keypoint_notes(compared))
-    return MeasuredRows(metric, rows, lines)
+    return MeasuredRows(rows, lines)
 
 
 def check_same_images(images: Mapping[str, set[ImageId]]) -> None:
@@ -145,23 +129,6 @@ def keypoint_notes(compared: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
         return tuple(lines)
     named = (f"{', '.join(rows)}: {line}" for rows, line in zip(groups.values(), lines, strict=True))
     return ("not all rows are measured on the same keypoints, so compare with care:", *named)
-
-
-def _read(path: Path, skeleton: Skeleton | None, truth: Annotations | PoseTrackAnnotations) -> Poses:
-    if isinstance(truth, PoseTrackAnnotations):
-        return read_judged_poses(path, skeleton, truth)
-    return read_measured_poses(path, truth, skeleton)
-
-
-def _measure(
-    poses: Poses, truth: Annotations | PoseTrackAnnotations
-) -> tuple[dict[str, float], tuple[str, ...]]:
-    """The numbers by column, and the keypoints compared (COCO) or absent (PoseTrack)."""
-    if isinstance(truth, PoseTrackAnnotations):
-        metrics = evaluate_posetrack(poses, truth)
-        return metrics.as_dict(), metrics.absent
-    numbers = evaluate_coco(poses, truth)
-    return numbers.as_dict(), numbers.keypoint_names
 
 
 def _rows(files: Sequence[ResultsToMeasure], measured: Sequence[Mapping[str, float]]) -> tuple[Row, ...]:

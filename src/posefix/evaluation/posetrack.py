@@ -19,7 +19,7 @@ import numpy as np
 
 from posefix.errors import InputError
 from posefix.evaluation.coco import check_images
-from posefix.evaluation.percentages import percent, signed
+from posefix.evaluation.percentages import metric_table, percent
 from posefix.formats.coco_posetrack import PoseTrackAnnotations
 from posefix.formats.coco_posetrack_results import PoseTrackResults, read_posetrack_results
 from posefix.interchange import read_annotated_file
@@ -70,28 +70,19 @@ class PoseTrackMetrics:
         """The eight numbers by their names in `POSETRACK_METRIC_NAMES`."""
         return {**{column: self._mean(names) for column, names in GROUPS.items()}, TOTAL: self.total}
 
-    def table(self) -> str:
-        """Two lines, names above percentages, and a third one where the results' layout lacks keypoints."""
-        cells = (POSETRACK_METRIC_NAMES, [percent(value) for value in self.as_dict().values()])
-        lines = ["".join(f"{cell:>7}" for cell in row) for row in cells]
-        return "\n".join([*lines, *self._notes()])
+    @property
+    def keypoint_names(self) -> tuple[str, ...]:
+        """The keypoints that were compared."""
+        return SCORED
 
-    def table_after(self, before: PoseTrackMetrics) -> str:
-        """Names, the numbers before, these, and the difference, one line each."""
-        old, new = before.as_dict(), self.as_dict()
-        known = {name: new[name] >= 0 for name in new}  # undefined is a matter of the annotations alone
-        rows = {
-            "": list(new),
-            "before": [percent(value) for value in old.values()],
-            "after": [percent(value) for value in new.values()],
-            "difference": [signed(new[name] - old[name]) if known[name] else "-" for name in known],
-        }
-        lines = [f"{name:10}" + "".join(f"{cell:>7}" for cell in cells) for name, cells in rows.items()]
-        return "\n".join([*lines, *self._notes()])
-
-    def _notes(self) -> list[str]:
+    def notes(self) -> list[str]:
+        """A line where the results' layout lacks keypoints."""
         names = ", ".join(self.absent)
         return [f"not in the results' layout, counted as not found: {names}"] if names else []
+
+    def table(self) -> str:
+        """Names above percentages, and what the results' layout lacks."""
+        return "\n".join([*metric_table(self.as_dict()), *self.notes()])
 
     def _mean(self, names: tuple[str, ...]) -> float:
         known = [self.ap[name] for name in names if self.ap[name] >= 0]
@@ -119,7 +110,8 @@ class _Points:
 def evaluate_posetrack(results: Poses, truth: PoseTrackAnnotations) -> PoseTrackMetrics:
     """Measure poses as PoseTrack 2018 does; see the module for the rules.
 
-    Only the scores of keypoints matter, not those of poses. Of equal scores the later pose ranks first, as in poseval.
+    Only the scores of keypoints matter, not those of poses. Of equal scores the later pose ranks first; in poseval
+    their order depends on the CPU.
 
     Args:
         results: Poses in any layout, matched by name; a frame without poses is one where nobody was found.
@@ -212,7 +204,7 @@ def check_frames(listed: frozenset[ImageId], truth: PoseTrackAnnotations, where:
 
 
 def read_judged_poses(path: str | Path, skeleton: Skeleton | None, truth: PoseTrackAnnotations) -> Poses:
-    """Read poses from PoseTrack results or from another pose file.
+    """Read poses from PoseTrack results or from another pose file, those of frames without annotations too.
 
     Args:
         path: A folder of PoseTrack results, one of its files, or a pose file of another format.
@@ -220,12 +212,11 @@ def read_judged_poses(path: str | Path, skeleton: Skeleton | None, truth: PoseTr
         truth: The annotations that the poses will be compared with.
 
     Raises:
-        InputError: A file is faulty, PoseTrack results leave out an annotated frame, a pose's frame is not annotated,
-            or no skeleton is given for a file that does not say its layout.
+        InputError: A file is faulty, PoseTrack results leave out an annotated frame, or no skeleton is given for a
+            file that does not say its layout.
     """
     found = read_judged_results(path, skeleton, truth)
     check_frames(found.image_ids, truth, str(path))
-    check_images(found.file.poses, truth.annotations, path)
     return found.file.poses
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ class PublishedRows:
     """Rows of one file.
 
     Attributes:
-        metric: Whose columns they have, "coco" or "posetrack".
+        metric: Whose columns they have, one of `posefix.evaluation.judge.COLUMNS`.
         rows: Each with its source.
     """
 
@@ -58,11 +58,17 @@ def read_published_rows(name_or_path: str | Path, columns_of: Mapping[str, Seque
         raise InputError(f"{path}: expected an object with a list 'rows', got {quoted(content)}.")
     metric = content.get("metric", "coco")
     if metric not in columns_of:
-        raise InputError(f"{path}, field 'metric': expected {' or '.join(columns_of)}, got {quoted(metric)}.")
+        raise InputError(f"{path}, field 'metric': expected {_one_of(columns_of)}, got {quoted(metric)}.")
     columns = {_spelling(column): column for column in columns_of[metric]}
     source = content.get("source", "")
     rows = [_row(row, source, columns, f"{path}, row {number}") for number, row in enumerate(content["rows"])]
     return PublishedRows(metric, tuple(rows))
+
+
+def _one_of(names: Collection[str]) -> str:
+    """The names as a message lists them."""
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _row(row: Any, source: Any, columns: Mapping[str, str], where: str) -> Row:

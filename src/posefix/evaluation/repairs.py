@@ -154,7 +154,10 @@ def annotated_people(annotations: Annotations, shared: SharedKeypoints) -> tuple
     skeleton = replace(annotations.skeleton.subset(shared.names), keypoints=shared.keypoints)
     # Only the labels are wanted: no photo is opened.
     photos = {image_id: Path(info.file_name) for image_id, info in annotations.images.items()}
-    records = build_records(annotations, photos, skeleton)
+    people = annotations.people
+    # Who does not count is nobody's neighbour either, as crowds are not.
+    counted = replace(people, is_crowd=people.is_crowd | (people.num_keypoints == 0))
+    records = build_records(replace(annotations, people=counted), photos, skeleton)
     countable = countable_people(annotations, shared.annotation_columns)
     assert len(records) == len(countable), "records and matches take the same people"
     return records, skeleton

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from posefix.errors import quoted
+from posefix.files import file_stem
 from posefix.photos.finding import IMAGE_SUFFIXES
 from posefix.pose.poses import ImageId
 from posefix.pose_files.json_people import (
@@ -186,7 +187,7 @@ def _lists(document: Document) -> tuple[list[PeopleList], _Variant | None]:
         records = Records(path, "row", content)
         return [PeopleList(*document, (), records, records.ids(IMAGE))], None
     if variant := _variant(content):
-        return [_photo(document, (), content, variant, path.stem)], variant
+        return [_photo(document, (), content, variant, file_stem(path))], variant
     if not isinstance(content, dict):
         message = f"{path}: expected a list of people or photos by name, got {quoted(content)}."
         report_fault(FormatError(message, "Write it again with AlphaPose, or take it out of the folder."))

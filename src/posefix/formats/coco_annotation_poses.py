@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from posefix.formats.coco_annotation_writing import write
 from posefix.formats.coco_annotations import as_object
 from posefix.formats.coco_people import labelled_records
+from posefix.formats.coco_wholebody import Part, layout_of, part_lengths, part_triples, parts_of
 from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId, Poses
 from posefix.pose_files.gaps import without_gaps
 from posefix.pose_files.json_text import REMOVED, JsonText, Place
@@ -28,6 +30,7 @@ from posefix.pose_files.pose_file import (
     visibility_of,
 )
 from posefix.pose_files.records import BOX_SIDES, Records, id_or_none, ids_as_known
+from posefix.skeletons import Skeleton
 
 NAME = "coco-annotations"
 
@@ -51,8 +54,18 @@ def read(source: Source, reading: Reading) -> PoseFile:
     """
     text, path = source.document, source.path
     content = as_object(text.root, path)
-    labelled = labelled_records(content, path, reading.skeleton, reading.category, overrule=True)
-    records, triples, file_names = labelled.records, labelled.triples(), file_names_of(content)
+    labelled = labelled_records(
+        content,
+        path,
+        reading.skeleton,
+        reading.category,
+        overrule=True,
+        lengths_of=_lengths_of(reading.skeleton),
+    )
+    records, file_names = labelled.records, file_names_of(content)
+    skeleton = reading.skeleton or layout_of(records.rows, labelled.skeleton)
+    parts = parts_of(records.rows, skeleton)
+    triples = part_triples(records, parts, skeleton)
     whole = without_gaps(triples)
     visible = whole[..., 2] > 0
     poses = Poses(
@@ -61,18 +74,15 @@ def read(source: Source, reading: Reading) -> PoseFile:
         valid=visible,
         image_ids=ids_as_known(records.ids("image_id"), file_names),
         pose_scores=np.ones(len(records.rows)),
-        skeleton=labelled.skeleton,
+        skeleton=skeleton,
     )
     return PoseFile(
         path,
         NAME,
         poses,
-        _Rewrite(text, records, poses, triples),
+        _Rewrite(text, records, parts, poses, triples),
         boxes=boxes_of(records),
-        notes=(
-            "annotations have no scores: only keypoints, and boxes if asked, are written",
-            *labelled.notes,
-        ),
+        notes=(*_notes(parts), *labelled.notes),
         left_out=labelled.left_out,
         file_names=file_names or None,
         has_scores=False,
@@ -80,7 +90,14 @@ def read(source: Source, reading: Reading) -> PoseFile:
     )
 
 
-FORMAT = Format(NAME, "COCO annotations: an object with images, annotations and categories", recognise, read)
+FORMAT = Format(
+    NAME,
+    "COCO annotations: an object with images, annotations and categories",
+    recognise,
+    read,
+    write,
+    one_file=True,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +106,7 @@ class _Rewrite:
 
     text: JsonText
     records: Records
+    parts: Sequence[Part]
     poses: Poses
     triples: FloatArray
 
@@ -102,12 +120,35 @@ class _Rewrite:
         edits: dict[Place, Any] = {}
         for row in np.flatnonzero(changed).tolist():
             place = ("annotations", self.records.place(row))
-            edits[(*place, "keypoints")] = flat_numbers(written[row])
-            if "num_keypoints" in self.records.rows[row]:
-                edits[(*place, "num_keypoints")] = int(poses.valid[row].sum())
+            for part in self.parts:
+                own = (row, slice(part.start, part.stop))
+                if (written[own] != self.triples[own]).any():
+                    edits[(*place, part.field)] = flat_numbers(written[own])
+            if "num_keypoints" in self.records.rows[row]:  # of a whole body, those of the body
+                edits[(*place, "num_keypoints")] = int(poses.valid[row, : self.parts[0].stop].sum())
             if row in boxes and self.records.rows[row].get("bbox"):
                 edits[(*place, "bbox")] = boxes[row]
         return {"": self.text.edited({**edits, **removals(self.records, keep, edits)}).encode()}
+
+
+def _lengths_of(skeleton: Skeleton | None) -> Callable[[Records], list[int]]:
+    """How many numbers people have who are read in a layout that was named."""
+
+    def lengths_of(records: Records) -> list[int]:
+        return (
+            part_lengths(records, parts_of(records.rows, skeleton))
+            if skeleton
+            else records.lengths("keypoints")
+        )
+
+    return lengths_of
+
+
+def _notes(parts: Sequence[Part]) -> tuple[str, ...]:
+    notes = ["annotations have no scores: only keypoints, and boxes if asked, are written"]
+    if len(parts) > 1:
+        notes.append(f"feet, face and hands are in {', '.join(part.field for part in parts[1:])}")
+    return tuple(notes)
 
 
 def removals(records: Records, keep: Sequence[int] | None, edits: dict[Place, Any]) -> dict[Place, Any]:

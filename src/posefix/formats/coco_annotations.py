@@ -14,7 +14,7 @@ from posefix.errors import InputError, Where, quoted
 from posefix.files import read_json, without_collection
 from posefix.formats.coco_people import LabelledRecords, labelled_records, listed_records
 from posefix.pose import geometry
-from posefix.pose.poses import FloatArray, ImageId
+from posefix.pose.poses import BoolArray, FloatArray, ImageId, Rows
 from posefix.pose_files.gaps import without_gaps
 from posefix.pose_files.pose_file import FormatError
 from posefix.pose_files.records import (
@@ -34,11 +34,19 @@ AREA_OF_BOX = 0.53
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What a file says about a photo: its name, else its id; width and height in pixels, None where it lacks them."""
+    """What a file says about a photo; None where it does not say it.
+
+    Attributes:
+        file_name: Name of the photo; its id where the file says no name.
+        width: Pixels.
+        height: Pixels.
+        crowd_index: How much people hide each other, 0 to 1, as CrowdPose's annotations say.
+    """
 
     file_name: str
     width: int | None
     height: int | None
+    crowd_index: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +62,9 @@ class PersonAnnotations:
         ids: Id of each annotation.
         is_crowd: (N,) bool, True for a region with many people.
         area_is_estimated: Whether an area was missing and `AREA_OF_BOX` of the box is used instead.
+        num_keypoints: (N,) what the file says, NaN where it says nothing. Whoever has 0 of them does not count, as in
+            COCO's evaluation, whatever is labelled: CrowdPose counts visible keypoints only.
+        head_size: (N,) pixels, the unit of PCKh; NaN where the file does not say it.
     """
 
     keypoints: FloatArray
@@ -64,9 +75,16 @@ class PersonAnnotations:
     ids: tuple[ImageId, ...]
     is_crowd: npt.NDArray[np.bool_]
     area_is_estimated: bool
+    num_keypoints: FloatArray
+    head_size: FloatArray
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def counted(self, columns: Rows | slice = slice(None)) -> BoolArray:
+        """(N,) whom COCO's evaluation counts: no crowd, and somebody with a label on one of the keypoints `columns`."""
+        labelled = (self.visibility[:, columns] > 0).any(axis=1)
+        return np.asarray(labelled & ~self.is_crowd & (self.num_keypoints != 0), dtype=np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,13 +207,15 @@ def as_object(content: Any, path: str | Path) -> Mapping[str, Any]:
 def _images(content: Mapping[str, Any], path: Path) -> dict[ImageId, ImageInfo]:
     records = listed_records(content, path, "images", "image")
     records.check_texts("file_name")
+    crowd_index = records.numbers_where_given("crowdIndex")
     infos: dict[ImageId, ImageInfo] = {}
     for number, (image_id, row) in enumerate(zip(records.unique_ids(), records.rows, strict=True)):
         name = row.get("file_name", str(image_id))
         if not isinstance(name, str):
             report_fault(records.fault(number, "file_name", "a text"))
         width, height = (_side(records, number, side) for side in ("width", "height"))
-        infos[image_id] = ImageInfo(str(name), width, height)
+        crowding = None if np.isnan(crowd_index[number]) else float(crowd_index[number])
+        infos[image_id] = ImageInfo(str(name), width, height, crowding)
     return infos
 
 
@@ -228,6 +248,8 @@ def _people(labelled: LabelledRecords, images: Mapping[ImageId, ImageInfo]) -> P
         ids=records.unique_ids(),
         is_crowd=np.array([bool(row.get("iscrowd")) for row in records.rows], dtype=np.bool_),
         area_is_estimated=is_estimated,
+        num_keypoints=records.numbers_where_given("num_keypoints"),
+        head_size=records.numbers_where_given("head_size"),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -69,6 +69,7 @@ def labelled_records(
     category: str | None = None,
     *,
     overrule: bool = False,
+    lengths_of: Callable[[Records], list[int]] | None = None,
 ) -> LabelledRecords:
     """The annotations of the categories that name keypoints, or of the one that was asked for.
 
@@ -81,6 +82,7 @@ def labelled_records(
         layout: The layout that somebody named.
         category: Name of the category that is meant; None where there is no choice.
         overrule: Whether the layout that was named is taken before the one that the category names.
+        lengths_of: How many numbers people have, where these stand in other fields than ``keypoints`` as well.
 
     Raises:
         InputError: The file has no list of annotations, an annotation is of a category that is not there, the layout is
@@ -91,8 +93,9 @@ def labelled_records(
     of_each = _categories_of(records, categories)
     chosen = _chosen(categories, of_each, records, path, category)
     people = records.choose([place == ANY or place in chosen for place in of_each])
+    lengths = people.lengths("keypoints") if lengths_of is None else lengths_of(people)
     skeleton, notes = _layout(
-        path, [categories[place] for place in chosen], people, layout, overrule=overrule
+        path, [categories[place] for place in chosen], lengths, layout, overrule=overrule
     )
     others = [place for place in of_each if place not in (ANY, UNKNOWN) and place not in chosen]
     together = _together([categories[place] for place in chosen])
@@ -176,14 +179,13 @@ def _chosen(
 
 
 def _layout(
-    path: Path, chosen: Sequence[Category], people: Records, layout: Skeleton | None, *, overrule: bool
+    path: Path, chosen: Sequence[Category], lengths: Sequence[int], layout: Skeleton | None, *, overrule: bool
 ) -> tuple[Skeleton, tuple[str, ...]]:
     """The layout of the people, and what to note of its limbs.
 
     Raises:
         FormatError: It is not known.
     """
-    lengths = people.lengths("keypoints")
     names = chosen[0].get("keypoints") if chosen else None
     if not names:
         if layout is None:

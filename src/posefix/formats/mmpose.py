@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from posefix.errors import Where, quoted
+from posefix.files import file_stem
 from posefix.photos.names import are_frames, photo_stems
 from posefix.pose.poses import BoolArray, FloatArray, rows_by_image
 from posefix.pose_files.gaps import check_gaps
@@ -162,7 +163,7 @@ def _lists(document: Document) -> tuple[list[PeopleList], tuple[str, ...]]:
     """The people of a document, photo by photo or frame by frame, and what to note."""
     content, path = document[1].root, document[1].path
     place: Place = ()
-    stem = path.stem
+    stem = file_stem(path)
     if isinstance(content, dict):
         if INFO not in content:
             what = f"a list of instances or a field {INFO!r}"

@@ -19,10 +19,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from posefix.errors import Where, quoted
+from posefix.files import file_stem
 from posefix.photos.names import are_frames, photo_stems
 from posefix.pose.poses import FloatArray, ImageId, rows_by_image
 from posefix.pose_files.gaps import without_gaps
@@ -50,6 +52,8 @@ from posefix.skeletons import load_skeleton
 
 NAME = "openpose"
 PEOPLE, POINTS, PERSON = "people", "pose_keypoints_2d", "person_id"
+OLD_POINTS = "pose_keypoints"
+"""What versions before 1.2 call the field."""
 SUFFIX = "_keypoints"
 LAYOUTS = {25: "body25", 18: "openpose18"}
 NO_PERSON = -1
@@ -64,7 +68,7 @@ _OTHERS_3D = ("pose_keypoints_3d", "face_keypoints_3d", "hand_left_keypoints_3d"
 def recognise(source: Source) -> str | None:
     """Why a source is of OpenPose."""
     if source.path.is_dir():
-        files = [path for path in json_files(source) if path.stem.endswith(SUFFIX)]
+        files = [path for path in json_files(source) if file_stem(path).endswith(SUFFIX)]
         if files:
             return f"a folder of files NAME{SUFFIX}.json"
         found = any(_has_people(opening) for opening in openings(json_files(source)))
@@ -88,36 +92,39 @@ def read(source: Source, reading: Reading) -> PoseFile:
         PeopleList.of_photo(document, (PEOPLE,), document[1].root.get(PEOPLE), "person", image_id)
         for document, image_id in zip(texts, ids, strict=True)
     ]
-    lengths = [length for people in lists for length in people.records.lengths(POINTS)]
+    field = _points_field(lists)
+    lengths = [length for people in lists for length in people.records.lengths(field)]
     skeleton, notes = layout_of_lengths(source.path, lengths, reading.skeleton, LAYOUTS, "OpenPose")
     triples = joined(
-        (flat_triples(people.records, POINTS, skeleton, may_lack=bool(lengths)) for people in lists),
+        (flat_triples(people.records, field, skeleton, may_lack=bool(lengths)) for people in lists),
         (len(skeleton), 3),
     )
-    unit, why = _unit(source.path, lists, triples, reading)
+    unit, why = _unit(source.path, lists, field, triples, reading)
     poses = people_poses(lists, triples, skeleton, unit=unit)
     notes += (*why, *_frame_notes(ids), *_left_alone(source, files), *odd_scores(poses))
     return PoseFile(
         source.path,
         NAME,
         poses,
-        JsonRewrite(source.path, texts, lists, poses, triples, _edit, unit),
+        JsonRewrite(source.path, texts, lists, poses, triples, partial(_edit, field=field), unit),
         tracks=_tracks(lists),
         notes=notes,
     )
 
 
 def write(new: NewFile) -> Contents:
-    """A folder with a file for each photo, in pixels.
+    """A folder with a file for each photo, in pixels, of any layout, as other programs read OpenPose's files.
 
     Raises:
-        FormatError: The layout is none of OpenPose's, or two photos have one name.
+        FormatError: The layout has as many keypoints as one of OpenPose's own and is another, or two photos have one
+            name.
     """
     skeleton = new.poses.skeleton
-    if skeleton not in [load_skeleton(name) for name in LAYOUTS.values()]:
+    own = LAYOUTS.get(len(skeleton))
+    if own is not None and skeleton != load_skeleton(own):
         raise FormatError(
-            f"OpenPose has no place for poses of {skeleton.name}: expected {' or '.join(LAYOUTS.values())}; "
-            "choose another format."
+            f"OpenPose has no place for poses of {skeleton.name}: {len(skeleton)} keypoints would be read back as "
+            f"{own}; convert them to that (--to-layout {own}), or choose another format."
         )
     triples = new_triples(new.poses)
     frames = are_frames(new)
@@ -156,7 +163,7 @@ def _is_object(document: Document) -> bool:
 def _files(source: Source) -> list[Path]:
     """The files of a folder that OpenPose wrote: by their names, if any has such a name."""
     files = json_files(source)
-    return [path for path in files if path.stem.endswith(SUFFIX)] or list(files)
+    return [path for path in files if file_stem(path).endswith(SUFFIX)] or list(files)
 
 
 def _left_alone(source: Source, files: Sequence[Path]) -> tuple[str, ...]:
@@ -172,7 +179,7 @@ def _image_ids(files: Sequence[Path]) -> list[ImageId]:
     OpenPose calls frames VIDEO_000000000012_keypoints.json, from 0 on. Where these are photos of such names after
     all (COCO_val2014_000000000042), the number still finds them.
     """
-    stems = [path.stem.removesuffix(SUFFIX) for path in files]
+    stems = [file_stem(path).removesuffix(SUFFIX) for path in files]
     frames = [_FRAME.fullmatch(stem) for stem in stems]
     if len({frame["video"] if frame else None for frame in frames}) == 1 and frames[0]:
         return [int(frame["number"]) for frame in frames if frame]
@@ -186,13 +193,20 @@ def _frame_notes(ids: Sequence[ImageId]) -> tuple[str, ...]:
     return ("the numbers in the names are image ids: frames, counted from 0", *missing_frames(frames))
 
 
+def _points_field(lists: Sequence[PeopleList]) -> str:
+    """What the files call the list of a person's keypoints."""
+    rows = [row for people in lists for row in people.records.rows]
+    old = any(OLD_POINTS in row for row in rows) and not any(POINTS in row for row in rows)
+    return OLD_POINTS if old else POINTS
+
+
 def _unit(
-    path: Path, lists: Sequence[PeopleList], triples: FloatArray, reading: Reading
+    path: Path, lists: Sequence[PeopleList], field: str, triples: FloatArray, reading: Reading
 ) -> tuple[Unit, tuple[str, ...]]:
     """What the coordinates are, and the note that says why."""
     triples = without_gaps(triples)
     found = triples[..., 2] != 0
-    if not measured_in_shares(lists, POINTS, triples[..., :2], found):
+    if not measured_in_shares(lists, field, triples[..., :2], found):
         return PIXELS, ()
     ids = [image_id for people in lists for image_id in people.image_ids]
     span = sizes_of_photos(path, reading.photo_size, ids) - 1
@@ -214,8 +228,8 @@ def _tracks(lists: Sequence[PeopleList]) -> tuple[int | None, ...] | None:
     return tuple(tracks) if any(track is not None for track in tracks) else None
 
 
-def _edit(change: PersonChange) -> Mapping[Place, Any]:
-    return {} if change.triples is None else {(POINTS,): change.triples.ravel().tolist()}
+def _edit(change: PersonChange, field: str) -> Mapping[Place, Any]:
+    return {} if change.triples is None else {(field,): change.triples.ravel().tolist()}
 
 
 def _person(triples: FloatArray, track: int | None) -> Record:

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import sleap_io
 
-from posefix.formats.sleap_layout import keypoints_to_write, node_layout, poses_with_gaps
 from posefix.pose.poses import ImageId, Poses
 from posefix.pose_files.hdf5_filters import check_filters
+from posefix.pose_files.node_poses import keypoints_to_write, node_layout, poses_with_gaps
 from posefix.pose_files.pose_file import (
     Contents,
     FormatError,

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from posefix.files import file_stem
 from posefix.photos.names import photo_stems
 from posefix.pose.poses import FloatArray, rows_by_image
 from posefix.pose_files.gaps import check_gaps, without_gaps
@@ -72,7 +73,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
     """
     texts = documents(source, json_files(source))
     lists = [
-        PeopleList.of_photo(document, (), document[1].root, "detection", document[1].path.stem)
+        PeopleList.of_photo(document, (), document[1].root, "detection", file_stem(document[1].path))
         for document in texts
     ]
     lengths, skeleton = _keypoint_counts(lists), reading.skeleton

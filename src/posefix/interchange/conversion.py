@@ -19,16 +19,24 @@ class Conversion:
     Attributes:
         new: The poses, in the layout that was asked for.
         mapping: Which keypoints the two layouts share; None where the layout is the file's own.
+        left_out: How many keypoints were left out since their score was too low.
     """
 
     new: NewFile
     mapping: KeypointMapping | None
+    left_out: int = 0
 
     def report(self) -> str:
         """A line for each kind of keypoint that does not go over, or one that says that all do."""
+        return "\n".join([*self._layout_lines(), *self._score_lines()])
+
+    def _score_lines(self) -> list[str]:
+        return [f"keypoints of lower scores, left out: {self.left_out}"] if self.left_out else []
+
+    def _layout_lines(self) -> list[str]:
         if self.mapping is None:
             skeleton = self.new.poses.skeleton
-            return f"layout {skeleton.name}: all {count_of_keypoints(len(skeleton))} kept"
+            return [f"layout {skeleton.name}: all {count_of_keypoints(len(skeleton))} kept"]
         names = f"{self.mapping.source.name} -> {self.mapping.target.name}"
         lines = [f"layout {names}: {count_of_keypoints(len(self.mapping.shared))} kept"]
         if lost := self.mapping.passes_through:
@@ -37,7 +45,7 @@ class Conversion:
             lines.append(
                 f"  missing, not in {self.mapping.source.name} ({len(missing)}): {', '.join(missing)}"
             )
-        return "\n".join(lines)
+        return lines
 
 
 def convert(
@@ -45,6 +53,7 @@ def convert(
     layout: Skeleton | None = None,
     photo_size: PhotoSize | None = None,
     file_names: Mapping[ImageId, str] | None = None,
+    least_score: float | None = None,
 ) -> Conversion:
     """What a file holds, for a new file of any format.
 
@@ -53,6 +62,7 @@ def convert(
         layout: Skeleton to convert to, matched by keypoint names; None keeps that of the file.
         photo_size: For formats whose coordinates are shares of the photo.
         file_names: Name of the photo of each image id; None for what the file itself says.
+        least_score: Keypoints with a lower score become missing ones; None keeps all.
 
     Raises:
         InputError: The layouts share no keypoint.
@@ -64,8 +74,13 @@ def convert(
     if mapping is not None:
         poses = poses.in_layout(mapping)
         visibility = None if visibility is None else _in_layout(visibility, mapping)
+    left_out = 0
+    if least_score is not None:
+        kept = poses.valid & (poses.scores >= least_score)
+        left_out = int(poses.valid.sum() - kept.sum())
+        poses = poses.with_keypoints(poses.keypoints, valid=kept)
     new = NewFile(poses, file.tracks, file.boxes, file_names or file.file_names or {}, photo_size, visibility)
-    return Conversion(new, mapping)
+    return Conversion(new, mapping, left_out)
 
 
 def _in_layout(visibility: FloatArray, mapping: KeypointMapping) -> FloatArray:

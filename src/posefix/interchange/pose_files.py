@@ -13,6 +13,7 @@ from posefix.errors import InputError, Where, quoted
 from posefix.files import (
     ensure_new_folder,
     ensure_writable,
+    file_ending,
     without_collection,
     write_bytes_atomic,
     write_folder_atomic,
@@ -23,6 +24,7 @@ from posefix.photos.finding import Absent, find_images, photo_sizes
 from posefix.photos.video import Video, find_frames
 from posefix.pose.poses import FloatArray, ImageId, Poses
 from posefix.pose_files.pose_file import (
+    JSON_ENDINGS,
     Contents,
     Format,
     FormatError,
@@ -39,7 +41,7 @@ from posefix.skeletons import Skeleton, load_skeleton
 Layout = Skeleton | str | Path
 """A skeleton, or the name or file of one."""
 
-FILE_ENDINGS = frozenset(chain.from_iterable(known.endings for known in FORMATS))
+FILE_ENDINGS = frozenset(chain(JSON_ENDINGS, *(known.endings for known in FORMATS)))
 """No folder of poses is called so: who asks for one of such a name wants a file."""
 
 
@@ -320,7 +322,7 @@ def ensure_ending(path: str | Path, file: PoseFile) -> None:
 
 def _endings(file: PoseFile) -> tuple[str, ...]:
     """How the name of a file that is written again may end: as its own, which tells formats of two kinds apart."""
-    own, known = file.path.suffix.lower(), find_format(file.format).endings
+    own, known = file_ending(file.path), find_format(file.format).endings
     return (own,) if own in known else known
 
 
@@ -330,8 +332,8 @@ def _check_ending(path: str | Path, format: str, endings: Sequence[str]) -> None
     Raises:
         InputError: It ends otherwise.
     """
-    ending = Path(path).suffix
-    if ending.lower() not in endings:
+    ending = file_ending(path)
+    if ending not in endings and not (ending in JSON_ENDINGS and JSON_ENDINGS[0] in endings):
         raise InputError(
             f"{path}: expected a name that ends in {' or '.join(endings)}, under which what is written ({format}) "
             f"can be read back, got {ending or 'no ending'}; choose such a name."
@@ -345,8 +347,8 @@ def _check_folder_name(path: str | Path) -> None:
         InputError: It ends as a file's, and there is no folder of this name.
     """
     path = Path(path)
-    if path.suffix.lower() in FILE_ENDINGS and not path.is_dir():
+    if file_ending(path) in FILE_ENDINGS and not path.is_dir():
         raise InputError(
             f"{path}: expected the name of a folder, since these poses are a file for each photo; leave out "
-            f"{path.suffix}, or choose a format that is one file."
+            f"{file_ending(path)}, or choose a format that is one file."
         )

@@ -52,6 +52,11 @@ class Model:
         """Whether it refines poses; else it is a pose network, which finds them in the photo alone."""
         return bool(self.network.get("pose_input", True))
 
+    @property
+    def shares_features(self) -> bool:
+        """Whether it answers several questions about a crop, whose features it makes once."""
+        return self.network.get("architecture") == "fusion"
+
     def file(self, name: str) -> Path:
         """A file of the folder, `ONNX_FILE` or `WEIGHTS_FILE`.
 

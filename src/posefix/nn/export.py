@@ -73,18 +73,20 @@ def to_onnx(network: PoseNetwork) -> onnx.ModelProto:
     """The network as an ONNX graph with a dynamic batch.
 
     Inputs: ``image`` (B, H, W, 3) uint8 RGB, ``keypoints`` (B, K, 2) float32 crop pixels, ``weights`` (B, K) float32.
-    Output: ``heatmaps`` (B, K, h, w) float32, mostly logits.
+    Output: ``heatmaps`` (B, K, h, w) float32, mostly logits. A network that shares features between poses takes N of
+    them, N a multiple of B: B poses, one a photo, then B others, and so on; and gives N heatmaps.
     """
     batch = torch.export.Dim("batch", min=1)
+    poses = torch.export.Dim("poses", min=1) if network.config.shares_features else batch
     with warnings.catch_warnings():
         # The exporter warns of its own deprecated calls and of the batch dimension the inputs share on purpose.
         warnings.simplefilter("ignore")
         program: Any = torch.onnx.export(
             network.eval(),
-            example_inputs(network, batch=2),
+            example_inputs(network, batch=2, questions=3 if network.config.shares_features else 1),
             input_names=INPUTS,
             output_names=(OUTPUT,),
-            dynamic_shapes=({0: batch}, {0: batch}, {0: batch}),
+            dynamic_shapes=({0: batch}, {0: poses}, {0: poses}),
             dynamo=True,
             verbose=False,
         )
@@ -92,25 +94,31 @@ def to_onnx(network: PoseNetwork) -> onnx.ModelProto:
     return model
 
 
-def example_inputs(network: PoseNetwork, batch: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Random image, keypoints and weights of the right shapes.
+def example_inputs(
+    network: PoseNetwork, batch: int, seed: int = 0, questions: int = 1
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Random images, and so many poses in each of them.
 
     Some keypoints lie outside the crop, some are absent.
     """
     width, height = network.config.input_size_wh
     generator = torch.Generator().manual_seed(seed)
     image = torch.randint(0, 256, (batch, height, width, 3), generator=generator, dtype=torch.uint8)
-    unit = torch.rand((batch, network.num_keypoints, 2), generator=generator)
-    weights = (torch.rand((batch, network.num_keypoints), generator=generator) > 0.2).float()
+    unit = torch.rand((questions * batch, network.num_keypoints, 2), generator=generator)
+    weights = (torch.rand((questions * batch, network.num_keypoints), generator=generator) > 0.2).float()
     return image, (unit * 1.2 - 0.1) * torch.tensor([width, height]), weights
 
 
 def largest_difference(network: PoseNetwork, graph: bytes) -> float:
-    """Largest difference of a heatmap logit between PyTorch and a graph, on batches of one and three; NaN if one is."""
+    """Largest difference of a heatmap logit between PyTorch and a graph, on batches of one and three; NaN if one is.
+
+    Of a network that shares features between poses, two poses in each photo.
+    """
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     differences = []
     for batch in (1, 3):
-        inputs = example_inputs(network, batch, seed=batch)
+        questions = 2 if network.config.shares_features else 1
+        inputs = example_inputs(network, batch, seed=batch, questions=questions)
         with torch.no_grad():
             expected = network(*inputs).numpy()
         feeds = {name: value.numpy() for name, value in zip(INPUTS, inputs, strict=True)}

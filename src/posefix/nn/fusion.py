@@ -86,6 +86,18 @@ class FusingPart(nn.Module):
         return out
 
 
+def _of_each_pose(features: dict[int, Tensor], count: int) -> dict[int, Tensor]:
+    """Features of B photos, again and again for so many poses in them, see `FusionNetwork.fuse`."""
+    # Not len(), by which an exported graph would be for so many only.
+    photos = features[TRUNK_STRIDES[0]].shape[0]
+    # An exported graph takes any number of poses; there this is always done, and the numbers must not be compared.
+    if not torch.compiler.is_exporting() and count == photos:
+        return features
+    pose = torch.arange(count, device=features[TRUNK_STRIDES[0]].device)
+    photo = torch.remainder(pose, torch.full_like(pose, photos))
+    return {stride: values[photo] for stride, values in features.items()}
+
+
 class FusionNetwork(PoseNetwork):
     """A frozen trunk and a fusing part.
 
@@ -116,8 +128,15 @@ class FusionNetwork(PoseNetwork):
         return found
 
     def fuse(self, features: dict[int, Tensor], keypoints: Tensor, weights: Tensor) -> Tensor:
-        """Heatmap logits (B, K, h, w) of poses in photos whose features are known, see `PoseNetwork.forward`."""
+        """Heatmap logits (N, K, h, w) of poses in photos whose features are known.
+
+        Args:
+            features: Of B photos.
+            keypoints: (N, K, 2), N a multiple of B: B poses, one a photo, then B others, and so on.
+            weights: (N, K).
+        """
         pose = None
+        features = _of_each_pose(features, keypoints.shape[0])
         if self.config.pose_input:
             width, height = self.config.input_size_wh
             stride = TRUNK_STRIDES[0]
@@ -127,7 +146,7 @@ class FusionNetwork(PoseNetwork):
         return heatmaps
 
     def forward(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> Tensor:
-        """Heatmap logits of a batch, see `PoseNetwork`."""
+        """Heatmap logits of a batch, see `PoseNetwork`; of several poses in each photo as in `fuse`."""
         return self.fuse(self.features(image), keypoints, weights)
 
     def losses(

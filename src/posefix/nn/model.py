@@ -159,6 +159,11 @@ class ModelConfig:
         return self.architecture == "refinement" and self.loss == "gaussian_mse"
 
     @property
+    def shares_features(self) -> bool:
+        """Whether the network takes several poses in one photo, whose features it makes once."""
+        return self.architecture == "fusion"
+
+    @property
     def heatmap_stride(self) -> int:
         """Input pixels per cell of the output heatmaps."""
         return self.backbone_stride >> len(self.deconvolution_channels)

@@ -45,7 +45,7 @@ PEOPLE: tuple[Colour, ...] = (
     (0, 114, 178),
     (235, 235, 235),
 )
-"""Colours of people: Okabe and Ito's without those of the sides, and white; a number tells apart who shares one."""
+"""Colours of people: Okabe and Ito's without those of the sides, and white; for more, `people.people_colours`."""
 TAG_SIDE = 17
 LUMINANCE = (0.2126, 0.7152, 0.0722)
 DARK_TEXT_ABOVE = 105.0
@@ -135,40 +135,19 @@ def draw_poses(
         limbs = [(start, end) for start, end in skeleton.limb_index.tolist() if there[start] and there[end]]
         width = max(1, round(2 * unit))
         for start, end in limbs:  # all rims first, so that none cuts through a limb
-            _line(canvas, pose[start], pose[end], RIM, width + _rim(unit))
+            draw_line(canvas, pose[start], pose[end], RIM, width + _rim(unit))
         for start, end in limbs:
-            _line(canvas, pose[start], pose[end], own or _limb_side(sides[start], sides[end]).value, width)
+            draw_line(
+                canvas, pose[start], pose[end], own or _limb_side(sides[start], sides[end]).value, width
+            )
         for index in np.flatnonzero(there).tolist():
             _marker(canvas, pose[index], sides[index], 2.6 * unit)
     return canvas
 
 
-def draw_people(image: Image, keypoints: Points, valid: npt.NDArray[np.bool_], skeleton: Skeleton) -> Image:
-    """Draw several people so that they are told apart: limbs of one colour each, and a number beside the head.
-
-    Keypoints keep the colour and shape of their side. The order of the people gives colours and numbers, so that the
-    same people in the same order look the same before and after.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        keypoints: (N, K, 2) in pixels of this photo.
-        valid: (N, K).
-        skeleton: Names the keypoints.
-    """
-    colours = [PEOPLE[number % len(PEOPLE)] for number in range(len(keypoints))]
-    canvas = draw_poses(image, keypoints, valid, skeleton, limb_colours=colours)
-    tags: list[Points] = []
-    if len(keypoints) > 1:
-        for number, (pose, there, colour) in enumerate(zip(keypoints, valid, colours, strict=True), start=1):
-            shown = there & (pose > 0).all(axis=-1) & (pose < canvas.shape[1::-1]).all(axis=-1)
-            if shown.any():
-                top = pose[shown][pose[shown, 1].argmin()]
-                place = top - [0, 1.6 * TAG_SIDE]
-                while any((np.abs(place - other) < TAG_SIDE).all() for other in tags):
-                    place = place + np.array([TAG_SIDE + 2, 0])
-                tags.append(place)
-                draw_tag(canvas, str(number), place, colour)
-    return canvas
+def draw_line(canvas: Image, start: Points, end: Points, colour: Colour, width: int) -> None:
+    """Draw a line between two places (2,) of a canvas, which is drawn on."""
+    cv2.line(canvas, _fixed(start), _fixed(end), colour, width, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def draw_tag(canvas: Image, text: str, place: Points, colour: Colour) -> None:
@@ -335,14 +314,10 @@ def _rim(unit: float) -> int:
     return max(2, round(1.6 * unit))
 
 
-def _line(canvas: Image, start: Points, end: Points, colour: Colour, width: int) -> None:
-    cv2.line(canvas, _fixed(start), _fixed(end), colour, width, cv2.LINE_AA, SUBPIXEL_BITS)
-
-
 def _trail(canvas: Image, old: Points, new: Points, colour: Colour, width: int, radius: float) -> None:
     cv2.circle(canvas, _fixed(old), _fixed(radius)[0], colour, width, cv2.LINE_AA, SUBPIXEL_BITS)
     direction = (new - old) / np.linalg.norm(new - old)
-    _line(canvas, old + direction * radius, new, colour, width)
+    draw_line(canvas, old + direction * radius, new, colour, width)
 
 
 def _marker(canvas: Image, point: Points, side: Side, radius: float) -> None:

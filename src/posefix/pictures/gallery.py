@@ -11,11 +11,15 @@ import numpy.typing as npt
 
 from posefix.errors import InputError
 from posefix.photos.finding import Exif, ImageId, decode_image
-from posefix.pictures.drawing import RIM, Image, View, draw_people, side_by_side
+from posefix.pictures.drawing import RIM, Image, View, side_by_side
+from posefix.pictures.people import draw_people
 from posefix.pose import geometry
 from posefix.pose.poses import Poses, Rows, rows_by_image
 
 PANEL_WH = (480, 360)
+CROWD_PANEL_WH = (960, 720)
+"""Of photos with more than `CROWD` people, among which small ones would not be seen."""
+CROWD = 6
 PERSON_CONTEXT = 1.8
 """How much larger than the box around a person's poses a close-up is."""
 GAP = 6
@@ -45,10 +49,12 @@ def draw_photos(
     """
     check_same_people(before, after)
     rows_of = rows_by_image(before.image_ids)
+    is_crowded = any(len(rows_of.get(image_id, ())) > CROWD for image_id in image_ids)
+    size_wh = CROWD_PANEL_WH if is_crowded else PANEL_WH
     pictures = []
     for image_id in image_ids:
         image = decode_image(photos[image_id], exif=exif)
-        view = View(geometry.crop_matrices(geometry.photo_box(image.shape)[None], PANEL_WH)[0], PANEL_WH)
+        view = View(geometry.crop_matrices(geometry.photo_box(image.shape)[None], size_wh)[0], size_wh)
         people = rows_of.get(image_id, np.empty(0, dtype=np.int64))
         pictures.append(_panels(image, view, people, before, after))
     return _stack(pictures)

@@ -13,7 +13,8 @@ from posefix.errors import InputError
 from posefix.files import ensure_not_input, ensure_writable, written_elsewhere
 from posefix.photos.finding import Exif, ImageId
 from posefix.photos.video import Frame, Video
-from posefix.pictures.drawing import PEOPLE, Colour, Image, View, before_after
+from posefix.pictures.drawing import Colour, Image, View, before_after
+from posefix.pictures.people import people_colours
 from posefix.pose import geometry
 from posefix.pose.poses import Poses
 from posefix.refine.smoothing import Track
@@ -148,4 +149,5 @@ def _view(size_wh: tuple[int, int]) -> View:
 def _colours(tracks: Sequence[Track | None] | None) -> list[Colour] | None:
     """A colour for each row by its track; None, the colours of the sides, where there is one person or nobody knows."""
     order = {track: number for number, track in enumerate(dict.fromkeys(tracks or ()))}
-    return [PEOPLE[order[track] % len(PEOPLE)] for track in tracks] if tracks and len(order) > 1 else None
+    colours = people_colours(len(order))
+    return [colours[order[track]] for track in tracks] if tracks and len(order) > 1 else None

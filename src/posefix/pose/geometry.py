@@ -88,6 +88,17 @@ def enlarge(bbox_xywh: FloatArray, factor: float | FloatArray) -> FloatArray:
     return np.concatenate([centre - size / 2, size], axis=1)
 
 
+def box_iou(bbox_xywh: FloatArray) -> FloatArray:
+    """Intersection over union of every pair of boxes (N, 4): (N, N), 1 on the diagonal."""
+    low, high = bbox_xywh[:, :2], bbox_xywh[:, :2] + bbox_xywh[:, 2:]
+    shared = np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None])
+    intersection = np.prod(np.maximum(shared, 0), axis=-1)
+    size = np.prod(bbox_xywh[:, 2:], axis=-1)
+    iou = intersection / np.maximum(size[:, None] + size[None] - intersection, 1e-9)
+    np.fill_diagonal(iou, 1.0)
+    return np.asarray(iou, dtype=np.float64)
+
+
 def photo_box(shape_hw: tuple[int, ...]) -> FloatArray:
     """bbox_xywh (4,) of a whole photo of this height and width; more numbers may follow."""
     return np.array([-0.5, -0.5, shape_hw[1], shape_hw[0]])

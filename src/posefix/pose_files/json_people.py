@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from posefix.errors import InputError, Where, quoted
+from posefix.files import file_ending
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses
 from posefix.pose_files.gaps import check_gaps, without_gaps
 from posefix.pose_files.json_text import REMOVED, JsonText, Place
 from posefix.pose_files.layouts import TRIPLE, misfit
 from posefix.pose_files.pose_file import (
+    JSON_ENDINGS,
     OPENING_RECORDS,
     Contents,
     FormatError,
@@ -187,8 +189,8 @@ def openings(files: Iterable[Path]) -> Iterator[Any]:
 
 
 def json_files(source: Source) -> tuple[Path, ...]:
-    """The .json files of a source."""
-    return tuple(path for path in source.files if path.suffix.lower() == ".json")
+    """The JSON files of a source, packed ones too."""
+    return tuple(path for path in source.files if file_ending(path) in JSON_ENDINGS)
 
 
 def flat_triples(records: Records, field: str, skeleton: Skeleton, *, may_lack: bool) -> FloatArray:

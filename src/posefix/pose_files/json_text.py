@@ -127,7 +127,7 @@ class JsonText:
 
         A list is edited element by element, in any depth: elements equal to the present ones keep their text, and so
         do null and NaN among numbers where the new value is NaN. A key that an object does not have is added at its
-        end. `REMOVED` takes an element out of its list.
+        end, and so is an element behind the last one of a list. `REMOVED` takes an element out of its list.
 
         Args:
             edits: Place -> new value. No place lies inside another.
@@ -135,16 +135,22 @@ class JsonText:
         Raises:
             InputError: There is no such place.
         """
-        if not edits:
-            return self.text
+        return self.changed(self.changes(edits))
+
+    def changes(self, edits: Mapping[Place, Any]) -> Iterator[Change]:
+        """What `edited` changes, in the order of the text."""
         tree: dict[Any, Any] = {}
         for place, value in edits.items():
             branch = tree
             for key in place[:-1]:
                 branch = branch.setdefault(key, {})
             branch[place[-1]] = _Leaf(value)
+        return self._edit(self._value_at(0), tree) if edits else iter(())
+
+    def changed(self, changes: Iterable[Change]) -> str:
+        """The text with changes, which come in its order."""
         pieces, done = [], 0
-        for start, end, new in self._edit(self._value_at(0), tree):
+        for start, end, new in changes:
             pieces += [self.text[done:start], new]
             done = end
         return "".join([*pieces, self.text[done:]])
@@ -213,7 +219,8 @@ class JsonText:
 
     def _edit_list(self, start: int, edits: Mapping[Any, Any]) -> Iterator[Change]:
         members = list(self._members(start))
-        if not all(isinstance(index, int) and index < len(members) for index in edits):
+        added = [edit.value for index, edit in sorted(edits.items()) if index >= len(members)]
+        if set(edits) - set(range(len(members) + len(added))):
             raise InputError(f"{self.path}: expected more elements in a list, got {len(members)}.")
         gone = {index for index, edit in edits.items() if _is_removal(edit)}
         last = max((member.key for member in members if member.key not in gone), default=-1)
@@ -224,6 +231,17 @@ class JsonText:
                 yield members[index - 1].end if index else start + 1, member.end, ""
             elif index in edits:
                 yield from self._edit_member(member, edits[index])
+        if added:
+            yield from self._add_elements(start, members, last, added)
+
+    def _add_elements(
+        self, start: int, members: list[Member], last: int | str, added: list[Any]
+    ) -> Iterator[Change]:
+        """The change that puts elements behind the last one of a list, apart as the first two are."""
+        gap = self.text[members[0].end : members[1].start] if len(members) > 1 else ", "
+        text = gap.join(map(json.dumps, added))
+        end = members[-1].end if members else start + 1
+        yield end, end, text if last == -1 else f"{gap}{text}"
 
     def _edit_object(self, start: int, edits: Mapping[str, Any]) -> Iterator[Change]:
         members = {member.key: member for member in self._members(start)}  # of equal keys the last one counts
@@ -285,7 +303,7 @@ def _edited_numbers(text: str, old: list[Any], new: list[Any]) -> str:
         pairs = zip(text.split(","), old, new, strict=True)
         return ",".join(kept if a == b else _like(kept, b) for kept, a, b in pairs)
     pairs = zip(texts, old, new, strict=True)
-    return comma.join([kept if a == b else _number_text(b) for kept, a, b in pairs])
+    return comma.join([kept if a == b else number_text(b) for kept, a, b in pairs])
 
 
 def _is_gap(value: Any) -> bool:
@@ -299,6 +317,7 @@ def _like(text: str, value: Any) -> str:
     return f"{before}{json.dumps(value)}{after}"
 
 
-def _number_text(value: Any) -> str:
+def number_text(value: Any) -> str:
+    """A number as JSON has it."""
     # What json.dumps does with most floats, ten times faster.
     return float.__repr__(value) if type(value) is float and isfinite(value) else json.dumps(value)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError, Where
+from posefix.files import file_ending
 from posefix.pose import geometry
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, Rows
 from posefix.pose_files.json_text import JsonText
@@ -31,6 +32,10 @@ DECIMALS = 3
 LIKELY = 0.5
 OPENING_RECORDS = 20
 """So many records of a long list are looked at to recognise a format."""
+
+
+JSON_ENDINGS = (".json", ".json.gz")
+"""How JSON files are called, as they are or packed."""
 
 
 class FormatError(InputError):
@@ -100,8 +105,8 @@ class Source:
 
     @cached_property
     def json(self) -> JsonText | None:
-        """The document in a JSON file; None for a folder or a file that is not named .json."""
-        if self.path.is_dir() or self.path.suffix.lower() != ".json":
+        """The document in a JSON file; None for a folder or a file that is not named .json or .json.gz."""
+        if self.path.is_dir() or file_ending(self.path) not in JSON_ENDINGS:
             return None
         return JsonText.read(self.path)
 

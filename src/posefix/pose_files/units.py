@@ -151,9 +151,14 @@ def new_triples(poses: Poses, unit: Unit = PIXELS) -> FloatArray:
     return np.concatenate([unit.to_numbers_of(triples[..., :2], poses.valid), scores[..., None]], axis=-1)
 
 
-def new_boxes(new: NewFile) -> FloatArray:
-    """bbox_xywh (N, 4) in pixels for a new file that must have boxes: around the keypoints where none is known."""
-    around = boxes_to_write(new.poses)
+def new_boxes(new: NewFile, sizes_wh: FloatArray | None = None) -> FloatArray:
+    """bbox_xywh (N, 4) in pixels for a new file that must have boxes: around the keypoints where none is known.
+
+    Args:
+        new: The people.
+        sizes_wh: As of `posefix.pose_files.pose_file.boxes_to_write`.
+    """
+    around = boxes_to_write(new.poses, sizes_wh)
     if new.boxes is None:
         return around
     return np.where(np.isfinite(new.boxes).all(axis=1, keepdims=True), new.boxes, around)

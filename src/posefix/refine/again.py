@@ -1,19 +1,22 @@
 """Fifth step: who is worth another look, and from which pose; the photo alone is the second opinion.
 
 A network that is given a pose leans on it, and where the pose is hopeless that misleads: on such poses a network that
-sees the photo alone is the better one, on all others the worse. A refiner trained with poses withheld is both. Where
-its refinement moved a pose far, the network is asked again without the pose, and a logistic regression, fitted with
-the calibration, tells from what it then says of the given pose whether its own pose is the better start.
+sees the photo alone is the better one, on all others the worse. A refiner trained with poses withheld is both. A
+logistic regression, fitted with the calibration, tells from what the network says with the pose and without it whether
+its own pose is the better start; never where that is somebody else's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from posefix.pose.poses import BoolArray, FloatArray
-from posefix.refine.calibration import Calibration, Regression
+from posefix.refine.calibration import PERSON_FEATURES, Calibration, Regression
 from posefix.refine.crops import CroppedPeople, recrop
 from posefix.refine.features import log_odds
+from posefix.refine.identity import Neighbours
 from posefix.refine.judge import Choice
 from posefix.refine.look import Look
 
@@ -22,50 +25,65 @@ SETTLED = 0.9
 
 
 def unsettled(
-    look: Look, alone: Look, choice: Choice, calibration: Calibration | None, caution: float
+    look: Look, choice: Choice, calibration: Calibration | None, caution: float, neighbours: Neighbours
 ) -> CroppedPeople:
     """Whom to look at again: those of a look whose pose changed so much that its crop was a poor one, in their new one.
 
     Args:
-        look: At people with their pose.
-        alone: At the same with it withheld.
+        look: At people with their pose, and with it withheld.
         choice: What became of them, among all poses.
         calibration: Of the model, or None.
         caution: As of `Refiner`.
+        neighbours: Of all poses.
 
     Returns:
         The people with the pose to start from: what was chosen, or what the photo alone shows where it contradicts.
     """
     start = choice.keypoints[look.people.rows]
-    if calibration is not None and alone.seen.any():
-        anew = contradicted(measure_contradiction(look, alone), calibration.anew, caution)
-        places = np.flatnonzero(alone.seen)[anew]
-        start[places] = alone.evidence.keypoints[places]
+    if calibration is not None:
+        features = measure_contradiction(look, neighbours, calibration.person_features)
+        anew = look.seen & contradicted(features, calibration.anew, caution)
+        places = np.flatnonzero(anew)
+        alone, rows = look.alone.keypoints[places], look.people.rows[places]
+        anew[places] = ~neighbours.taken(alone, rows)
+        start[anew] = look.alone.keypoints[anew]
     again = np.flatnonzero(look.seen & (look.people.agreement(start) < SETTLED))
     return recrop(look.people.of(again), start[again])
 
 
-def measure_contradiction(look: Look, alone: Look) -> FloatArray:
-    """What the regression sees of the M people seen without their pose, (M, 1, F) in the order of `PERSON_FEATURES`.
+def measure_contradiction(
+    look: Look, neighbours: Neighbours, names: Sequence[str] = PERSON_FEATURES
+) -> FloatArray:
+    """What the regression sees of N people, (N, 1, F) in the order of its names.
 
     Mean log odds that the photo alone gives the places that were given, and the wider vicinity of them; mean log odds
-    that it gives its own; and how far the refinement with the pose agrees with the pose.
+    that it gives its own, and that the refinement with the pose gives its own; how far the refinement with the pose,
+    and the photo alone, agree with the pose and with each other; and how far the photo alone agrees with somebody
+    else's pose.
 
     Args:
-        look: At N people with their pose.
-        alone: At the same with it withheld.
+        look: At N people with their pose, and with it withheld.
+        neighbours: Of all poses.
+        names: Some of `PERSON_FEATURES`.
     """
-    asked = np.flatnonzero(alone.seen)
-    some = alone.of(asked)
-    people, evidence = some.people, some.evidence
+    people, alone, refined = look.people, look.alone, look.evidence
     count = np.maximum(people.valid.sum(axis=1), 1)
-    given, vicinity = (
-        np.where(people.valid, log_odds(values), 0.0).sum(axis=1) / count
-        for values in (evidence.given_similarity, evidence.given_vicinity)
-    )
-    own = log_odds(evidence.similarity).mean(axis=1)
-    refined = people.agreement(look.evidence.keypoints[asked])
-    return np.stack([given, vicinity, own, refined], axis=-1)[:, None]
+
+    def mean(values: FloatArray) -> FloatArray:
+        return np.asarray(np.where(people.valid, values, 0.0).sum(axis=1) / count)
+
+    apart = np.linalg.norm(alone.keypoints - refined.keypoints, axis=-1) / people.falloff
+    known = {
+        "given_similarity": mean(log_odds(alone.given_similarity)),
+        "given_vicinity": mean(log_odds(alone.given_vicinity)),
+        "similarity": log_odds(alone.similarity).mean(axis=1),
+        "agreement": people.agreement(refined.keypoints),
+        "alone_agreement": people.agreement(alone.keypoints),
+        "alone_refined_agreement": mean(np.exp(-(apart**2))),
+        "refined_similarity": log_odds(refined.similarity).mean(axis=1),
+        "taken": neighbours.agreement(alone.keypoints, people.rows),
+    }
+    return np.stack([known[name] for name in names], axis=-1)[:, None]
 
 
 def contradicted(features: FloatArray, anew: Regression, caution: float) -> BoolArray:

@@ -32,7 +32,8 @@ Runtime = Literal["auto", "openvino", "onnxruntime", "pytorch"]
 """What computes a network: OpenVINO, and PyTorch on a GPU, in bfloat16 where the machine does so natively; ONNX Runtime
 in single precision."""
 Backend = Callable[[npt.NDArray[np.uint8], Float32Array, Float32Array], Evidence]
-"""Called as a `Network`; returns what it says of the people, as NumPy arrays."""
+"""Called as a `Network`; returns what it says of the people, as NumPy arrays. There may be more poses than crops: first
+one in each crop, then another in each, and so on."""
 
 
 def identity_backend(
@@ -52,17 +53,22 @@ class HeatmapBackend:
         decoder: Reads places and evidence off the heatmaps.
         flip_index: (K,) each keypoint's partner of the other side.
         flip_test: Whether to average; twice the work, better places.
+        shares_features: Whether the network takes several poses in one crop (`posefix.nn.fusion`); crops are repeated
+            for one that does not.
     """
 
     network: Network
     decoder: Decoder
     flip_index: npt.NDArray[np.int64]
     flip_test: bool = True
+    shares_features: bool = False
 
     def __call__(
         self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
     ) -> Evidence:
         """Refine a batch, see `Backend`."""
+        if len(keypoints) > len(images) and not self.shares_features:
+            images = images[np.arange(len(keypoints)) % len(images)]
         if self.flip_test:
             heatmaps = self._averaged(images, keypoints, weights)
         else:
@@ -74,19 +80,26 @@ class HeatmapBackend:
     def _averaged(
         self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
     ) -> Array:
-        """Mean heatmaps of the crops and of their mirror images."""
+        """Mean heatmaps of poses in the crops and in their mirror images."""
         flip_index = self.flip_index
         mirrored = flip_keypoints(keypoints.astype(np.float64), images.shape[2], flip_index)
         found = self.network(
             np.concatenate([images, flip_images(images)]),
-            np.concatenate([keypoints, mirrored.astype(np.float32)]),
-            np.concatenate([weights, weights[:, flip_index]]),
+            _in_turns(keypoints, mirrored.astype(np.float32), len(images)),
+            _in_turns(weights, weights[:, flip_index], len(images)),
         )
         heatmaps = self.decoder.probability(found)
         xp, device = array_api_compat.array_namespace(heatmaps), array_api_compat.device(heatmaps)
         partners = xp.asarray(flip_index.copy(), device=device)
-        back = xp.flip(xp.take(heatmaps[len(images) :], partners, axis=1), axis=3)
-        return (heatmaps[: len(images)] + back) / 2
+        pairs = xp.reshape(heatmaps, (-1, 2, len(images), *heatmaps.shape[1:]))
+        back = xp.flip(xp.take(pairs[:, 1], partners, axis=2), axis=4)
+        return xp.reshape((pairs[:, 0] + back) / 2, (-1, *heatmaps.shape[1:]))
+
+
+def _in_turns(plain: Float32Array, mirrored: Float32Array, crops: int) -> Float32Array:
+    """Values of poses in so many crops, then in the mirrored ones, and again so of further poses in the crops."""
+    pairs = [part.reshape(-1, crops, *part.shape[1:]) for part in (plain, mirrored)]
+    return np.stack(pairs, axis=1).reshape(-1, *plain.shape[1:])
 
 
 def _as_numpy(array: Array) -> Float32Array:
@@ -123,7 +136,13 @@ def open_backend(
         runtime = fastest_runtime(model, device)
     network = _open_network(model, device, runtime, threads)
     decoder = Decoder(model.skeleton, model.input_size_wh, model.decoder)
-    return HeatmapBackend(network, decoder, model.skeleton.flip_index, flip_test=flip_test)
+    return HeatmapBackend(
+        network,
+        decoder,
+        model.skeleton.flip_index,
+        flip_test=flip_test,
+        shares_features=model.shares_features,
+    )
 
 
 def fastest_runtime(model: Model, device: str) -> Runtime:

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from posefix.errors import InputError
+from posefix.errors import InputError, quoted
 from posefix.network.models import DESCRIPTION_FILE, Model
 from posefix.pose.poses import FloatArray
 
@@ -24,19 +24,44 @@ KEYPOINT_FEATURES = (
     "distance",
     "nearness",
 )
+ALONE_FEATURES = (
+    "alone_similarity",
+    "alone_given_similarity",
+    "alone_given_vicinity",
+    "alone_nearness",
+    "alone_refined_nearness",
+)
+"""Of the photo alone: what it says of its own place and of the given one, and how near its place is to the given one
+and to the refined one."""
 MEANS = ("similarity", "vicinity", "given_similarity", "distance", "nearness")
+ALONE_MEANS = ("alone_given_similarity", "alone_nearness")
 """Of which there are means over a pose, and over the poses refined together."""
-FEATURES = (
+COMPANY = "company_"
+FIRST_FEATURES = (
     *KEYPOINT_FEATURES,
     *(f"pose_{name}" for name in MEANS),
-    *(f"company_{name}" for name in MEANS),
+    *(f"{COMPANY}{name}" for name in MEANS),
+)
+"""What the regressions of models see that do not name their features."""
+FEATURES = (
+    *KEYPOINT_FEATURES,
+    *ALONE_FEATURES,
+    *(f"pose_{name}" for name in (*MEANS, *ALONE_MEANS)),
+    *(f"{COMPANY}{name}" for name in (*MEANS, *ALONE_MEANS)),
 )
 """What regressions see of a keypoint: `posefix.refine.features.measure_features`."""
-MULTIPLIED = len(KEYPOINT_FEATURES) + len(MEANS)
-"""Products are those of so many first features, the keypoint's and its pose's. A calibration meets too few companies
-for theirs: an estimator that is unlike all of them would get anything."""
-PERSON_FEATURES = ("given_similarity", "given_vicinity", "similarity", "agreement")
+FIRST_PERSON_FEATURES = ("given_similarity", "given_vicinity", "similarity", "agreement")
+PERSON_FEATURES = (
+    *FIRST_PERSON_FEATURES,
+    "alone_agreement",
+    "alone_refined_agreement",
+    "refined_similarity",
+    "taken",
+)
 """What they see of a person: `posefix.refine.again.measure_contradiction`."""
+RESERVE = 0.5
+"""Gain in KS that a keypoint must promise to be moved where nothing is to be gained on the whole, for models that do
+not say it."""
 FULL_STRENGTH = (1.0, 1.0)
 DECIMALS = 5
 """Of a regression's numbers in a model's description; features and their products are below a hundred."""
@@ -51,7 +76,7 @@ class Regression:
 
     Attributes:
         bias: (K,), K = 1 for one of persons.
-        weights: (F,), one for each of `FEATURES` or of `PERSON_FEATURES`.
+        weights: (F,), one for each of some of `FEATURES` or of `PERSON_FEATURES`.
         products: (P, P), one for each product of two of the first P features, their squares included, above the
             diagonal and on it; None where there are none.
     """
@@ -89,6 +114,10 @@ class Calibration:
         filled_right: The same where no place was given.
         anew: Probability that the pose which the photo alone shows is a better start than the given one, see
             `posefix.refine.again`; one bias.
+        features: What the regressions of keypoints see, in their order.
+        person_features: What `anew` sees.
+        reserve: Gain in KS that a keypoint must promise to be moved where nothing is to be gained on the whole
+            (`posefix.refine.company`).
         strengths: With what share of its strength a pose enters the network at the first look and at later ones, see
             `posefix.refine.refiner.Refiner`; the regressions hold for these.
     """
@@ -100,15 +129,34 @@ class Calibration:
     filled_similarity: Regression
     filled_right: Regression
     anew: Regression
+    features: tuple[str, ...] = FEATURES
+    person_features: tuple[str, ...] = PERSON_FEATURES
+    reserve: float = RESERVE
     strengths: tuple[float, float] = FULL_STRENGTH
 
     def as_dict(self) -> dict[str, Any]:
         """For a model's description."""
         regressions = {name: getattr(self, name).as_dict() for name in REGRESSIONS}
-        return {**regressions, "strengths": list(self.strengths)}
+        return {
+            **regressions,
+            "features": list(self.features),
+            "person_features": list(self.person_features),
+            "reserve": self.reserve,
+            "strengths": list(self.strengths),
+        }
 
 
-REGRESSIONS = tuple(field.name for field in dataclasses.fields(Calibration) if field.name != "strengths")
+REGRESSIONS = tuple(
+    field.name for field in dataclasses.fields(Calibration) if field.default is dataclasses.MISSING
+)
+
+
+def multiplied(features: Sequence[str]) -> int:
+    """Whose products are weighed: so many first features, a keypoint's and its pose's.
+
+    A calibration meets too few companies for theirs: an estimator that is unlike all of them would get anything.
+    """
+    return sum(not name.startswith(COMPANY) for name in features)
 
 
 def read_calibration(model: Model) -> Calibration | None:
@@ -121,8 +169,14 @@ def read_calibration(model: Model) -> Calibration | None:
         return None
     path = model.folder / DESCRIPTION_FILE
     try:
-        regressions = {name: _read_regression(model.calibration[name]) for name in REGRESSIONS}
+        features = _read_names(model.calibration, "features", FIRST_FEATURES, FEATURES)
+        seen = _read_names(model.calibration, "person_features", FIRST_PERSON_FEATURES, PERSON_FEATURES)
+        factors = {name: multiplied(features) for name in REGRESSIONS} | {"anew": len(seen)}
+        regressions = {name: _read_regression(model.calibration[name], factors[name]) for name in REGRESSIONS}
+        reserve = _read_reserve(model.calibration)
         first, later = (float(value) for value in model.calibration["strengths"])
+    except InputError as error:
+        raise InputError(f"{path}: calibration: {error}; calibrate the model again") from error
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: calibration: expected objects {', '.join(REGRESSIONS)} with numbers 'bias' and 'weights', and "
@@ -134,13 +188,40 @@ def read_calibration(model: Model) -> Calibration | None:
         raise InputError(f"{path}: calibration: {error}; calibrate the model again") from error
     for name, regression in regressions.items():
         person = name == "anew"
-        expected = (1, len(PERSON_FEATURES)) if person else (len(model.skeleton), len(FEATURES))
+        expected = (1, len(seen)) if person else (len(model.skeleton), len(features))
         if regression.bias.shape != expected[:1] or regression.weights.shape != expected[1:]:
             raise InputError(
                 f"{path}: calibration: {name}: expected {expected[0]} biases and {expected[1]} weights, "
                 f"got {regression.bias.shape} and {regression.weights.shape}; calibrate the model again"
             )
-    return Calibration(**regressions, strengths=(first, later))
+    return Calibration(
+        **regressions, features=features, person_features=seen, reserve=reserve, strengths=(first, later)
+    )
+
+
+def _read_names(
+    content: Mapping[str, Any], field: str, default: tuple[str, ...], known: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Names of features, those of companies last, as products are of the first ones."""
+    names = content.get(field, default)
+    if not isinstance(names, (list, tuple)):
+        raise InputError(f"{field}: expected a list of names, got {quoted(names)}")
+    if unknown := [name for name in names if name not in known]:
+        raise InputError(
+            f"{field}: {quoted(unknown[0])} is not known to this version, which knows {', '.join(known)}"
+        )
+    if len(set(names)) < len(names):
+        raise InputError(f"{field}: a name stands there twice")
+    if any(name.startswith(COMPANY) for name in names[: multiplied(names)]):
+        raise InputError(f"{field}: those of the company ({COMPANY}...) must stand last")
+    return tuple(names)
+
+
+def _read_reserve(content: Mapping[str, Any]) -> float:
+    reserve = float(content.get("reserve", RESERVE))
+    if not 0 <= reserve < np.inf:
+        raise InputError(f"reserve: expected a number of at least 0, got {reserve}")
+    return reserve
 
 
 def check_strengths(strengths: tuple[float, float]) -> None:
@@ -149,11 +230,11 @@ def check_strengths(strengths: tuple[float, float]) -> None:
         raise InputError(f"strengths: expected two numbers above 0 and at most 1, got {strengths}")
 
 
-def _read_regression(content: Mapping[str, Any]) -> Regression:
+def _read_regression(content: Mapping[str, Any], factors: int) -> Regression:
     bias, weights = (np.asarray(content[name], dtype=np.float64) for name in ("bias", "weights"))
     products = None
     if "products" in content:
-        products, upper = np.zeros((MULTIPLIED, MULTIPLIED)), np.triu_indices(MULTIPLIED)
+        products, upper = np.zeros((factors, factors)), np.triu_indices(factors)
         numbers = np.asarray(content["products"], dtype=np.float64)
         if numbers.shape != upper[0].shape:
             raise ValueError(f"expected {len(upper[0])} products, got {numbers.shape}")

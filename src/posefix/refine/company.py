@@ -1,24 +1,30 @@
 """Third step: what is known of the estimator, from all the poses that are refined together.
 
 They are taken to be of one estimator. What is measured is a handful of numbers about it, not about anybody in the
-photos: how its keypoints look to the network on the whole, and what follows from how much they have to gain.
+photos: how its keypoints look to the network on the whole, and what follows from how much they have to gain. Kept in a
+file, they make the refinement of one photo that of a thousand.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from posefix.errors import InputError
+from posefix.files import read_json, write_text_atomic
 from posefix.pose.poses import FloatArray
-from posefix.refine.calibration import MEANS, Calibration
-from posefix.refine.features import expected_gain, measure_poses
+from posefix.refine.calibration import RESERVE, Calibration
+from posefix.refine.features import ALL_MEANS, expected_gain, measure_poses
 from posefix.refine.look import Look
 
-RESERVE = 0.5
-"""Gain in KS that a keypoint must promise to be moved where nothing is to be gained on the whole."""
 RESERVE_FADE = 0.017
-"""Mean gain at which this has fallen to 1/e of it. Both were chosen on the dev sets (see the model card)."""
+"""Mean gain at which the reserve has fallen to 1/e of it; chosen on the dev sets (see the model card)."""
+FORMAT = "posefix company"
 STRANGERS = 4
 """So many people who have nothing to gain are taken to be in the company: of a single photo's one can't be sure."""
 
@@ -28,8 +34,8 @@ class Company:
     """What is known of the estimator of poses.
 
     Attributes:
-        means: (len(`MEANS`),) of what regressions see of its keypoints; (N, len(`MEANS`)) where N people are not
-            of one company.
+        means: (len(`ALL_MEANS`),) of what regressions see of its keypoints; (N, len(`ALL_MEANS`)) where N people are
+            not of one company.
         reserve: Gain in KS beyond the caution that a move must bring.
     """
 
@@ -37,19 +43,66 @@ class Company:
     reserve: float = 0.0
 
     def means_of(self, count: int) -> FloatArray:
-        """The means for each of so many people, (count, len(`MEANS`))."""
-        return np.broadcast_to(self.means, (count, len(MEANS)))
+        """The means for each of so many people, (count, len(`ALL_MEANS`))."""
+        return np.broadcast_to(self.means, (count, len(ALL_MEANS)))
+
+    def write(self, path: Path, calibration: Calibration | None, people: int) -> None:
+        """Keep it in a JSON file.
+
+        Args:
+            path: The file.
+            calibration: Of the model that saw the people, for which alone the numbers hold.
+            people: How many they were, for whoever reads the file.
+        """
+        document = {
+            "format": FORMAT,
+            "people": people,
+            "calibration": _fingerprint(calibration),
+            "means": dict(zip(ALL_MEANS, self.means.tolist(), strict=True)),
+            "reserve": self.reserve,
+        }
+        write_text_atomic(path, json.dumps(document, indent=1) + "\n")
+
+
+def read_company(path: Path, calibration: Calibration | None) -> Company:
+    """What `Company.write` kept.
+
+    Raises:
+        InputError: It is no such file, or of another model.
+    """
+    document = read_json(path)
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise InputError(f"{path}: expected a file that `posefix company` wrote; measure the estimator again")
+    if document.get("calibration") != _fingerprint(calibration):
+        raise InputError(
+            f"{path}: was measured with another model; measure the estimator again with this one"
+        )
+    try:
+        numbers = [float(document["means"][name]) for name in ALL_MEANS] + [float(document["reserve"])]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: means or reserve: expected numbers ({error!r}); measure the estimator again"
+        ) from error
+    if not np.isfinite(numbers).all():
+        raise InputError(f"{path}: a number is not finite; measure the estimator again")
+    return Company(np.array(numbers[:-1]), numbers[-1])
+
+
+def _fingerprint(calibration: Calibration | None) -> str:
+    """By which a calibration is known again."""
+    content: dict[str, Any] = {} if calibration is None else calibration.as_dict()
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def measure_company(look: Look, calibration: Calibration | None) -> Company:
     """Get to know an estimator by the people whom the network saw; of nobody nothing is known, and nothing held back.
 
     Args:
-        look: At its people, with their pose.
+        look: At its people, with their pose and with it withheld.
         calibration: Of the model, or None.
     """
     if not look.seen.any():
-        return Company(np.zeros(len(MEANS)))
+        return Company(np.zeros(len(ALL_MEANS)))
     means = measure_poses(look)[look.seen].mean(axis=0)
     return Company(means, hold_back(look, calibration, means))
 
@@ -61,15 +114,16 @@ def hold_back(look: Look, calibration: Calibration | None, means: FloatArray) ->
     the odd keypoint than the network: this fades with the mean gain of all people seen.
 
     Args:
-        look: At people of the company, with their pose.
+        look: At people of the company, with their pose and with it withheld.
         calibration: Of the model, or None.
         means: Of the company.
     """
+    reserve = RESERVE if calibration is None else calibration.reserve
     pose_gain = np.zeros(len(look.seen))
     for places, part in look.parts():
         pose_gain[places] = _promised_gain(part, calibration, means)
     mean_gain = pose_gain[look.seen].sum() / (look.seen.sum() + STRANGERS)
-    return float(RESERVE * np.exp(-((mean_gain / RESERVE_FADE) ** 2)))
+    return float(reserve * np.exp(-((mean_gain / RESERVE_FADE) ** 2)))
 
 
 def _promised_gain(look: Look, calibration: Calibration | None, means: FloatArray) -> FloatArray:

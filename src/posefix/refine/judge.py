@@ -55,11 +55,12 @@ def judge(look: Look, company: Company, calibration: Calibration | None, caution
     """Decide for each keypoint.
 
     Args:
-        look: At N people with their pose.
+        look: At N people, with their pose and, for a calibration, with it withheld.
         company: What is known of the estimator. Its reserve is added to the caution, but for keypoints far off the
             rest of their pose.
         calibration: Of the model; without one the heatmap's own expected KS is compared.
-        caution: Smallest expected gain in KS that a move must bring; `ALWAYS` takes the network's own places.
+        caution: Smallest expected gain in KS that a move must bring; `ALWAYS` takes the network's own places, `NEVER`
+            only where none was given.
     """
     reserve, means, people = company.reserve, company.means_of(len(look.seen)), look.people
     if not ALWAYS < caution < NEVER:
@@ -85,7 +86,7 @@ def _judge(
     if calibration is None:
         nothing = np.full(given.shape, np.nan)
         return (expected_gain(look, None, company) > threshold) | ~given, nothing, nothing
-    features = measure_features(look, company)
+    features = measure_features(look, company, calibration.features)
     similarity = calibration.refined_similarity(features)
     kept_similarity = calibration.given_similarity(features)
     moved = (similarity - kept_similarity > threshold) | ~given

@@ -1,4 +1,8 @@
-"""Second step, and part of every later look: what the network says of people, with their pose and without it."""
+"""Second step, and part of every later look: what the network says of people, with their pose and without it.
+
+A network that is given a pose leans on it. What it says with the pose withheld is a witness of its own: of the places
+that were given, and of where the person is if these are hopeless.
+"""
 
 from __future__ import annotations
 
@@ -7,54 +11,52 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from posefix.errors import InputError
 from posefix.network.decoding import Evidence
 from posefix.pose import geometry
-from posefix.pose.poses import BoolArray, FloatArray, Rows
+from posefix.pose.poses import BoolArray, Rows
 from posefix.refine.backends import Backend
 from posefix.refine.crops import CroppedPeople
 from posefix.refine.cutting import Crop, Image, Progress, batches
 
 EVIDENCE = tuple(field.name for field in dataclasses.fields(Evidence))
-NOBODY, EVERYBODY = -np.inf, np.inf
-"""As doubt, see `look_at`: who is looked at with the pose withheld."""
 PEOPLE_AT_ONCE = 2048
 """What is measured of people takes several times the memory of what is known of them, so it is done by parts."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the network says of N people from one start, such as their pose, or none.
+    """What the network says of N people.
 
     Attributes:
-        people: With the pose that they were given, whether or not the network was shown it.
-        evidence: Its places in original-image pixels.
-        seen: (N,) of whom it was asked; the others' evidence says nothing.
+        people: With the pose that they were given.
+        evidence: With this pose shown to the network; its places in original-image pixels.
+        alone: With the pose withheld: the photo's own opinion, also of the places that were given.
+        seen: (N,) of whom it was asked; of the others the evidence says nothing.
     """
 
     people: CroppedPeople
     evidence: Evidence
+    alone: Evidence
     seen: BoolArray
 
     @classmethod
     def of_nobody(cls, people: CroppedPeople) -> Look:
         """Evidence to be filled in, in the network's precision but for the places."""
-        shape = people.valid.shape
-        numbers = (np.zeros(shape, np.float32) for _ in EVIDENCE[1:])
-        return cls(people, Evidence(np.zeros((*shape, 2)), *numbers), np.zeros(len(people.valid), dtype=bool))
+        return cls(people, _nothing(people), _nothing(people), np.zeros(len(people.valid), dtype=bool))
 
-    def take(self, places: Rows, found: Evidence) -> None:
-        """Write down what the network says of some of the people."""
-        for name in EVIDENCE:
-            getattr(self.evidence, name)[places] = getattr(found, name)
+    def take(self, places: Rows, *found: Evidence) -> None:
+        """Write down what the network says of some of the people: with the pose and, if known, with it withheld."""
+        for own, new in zip((self.evidence, self.alone), found, strict=False):
+            for name in EVIDENCE:
+                getattr(own, name)[places] = getattr(new, name)
         self.seen[places] = True
 
     def of(self, places: Rows) -> Look:
         """That at some of the people."""
-        evidence = Evidence(*(getattr(self.evidence, name)[places] for name in EVIDENCE))
-        return Look(self.people.of(places), evidence, self.seen[places])
+        evidence, alone = _of(self.evidence, places), _of(self.alone, places)
+        return Look(self.people.of(places), evidence, alone, self.seen[places])
 
     def parts(self) -> Iterator[tuple[Rows, Look]]:
         """That at `PEOPLE_AT_ONCE` people after another, with their places among these."""
@@ -63,66 +65,59 @@ class Look:
             yield places, self.of(places)
 
 
+def _nothing(people: CroppedPeople) -> Evidence:
+    """Evidence of people of whom nothing is known: they are where they were."""
+    numbers = (np.zeros(people.valid.shape, np.float32) for _ in EVIDENCE[1:])
+    return Evidence(people.keypoints.copy(), *numbers)
+
+
+def _of(evidence: Evidence, places: Rows) -> Evidence:
+    return Evidence(*(getattr(evidence, name)[places] for name in EVIDENCE))
+
+
 def look_at(
     people: CroppedPeople,
     crops: Iterable[Crop],
     backend: Backend,
     batch_size: int,
     *,
+    withheld: bool,
     strength: float = 1.0,
-    doubt: float = NOBODY,
     progress: Progress | None = None,
-) -> tuple[Look, Look]:
-    """Show people to the network.
+) -> Look:
+    """Show people to the network, with their pose and, if that is asked for, with it withheld.
 
     Args:
         people: With poses.
         crops: Of those of them who can be seen.
         backend: Runs the network.
         batch_size: People shown at once.
+        withheld: Whether to ask for `Look.alone`, too.
         strength: Share of its strength with which a pose enters the network.
-        doubt: Whom the network is asked about again, with the pose withheld: those whose pose its places agree with
-            less than so.
         progress: Called after each batch.
-
-    Returns:
-        The look with the pose, and that at the same people with the pose withheld.
 
     Raises:
         InputError: The network returns no such places, or crops cannot be made.
     """
-    look, alone = Look.of_nobody(people), Look.of_nobody(people)
+    look = Look.of_nobody(people)
     for places, images in batches(crops, batch_size):
-        some = people.of(places)
-        weights = some.valid * np.float32(strength)
-        found = _ask(backend, some, images, weights)
-        look.take(places, found)
-        unsure = np.flatnonzero(some.agreement(found.keypoints) < doubt)
-        if unsure.size:
-            withheld = np.zeros_like(weights[unsure])
-            alone.take(places[unsure], _ask(backend, some.of(unsure), images[unsure], withheld))
+        shares = (strength, 0.0) if withheld else (strength,)
+        look.take(places, *_ask(backend, people.of(places), images, shares))
         if progress is not None:
             progress(int(look.seen.sum()), int(people.usable.sum()))
-    # Who was not seen is where they were.
-    look.evidence.keypoints[~look.seen] = people.keypoints[~look.seen]
-    return look, alone
+    return look
 
 
-def places_of(look: Look, otherwise: Look) -> FloatArray:
-    """Where one look shows people (N, K, 2), and another look at them those whom the first did not see."""
-    seen = look.seen[:, None, None]
-    return np.asarray(np.where(seen, look.evidence.keypoints, otherwise.evidence.keypoints))
-
-
-def _ask(
-    backend: Backend, people: CroppedPeople, images: Image, weights: npt.NDArray[np.float32]
-) -> Evidence:
-    """What the network says of people in their crops (N, H, W, 3), in original-image pixels."""
+def _ask(backend: Backend, people: CroppedPeople, images: Image, shares: tuple[float, ...]) -> list[Evidence]:
+    """What the network says of N people in their crops, the pose shown with each of some strengths; photo's pixels."""
     inside = geometry.transform(people.matrices, people.keypoints) * people.valid[..., None]
-    found = backend(images, inside.astype(np.float32), weights)
-    _check_evidence(found, inside.shape)
-    places = geometry.transform(geometry.invert(people.matrices), found.keypoints.astype(np.float64))
-    return dataclasses.replace(found, keypoints=places)
+    shown = np.concatenate([people.valid * np.float32(share) for share in shares])
+    found = backend(images, np.concatenate([inside] * len(shares)).astype(np.float32), shown)
+    _check_evidence(found, (len(shown), *inside.shape[1:]))
+    matrices = np.concatenate([people.matrices] * len(shares))
+    places = geometry.transform(geometry.invert(matrices), found.keypoints.astype(np.float64))
+    everything = dataclasses.replace(found, keypoints=places)
+    return [_of(everything, rows) for rows in np.split(np.arange(len(shown)), len(shares))]
 
 
 def _check_evidence(found: Evidence, shape: tuple[int, ...]) -> None:

@@ -24,7 +24,8 @@ Float32Array = npt.NDArray[np.float32]
 Network = Callable[[npt.NDArray[np.uint8], Float32Array, Float32Array], Array]
 """Called with crops (B, H, W, 3) uint8 RGB, keypoints (B, K, 2) in crop pixels and their weights (B, K) from
 0, absent, to 1; returns heatmaps (B, K, h, w), logits as a rule, a NumPy array or a torch tensor. B varies between
-calls."""
+calls. A network that shares features between poses (`posefix.nn.fusion`) takes more poses than crops: one in each
+crop, then another in each, and so on."""
 
 # What ONNX Runtime raises on a damaged or foreign graph; its errors share no base class of their own.
 _LOADING_ERRORS = (
@@ -165,7 +166,7 @@ class TorchNetwork:
 
     Args:
         network: A module that takes image (B, H, W, 3) uint8, keypoints (B, K, 2) and weights (B, K) and returns
-            heatmap logits (B, K, h, w).
+            heatmap logits (B, K, h, w); or more poses than photos, see `Network`.
         device: A device of PyTorch, such as "cpu", "cuda", "cuda:1", "mps".
         half: Compute in bfloat16 what bears it, with channels last.
         threads: Of the network on a CPU, while it is called; None leaves the choice to PyTorch (one per core).
@@ -204,9 +205,15 @@ class TorchNetwork:
             if len(images) < 2:
                 raise
         self._warn(len(images))
-        middle = len(images) // 2
-        parts = (slice(middle), slice(middle, None))
-        return torch.cat([self(images[part], keypoints[part], weights[part]) for part in parts])
+        first = np.arange(len(images)) < len(images) // 2
+        # Of several poses in each crop, those in the first half of the crops.
+        poses = first[np.arange(len(keypoints)) % len(images)]
+        halves = [
+            self(images[crops], keypoints[rows], weights[rows])
+            for crops, rows in ((first, poses), (~first, ~poses))
+        ]
+        order = np.argsort(np.argsort(~poses, kind="stable"), kind="stable")
+        return torch.cat(halves)[torch.from_numpy(order).to(halves[0].device)]
 
     def _logits(self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array) -> Array:
         import torch

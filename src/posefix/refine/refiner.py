@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,34 +15,23 @@ from posefix.errors import InputError
 from posefix.network.models import load_model
 from posefix.photos.finding import Exif, ImageId, find_images
 from posefix.pose.poses import Poses
-from posefix.refine.again import SETTLED, unsettled
+from posefix.refine.again import unsettled
 from posefix.refine.arrays import poses_from_arrays
 from posefix.refine.backends import Backend, Runtime, open_backend
 from posefix.refine.boxes import WholeBoxes, check_boxes
 from posefix.refine.calibration import FULL_STRENGTH, Calibration, read_calibration
-from posefix.refine.company import measure_company
+from posefix.refine.company import Company, measure_company, read_company
 from posefix.refine.crops import CroppedPeople, crop_people
 from posefix.refine.cutting import Cut, ManyPhotos, OnePhoto, Photo, Progress
-from posefix.refine.judge import judge
-from posefix.refine.look import EVERYBODY, NOBODY, Look, look_at
+from posefix.refine.identity import Neighbours
+from posefix.refine.judge import ALWAYS, NEVER, Choice, judge
+from posefix.refine.look import Look, look_at
 from posefix.refine.merge import Missing, merge
 from posefix.refine.results import RefinedPoses, Refinement
 from posefix.refine.scores import Scores, resolve_scores, write_scores
 from posefix.skeletons import Skeleton, load_skeleton
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
 OnError = Literal["stop", "keep"]
-
-
-class Settings(TypedDict, total=False):
-    """Attributes of `Refiner` that no model decides."""
-
-    batch_size: int
-    caution: float
-    looks: int
-    scores: Scores | None
 
 
 @dataclass(frozen=True)
@@ -56,13 +46,15 @@ class Refiner:
         calibration: What turns the network's evidence into probabilities; None for a model that has none.
         caution: A keypoint moves only where its expected gain in keypoint similarity (KS), which is 0 to 1, is above
             this, and above it by more where the poses of the call have little to gain on the whole (see
-            `posefix.refine.company`). 1 never moves, -1 always. Missing keypoints are filled whatever it is.
+            `posefix.refine.company`). 1 never moves, -1 always. Missing keypoints are filled whatever it is. But at
+            -1, nobody is moved onto somebody else whose pose is in the same call (`posefix.refine.identity`).
         looks: How often a person is looked at, at most: one whose pose changed so much that its crop was a poor one is
             looked at again, in the crop that the refined pose makes, or that the pose makes which the photo alone
             shows, where the photo contradicts the given one (`posefix.refine.again`).
         scores: Whose scores the refined poses carry: the estimator's ("input"), the model's confidence in each
             keypoint and expected OKS of each pose ("model"), or their product. None is the product if the model has a
             calibration, else the estimator's.
+        company: What is known of the estimator, see `with_company`; None measures it on the poses of each call.
 
     Example:
         >>> refiner = Refiner.from_pretrained("small")  # doctest: +SKIP
@@ -77,6 +69,7 @@ class Refiner:
     caution: float = 0.0
     looks: int = 2
     scores: Scores | None = None
+    company: Company | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -96,7 +89,7 @@ class Refiner:
         runtime: Runtime = "auto",
         threads: int | None = None,
         flip_test: bool = True,
-        **settings: Unpack[Settings],
+        **attributes: Any,
     ) -> Refiner:
         """Load a trained model.
 
@@ -106,7 +99,7 @@ class Refiner:
             runtime: As there.
             threads: Of the network on a CPU; None is one per core.
             flip_test: Average with the result for the mirrored photo; twice the work, better coordinates.
-            settings: Attributes of `Refiner`: batch_size, caution, looks, scores.
+            attributes: Of `Refiner`: batch_size, caution, looks, scores.
 
         Raises:
             InputError: No such model, device or runtime, or numbers out of their range.
@@ -118,7 +111,7 @@ class Refiner:
             model.skeleton,
             model.input_size_wh,
             calibration=read_calibration(model),
-            **settings,
+            **attributes,
         )
 
     def __call__(
@@ -199,27 +192,61 @@ class Refiner:
         cut = ManyPhotos(poses.image_ids, paths, ahead, exif, stop_on_error=on_error == "stop")
         return self._refine(poses, self._crop(poses, boxes), cut, missing, progress)
 
-    def examine(
+    def with_company(self, company: Company | str | Path) -> Refiner:
+        """A refiner for one estimator's poses, that judges them alike however they are split into calls.
+
+        Args:
+            company: What `measure_company` returned, or a file that `posefix company` wrote.
+
+        Raises:
+            InputError: The file is none, or of another model.
+        """
+        known = company if isinstance(company, Company) else read_company(Path(company), self.calibration)
+        return dataclasses.replace(self, company=known)
+
+    def measure_company(
         self,
         poses: Poses,
-        images: Mapping[ImageId, Photo],
+        images: str | Path | Mapping[ImageId, Photo],
         *,
-        alone: bool,
-        strength: float = 1.0,
-    ) -> tuple[Look, Look]:
-        """What the network says of people, before anything is decided: for calibration.
+        exif: Exif = "apply",
+        progress: Progress | None = None,
+    ) -> Company:
+        """Get to know an estimator by a sample of its poses, for `with_company`.
+
+        Args:
+            poses: Of many photos; a thousand people are plenty.
+            images: As of `refine`.
+            exif: As of `refine`.
+            progress: Called after each batch.
+
+        Raises:
+            InputError: Photos that are not found or cannot be read, or nobody who can be seen.
+        """
+        paths = images if isinstance(images, Mapping) else find_images(poses.image_ids, images)
+        first = FULL_STRENGTH[0] if self.calibration is None else self.calibration.strengths[0]
+        cut = ManyPhotos(poses.image_ids, paths, 2 * self.batch_size, exif)
+        look = self._look(self._crop(poses, None), cut, self.calibration is not None, first, progress)
+        if not look.seen.any():
+            raise InputError(
+                "poses: nobody can be seen in these photos, so nothing is known of the estimator"
+            )
+        return measure_company(look, self.calibration)
+
+    def examine(
+        self, poses: Poses, images: Mapping[ImageId, Photo], *, strength: float = 1.0
+    ) -> tuple[Look, Neighbours]:
+        """What the network says of people, with their pose and with it withheld, and who may be taken for whom.
+
+        This is known before anything is decided: for calibration.
 
         Args:
             poses: As of `refine`.
             images: File of each image id.
-            alone: Whether to ask it about everyone with the pose withheld, too.
             strength: Share of its strength with which the pose enters the network.
-
-        Returns:
-            As `posefix.refine.look.look_at`.
         """
-        cut = ManyPhotos(poses.image_ids, images, 2 * self.batch_size)
-        return self._look(self._crop(poses), cut, strength, EVERYBODY if alone else NOBODY)
+        cut, people = ManyPhotos(poses.image_ids, images, 2 * self.batch_size), self._crop(poses)
+        return self._look(people, cut, True, strength), Neighbours.of(people, poses.image_ids)
 
     def _refine(
         self,
@@ -230,22 +257,29 @@ class Refiner:
         progress: Progress | None = None,
     ) -> Refinement:
         """Look at people, get to know the estimator, judge, look again, merge, write scores."""
-        second_opinion = self.calibration is not None and self.looks > 1
         first, later = FULL_STRENGTH if self.calibration is None else self.calibration.strengths
         everyone = people
-        look, alone = self._look(people, cut, first, SETTLED if second_opinion else NOBODY, progress)
+        neighbours = Neighbours.of(everyone, poses.image_ids)
+        judged = self.calibration is not None  # what the photo alone says is for its regressions
+        look = first_look = self._look(people, cut, judged, first, progress)
         failed = tuple(cut.failed)  # photos that fail at a later look have been seen
-        company = measure_company(look, self.calibration)
+        company = self.company or measure_company(look, self.calibration)
         choice = judge(look, company, self.calibration, self.caution)
         for _ in range(self.looks - 1):
             progress = _later(progress, people)
-            people = unsettled(look, alone, choice, self.calibration, self.caution)
+            people = unsettled(look, choice, self.calibration, self.caution, neighbours)
             if not people.usable.any():
                 break
-            look, alone = self._look(people, cut, later, NOBODY, progress)
+            look = self._look(people, cut, judged, later, progress)
             choice.take(judge(look, company, self.calibration, self.caution))
+        choice.take(self._leave(first_look, company, choice, neighbours))
         merged = merge(poses, everyone, choice, missing=missing, failed=failed, caution=self.caution)
         return write_scores(merged, resolve_scores(self.scores, self.calibration is not None))
+
+    def _leave(self, look: Look, company: Company, choice: Choice, neighbours: Neighbours) -> Choice:
+        """What becomes of people of the first look who would land on somebody else: they stay where they are."""
+        landed = neighbours.taken(choice.keypoints, choice.rows) & (self.caution > ALWAYS)
+        return judge(look.of(np.flatnonzero(landed)), company, self.calibration, NEVER)
 
     def _crop(self, poses: Poses, boxes: npt.ArrayLike | WholeBoxes | None = None) -> CroppedPeople:
         if boxes is not None and not isinstance(boxes, WholeBoxes):
@@ -256,17 +290,17 @@ class Refiner:
         self,
         people: CroppedPeople,
         cut: Cut,
+        withheld: bool,
         strength: float,
-        doubt: float,
         progress: Progress | None = None,
-    ) -> tuple[Look, Look]:
+    ) -> Look:
         return look_at(
             people,
             cut(people),
             self.backend,
             self.batch_size,
+            withheld=withheld,
             strength=strength,
-            doubt=doubt,
             progress=progress,
         )
 

@@ -18,7 +18,7 @@ from posefix.pictures.synthesised import MARKS
 from posefix.pose.poses import FloatArray
 from posefix.pose_errors.taxonomy import ERRORS, Status
 from posefix.report.cases import Case, Gallery
-from posefix.report.svg import css
+from posefix.report.style import css
 
 LETTERS = {Status.UNLABELLED: "-", Status.GOOD: "G", **{error: MARKS[error].letter for error in ERRORS}}
 LACKING = "m"

@@ -16,7 +16,7 @@ from posefix.evaluation.percentages import percent, signed
 from posefix.pictures.drawing import ink_on
 from posefix.pictures.synthesised import MARKS
 from posefix.pose_errors.taxonomy import ERRORS, STATUS_NAMES
-from posefix.report.svg import AFTER, BEFORE, GOOD, GRID, INK, MUTED, PAPER, css
+from posefix.report.style import AFTER, BEFORE, GOOD, GRID, INK, MUTED, PAPER, css
 
 STATUS_COLOURS = [GOOD, *(css(MARKS[error].colour) for error in ERRORS)]
 """By `Status`."""

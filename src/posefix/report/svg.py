@@ -4,36 +4,15 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
-from typing import Any
 
-import matplotlib
 from markupsafe import Markup, escape
-from matplotlib.figure import Figure
 
-from posefix.pictures.drawing import Colour
+from posefix.report.style import NAMES, Plot, draw
 
-INK, MUTED, GRID, PAPER = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
-GOOD, BEFORE, AFTER = "#0a0b05", "#0a0b06", "#0a0b07"
-VARIABLES = {
-    INK: "--ink",
-    MUTED: "--muted",
-    GRID: "--grid",
-    PAPER: "--paper",
-    GOOD: "--good",
-    BEFORE: "--before",
-    AFTER: "--after",
-}
-"""Stand-ins that matplotlib draws with, and the variables of the page's style that replace them."""
+STAND_INS = {name: f"#0a0b{number:02}" for number, name in enumerate(NAMES, start=1)}
+"""What matplotlib draws with; the variables of the page's style replace them."""
 WIDTH_INCHES = 5.2
 """The plot of a phone: at a phone's width its text has the size of small print, and it grows on wider screens."""
-
-Plot = Callable[[Figure], None]
-
-
-def css(colour: Colour) -> str:
-    """As matplotlib and browsers write it."""
-    return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def render(plot: Plot, *, height: float, name: str, description: str) -> Markup:
@@ -45,34 +24,8 @@ def render(plot: Plot, *, height: float, name: str, description: str) -> Markup:
         name: unlike that of every other plot in the page; keeps their definitions apart.
         description: what the plot shows, for who does not see it.
     """
-    settings: dict[Any, Any] = {  # Any: newer versions type the keys, older ones do not
-        "svg.fonttype": "none",
-        "svg.hashsalt": name,
-        "font.size": 10,
-        "text.color": INK,
-        "text.parse_math": False,  # names from files may hold dollar signs
-        "axes.labelcolor": INK,
-        "axes.edgecolor": MUTED,
-        "axes.facecolor": "none",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 10,
-        "axes.titlelocation": "left",
-        "axes.axisbelow": True,
-        "grid.color": GRID,
-        "grid.linewidth": 0.8,
-        "xtick.color": MUTED,
-        "ytick.color": MUTED,
-        "xtick.labelcolor": INK,
-        "ytick.labelcolor": INK,
-        "legend.frameon": False,
-        "hatch.color": PAPER,
-    }
-    with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained", facecolor="none")
-        plot(figure)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None}, dpi=200)
+    text = io.StringIO()
+    draw(plot, text, "svg", STAND_INS, size=(WIDTH_INCHES, height), salt=name)
     return _inline(text.getvalue(), description)
 
 
@@ -84,8 +37,8 @@ def _inline(document: str, description: str) -> Markup:
     element = re.sub(r'<g id="[^"]*"', "<g", element)
     element = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--font)", element)
     element = re.sub(r"<!--.*?-->", "", element, flags=re.DOTALL)
-    for colour, variable in VARIABLES.items():
-        element = element.replace(colour, f"var({variable})")
+    for name, colour in STAND_INS.items():
+        element = element.replace(colour, f"var(--{name})")
     view = re.search(r'viewBox="[^"]*"', element)
     assert view is not None, "matplotlib writes a viewBox"
     body = element[element.index(">") + 1 :]

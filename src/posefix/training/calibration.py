@@ -28,17 +28,19 @@ from posefix.pose_errors.synthesis import SynthesisOptions, synthesize
 from posefix.refine.again import measure_contradiction
 from posefix.refine.backends import open_backend
 from posefix.refine.calibration import (
+    FEATURES,
     FULL_STRENGTH,
-    MULTIPLIED,
     PERSON_FEATURES,
     Calibration,
     Regression,
     check_strengths,
+    multiplied,
 )
 from posefix.refine.company import Company
 from posefix.refine.features import measure_features, measure_poses
+from posefix.refine.identity import Neighbours
 from posefix.refine.judge import judge
-from posefix.refine.look import Look, places_of
+from posefix.refine.look import Look
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import Skeleton
 from posefix.training.config import TrainConfig
@@ -88,7 +90,7 @@ class Attempt:
 
     Attributes:
         look: What the network said.
-        alone: The same with the pose withheld, of those who were looked at so, too.
+        neighbours: Who may be taken for whom.
         truth: (N, K, 2) true places in original-image pixels.
         labelled: (N, K) bool, keypoints whose truth is known, of people whom the network saw.
         reach: (N, K) distance at which KS is 1/e, pixels.
@@ -96,7 +98,7 @@ class Attempt:
     """
 
     look: Look
-    alone: Look
+    neighbours: Neighbours
     truth: FloatArray
     labelled: BoolArray
     reach: FloatArray
@@ -152,6 +154,7 @@ def calibrate(
     folder: Path,
     *,
     strengths: tuple[float, float] = FULL_STRENGTH,
+    share: float = 1.0,
     device: str = "auto",
     on_pass: OnPass | None = None,
 ) -> None:
@@ -161,6 +164,7 @@ def calibrate(
         config: The recipe it was trained with; `data.held_out` says which photos it has not seen.
         folder: The model folder.
         strengths: Of the poses in the first and in later looks, see `Calibration`.
+        share: Of the held-out photos, for each estimator another draw of them: less takes less time.
         device: As in `posefix.refine.backends.open_backend`.
         on_pass: Called with a line about each pass.
 
@@ -172,6 +176,8 @@ def calibrate(
             f"{config.name}: data.held_out is empty: a model can only be calibrated on photos held out of its training"
         )
     check_strengths(strengths)
+    if not 0 < share <= 1:
+        raise InputError(f"share: expected a number above 0 and at most 1, got {share}")
     model = load_model(folder)
     ensure_writable(folder / DESCRIPTION_FILE)
     sets = load_sets(config, model.skeleton, held=True)
@@ -181,7 +187,7 @@ def calibrate(
         if len(records) == 0:
             continue
         trials.append([])
-        for name, poses, rows in given_poses(records, model.skeleton, config):
+        for name, poses, rows in drawn_poses(records, model.skeleton, config, share):
             if on_pass is not None:
                 on_pass(f"{config.data.annotations[number]}, {name}: {len(poses)} poses")
             trials[-1].append(try_starts(refiner, poses, records, rows, strengths))
@@ -189,6 +195,22 @@ def calibrate(
     calibration = dataclasses.replace(calibration, anew=fit_anew(trials, calibration), strengths=strengths)
     description = read_json(folder / DESCRIPTION_FILE) | {"calibration": calibration.as_dict()}
     write_text_atomic(folder / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")
+
+
+def drawn_poses(
+    records: PersonRecords, skeleton: Skeleton, config: TrainConfig, share: float
+) -> list[tuple[str, Poses, Rows]]:
+    """`given_poses` in a share of the photos, of each kind in others, so that all photos have their part."""
+    generator = np.random.default_rng(config.seed)
+    photos = list(dict.fromkeys(records.images))
+    parts = []
+    for name, poses, rows in given_poses(records, skeleton, config):
+        count = max(round(share * len(photos)), 1)
+        chosen = {photos[place] for place in generator.permutation(len(photos))[:count]}
+        kept = np.array([records.images[row] in chosen for row in rows], dtype=bool)
+        if kept.any():
+            parts.append((name, poses[kept], rows[kept]))
+    return parts
 
 
 def given_poses(
@@ -240,19 +262,17 @@ def try_starts(
     truth = records.keypoints[rows].astype(np.float64)
     reach = falloff(area, refiner.skeleton.sigmas)
     at_first, later = strengths
-    look, alone = refiner.examine(poses, photos, strength=at_first, alone=True)
+    look, neighbours = refiner.examine(poses, photos, strength=at_first)
     company = companies(look, draw_calls(len(rows)))
 
-    def attempt(look: Look, alone: Look) -> Attempt:
-        return Attempt(look, alone, truth, records.labelled[rows] & look.seen[:, None], reach, company)
+    def attempt(look: Look, neighbours: Neighbours) -> Attempt:
+        return Attempt(look, neighbours, truth, records.labelled[rows] & look.seen[:, None], reach, company)
 
     def again(keypoints: FloatArray) -> Attempt:
         start = poses.with_keypoints(keypoints, valid=poses.valid | look.seen[:, None])
-        return attempt(*refiner.examine(start, photos, strength=later, alone=False))
+        return attempt(*refiner.examine(start, photos, strength=later))
 
-    return Trial(
-        attempt(look, alone), again(look.evidence.keypoints), again(places_of(alone, otherwise=look))
-    )
+    return Trial(attempt(look, neighbours), again(look.evidence.keypoints), again(look.alone.keypoints))
 
 
 def companies(look: Look, calls: Rows) -> Company:
@@ -296,7 +316,9 @@ def fit(sets: list[Examples]) -> Calibration:
     refined, kept = examples.refined, examples.kept
 
     def regression(targets: FloatArray | BoolArray, mask: BoolArray) -> Regression:
-        return fit_regression(examples.features, targets, np.where(mask, weights, 0.0), products=MULTIPLIED)
+        return fit_regression(
+            examples.features, targets, np.where(mask, weights, 0.0), products=multiplied(FEATURES)
+        )
 
     return Calibration(
         refined_similarity=regression(refined, there),
@@ -316,10 +338,14 @@ def fit_anew(sets: list[list[Trial]], calibration: Calibration) -> Regression:
         gain = np.concatenate(
             [trial.anew.worth(calibration) - trial.given.worth(calibration) for trial in trials]
         )
-        features += [measure_contradiction(trial.given.look, trial.given.alone) for trial in trials]
-        asked = np.concatenate([trial.given.alone.seen for trial in trials])
-        better.append(gain[asked] > 0)
-        importance.append(np.abs(gain[asked]) / len(gain))
+        seen = np.concatenate([trial.given.look.seen for trial in trials])
+        measured = [measure_contradiction(trial.given.look, trial.given.neighbours) for trial in trials]
+        features.append(np.concatenate(measured)[seen])
+        better.append(gain[seen] > 0)
+        importance.append(np.abs(gain[seen]) / len(gain))
     return fit_regression(
-        np.concatenate(features), np.concatenate(better)[:, None], np.concatenate(importance)[:, None]
+        np.concatenate(features),
+        np.concatenate(better)[:, None],
+        np.concatenate(importance)[:, None],
+        products=len(PERSON_FEATURES),
     )

@@ -60,7 +60,9 @@ def load_validation(config: TrainConfig, skeleton: Skeleton) -> Validate | None:
     def validate(network: PoseNetwork) -> dict[str, float]:
         runner = TorchNetwork(network, device=str(next(network.parameters()).device))
         decoder = Decoder(skeleton, config.model.input_size_wh, config.model.decoder)
-        backend = HeatmapBackend(runner, decoder, skeleton.flip_index)
+        backend = HeatmapBackend(
+            runner, decoder, skeleton.flip_index, shares_features=config.model.shares_features
+        )
         refiner = Refiner(backend, skeleton, config.model.input_size_wh)
         numbers: dict[str, float] = {}
         for name, poses in inputs.items():

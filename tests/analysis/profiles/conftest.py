@@ -57,6 +57,8 @@ def annotate(
         ids=ids,
         is_crowd=np.zeros(len(keypoints), dtype=np.bool_),
         area_is_estimated=False,
+        num_keypoints=np.full(len(keypoints), np.nan),
+        head_size=np.full(len(keypoints), np.nan),
     )
     images = {number: ImageInfo(f"{number}.jpg", None, None) for number in set(photo.tolist())}
     return Annotations(Path("truth.json"), images, people, COCO)

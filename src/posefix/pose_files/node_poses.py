@@ -1,4 +1,4 @@
-"""What SLEAP's two kinds of files share: the layout of their nodes, and arrays of poses with NaN where nothing is."""
+"""What files of nodes over frames share, those of SLEAP and of NWB: a layout, and arrays with NaN where nothing is."""
 
 from __future__ import annotations
 

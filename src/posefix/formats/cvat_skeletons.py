@@ -1,0 +1,193 @@
+"""The skeletons in an XML file of CVAT, and where each stands in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from posefix.errors import quoted
+from posefix.pose.poses import LARGEST_NUMBER
+from posefix.pose_files.pose_file import FormatError
+from posefix.pose_files.records import NO_ID, PLAIN_TEXT, is_plain, report_fault
+from posefix.pose_files.xml_text import parse_xml
+
+IMAGE, SKELETON, POINTS, TRACK = "image", "skeleton", "points", "track"
+LABEL, OUTSIDE = "label", "outside"
+
+
+@dataclass
+class Element:
+    """A keypoint of a skeleton.
+
+    Attributes:
+        label: Its name.
+        x: Pixels from the photo's edge.
+        y: The same.
+        text: Both as the file has them.
+        outside: Whether it is not in the photo.
+        at: The byte at which it begins.
+        closing: The byte at which its closing tag begins.
+    """
+
+    label: str
+    x: float
+    y: float
+    text: str
+    outside: bool
+    at: int
+    closing: int = 0
+
+
+@dataclass
+class CvatSkeleton:
+    """A person.
+
+    Attributes:
+        image: Name of the photo.
+        where: How messages name it.
+        label: Of the skeleton.
+        at: The byte at which it begins.
+        elements: Its keypoints.
+        closing: The byte at which its closing tag begins.
+    """
+
+    image: str
+    where: str
+    label: str
+    at: int
+    elements: list[Element] = field(default_factory=list)
+    closing: int = 0
+
+
+@dataclass
+class Skeletons:
+    """What is read of a file, while the parser tells of it: a `posefix.pose_files.xml_text.Listener`.
+
+    Attributes:
+        path: The file, for messages.
+        people: The skeletons, in order.
+    """
+
+    path: Path
+    people: list[CvatSkeleton] = field(default_factory=list)
+    _image: str = NO_ID
+    _number: int = 0
+    _skeleton: CvatSkeleton | None = None
+    _element: Element | None = None
+    _words: dict[str, str] = field(default_factory=dict)
+    _named: list[tuple[str, str]] = field(default_factory=list)
+    _texts: list[str] = field(default_factory=list)
+    _root: str = ""
+    _tracks: bool = False
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the keypoints: in the order of the task's labels, and then those that appear besides."""
+        used = {person.label for person in self.people}
+        of_task = [name for name, parent in self._named if parent in used]
+        seen = [element.label for person in self.people for element in person.elements]
+        return list(dict.fromkeys([*of_task, *seen]))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know."""
+        note = "labels have no scores: only the places of skeletons' keypoints are read and written"
+        return (note, "there are no skeletons; points outside of skeletons are not read")[
+            : 1 + (not self.people)
+        ]
+
+    def start(self, tag: str, attributes: dict[str, str], at: int) -> None:
+        """An element begins."""
+        self._texts = []
+        self._root = self._root or tag
+        if tag == IMAGE:
+            self._image, self._number = self._photo(attributes), 0
+        elif tag == SKELETON:
+            where = f"image {quoted(self._image)}, skeleton {self._number}"
+            self._skeleton = CvatSkeleton(self._image, where, attributes.get(LABEL, ""), at)
+            self._number += 1
+        elif tag == POINTS and self._skeleton is not None:
+            self._element = self._read_element(attributes, at)
+        elif tag == TRACK:
+            self._tracks = True
+        elif tag == LABEL:
+            self._words = {}
+
+    def text(self, text: str) -> None:
+        """Some text."""
+        self._texts.append(text)
+
+    def end(self, tag: str, at: int) -> None:
+        """An element ends."""
+        if tag in ("name", "parent"):
+            self._words.setdefault(tag, "".join(self._texts))  # behind it come those of its attributes
+        elif tag == LABEL and "name" in self._words and "parent" in self._words:
+            self._named.append((self._words["name"], self._words["parent"]))
+        elif tag == POINTS and self._skeleton is not None and self._element is not None:
+            self._element.closing = at
+            self._skeleton.elements.append(self._element)
+            self._element = None
+        elif tag == SKELETON and self._skeleton is not None:
+            self._skeleton.closing = at
+            if self._skeleton.elements:
+                self.people.append(self._skeleton)
+            self._skeleton = None
+
+    def _photo(self, attributes: dict[str, str]) -> str:
+        name = attributes.get("name", "")
+        if not name or not is_plain(name):
+            got = quoted(name) if name else "no such attribute"
+            message = f"{self.path}, image, attribute 'name': expected {PLAIN_TEXT}, got {got}."
+            report_fault(FormatError(message, "Name the photo."))
+            return NO_ID
+        return name
+
+    def _read_element(self, attributes: dict[str, str], at: int) -> Element:
+        text = attributes.get(POINTS, "")
+        places = [_number(part) for part in text.split(",")]
+        where = "" if self._skeleton is None else f"{self.path}, {self._skeleton.where}, {POINTS}"
+        if len(places) != 2 or None in places:
+            expected = f"expected a place x,y in {POINTS!r}, got {quoted(text)}"
+            message = f"{where} {quoted(attributes.get(LABEL))}: {expected}."
+            report_fault(FormatError(message, "Correct it, or take the element out."))
+        if LABEL not in attributes:
+            message = f"{where}: expected a {LABEL!r} that names the keypoint, got no such attribute."
+            report_fault(FormatError(message, "Add it, or take the element out."))
+        x, y = places if len(places) == 2 else (None, None)
+        outside = attributes.get(OUTSIDE) == "1"
+        return Element(attributes.get(LABEL, ""), x or 0.0, y or 0.0, text, outside, at)
+
+    def check_images(self) -> None:
+        """Refuse a file that is not of images.
+
+        Raises:
+            FormatError: It is of videos, or something else.
+        """
+        if self._root != "annotations":
+            raise FormatError(f"{self.path}: expected an element 'annotations', got {quoted(self._root)}.")
+        if self._tracks:
+            raise FormatError(
+                f"{self.path}: expected CVAT for images, got tracks of CVAT for videos, which leave out frames; export "
+                "the task as CVAT for images."
+            )
+
+
+def _number(text: str) -> float | None:
+    """A coordinate; None if it is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if abs(value) < LARGEST_NUMBER else None
+
+
+def read_skeletons(path: Path, content: bytes) -> Skeletons:
+    """All skeletons of a file.
+
+    Raises:
+        FormatError: It is faulty, or CVAT's for videos.
+    """
+    found = Skeletons(path)
+    parse_xml(path, content, found)
+    found.check_images()
+    return found
