@@ -109,8 +109,5 @@ def test_a_known_company_makes_one_photo_what_many_are(believing: Calibration, t
     for row in range(6):
         alone = known.refine(poses[[row]], photos).poses.keypoints
         np.testing.assert_array_equal(alone[0], together[row])
-    by_themselves = [
-        plain.refine(poses[[row]], photos).poses.keypoints[0]
-        for row in range(6)
-    ]
+    by_themselves = [plain.refine(poses[[row]], photos).poses.keypoints[0] for row in range(6)]
     assert not np.array_equal(by_themselves, together), "else the company is of no account here"
