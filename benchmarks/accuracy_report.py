@@ -142,9 +142,8 @@ def short(measured: Numbers) -> str:
     return "\n".join(
         title(name, part, "AP")
         + estimator_table(part, GAINS)
-        + f"\n{verdict(part['summary'])}\n\n"
-        + title(name, part, "people")
-        + estimator_table(with_shares(part), PEOPLE)
+        + f"\n{verdict(part['summary'])}\n"
+        + people_table(name, part)
         for name, part in measured["sets"].items()
     )
 
@@ -161,6 +160,13 @@ def full(measured: Numbers) -> str:
     machine = f"{measured['environment']['cores']} cores of {measured['environment']['device']}"
     sections.append(f"Speed: whole files, with photos read and crops cut, on {machine}.\n")
     return "\n".join(sections)
+
+
+def people_table(name: str, part: Numbers) -> str:
+    """Whom refinement helped and whom it harmed, where that was measured."""
+    if not any("changes" in numbers for numbers in part["estimators"].values()):
+        return ""
+    return "\n" + title(name, part, "people") + estimator_table(with_shares(part), PEOPLE)
 
 
 def with_shares(part: Numbers) -> Numbers:

@@ -160,7 +160,7 @@ def test_the_commands_run(page: Path, found: Array) -> None:
     for command in "".join(blocks(page, "bash")).splitlines():
         words = shlex.split(command)
         assert main(words[1:]) == 0, command
-        output = Path(words[words.index("-o") + 1])
+        output = Path(words[words.index("-o") + 1] if "-o" in words else words[3])
         assert output.exists(), command
 
 
@@ -173,11 +173,40 @@ def prepare_files(name: str, found: Array) -> None:
         row = {"image_id": "photo.jpg", "category_id": 1, "keypoints": triples.ravel().tolist(), "score": 2.9}
         rows = [{**row, "box": [0.0, 10.0, 500.0, 590.0], "idx": [0.0]}]
         Path("alphapose-results.json").write_text(json.dumps(rows), encoding="utf-8")
+    elif name == "labels":
+        write_poses("poses.json", found, "coco-results", "coco17", "photo")
+        write_exports(found)
     elif name == "deeplabcut":
         write_poses("videoDLC_resnet50.csv", found, "deeplabcut", "coco17", 0)
     else:
         for path, format, layout in PHOTO_FILES.get(name, [("poses.json", "coco-results", "coco17")]):
             write_poses(path, found, format, layout, "photo")
+
+
+def write_exports(found: Array) -> None:
+    """What labelling programs export of labels that began as pre-annotations, with what they add to them."""
+    write_poses("annotations.xml", found, "cvat", "coco17", "photo")
+    labels = "<labels><label><name>person</name><type>skeleton</type></label></labels>"
+    task = f"<meta><task><id>7</id>{labels}</task></meta>"
+    text = Path("annotations.xml").read_text(encoding="utf-8").replace("</version>", f"</version>\n  {task}")
+    Path("annotations.xml").write_text(text.replace('source="auto"', 'source="manual"'), encoding="utf-8")
+    write_poses("export.json", found, "label-studio", "coco17", "photo")
+    tasks = json.loads(Path("export.json").read_text(encoding="utf-8"))
+    for number, one in enumerate(tasks, 1):
+        (prediction,) = one["predictions"]
+        result = [{**region, "origin": "prediction"} for region in prediction["result"]]
+        for region in result:
+            region.pop("score", None)  # which annotations do not keep
+        annotation = {
+            "id": 40 + number,
+            "completed_by": 1,
+            "was_cancelled": False,
+            "lead_time": 61.5,
+            "result": result,
+        }
+        address = f"/data/upload/3/0a1b2c3d-{one['data']['image']}"
+        one.update(id=number, annotations=[annotation], drafts=[], data={"image": address}, file_upload="a")
+    Path("export.json").write_text(json.dumps(tasks), encoding="utf-8")
 
 
 def write_sleap_analysis(path: Path, found: Array) -> None:
@@ -377,6 +406,22 @@ def test_mmpose(found: Array, monkeypatch: Patch) -> None:
     monkeypatch.setitem(sys.modules, "mmpose", ModuleType("mmpose"))
     monkeypatch.setitem(sys.modules, "mmpose.apis", apis)
     assert is_mended(run_page("mmpose")["refined"].keypoints, found)
+
+
+@needs_model
+@pytest.mark.usefixtures("desk")
+def test_labels(found: Array) -> None:
+    prepare_files("labels", found)
+    names = run_page("labels")
+    assert is_mended(posefix.read_pose_file("refined.json").poses.keypoints, names["file"].poses.keypoints)
+    before, after = (json.loads(Path(name).read_text())[0] for name in ("export.json", "refined.json"))
+    regions = [task["annotations"][0].pop("result") for task in (before, after)]
+    assert after == before
+    changed = [old["id"] for old, new in zip(*regions, strict=True) if old != new]
+    assert set(changed) >= {"person-0-5", "person-0-6"}
+    assert main(["refine", "annotations.xml", "--images", "photos/", "-o", "refined.xml"]) == 0
+    places = [posefix.read_pose_file(name).poses.keypoints for name in ("annotations.xml", "refined.xml")]
+    assert is_mended(places[1], places[0])
 
 
 @needs_model

@@ -161,6 +161,30 @@ def test_the_halves_of_the_integral_loss_are_its_parts() -> None:
         torch.testing.assert_close(network.losses(*batch)["total"], whole[part])
 
 
+def test_the_network_learns_by_its_weighting() -> None:
+    torch.manual_seed(0)
+    network = build_network(TINY, COCO).eval()
+    image, keypoints, weights = example_inputs(network, batch=2)
+    labelled = torch.ones_like(weights, dtype=torch.bool)
+    labelled[:, ::2] = False
+    batch = (image, keypoints, weights, keypoints.clamp(2, 40), labelled)
+    plain = network.losses(*batch)
+    network.config = replace(TINY, coordinate_weight=0.5, loss_average="all")
+    other = network.losses(*batch)
+    share = float(labelled.float().mean())
+    torch.testing.assert_close(other["total"], share * (plain["heatmap"] + 0.5 * plain["coordinate"]))
+
+
+def test_input_gaussians_have_their_height() -> None:
+    torch.manual_seed(0)
+    network = build_network(TINY, COCO).eval()
+    image, keypoints, weights = example_inputs(network, batch=2)
+    with torch.no_grad():
+        high = network(image, keypoints, 4.4 * weights)
+        network.config = replace(TINY, input_height=4.4)
+        torch.testing.assert_close(network(image, keypoints, weights), high)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -176,6 +200,9 @@ def test_the_halves_of_the_integral_loss_are_its_parts() -> None:
             "cannot read the heatmap logits .* 'soft_argmax' or 'expected_similarity'",
         ),
         ({"target_sigma": 0.0}, "target_sigma must be above 0"),
+        ({"input_height": 0.0}, "input_height must be above 0"),
+        ({"coordinate_weight": -1.0}, "coordinate_weight must be above 0"),
+        ({"loss_average": "some"}, "loss_average must be one of labelled, all"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from posefix.nn import losses  # noqa: E402
+from posefix.nn.heatmaps import soft_argmax  # noqa: E402
 
 EVERY = torch.ones(1, 1, dtype=torch.bool)
 
@@ -67,3 +68,45 @@ def test_right_gaussians_cost_nothing_and_unlabelled_ones_neither() -> None:
     labelled = torch.tensor([[True, True, False]])
     assert float(losses.heatmap_losses(heatmaps, places, labelled, 4, "gaussian_mse", 2.0)["total"]) == 0
     assert float(losses.heatmap_losses(heatmaps, places, ~labelled, 4, "gaussian_mse", 2.0)["total"]) > 0
+
+
+def test_the_coordinate_loss_has_its_weight_in_the_total_alone() -> None:
+    torch.manual_seed(0)
+    logits, places = torch.randn(2, 3, 6, 8), 20 * torch.rand(2, 3, 2)
+    labelled = torch.ones(2, 3, dtype=torch.bool)
+    plain = losses.integral_loss(logits, places, labelled, 4)
+    halved = losses.integral_loss(logits, places, labelled, 4, losses.Weighting(coordinate=0.5))
+    torch.testing.assert_close(plain["total"], plain["heatmap"] + plain["coordinate"])
+    torch.testing.assert_close(halved["total"], plain["heatmap"] + 0.5 * plain["coordinate"])
+    torch.testing.assert_close(halved["coordinate"], plain["coordinate"])
+
+
+@pytest.mark.parametrize("loss", ["integral", "heatmap", "coordinate", "gaussian_mse"])
+def test_over_all_keypoints_those_without_a_label_make_the_mean_smaller(loss: losses.LossName) -> None:
+    torch.manual_seed(0)
+    heatmaps, places = torch.randn(2, 4, 6, 8), 20 * torch.rand(2, 4, 2)
+    labelled = torch.tensor([[True, True, False, False], [True, False, False, False]])
+    settings = (heatmaps, places, labelled, 4, loss, 2.0)
+    mean = losses.heatmap_losses(*settings)["total"]
+    of_all = losses.heatmap_losses(*settings, losses.Weighting(average="all"))["total"]
+    torch.testing.assert_close(of_all, mean * 3 / 8)
+
+
+def test_the_original_s_loss_is_a_setting() -> None:
+    """Cross-entropy times validity over people and keypoints, L1 times validity over x and y as well, both means."""
+    torch.manual_seed(0)
+    logits, places = torch.randn(2, 3, 6, 8), torch.rand(2, 3, 2) * torch.tensor([28.0, 20.0])
+    valid = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    target = (places + 0.5) / 4 - 0.5
+    cross_entropy = torch.stack(
+        [
+            losses.heatmap_cross_entropy(logits[b : b + 1, k : k + 1], target[b : b + 1, k : k + 1], EVERY)
+            for b in range(2)
+            for k in range(3)
+        ]
+    ).view(2, 3)
+    found = (soft_argmax(logits, 4) + 0.5) / 4 - 0.5
+    wanted = (cross_entropy * valid).mean() + ((found - target).abs() * valid[..., None]).mean()
+    weighting = losses.Weighting(coordinate=0.5, average="all")
+    ours = losses.integral_loss(logits, places, valid > 0, 4, weighting)["total"]
+    torch.testing.assert_close(ours, wanted)

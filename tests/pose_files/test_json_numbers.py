@@ -40,7 +40,7 @@ def test_the_numbers_that_are_named_change_and_nothing_else(
     known = places(value)
     chosen = data.draw(st.lists(st.sampled_from(known), unique=True) if known else st.just([]))
     text = json.dumps(value, indent=indent)
-    edited = edited_with_numbers(JsonText(Path("a"), text), dict.fromkeys(chosen, 1.25), {})
+    edited = edited_with_numbers(JsonText(Path("a"), text), [(place, 1.25) for place in chosen], {})
     after = json.loads(edited)
     for place in known:
         before = at(value, place)
@@ -53,5 +53,5 @@ def test_the_numbers_that_are_named_change_and_nothing_else(
 
 def test_of_equal_keys_the_last_one_counts_and_texts_hold_no_numbers() -> None:
     text = JsonText(Path("a"), '\ufeff{"1": "2 \\" 3", "a": 4, "a": 5.0, "b": [6, 7]}')
-    edited = edited_with_numbers(text, {("a",): 8}, {("b", 0): REMOVED, ("c",): None})
+    edited = edited_with_numbers(text, [(("a",), 8)], {("b", 0): REMOVED, ("c",): None})
     assert edited == '\ufeff{"1": "2 \\" 3", "a": 4, "a": 8, "b": [7], "c": null}'

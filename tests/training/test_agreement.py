@@ -21,7 +21,7 @@ SIZE = (640, 480)
 
 def person(seed: int = 0, x: float = 100.0, y: float = 100.0, size: float = 200.0) -> FloatArray:
     """A pose (17, 2) in a square of the photo."""
-    return np.random.default_rng(seed).uniform(0, size, (17, 2)) + np.array([x, y])
+    return np.random.default_rng(seed).uniform((x, y), (x + size, y + size), (17, 2))
 
 
 def poses(*people: FloatArray, score: float = 0.8, image_ids: tuple[ImageId, ...] | None = None) -> Poses:

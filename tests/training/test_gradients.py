@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
 from posefix.errors import InputError  # noqa: E402
+from posefix.nn.losses import LossAverage  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training.config import load_recipe  # noqa: E402
 from posefix.training.datasets import Batch  # noqa: E402
@@ -22,10 +23,11 @@ PEOPLE, KEYPOINTS = 7, 3
 
 
 class Small(torch.nn.Module):  # type: ignore[misc,name-defined]
-    """Mean errors over labelled keypoints; the memory holds so many people."""
+    """Mean errors over labelled keypoints, or over all; the memory holds so many people."""
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, room: int, average: LossAverage) -> None:
         super().__init__()
+        self.average = average
         self.weight = torch.nn.Parameter(torch.linspace(-1, 1, KEYPOINTS))
         self.room = room
         self.seen: list[int] = []
@@ -42,7 +44,7 @@ class Small(torch.nn.Module):  # type: ignore[misc,name-defined]
         if len(images) > self.room:
             raise torch.OutOfMemoryError
         error = ((keypoints * self.weight[:, None] - targets) ** 2).sum(-1) * labelled
-        total = error.sum() / labelled.sum().clamp(min=1)
+        total = error.sum() / (labelled.numel() if self.average == "all" else labelled.sum().clamp(min=1))
         return {"total": total, "twice": 2 * total}
 
 
@@ -54,17 +56,24 @@ def batch() -> Batch:
     return Batch(torch.zeros(PEOPLE, 4, 4, 3), places[0], torch.ones(PEOPLE, KEYPOINTS), places[1], labelled)
 
 
-def learn(room: int, **options: bool) -> tuple[Small, Gradients, dict[str, Any]]:
-    model = Small(room)
-    gradients = Gradients(model, lambda phase: None, device=torch.device("cpu"), **options)
+def learn(
+    room: int, *, splits: bool = True, average: LossAverage = "labelled"
+) -> tuple[Small, Gradients, dict[str, Any]]:
+    model = Small(room, average)
+    gradients = Gradients(
+        model, lambda phase: None, device=torch.device("cpu"), splits=splits, average=average
+    )
     return model, gradients, gradients(batch(), batch().images)
 
 
+@pytest.mark.parametrize("average", ["labelled", "all"])
 @pytest.mark.parametrize(("room", "parts"), [(6, 2), (2, 4), (1, 7)])
-def test_parts_have_the_gradient_and_the_losses_of_the_whole(room: int, parts: int) -> None:
-    whole, _, expected = learn(PEOPLE)
+def test_parts_have_the_gradient_and_the_losses_of_the_whole(
+    room: int, parts: int, average: LossAverage
+) -> None:
+    whole, _, expected = learn(PEOPLE, average=average)
     with pytest.warns(RuntimeWarning) as warned:
-        split, gradients, losses = learn(room)
+        split, gradients, losses = learn(room, average=average)
     assert "does not hold 7 people at once; going on with 2 parts" in str(warned[0].message)
     assert gradients.parts == parts
     assert whole.weight.grad is not None

@@ -132,3 +132,15 @@ def test_repeats_repeat_what_is_left(recipe: Path) -> None:
 def test_shares_that_leave_nobody_are_refused(recipe: Path, shares: str, held: bool, message: str) -> None:
     with pytest.raises(InputError, match=rf"data.held_out is \[.*: no photo is {message}"):
         sets_of(recipe, **BOTH, held_out=shares, held=held)
+
+
+def test_distances_may_be_those_of_the_boxes_but_not_for_who_calibrates(recipe: Path) -> None:
+    settings = {"data.held_out": "[0.3]"}
+    plain = load_recipe(recipe, settings)
+    boxed = load_recipe(recipe, {**settings, "synthesis.person_area": "box"})
+    skeleton = load_skeleton(plain.skeleton)
+    annotated, by_box = (load_sets(config, skeleton)[0] for config in (plain, boxed))
+    assert (annotated.area == 3000).all()
+    size = np.ptp(by_box.keypoints, axis=1).prod(axis=1)  # the boxes are tight around the keypoints
+    np.testing.assert_allclose(by_box.area, size, rtol=1e-5)
+    assert (load_sets(boxed, skeleton, held=True)[0].area == 3000).all()

@@ -22,17 +22,24 @@ PAGE = PAGE.split(OWN_DOMAIN)[0] + PAGE.split(OWN_DOMAIN)[1].split("\n## ")[1]
 COMMANDS = [
     line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()
 ]
+RECIPES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 OPTIONS = re.findall(r"^\| `(data|augmentation)\.(\w+)`.*?\| `(.*?)` \|", PAGE, re.MULTILINE)
 
 
 def test_the_recipe_of_the_page_turns_every_option_on(tmp_path: Path) -> None:
-    (text,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    text, _ = RECIPES
     path = tmp_path / "mine.toml"
     path.write_text(text)
     config = load_recipe(path)
     assert len(OPTIONS) == 8
     for table, option, _ in OPTIONS:
         assert getattr(getattr(config, table), option), option
+
+
+def test_the_trunk_of_the_page_is_that_of_the_packaged_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f'name = "mine"\n{RECIPES[1]}')
+    assert load_recipe(path).model == load_recipe("base-first").model
 
 
 @pytest.mark.parametrize(("table", "option", "off"), OPTIONS)

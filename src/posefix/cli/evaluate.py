@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from posefix.cli.options import Flag
 from posefix.cli.truth_options import TruthOptions
 from posefix.errors import InputError
 
@@ -27,7 +28,7 @@ class EvaluationOptions:
     metric: Literal["coco", "crowdpose", "posetrack", "pckh", "pck"] | None = None
     """Whose rules; by default PoseTrack's where the annotations are a folder, CrowdPose's where they have crowd
     indices, MPII's PCKh where they have head sizes, else COCO's."""
-    subset: Annotated[bool, Parameter(negative=())] = False
+    subset: Flag = False
     """Leave out poses of photos that are not annotated."""
     json_file: Annotated[Path | None, Parameter(name="--json")] = None
     """Also writes all numbers, with all digits, to this file."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from cyclopts import Parameter
 
+from posefix.cli.options import Output
 from posefix.cli.source_options import SourceOptions
 from posefix.errors import InputError
 
@@ -38,7 +39,7 @@ DEFAULT_AGREEMENT = AgreementOptions()
 
 def pseudo_label(
     *results: Path,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Output,
     source: SourceOptions,
     agreement: AgreementOptions = DEFAULT_AGREEMENT,
 ) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,13 @@ from posefix.formats.label_studio_writing import write
 from posefix.pose.poses import BoolArray, FloatArray, Poses
 from posefix.pose_files.json_numbers import edited_with_numbers
 from posefix.pose_files.json_text import REMOVED, JsonText, Place
-from posefix.pose_files.named_points import EDGE_TO_CENTRE, NamedPoint, NamedPoints, layout_of_labels
+from posefix.pose_files.named_points import (
+    EDGE_TO_CENTRE,
+    NamedPoint,
+    NamedPoints,
+    PointChanges,
+    layout_of_labels,
+)
 from posefix.pose_files.pose_file import (
     Contents,
     Format,
@@ -86,7 +93,6 @@ def read(source: Source, reading: Reading) -> PoseFile:
         _Rewrite(text, tasks, points, poses, unit),
         boxes=boxes if np.isfinite(boxes).any() else None,
         notes=tasks.notes,
-        file_names=dict(tasks.file_names) or None,
         has_scores=any(SCORE in region.record for person in tasks.people for region in person.keypoints),
     )
 
@@ -133,19 +139,20 @@ class _Rewrite:
     ) -> Contents:
         check_same_poses(self.text.path, poses, self.poses)
         changes = self.points.changes(poses, self.poses, self.unit, keep)
-        numbers: dict[Place, float] = {}
-        for place, which, value in changes.numbers():
-            region: Region = self.points.records[place]
-            if which < 2:
-                numbers[(*region.place, VALUE, SIDES[which])] = value
-            elif SCORE in region.record:
-                numbers[(*region.place, SCORE)] = value
-        if update_boxes:
-            moved = needs_new_box(poses, changes.written, self.points.numbers)
-            numbers.update(self._box_numbers(poses, np.asarray(moved & ~changes.dropped)))
+        boxed = needs_new_box(poses, changes.written, self.points.numbers) & update_boxes & ~changes.dropped
+        numbers = chain(self._numbers(changes), self._box_numbers(poses, np.asarray(boxed)))
         edits = self._removals(changes.gone, changes.dropped)
         edits.update(self._additions(changes.added, changes.written))
         return {"": edited_with_numbers(self.text, numbers, edits).encode()}
+
+    def _numbers(self, changes: PointChanges) -> Iterator[tuple[Place, float]]:
+        """Place and value of each number of a keypoint that changes."""
+        for place, which, value in changes.numbers():
+            region: Region = self.points.records[place]
+            if which < 2:
+                yield (*region.place, VALUE, SIDES[which]), value
+            elif SCORE in region.record:
+                yield (*region.place, SCORE), value
 
     def _box_numbers(self, poses: Poses, boxed: BoolArray) -> Iterator[tuple[Place, float]]:
         boxes = boxes_to_write(poses)

@@ -89,7 +89,6 @@ class Tasks:
         path: The file.
         people: The people of all tasks.
         counts: How many regions each list of regions has.
-        file_names: Photo of each image id.
         relations: List of regions -> place and ends of each relation in it.
         others: How many annotations or predictions are left alone.
     """
@@ -97,7 +96,6 @@ class Tasks:
     path: Path
     people: list[Person] = field(default_factory=list)
     counts: dict[Place, int] = field(default_factory=dict)
-    file_names: dict[ImageId, str] = field(default_factory=dict)
     relations: dict[Place, list[tuple[Place, Any, Any]]] = field(default_factory=dict)
     others: int = 0
 
@@ -136,7 +134,7 @@ def where(path: Path, place: Place) -> str:
 
 def is_number(value: Any) -> TypeGuard[float]:
     """Whether a value is a number of a photo."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
+    return type(value) in (int, float) and abs(value) < LARGEST_NUMBER
 
 
 def read_tasks(text: JsonText) -> Tasks:
@@ -197,7 +195,7 @@ def _chosen(tasks: Tasks, task: Record) -> tuple[str, int] | None:
 
 
 def _photo(tasks: Tasks, place: Place, task: Record) -> ImageId:
-    """The photo of a task: the text `image` of its data, or the one that ends as a photo, or the first one."""
+    """The photo's path of a task, from the text `image` of its data, or the one that ends as a photo, or the first."""
     data = task.get("data")
     texts = (
         [(key, value) for key, value in data.items() if isinstance(value, str)]
@@ -211,9 +209,7 @@ def _photo(tasks: Tasks, place: Place, task: Record) -> ImageId:
         message = f"{where(tasks.path, place[:-3])}, field 'data': expected {expected}, got {got}."
         report_fault(FormatError(message, "Add it, or take the task out of the list."))
         return NO_ID
-    address = texts[0][1]
-    tasks.file_names[address] = photo_name(address)
-    return address
+    return photo_name(texts[0][1])
 
 
 def _is_photo(address: str) -> bool:

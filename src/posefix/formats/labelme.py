@@ -177,11 +177,11 @@ def _is_good_point(records: Records, place: int) -> bool:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
+    return type(value) in (int, float) and abs(value) < LARGEST_NUMBER
 
 
 def _is_pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+    return isinstance(value, list) and len(value) == 2 and _is_number(value[0]) and _is_number(value[1])
 
 
 def _point(row: int, shape: Shape) -> NamedPoint:
@@ -221,17 +221,17 @@ class _Rewrite:
     ) -> Contents:
         check_same_poses(self.path, poses, self.poses)
         changes = self.points.changes(poses, self.poses, FROM_EDGE, keep)
-        numbers: list[dict[Place, float]] = [{} for _ in self.texts]
+        numbers: list[list[tuple[Place, float]]] = [[] for _ in self.texts]
         for place, which, value in changes.numbers():
             shape: Shape = self.points.records[place]
             if which < 2:
-                numbers[shape.document][SHAPES, shape.number, POINTS, 0, which] = value
+                numbers[shape.document].append(((SHAPES, shape.number, POINTS, 0, which), value))
             elif _is_number(shape.record.get(SCORE)):
-                numbers[shape.document][SHAPES, shape.number, SCORE] = value
+                numbers[shape.document].append(((SHAPES, shape.number, SCORE), value))
         if update_boxes:
             boxed = needs_new_box(poses, changes.written, self.points.numbers) & ~changes.dropped
             for document, box_place, value in self._box_numbers(poses, np.asarray(boxed)):
-                numbers[document][box_place] = value
+                numbers[document].append((box_place, value))
         edits: list[dict[Place, Any]] = [{} for _ in self.texts]
         for shape in self._removed(changes.gone, changes.dropped):
             edits[shape.document][SHAPES, shape.number] = REMOVED

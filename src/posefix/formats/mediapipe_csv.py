@@ -239,5 +239,4 @@ def _write(
             f"{text.path}: a landmark that was filled in has no cells here; leave missing ones out (--missing keep), "
             "or write all landmarks of each person into the table."
         )
-    keys = zip(chosen_rows.tolist(), chosen_columns.tolist(), strict=True)
-    return text.edited(dict(zip(keys, values[person, keypoint, which].tolist(), strict=True)))
+    return text.edited(chosen_rows, chosen_columns, values[person, keypoint, which])

@@ -223,7 +223,7 @@ def _number(value: Any) -> float:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
+    return type(value) in (int, float) and abs(value) < LARGEST_NUMBER
 
 
 def _where(text: JsonText, place: Place) -> str:
@@ -244,23 +244,35 @@ def _write(
     Raises:
         FormatError: A landmark that was filled in has no place in it.
     """
-    numbers: dict[Place, float] = {}
     edits: dict[Place, Any] = {}
-    chosen = np.nonzero(changed)
-    places = zip(*(axis.tolist() for axis in chosen), strict=True)
-    for (row, keypoint, which), value in zip(places, values[chosen].tolist(), strict=True):
-        person, key = people[row], keys[keypoint]
-        known = key is not None and (isinstance(person.landmarks, list) or key in person.landmarks)
-        landmark = person.landmarks[key] if known else None
-        if key is None or not isinstance(landmark, dict | list):
-            raise FormatError(
-                f"{_where(text, person.place)}: a landmark that was filled in has no place here; leave missing "
-                "ones out (--missing keep)."
-            )
-        inner: str | int = COORDINATES[which] if isinstance(landmark, dict) else NUMBERS_OF_LISTS[which]
-        before = landmark.get(inner) if isinstance(landmark, dict) else landmark[int(inner)]
-        if isinstance(before, int | float) and not isinstance(before, bool):
-            numbers[(*person.place, key, inner)] = value
-        else:
-            edits[(*person.place, key, inner)] = value
-    return edited_with_numbers(text, numbers, edits).encode()
+
+    def numbers() -> Iterator[tuple[Place, float]]:
+        chosen = np.nonzero(changed)
+        places = zip(*(axis.tolist() for axis in chosen), strict=True)
+        for (row, keypoint, which), value in zip(places, values[chosen].tolist(), strict=True):
+            person, key = people[row], keys[keypoint]
+            landmark, inner = _landmark(text, person, key), COORDINATES[which]
+            place = inner if isinstance(landmark, dict) else NUMBERS_OF_LISTS[which]
+            before = landmark.get(inner) if isinstance(landmark, dict) else landmark[NUMBERS_OF_LISTS[which]]
+            if type(before) in (int, float):
+                yield (*person.place, key, place), value
+            else:
+                edits[(*person.place, key, place)] = value
+
+    return edited_with_numbers(text, numbers(), edits).encode()
+
+
+def _landmark(text: JsonText, person: _Person, key: str | int | None) -> dict[str, Any] | list[Any]:
+    """A landmark of a person, in which numbers can be changed.
+
+    Raises:
+        FormatError: There is none.
+    """
+    known = key is not None and (isinstance(person.landmarks, list) or key in person.landmarks)
+    landmark = person.landmarks[key] if known else None
+    if not isinstance(landmark, dict | list):
+        raise FormatError(
+            f"{_where(text, person.place)}: a landmark that was filled in has no place here; leave missing ones "
+            "out (--missing keep)."
+        )
+    return landmark

@@ -9,7 +9,7 @@ are counted as MATLAB does.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from posefix.errors import quoted
-from posefix.pose.poses import BoolArray, FloatArray, Poses
+from posefix.pose.poses import BoolArray, FloatArray, Poses, Rows
 from posefix.pose_files.json_numbers import edited_with_numbers
 from posefix.pose_files.json_text import REMOVED, JsonText, Place
 from posefix.pose_files.layouts import check_layout, misfit, unnamed_layout
@@ -159,19 +159,22 @@ class _Rewrite:
         before = np.concatenate([self.numbers, self.poses.valid[..., None]], axis=-1)
         after = triples_in_unit(poses, self.poses, before, ONE_BASED)[..., :2]
         after[self.poses.valid & ~poses.valid] = NOWHERE
-        gone = set(rows_left_out(len(poses), keep).tolist())
-        numbers: dict[Place, float] = {}
-        changed = np.argwhere(after != self.numbers)
-        for (row, keypoint, axis), value in zip(
-            changed.tolist(), after[tuple(changed.T)].tolist(), strict=True
-        ):
-            if row not in gone:
-                numbers[row, POINTS, keypoint, axis] = value
-        for row, keypoint in np.argwhere(poses.valid != self.poses.valid).tolist():
-            if row not in gone and SEEN in self.records.rows[row]:
-                numbers[row, SEEN, keypoint] = int(poses.valid[row, keypoint])
-        edits: dict[Place, Any] = {(row,): REMOVED for row in sorted(gone)}
-        return {"": edited_with_numbers(self.text, numbers, edits).encode()}
+        gone = rows_left_out(len(poses), keep)
+        after[gone] = self.numbers[gone]
+        edits: dict[Place, Any] = {(row,): REMOVED for row in gone.tolist()}
+        return {"": edited_with_numbers(self.text, self._numbers(poses, after, gone), edits).encode()}
+
+    def _numbers(self, poses: Poses, after: FloatArray, gone: Rows) -> Iterator[tuple[Place, float]]:
+        """Place and value of each number that changes."""
+        changed = np.nonzero(after != self.numbers)
+        rows, keypoints, axes = (indices.tolist() for indices in changed)
+        for row, keypoint, axis, value in zip(rows, keypoints, axes, after[changed].tolist(), strict=True):
+            yield (row, POINTS, keypoint, axis), value
+        other = poses.valid != self.poses.valid
+        other[gone] = False
+        for row, keypoint in np.argwhere(other).tolist():
+            if SEEN in self.records.rows[row]:
+                yield (row, SEEN, keypoint), int(poses.valid[row, keypoint])
 
 
 def _new_row(new: NewFile, row: int, box: FloatArray) -> Record:

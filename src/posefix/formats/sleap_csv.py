@@ -53,6 +53,8 @@ def read(source: Source, reading: Reading) -> PoseFile:
     """
     text = CsvText.parse(source.path, source.content)
     table = _Table.of(text)
+    if not table.nodes:
+        raise FormatError(f"{source.path}, line 1: expected columns NODE.x and NODE.y, got none.")
     skeleton = node_layout(source.path, table.nodes, (), (), reading)
     frames = text.numbers([table.frame])[:, 0]
     for row in np.flatnonzero(~(frames == np.floor(frames)) | (frames < 0)).tolist():
@@ -183,14 +185,13 @@ class _Rewrite:
         changed[~old.valid & np.isnan(places).any(axis=-1)] = False  # what was not there keeps its cells
         changed[..., 2] &= (self.table.columns[:, 2] != NONE) & (self.scored | ~old.valid)
         row, keypoint, which = np.nonzero(changed)
-        cells: dict[tuple[int, int], float] = dict(
-            zip(
-                zip(self.rows[row].tolist(), self.table.columns[keypoint, which].tolist(), strict=True),
-                after[row, keypoint, which].tolist(),
-                strict=True,
+        rescored = np.flatnonzero((poses.pose_scores != old.pose_scores) & self.rated)
+        return {
+            "": self.text.edited(
+                np.concatenate([self.rows[row], self.rows[rescored]]),
+                np.concatenate(
+                    [self.table.columns[keypoint, which], np.full(len(rescored), self.table.score)]
+                ),
+                np.concatenate([after[row, keypoint, which], poses.pose_scores[rescored]]),
             )
-        )
-        rescored = (poses.pose_scores != old.pose_scores) & self.rated
-        for number in np.flatnonzero(rescored).tolist():
-            cells[int(self.rows[number]), self.table.score] = float(poses.pose_scores[number])
-        return {"": self.text.edited(cells)}
+        }

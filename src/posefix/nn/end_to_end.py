@@ -43,9 +43,9 @@ class EndToEndNetwork(PoseNetwork):
         self, image: Tensor, keypoints: Tensor, weights: Tensor, targets: Tensor, labelled: Tensor
     ) -> dict[str, Tensor]:
         """The integral loss of both parts, and their sum."""
-        stride = self.config.heatmap_stride
+        config = self.config
         first, second = (
-            integral_loss(logits, targets, labelled, stride)["total"]
+            integral_loss(logits, targets, labelled, config.heatmap_stride, config.weighting)["total"]
             for logits in self._both(image, keypoints, weights)
         )
         return {"total": first + second, "pose": first, "refinement": second}

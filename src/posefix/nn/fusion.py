@@ -141,7 +141,8 @@ class FusionNetwork(PoseNetwork):
             width, height = self.config.input_size_wh
             stride = TRUNK_STRIDES[0]
             size_wh = width // stride, height // stride
-            pose = render_gaussians(keypoints, weights, size_wh, stride, self.config.sigma)
+            heights = weights * self.config.input_height
+            pose = render_gaussians(keypoints, heights, size_wh, stride, self.config.sigma)
         heatmaps: Tensor = self.output(self.fusing(features, pose))
         return heatmaps
 
@@ -156,5 +157,11 @@ class FusionNetwork(PoseNetwork):
         config = self.config
         heatmaps = self(image, keypoints, weights)
         return heatmap_losses(
-            heatmaps, targets, labelled, config.heatmap_stride, config.loss, config.target_sigma
+            heatmaps,
+            targets,
+            labelled,
+            config.heatmap_stride,
+            config.loss,
+            config.target_sigma,
+            config.weighting,
         )

@@ -19,7 +19,7 @@ from posefix.network.decoding import DecoderName
 from posefix.nn.backbones import Backbone
 from posefix.nn.heads import DeconvolutionHead
 from posefix.nn.heatmaps import render_gaussians, render_one_hot
-from posefix.nn.losses import LossName, heatmap_losses
+from posefix.nn.losses import LossAverage, LossName, Weighting, heatmap_losses
 from posefix.skeletons import Skeleton
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -51,6 +51,8 @@ class ModelConfig:
         backbone_stride: Stride of the deepest feature map used; 32 is the whole network, 16 leaves out its last stage.
         input_size_wh: Crop width and height in pixels.
         sigma: Standard deviation of the input Gaussians in crop pixels.
+        input_height: Of the input Gaussians, or cells, beside a photo of unit deviation. The paper's code has Gaussians
+            255 high beside photos of 0 to 255, which is 4.4 here.
         input_form: Whether an input keypoint is a Gaussian, which is coarse, or a single cell, which is fine
             (paper section 5.2).
         pose_stride: Where the input heatmaps enter: 1 joins them to the photo as in the paper, 2 or 4 adds them to the
@@ -62,6 +64,10 @@ class ModelConfig:
         fusion_blocks: Of a fusion network, residual blocks at strides 8 and 16.
         lateral: Add backbone features of the same stride to the upsampled ones.
         loss: What the refinement network learns by, see `posefix.nn.losses`; the baselines have losses of their own.
+        coordinate_weight: Of the coordinate loss beside the heatmap loss, in the integral loss: 1 takes the sum of x
+            and y, as the paper's equation 5, .5 their mean, as its code.
+        loss_average: Losses are means over the "labelled" keypoints, as in equations 4 and 5 with N of these, or over
+            "all", unlabelled ones costing nothing, as in the paper's code: people with few labels count less.
         target_sigma: Standard deviation of Gaussian targets in cells of the heatmap; Xiao et al.'s is 2.
         decoder: How coordinates are read off the heatmaps, see `posefix.network.decoding`.
     """
@@ -71,6 +77,7 @@ class ModelConfig:
     backbone_stride: int = 32
     input_size_wh: tuple[int, int] = (192, 256)
     sigma: float = 7.0
+    input_height: float = 1.0
     input_form: InputForm = "gaussian"
     pose_stride: int = 1
     pose_input: bool = True
@@ -79,6 +86,8 @@ class ModelConfig:
     fusion_blocks: tuple[int, ...] = (1, 2)
     lateral: bool = False
     loss: LossName = "integral"
+    coordinate_weight: float = 1.0
+    loss_average: LossAverage = "labelled"
     target_sigma: float = 2.0
     decoder: DecoderName = "soft_argmax"
 
@@ -102,13 +111,14 @@ class ModelConfig:
             )
         if self.pose_stride not in (1, 2, 4):
             raise InputError(f"pose_stride must be 1, 2 or 4, got {self.pose_stride}")
-        for name in ("sigma", "target_sigma"):
+        for name in ("sigma", "target_sigma", "input_height", "coordinate_weight"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be above 0, got {getattr(self, name)}")
         for name, choices in (
             ("architecture", Architecture),
             ("input_form", InputForm),
             ("loss", LossName),
+            ("loss_average", LossAverage),
             ("decoder", DecoderName),
         ):
             if getattr(self, name) not in get_args(choices):
@@ -162,6 +172,11 @@ class ModelConfig:
     def shares_features(self) -> bool:
         """Whether the network takes several poses in one photo, whose features it makes once."""
         return self.architecture == "fusion"
+
+    @property
+    def weighting(self) -> Weighting:
+        """How parts of the loss are added up."""
+        return Weighting(self.coordinate_weight, self.loss_average)
 
     @property
     def heatmap_stride(self) -> int:
@@ -263,7 +278,13 @@ class RefinementNetwork(PoseNetwork):
         config = self.config
         heatmaps = self(image, keypoints, weights)
         return heatmap_losses(
-            heatmaps, targets, labelled, config.heatmap_stride, config.loss, config.target_sigma
+            heatmaps,
+            targets,
+            labelled,
+            config.heatmap_stride,
+            config.loss,
+            config.target_sigma,
+            config.weighting,
         )
 
     def keypoint_axes(self) -> dict[str, int]:
@@ -279,6 +300,7 @@ class RefinementNetwork(PoseNetwork):
         stride = self.config.pose_stride
         width, height = self.config.input_size_wh
         size_wh = width // stride, height // stride
+        weights = weights * self.config.input_height
         if self.config.input_form == "one_hot":
             return render_one_hot(keypoints, weights, size_wh, stride)
         return render_gaussians(keypoints, weights, size_wh, stride, self.config.sigma)

@@ -7,6 +7,7 @@ faster on a CPU than PyTorch does.
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,11 @@ class FrozenTrunk(nn.Module):
         """Features by stride of photos (B, H, W, 3), RGB in 0..255; without gradient."""
         if self.training and image.device.type == "cpu":
             return self._by_openvino(image)
-        with torch.autocast(image.device.type, enabled=False):
+        kind = image.device.type
+        single = (
+            torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+        )
+        with single:
             features: dict[int, Tensor] = self.trunk(image)
         return features
 

@@ -37,6 +37,7 @@ from posefix.skeletons import Skeleton
 Generator = Any
 """`numpy.random.Generator` for NumPy arrays, `torch.Generator` of the arrays' device for torch tensors."""
 ConfusionRadius = Literal["disc", "annulus"]
+PersonArea = Literal["annotated", "box"]
 
 CANDIDATE_ROUNDS = (6, 40, 454)
 """Candidates drawn per keypoint before a status counts as impossible: 500 in all, as in the paper's code. Most
@@ -55,6 +56,9 @@ class SynthesisOptions:
         confusion_radius: Inversions and swaps fall anywhere within KS .5 of the confused keypoint ("disc", as in the
             paper's code and as classification accepts) or only where KS is .5 to .85 ("annulus", the paper's text).
             Without effect on statuses whose distances the profile knows.
+        person_area: What distances are measured by: the "annotated" area, as keypoint similarity is defined and as
+            results are judged, or the whole "box", as in the paper's code, where errors of one similarity lie farther
+            off, by the root of box over area, 1.37 where a body fills .53 of the box.
         severity: Standard deviation of a normal number per person that is added to the log odds of error against
             good: some people come out nearly right, others nearly all wrong.
         severity_mean: Mean of that number.
@@ -69,6 +73,7 @@ class SynthesisOptions:
     """
 
     confusion_radius: ConfusionRadius = "disc"
+    person_area: PersonArea = "annotated"
     severity: float = 0.0
     severity_mean: float = 0.0
     exchange_rate: float = 0.0
@@ -80,6 +85,8 @@ class SynthesisOptions:
     def __post_init__(self) -> None:
         if self.confusion_radius not in get_args(ConfusionRadius):
             raise InputError(f"confusion_radius must be disc or annulus, got {self.confusion_radius!r}")
+        if self.person_area not in get_args(PersonArea):
+            raise InputError(f"person_area must be annotated or box, got {self.person_area!r}")
         for name in ("exchange_rate", "displaced_rate", "far_miss_rate", "keypoint_dropout", "pose_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} must be from 0 to 1, got {getattr(self, name)}")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from posefix.errors import InputError, quoted
-from posefix.pose.poses import LARGEST_NUMBER, FloatArray
-from posefix.pose_files.json_text import number_text
+from posefix.pose.poses import LARGEST_NUMBER, FloatArray, Rows
 from posefix.pose_files.pose_file import FormatError, Source
 from posefix.pose_files.records import PLAIN_TEXT, is_plain, report_fault
 
@@ -119,22 +119,28 @@ class CsvText:
             values[row, place] = np.nan
         return values
 
-    def edited(self, cells: Mapping[tuple[int, int], float]) -> bytes:
-        """The file with other numbers.
+    def edited(self, rows: Rows, columns: Rows, values: FloatArray) -> bytes:
+        """The file with other numbers in some cells.
 
         Args:
-            cells: Row and column -> new number, NaN for an empty cell.
+            rows: (M,) row of each cell.
+            columns: (M,) column of each.
+            values: (M,) new numbers, NaN for an empty cell.
         """
-        by_row: dict[int, list[tuple[int, float]]] = {}
-        for (row, column), value in cells.items():
-            by_row.setdefault(row, []).append((column, value))
         lines = list(self.lines)
-        for row, changes in by_row.items():
+        order = np.argsort(rows, kind="stable")
+        texts = ["" if math.isnan(value) else repr(value) for value in values[order].tolist()]
+        own_columns, starts = (
+            columns[order].tolist(),
+            np.flatnonzero(np.diff(rows[order], prepend=-1)).tolist(),
+        )
+        for start, end in zip(starts, [*starts[1:], len(texts)], strict=False):
+            row = int(rows[order[start]])
             written = list(self.cells[row])
-            for column, value in changes:
-                written[column] = "" if math.isnan(value) else number_text(value)
+            for column, text in zip(own_columns[start:end], texts[start:end], strict=True):
+                written[column] = text
             lines[self.rows[row]] = self.separator.join(written)
-        return "".join([part for pair in zip(lines, self.ends, strict=True) for part in pair]).encode("utf-8")
+        return "".join(chain.from_iterable(zip(lines, self.ends, strict=True))).encode("utf-8")
 
     def _cells(self, line: str) -> list[str]:
         if '"' not in line:

@@ -8,41 +8,45 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
-from heapq import merge
-from itertools import count
+from itertools import chain, count
 from operator import getitem
 from typing import Any
 
-from posefix.pose_files.json_text import Change, JsonText, Place, number_text
+from posefix.pose_files.json_text import JsonText, Place
 
-_STRING_OR_NUMBER = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|(-?[0-9][0-9.eE+-]*|NaN|-?Infinity)')
+_UP_TO_A_NUMBER = re.compile(
+    r'([^-0-9"NI]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^-0-9"NI]*)*)(-?[0-9][0-9.eE+-]*|NaN|-?Infinity|\Z)', re.DOTALL
+)
+"""Whatever stands before a number, with all texts in it, and the number; at the end, what is left and nothing."""
 
 
-def edited_with_numbers(text: JsonText, numbers: Mapping[Place, float], edits: Mapping[Place, Any]) -> str:
+def edited_with_numbers(
+    text: JsonText, numbers: Iterable[tuple[Place, float]], edits: Mapping[Place, Any]
+) -> str:
     """The text with other numbers, and other edits.
 
     Args:
         text: The document, whose `root` can be read.
-        numbers: Place of a number -> new value; whoever asks leaves out those that stay.
+        numbers: Place of a number and new value, best one after the other: a million tuples at once would be slow.
         edits: As of `JsonText.edited`; no place lies inside another, or holds one of `numbers`.
     """
-    return text.changed(merge(_number_changes(text, numbers), text.changes(edits)))
+    following = iter(numbers)
+    first = next(following, None)
+    edited = text.text if first is None else _with_numbers(text.text, chain([first], following))
+    return JsonText(text.path, edited).edited(edits) if edits else edited
 
 
-def _number_changes(text: JsonText, numbers: Mapping[Place, float]) -> Iterator[Change]:
-    """What changes, in the order of the text."""
-    if not numbers:
-        return
+def _with_numbers(text: str, numbers: Iterable[tuple[Place, float]]) -> str:
     following = count().__next__
     tree = json.loads(
-        text.text.removeprefix("\ufeff"),
+        text.removeprefix("\ufeff"),
         parse_float=lambda _: following(),
         parse_int=lambda _: following(),
         parse_constant=lambda _: following(),
     )  # the document, with the number's place among all numbers instead of each number
-    spans = [found.span() for found in _STRING_OR_NUMBER.finditer(text.text) if found.lastindex]
-    orders = {reduce(getitem, place, tree): value for place, value in numbers.items()}
-    for order in sorted(orders):
-        yield (*spans[order], number_text(orders[order]))
+    pieces = list(chain.from_iterable(_UP_TO_A_NUMBER.findall(text)))
+    for place, value in numbers:
+        pieces[2 * reduce(getitem, place, tree) + 1] = repr(value)  # as JSON has numbers that are finite
+    return "".join(pieces)

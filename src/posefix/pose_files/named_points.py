@@ -86,24 +86,20 @@ class NamedPoints:
             FormatError: Somebody has a keypoint twice.
         """
         positions = {label: skeleton.find(label) for label in {point.label for point in points}}
-        numbers = np.zeros((people, len(skeleton), 3))
-        records: dict[tuple[int, int], Any] = {}
+        known = [(point, keypoint) for point in points if (keypoint := positions[point.label]) is not None]
+        records = {(point.person, keypoint): point.record for point, keypoint in known}
+        if len(records) < len(known):
+            _report_twice(known, where)
         labels = list(skeleton.keypoint_names)
-        for point in points:
-            keypoint = positions[point.label]
-            if keypoint is None:
-                continue
-            if (place := (point.person, keypoint)) in records:
-                message = (
-                    f"{where(point)}: expected each keypoint of a person once, got {point.label!r} again."
-                )
-                report_fault(FormatError(message, "Take one out, or tell which person it is of."))
-            records[place] = point.record
-            numbers[place] = point.x, point.y, point.score
-            labels[keypoint] = point.label
+        for label, keypoint in positions.items():
+            if keypoint is not None:
+                labels[keypoint] = label
+        numbers = np.zeros((people, len(skeleton), 3))
         there = np.zeros(numbers.shape[:2], dtype=np.bool_)
-        if records:
-            there[tuple(np.array(list(records)).T)] = True
+        if known:
+            places = [point.person for point, _ in known], [keypoint for _, keypoint in known]
+            numbers[places] = [(point.x, point.y, point.score) for point, _ in known]
+            there[places] = True
         return cls(skeleton, tuple(labels), numbers, there, records)
 
     def poses(self, image_ids: Sequence[ImageId], unit: Unit, pose_scores: FloatArray | None = None) -> Poses:
@@ -138,6 +134,16 @@ class NamedPoints:
             gone=self.there & (~poses.valid | dropped[:, None]),
             dropped=dropped,
         )
+
+
+def _report_twice(known: Sequence[tuple[NamedPoint, int]], where: Callable[[NamedPoint], str]) -> None:
+    """Refuse points that are there again, of one person and keypoint."""
+    seen: set[tuple[int, int]] = set()
+    for point, keypoint in known:
+        if (point.person, keypoint) in seen:
+            message = f"{where(point)}: expected each keypoint of a person once, got {point.label!r} again."
+            report_fault(FormatError(message, "Take one out, or tell which person it is of."))
+        seen.add((point.person, keypoint))
 
 
 @dataclass(frozen=True, eq=False)

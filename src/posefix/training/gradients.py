@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from posefix.nn.losses import LossAverage
 from posefix.training.datasets import Batch
 
 
@@ -15,9 +16,9 @@ class Gradients:
     """Adds the gradients of a batch's losses to a network's parameters.
 
     A batch that the device's memory does not hold is learnt in halves, then in quarters and so on, with a warning, and
-    so are those after it. Losses are means over keypoints, so each part counts by its share of the labelled ones:
-    the sum is the whole batch's gradient, up to labels outside their crops, and to batch normalisation, which sees
-    only one part at a time.
+    so are those after it. Losses are means over keypoints, so each part counts by its share of the labelled ones, or
+    of all: the sum is the whole batch's gradient, up to labels outside their crops, and to batch normalisation, which
+    sees only one part at a time.
 
     Args:
         model: Returns losses by name, "total" among them, of the five tensors of a batch.
@@ -25,6 +26,7 @@ class Gradients:
         device: That the model is on.
         half: Compute in bfloat16 what bears it.
         splits: Whether to split at all. Processes that share gradients must all do the same and don't.
+        average: Over which keypoints the losses are means.
 
     Attributes:
         parts: In which the next batch is learnt.
@@ -38,10 +40,11 @@ class Gradients:
         device: torch.device,
         half: bool = False,
         splits: bool = True,
+        average: LossAverage = "labelled",
     ) -> None:
         self.parts = 1
         self._model, self._mark, self._splits = model, mark, splits
-        self._device, self._half = device, half
+        self._device, self._half, self._average = device, half, average
 
     def __call__(self, batch: Batch, images: Tensor) -> dict[str, Tensor]:
         """The losses of a batch, detached, after their gradients have been made anew.
@@ -64,14 +67,17 @@ class Gradients:
 
     def _accumulated(self, batch: Batch, images: Tensor) -> dict[str, Tensor]:
         self._model.zero_grad(set_to_none=True)
-        tensors = (images, batch.keypoints, batch.weights, batch.targets, batch.labelled)
-        everything = batch.labelled.sum().clamp(min=1)
+        counted = batch.labelled if self._average == "labelled" else torch.ones_like(batch.labelled)
+        tensors = (images, batch.keypoints, batch.weights, batch.targets, batch.labelled, counted)
+        everything = counted.sum().clamp(min=1)
         sums: dict[str, Tensor] = {}
-        for part in zip(*(torch.tensor_split(tensor, self.parts) for tensor in tensors), strict=True):
+        for *part, counts in zip(
+            *(torch.tensor_split(tensor, self.parts) for tensor in tensors), strict=True
+        ):
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
                 losses: dict[str, Tensor] = self._model(*part)
             self._mark("forward")
-            share = part[-1].sum() / everything if self.parts > 1 else 1.0
+            share = counts.sum() / everything if self.parts > 1 else 1.0
             (losses["total"] * share).backward()
             self._mark("backward")
             for key, value in losses.items():

@@ -189,6 +189,7 @@ class Trainer:
             device=process.device,
             half=self.config.precision == "bfloat16",
             splits=process.world_size == 1,
+            average=self.config.model.loss_average,
         )
         self.optimiser = torch.optim.Adam(
             [weight for weight in self.network.parameters() if weight.requires_grad],

@@ -93,6 +93,7 @@ def label_settings(config: TrainConfig, skeleton: Skeleton) -> dict[str, Any]:
         "annotations": [_known_as(path) for path in annotations],
         "estimates": [_known_as(path) for path in estimates],
         "data": {name: json.loads(json.dumps(getattr(data, name))) for name in LABEL_SETTINGS},
+        "person_area": config.synthesis.person_area,
         "sha256": sums,
     }
 

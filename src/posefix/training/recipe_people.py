@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from posefix.errors import InputError
@@ -50,7 +51,10 @@ def load_sets(config: TrainConfig, skeleton: Skeleton, *, held: bool = False) ->
     parts: list[PersonRecords] = []
     for number, (truth, images) in enumerate(zip(truths, data.images, strict=True)):
         photos = find_photos(truth, root / images)
-        records = build_records(truth, photos, skeleton, estimates[number], data.neighbours)
+        # Who is held out calibrates the model, by the areas by which results are judged.
+        by_box = config.synthesis.person_area == "box" and not held
+        people = _with_box_areas(truth) if by_box else truth
+        records = build_records(people, photos, skeleton, estimates[number], data.neighbours)
         if data.consensus_labels and not held:
             records = add_consensus_labels(records, skeleton)
         parts.append(select(records, held_out_mask(records, shares[number]) == held))
@@ -60,6 +64,11 @@ def load_sets(config: TrainConfig, skeleton: Skeleton, *, held: bool = False) ->
             f"{config.name}: data.held_out is {list(data.held_out)}: no photo is {kind}; choose other shares"
         )
     return parts
+
+
+def _with_box_areas(annotations: Annotations) -> Annotations:
+    people = annotations.people
+    return replace(annotations, people=replace(people, area=people.bbox_xywh[:, 2:].prod(axis=1)))
 
 
 def _load_estimates(config: TrainConfig, truths: Sequence[Annotations]) -> list[list[Poses]]:
