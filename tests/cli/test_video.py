@@ -36,8 +36,8 @@ def sees_the_frame(images: np.ndarray, keypoints: np.ndarray, weights: np.ndarra
 
 @pytest.fixture(autouse=True)
 def network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(*_: object, **options: object) -> Refiner:
-        return Refiner(sees_the_frame, load_skeleton("posefix19"), (144, 192), looks=1, scores="input")
+    def load(*_: object, looks: int = 1, **others: object) -> Refiner:
+        return Refiner(sees_the_frame, load_skeleton("posefix19"), (144, 192), looks=looks, scores="input")
 
     monkeypatch.setattr(Refiner, "from_pretrained", load)
 
