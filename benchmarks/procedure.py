@@ -1,11 +1,11 @@
 """What the settings in which the paper's text and its code differ do to the training samples.
 
-    python -m benchmarks.procedure [--data DIR] [--draws 5]
+    python -m benchmarks.procedure [--data DIR] [--draws 3]
 
 Of real people's true poses wrong ones are drawn with each setting: how often keypoints are swapped or missed, and how
 far off these lie, in units of the distance at which KS by the annotated area is .5. Beside it, what the settings of the
 loss weigh: how many keypoints have a label, and how much less people with few of them count in a mean over all. Keeps
-benchmarks/results/procedure.json. Data; half a minute.
+benchmarks/results/procedure.json. Data.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def main() -> None:
     """Measure all settings on all sets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--draws", type=int, default=3)
     arguments = parser.parse_args()
     measured: dict[str, Any] = {"height_of_255": 1 / float(np.mean(IMAGENET_STD)), "sets": {}}
     print(f"Gaussians of 255 beside a photo of unit deviation: {measured['height_of_255']:.2f}")

@@ -8,8 +8,8 @@ from posefix.cli.options import Files, Output, Settings
 from posefix.cli.recipe_options import read_recipe, require_pytorch
 from posefix.errors import InputError
 
-DEFAULT_RECIPE = "coco-resnet50-256x192"
-"""The paper's network, which says how large crops are where no recipe does."""
+DEFAULT_RECIPE = "coco-simple-resnet50-256x192"
+"""Where no recipe says how large crops are, they are the paper's; people and labels are as by default."""
 
 
 def prepare(
