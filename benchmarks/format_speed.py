@@ -1,17 +1,20 @@
-"""How long a COCO results file takes to read and to write with every number changed, and how much memory.
+"""How long a COCO results file takes to read and to write with every number changed, and what memory; other formats.
 
-    python -m benchmarks.format_speed [--people 100000] [--repeats 3]
+    python -m benchmarks.format_speed [--people 100000] [--repeats 3] [--others 10000]
 
 The file is made: so many people of seventeen keypoints with two decimals, a score and a box each. Compared with what
 Python's json takes to load and dump the same bytes, measured in turn in the same run; processor time, which other
 programs on the machine disturb least. Memory is what a process of its own holds at most above what it held before
-reading. Keeps benchmarks/results/format_speed.json.
+reading. So many people of each other text format (`OTHERS`) are compared with what its parser takes for the same bytes:
+json, csv or ElementTree. Keeps benchmarks/results/format_speed.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import gc
+import io
 import json
 import resource
 import subprocess
@@ -21,15 +24,26 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 from benchmarks.environment import describe, keep, spread
 
-from posefix import Poses, load_skeleton, read_pose_file, write_pose_file
+from posefix import NewFile, Poses, load_skeleton, read_pose_file, write_new_pose_file, write_pose_file
 
 COCO = load_skeleton("coco17")
 MOST_TIMES_JSON = 4.0
 MOST_TIMES_FILE = 5.0
+OTHERS = {
+    "mpii-json": ("mpii-json", ".json"),
+    "label-studio": ("label-studio", ".json"),
+    "cvat": ("cvat", ".xml"),
+    "labelme": ("labelme", ""),
+    "sleap-csv": ("sleap-csv", ".csv"),
+    "mediapipe-json": ("mediapipe", ".json"),
+    "mediapipe-csv": ("mediapipe", ".csv"),
+}
+"""Format and ending of the files of other formats; without ending, a folder."""
 MEMORY_PROGRAM = """
 from pathlib import Path
 import resource, sys
@@ -94,6 +108,78 @@ def highest_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 2**10
 
 
+def parse_and_print(path: Path, output: Path) -> None:
+    """The same bytes through the parser that a file's ending names; of a folder, all its files."""
+    if path.is_dir():
+        output.mkdir()
+        for file in path.iterdir():
+            load_and_dump(file, output / file.name)
+    elif path.suffix == ".xml":
+        output.write_bytes(ElementTree.tostring(ElementTree.fromstring(path.read_bytes())))
+    elif path.suffix == ".csv":
+        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
+        text = io.StringIO()
+        csv.writer(text).writerows(rows)
+        output.write_text(text.getvalue(), encoding="utf-8")
+    else:
+        load_and_dump(path, output)
+
+
+def make_other(path: Path, format: str, people: int) -> None:
+    """Write so many people to a new file of a format; landmarks of MediaPipe, which posefix does not, by hand."""
+    generator = np.random.default_rng(0)
+    skeleton = load_skeleton("blazepose33" if format == "mediapipe" else "coco17")
+    shape = (people, len(skeleton))
+    places, scores = (
+        generator.uniform(0, 640, (*shape, 2)).round(2),
+        generator.uniform(0.05, 1, shape).round(4),
+    )
+    if format != "mediapipe":
+        ids = tuple(
+            number // 3 if format == "sleap-csv" else f"im{number // 3}.jpg" for number in range(people)
+        )
+        poses = Poses(places, scores, np.ones(shape, np.bool_), ids, np.ones(people), skeleton)
+        write_new_pose_file(path, NewFile(poses, photo_size=lambda _: (640, 480)), format)
+    elif path.suffix == ".json":
+        triples = np.concatenate([places, scores[..., None]], axis=-1).tolist()
+        frames = [
+            [{"x": x, "y": y, "z": -0.125, "visibility": seen} for x, y, seen in one] for one in triples
+        ]
+        path.write_text(json.dumps([{"pose_landmarks": frame} for frame in frames]), encoding="utf-8")
+    else:
+        lines = [
+            f"{frame},{index},{x},{y},-0.125,{scores[frame, index]}"
+            for frame, person in enumerate(places.tolist())
+            for index, (x, y) in enumerate(person)
+        ]
+        path.write_text("\n".join(["frame,landmark,x,y,z,visibility", *lines, ""]), encoding="utf-8")
+
+
+def measure_other(folder: Path, name: str, people: int, repeats: int) -> dict[str, Any]:
+    """Times of one other format."""
+    format, ending = OTHERS[name]
+    path = folder / f"{name}{ending}"
+    make_other(path, format, people)
+    layout = COCO if format == "mpii-json" else None
+    ours, theirs = [], []
+    for number in range(repeats):
+        outputs = [folder / f"{name}-{whose}-{number}{ending}" for whose in ("theirs", "ours")]
+        theirs.append(_seconds(lambda output=outputs[0]: parse_and_print(path, output)))  # type: ignore[misc]
+        ours.append(_seconds(lambda output=outputs[1]: _read_and_write_other(path, layout, output)))  # type: ignore[misc]
+    times = float(np.median(ours) / np.median(theirs))
+    return {
+        "parser_seconds": spread(theirs),
+        "posefix_seconds": spread(ours),
+        "times_parser": times,
+        "within": times <= MOST_TIMES_JSON,
+    }
+
+
+def _read_and_write_other(path: Path, layout: Any, output: Path) -> None:
+    file = read_pose_file(path, layout, photo_size=lambda _: (640, 480))
+    write_pose_file(output, file, moved(file.poses))
+
+
 def measure(folder: Path, people: int, repeats: int) -> dict[str, Any]:
     """Times and memory, and whether they are within what is promised."""
     path, warm_up, output = (folder / name for name in ("poses.json", "small.json", "out.json"))
@@ -136,9 +222,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--people", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--others", type=int, default=10_000)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         measured = measure(Path(folder), arguments.people, arguments.repeats)
+        measured["others"] = {
+            name: measure_other(Path(folder), name, arguments.others, arguments.repeats) for name in OTHERS
+        }
     print(json.dumps(measured, indent=1))
     print(f"kept: {keep('format_speed', describe([]), measured)}")
 

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-from benchmarks.format_speed import make_file, measure, read_and_write
+import pytest
+from benchmarks.format_speed import OTHERS, make_file, measure, measure_other, read_and_write
 
 
 def test_every_number_is_written_anew(tmp_path: Path) -> None:
@@ -20,3 +21,10 @@ def test_times_and_memory_are_measured(tmp_path: Path) -> None:
     measured = measure(tmp_path, 50, 1)
     assert (measured["people"], measured["times_json"] > 0) == (50, True)
     assert measured["posefix_seconds"]["median"] > 0
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_formats_are_measured(tmp_path: Path, name: str) -> None:
+    measured = measure_other(tmp_path, name, 9, 1)
+    assert measured["times_parser"] > 0
+    assert len(list(tmp_path.iterdir())) == 3  # the file, what its parser printed, what posefix wrote

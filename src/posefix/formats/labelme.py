@@ -81,7 +81,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
     """
     texts = documents(source, json_files(source))
     people = [person for number, document in enumerate(texts) for person in _people(number, document)]
-    labels = [shape.record[LABEL] for person in people for shape in person.keypoints]
+    labels = list(dict.fromkeys(shape.record[LABEL] for person in people for shape in person.keypoints))
     skeleton = layout_of_labels(source.path, labels, reading.skeleton)
     people = [
         person

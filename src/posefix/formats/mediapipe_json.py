@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -180,7 +181,7 @@ def _layout(
 
 def _numbers(
     text: JsonText, person: _Person, keys: Sequence[str | int | None], count: int
-) -> list[tuple[float, ...]] | None:
+) -> Sequence[tuple[float, ...]] | FloatArray | None:
     """x, y and visibility of each keypoint of a person; None where they are faulty and that is noted."""
     landmarks = person.landmarks
     if isinstance(landmarks, list):
@@ -191,6 +192,8 @@ def _numbers(
         found: list[Any] = landmarks
     else:
         found = [landmarks.get(key, {}) for key in keys]
+    if (plain_ones := _plain_numbers(found)) is not None:
+        return plain_ones
     numbers = [_number_triple(landmark) for landmark in found]
     good = [triple for triple in numbers if triple is not None]
     if len(good) == len(numbers):
@@ -199,6 +202,15 @@ def _numbers(
     message = f"{_where(text, person.place)}, landmark {place}: expected x and y, got {quoted(found[place])}."
     report_fault(FormatError(message, "Correct it, or write null where there is nobody."))
     return None
+
+
+def _plain_numbers(landmarks: Sequence[Any]) -> FloatArray | None:
+    """(K, 3) of landmarks that are objects with all three, as almost all are; None where they must be looked at."""
+    found = [tuple(map(one.get, COORDINATES)) for one in landmarks if type(one) is dict]
+    if len(found) < len(landmarks) or not set(map(type, chain.from_iterable(found))) <= {int, float}:
+        return None
+    array = np.array(found)
+    return None if array.dtype.kind not in "if" or (np.abs(array) >= LARGEST_NUMBER).any() else array
 
 
 def _number_triple(landmark: Any) -> tuple[float, ...] | None:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from posefix.errors import quoted
-from posefix.pose.poses import BoolArray, FloatArray, Poses, Rows
+from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, Poses, Rows
 from posefix.pose_files.json_numbers import edited_with_numbers
 from posefix.pose_files.json_text import REMOVED, JsonText, Place
 from posefix.pose_files.layouts import check_layout, misfit, unnamed_layout
@@ -121,6 +121,8 @@ def _skeleton(records: Records, reading: Reading) -> Skeleton:
 
 def _numbers(records: Records, skeleton: Skeleton) -> FloatArray:
     """(N, K, 2) coordinates as the file has them."""
+    if (plain := _plain_numbers(records, len(skeleton))) is not None:
+        return plain
     rows: list[Record] = [{}] * len(records.rows)
     for number in records.asked():
         points = records.rows[number].get(POINTS)
@@ -132,6 +134,19 @@ def _numbers(records: Records, skeleton: Skeleton) -> FloatArray:
     names = [f"{axis} of {name}" for name in skeleton.keypoint_names for axis in "xy"]
     flat = Records(records.path, records.noun, rows)
     return flat.number_lists(POINTS, names, partial(misfit, 2)).reshape(-1, len(skeleton), 2)
+
+
+def _plain_numbers(records: Records, count: int) -> FloatArray | None:
+    """The same, all at once, where all are as they should be; None where each must be looked at."""
+    values: list[Any] = [row.get(POINTS) for row in records.rows]
+    try:
+        array = np.array(values)
+        types = set(map(type, chain.from_iterable(chain.from_iterable(values))))
+    except (TypeError, ValueError):  # lists of different lengths, or none
+        return None
+    if array.shape != (len(values), count, 2) or not types <= {int, float} or array.dtype.kind not in "if":
+        return None
+    return array.astype(np.float64) if (np.abs(array) < LARGEST_NUMBER).all() else None
 
 
 def _there(records: Records, numbers: FloatArray, skeleton: Skeleton) -> BoolArray:

@@ -107,12 +107,11 @@ class CsvText:
         Raises:
             FormatError: A cell holds something else.
         """
-        values = np.full((len(self.rows), len(columns)), np.nan)
-        for row, cells in enumerate(self.cells):
-            try:  # all at once, which is what almost every row allows
-                values[row] = [float(cells[column]) for column in columns]
-            except ValueError:
-                values[row] = [self._number(row, column) for column in columns]
+        try:  # all at once, which is what almost every table allows
+            flat = [float(cells[column]) for cells in self.cells for column in columns]
+        except ValueError:
+            flat = [self._number(row, column) for row in range(len(self.rows)) for column in columns]
+        values = np.array(flat, dtype=np.float64).reshape(len(self.rows), len(columns))
         bad = np.abs(np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf)) >= LARGEST_NUMBER
         for row, place in np.argwhere(bad).tolist():
             report_fault(self._fault(row, columns[place]))

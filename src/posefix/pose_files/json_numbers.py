@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from functools import reduce
+from functools import partial, reduce
 from itertools import chain, count
 from operator import getitem
 from typing import Any
 
 from posefix.pose_files.json_text import JsonText, Place
 
-_UP_TO_A_NUMBER = re.compile(
-    r'([^-0-9"NI]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^-0-9"NI]*)*)(-?[0-9][0-9.eE+-]*|NaN|-?Infinity|\Z)', re.DOTALL
+_PIECE = re.compile(
+    r'[^-0-9"NI]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^-0-9"NI]*)+|[^-0-9"NI]+|-?[0-9][0-9.eE+-]*|NaN|-?Infinity',
+    re.DOTALL,
 )
-"""Whatever stands before a number, with all texts in it, and the number; at the end, what is left and nothing."""
+"""In turn whatever stands before a number, with all texts in it, and the number."""
 
 
 def edited_with_numbers(
@@ -39,14 +40,11 @@ def edited_with_numbers(
 
 
 def _with_numbers(text: str, numbers: Iterable[tuple[Place, float]]) -> str:
-    following = count().__next__
-    tree = json.loads(
-        text.removeprefix("\ufeff"),
-        parse_float=lambda _: following(),
-        parse_int=lambda _: following(),
-        parse_constant=lambda _: following(),
-    )  # the document, with the number's place among all numbers instead of each number
-    pieces = list(chain.from_iterable(_UP_TO_A_NUMBER.findall(text)))
+    order = partial(next, count())  # takes a number's text, and answers with its place among all numbers
+    tree = json.loads(text.removeprefix("\ufeff"), parse_float=order, parse_int=order, parse_constant=order)
+    pieces = _PIECE.findall(
+        text
+    )  # plain texts, and no pairs of them: a million would keep the collector busy
     for place, value in numbers:
         pieces[2 * reduce(getitem, place, tree) + 1] = repr(value)  # as JSON has numbers that are finite
     return "".join(pieces)
