@@ -157,6 +157,13 @@ def test_a_plain_install_has_what_is_imported(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_hdf5_files_are_opened_in_one_place(path: Path) -> None:
+    """That place refuses files that lead to others, see `posefix.pose_files.hdf5`."""
+    allowed = relative(path) == "pose_files/hdf5.py"
+    assert allowed or "h5py.File(" not in path.read_text(encoding="utf-8"), f"{relative(path)} opens HDF5"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_files_are_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 

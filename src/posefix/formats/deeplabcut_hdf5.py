@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from posefix.formats.deeplabcut_table import Table
 from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId
-from posefix.pose_files.hdf5 import READING_ERRORS
+from posefix.pose_files.hdf5 import READING_ERRORS, open_hdf5
 from posefix.pose_files.hdf5_filters import check_filters
 from posefix.pose_files.pose_file import FormatError
 
@@ -54,7 +54,7 @@ def parse_hdf5(path: Path, content: bytes) -> Table:
         FormatError: The file is faulty or holds no such table.
     """
     try:
-        with h5py.File(io.BytesIO(content), "r") as file:
+        with open_hdf5(path, io.BytesIO(content)) as file:
             check_filters(path, file)
             group = _group(path, file)
             layout = _text(group.attrs.get("pandas_type", b""))
@@ -82,13 +82,15 @@ def parse_hdf5(path: Path, content: bytes) -> Table:
             f"{path}, row {row}: expected finite numbers or NaN, got {np.abs(values[row]).max()}."
         )
     columns = tuple(column for block in blocks for column in block.columns)
-    return Table(path, columns, rows, values, lambda new, changed: _edited(content, blocks, new, changed))
+    return Table(
+        path, columns, rows, values, lambda new, changed: _edited(path, content, blocks, new, changed)
+    )
 
 
-def _edited(content: bytes, blocks: list[_Block], new: FloatArray, changed: BoolArray) -> bytes:
+def _edited(path: Path, content: bytes, blocks: list[_Block], new: FloatArray, changed: BoolArray) -> bytes:
     """The file with other numbers in its blocks."""
     buffer = io.BytesIO(content)
-    with h5py.File(buffer, "r+") as file:
+    with open_hdf5(path, buffer, "r+") as file:
         start = 0
         for block in blocks:
             part = slice(start, start := start + len(block.columns))
@@ -106,7 +108,7 @@ def _write(data: h5py.Dataset, block: _Block, values: FloatArray) -> None:
 
 
 def _group(path: Path, file: h5py.File) -> h5py.Group:
-    frames = [name for name, group in file.items() if "pandas_type" in group.attrs]
+    frames = [name for name, group in file.items() if group and "pandas_type" in group.attrs]
     if KEY not in frames and len(frames) != 1:
         got = ", ".join(frames) or "none"
         raise FormatError(f"{path}: expected one data frame, best called {KEY!r}, got {got}.")

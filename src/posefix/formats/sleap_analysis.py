@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.pose.poses import BoolArray, FloatArray, Poses
+from posefix.pose_files.hdf5 import open_hdf5
 from posefix.pose_files.hdf5_filters import check_filters
 from posefix.pose_files.node_poses import keypoints_to_write, node_layout, poses_with_gaps
 from posefix.pose_files.pose_file import (
@@ -74,7 +75,7 @@ def read_analysis(path: Path, content: bytes, reading: Reading) -> PoseFile:
     Raises:
         FormatError: The file is faulty.
     """
-    with h5py.File(io.BytesIO(content), "r") as file:
+    with open_hdf5(path, io.BytesIO(content)) as file:
         check_filters(path, file)
         arrays = _Arrays.of(path, file)
         tracks = arrays.read(file["tracks"])
@@ -153,7 +154,7 @@ class _Rewrite:
 
     def _edited(self, edits: dict[str, FloatArray], gone: list[int]) -> bytes:
         buffer = io.BytesIO(self.content)
-        with h5py.File(buffer, "r+") as file:
+        with open_hdf5(self.path, buffer, "r+") as file:
             arrays = _Arrays.of(self.path, file)
             for name, written in edits.items():
                 if name in file:

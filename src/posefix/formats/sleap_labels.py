@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 import sleap_io
 
 from posefix.pose.poses import ImageId, Poses
+from posefix.pose_files.hdf5 import open_hdf5
 from posefix.pose_files.hdf5_filters import check_filters
 from posefix.pose_files.node_poses import keypoints_to_write, node_layout, poses_with_gaps
 from posefix.pose_files.pose_file import (
@@ -36,10 +36,10 @@ def read_labels(path: Path, content: bytes, reading: Reading) -> PoseFile:
     Raises:
         FormatError: The file is faulty, or has instances of two skeletons.
     """
-    with h5py.File(io.BytesIO(content), "r") as file:
+    with open_hdf5(path, io.BytesIO(content)) as file:
         check_filters(path, file)
     labels = sleap_io.load_slp(str(path), open_videos=False)
-    with h5py.File(io.BytesIO(content), "r") as file:
+    with open_hdf5(path, io.BytesIO(content)) as file:
         frames, instances = file["frames"][...], file["instances"][...]
         points = [file[name][...] for name in ("points", "pred_points")]
         version = float(file["metadata"].attrs.get("format_id", 1.0))
@@ -105,7 +105,7 @@ class _Rewrite:
         if not (moved.any() or scored.any() or ranked.any()):
             return {"": self.content}
         buffer = io.BytesIO(self.content)
-        with h5py.File(buffer, "r+") as file:
+        with open_hdf5(self.path, buffer, "r+") as file:
             for kind, name in enumerate(("points", "pred_points")):
                 data = file[name]
                 values = data[...]

@@ -1,4 +1,8 @@
-"""What the formats stored in HDF5 share; h5py, which reads them, is there only where somebody installed it."""
+"""What the formats stored in HDF5 share; h5py, which reads them, is there only where somebody installed it.
+
+Every such file is opened here, since HDF5 lets a file name others: its data may lie in any file of the user, which
+would be read, and written when the poses are written back.
+"""
 
 from __future__ import annotations
 
@@ -42,26 +46,36 @@ def open_hdf5(path: Path, content: io.BytesIO, mode: Literal["r", "r+"] = "r") -
     import h5py
 
     with h5py.File(content, mode) as file:
-        found = file.id.links.visit(_leads_out, info=True) or file.visititems(_lies_elsewhere)
-        if found:
-            raise FormatError(
-                f"{path}, {found}: expected data that lie in this file, got those of another file."
-            )
+        _check_lies_here(path, file)
         yield file
 
 
-def _leads_out(name: bytes, link: Any) -> str | None:
-    """The name of a link to another file."""
+def _check_lies_here(path: Path, file: Any) -> None:
+    """Refuse a file that leads to others."""
+    # What is asked of each link and item returns what it found, which ends the walk: h5py loses errors raised there.
+    found = file.id.links.visit(_leads_out, info=True) or file.visititems(_lies_elsewhere)
+    if found:
+        name, what = found
+        raise FormatError(
+            f"{path}, {name}: expected data that lie in this file, got {what}; save them in one file of their own."
+        )
+
+
+def _leads_out(name: bytes, link: Any) -> tuple[str, str] | None:
+    """A link to another file; those that lead on within the file are as good as names."""
     from h5py import h5l
 
-    return None if link.type in (h5l.TYPE_HARD, h5l.TYPE_SOFT) else name.decode("utf-8", "replace")
+    here = link.type in (h5l.TYPE_HARD, h5l.TYPE_SOFT)
+    return None if here else (name.decode("utf-8", "replace"), "a link to another file")
 
 
-def _lies_elsewhere(name: str, item: Any) -> str | None:
-    """The name of a data set that is stored in other files, or put together from those of any file."""
+def _lies_elsewhere(name: str, item: Any) -> tuple[str, str] | None:
+    """A data set that is stored in other files, or is put together from data sets of any file."""
     from h5py import Dataset, h5d
 
     if not isinstance(item, Dataset):
         return None
     layout = item.id.get_create_plist()
-    return name if layout.get_external_count() or layout.get_layout() == h5d.VIRTUAL else None
+    if layout.get_external_count():
+        return name, "external storage"
+    return (name, "a virtual data set") if layout.get_layout() == h5d.VIRTUAL else None

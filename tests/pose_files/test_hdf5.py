@@ -1,0 +1,137 @@
+"""HDF5 files that lead out of themselves, in every format that is stored so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from posefix.interchange.pose_files import read_pose_file
+from posefix.pose_files.pose_file import FormatError
+
+h5py = pytest.importorskip("h5py")
+
+Written = tuple[Path, str]
+"""A file, and its data set of coordinates."""
+
+
+def write_deeplabcut(folder: Path) -> Written:
+    rows = np.zeros(2, dtype=[("index", "<i8"), ("values_block_0", "<f8", (3,))])
+    rows["index"], rows["values_block_0"] = [0, 1], 7.0
+    with h5py.File(folder / "a.h5", "w") as file:
+        group = file.create_group("df_with_missing")
+        group.attrs["pandas_type"] = np.bytes_("frame_table")
+        group["table"] = rows
+        # A pickled list of the tuples ("s", "nose", "x"), ("s", "nose", "y") and ("s", "nose", "likelihood").
+        columns = b"(lp0\n" + b"".join(
+            b"(Vs\nVnose\nV%s\ntp%d\na" % (name, number)
+            for number, name in enumerate((b"x", b"y", b"likelihood"), 1)
+        )
+        group["table"].attrs["values_block_0_kind"] = np.bytes_(columns + b".")
+    return folder / "a.h5", "df_with_missing/table"
+
+
+def write_sleap_analysis(folder: Path) -> Written:
+    with h5py.File(folder / "b.h5", "w") as file:
+        file["tracks"] = np.full((1, 2, 2, 3), 7.0)
+        file["track_occupancy"] = np.ones((3, 1), dtype=np.uint8)
+        file["node_names"] = np.array([b"head", b"tail"])
+    return folder / "b.h5", "tracks"
+
+
+def write_sleap_labels(folder: Path) -> Written:
+    sio = pytest.importorskip("sleap_io")
+    skeleton = sio.Skeleton(nodes=["head", "tail"])
+    video = sio.Video(filename="clip.mp4", open_backend=False)
+    instance = sio.Instance.from_numpy(np.full((2, 2), 7.0), skeleton=skeleton)
+    frame = sio.LabeledFrame(video=video, frame_idx=0, instances=[instance])
+    sio.save_slp(sio.Labels([frame], videos=[video], skeletons=[skeleton]), str(folder / "c.slp"))
+    return folder / "c.slp", "points"
+
+
+def store_elsewhere(file: Any, name: str, other: Path) -> None:
+    """Put the values of a data set into another file, as they would lie in this one."""
+    values, attributes = file[name][...], dict(file[name].attrs)
+    other.write_bytes(values.tobytes())
+    del file[name]
+    place = [(str(other), 0, h5py.h5f.UNLIMITED)]
+    file.create_dataset(name, values.shape, values.dtype, external=place).attrs.update(attributes)
+
+
+def make_virtual(file: Any, name: str, other: Path) -> None:
+    values, attributes = file[name][...], dict(file[name].attrs)
+    with h5py.File(other, "w") as second:
+        second["inside"] = values
+    del file[name]
+    layout = h5py.VirtualLayout(values.shape, values.dtype)
+    layout[...] = h5py.VirtualSource(str(other), "inside", values.shape)
+    file.create_virtual_dataset(name, layout).attrs.update(attributes)
+
+
+def link(file: Any, name: str, other: Path) -> None:
+    with h5py.File(other, "w") as second:
+        file.copy(name, second, "inside")
+    del file[name]
+    file[name] = h5py.ExternalLink(str(other), "inside")
+
+
+formats = pytest.mark.parametrize("write", [write_deeplabcut, write_sleap_analysis, write_sleap_labels])
+ways = pytest.mark.parametrize(
+    ("lead_out", "told"),
+    [
+        (store_elsewhere, "external storage"),
+        (make_virtual, "a virtual data set"),
+        (link, "a link to another file"),
+    ],
+)
+
+
+@formats
+@ways
+def test_data_in_another_file_are_refused_and_that_file_stays(
+    tmp_path: Path,
+    write: Callable[[Path], Written],
+    lead_out: Callable[[Any, str, Path], None],
+    told: str,
+) -> None:
+    path, name = write(tmp_path)
+    assert len(read_pose_file(path).poses) > 0
+    other = tmp_path / "diary"
+    with h5py.File(path, "r+") as file:
+        lead_out(file, name, other)
+    before = other.read_bytes()
+    with pytest.raises(FormatError) as caught:
+        file = read_pose_file(path)
+        file.rewrite(file.poses.with_keypoints(file.poses.keypoints + 1))
+    assert str(caught.value) == (
+        f"{path}, {name}: expected data that lie in this file, got {told}; save them in one file of their own."
+    )
+    assert other.read_bytes() == before
+
+
+@ways
+def test_what_no_format_reads_must_not_lead_out_either(
+    tmp_path: Path, lead_out: Callable[[Any, str, Path], None], told: str
+) -> None:
+    path, _ = write_sleap_analysis(tmp_path)
+    with h5py.File(path, "r+") as file:
+        file["deep/inside/mine"] = np.zeros(3)
+        lead_out(file, "deep/inside/mine", tmp_path / "diary")
+    with pytest.raises(
+        FormatError, match=f"deep/inside/mine: expected data that lie in this file, got {told}"
+    ):
+        read_pose_file(path)
+
+
+@formats
+def test_links_within_the_file_are_no_harm(tmp_path: Path, write: Callable[[Path], Written]) -> None:
+    path, name = write(tmp_path)
+    with h5py.File(path, "r+") as file:
+        file["also"] = file[name]
+        file["again"] = h5py.SoftLink(f"/{name}")
+        file["nowhere"] = h5py.SoftLink("/nothing")
+        file["circle/of"] = file["/"]
+    assert len(read_pose_file(path).poses) > 0
