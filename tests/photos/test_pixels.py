@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from posefix import Refiner
 from posefix.cli.demo_scene import packaged_scene
 from posefix.errors import InputError
 from posefix.photos.finding import decode_image, decode_reduced
+from posefix.photos.pixels import read_size
 from posefix.pose.geometry import compose, crop_matrices, transform, warp
 
 Pixels = npt.NDArray[np.uint8]
@@ -172,3 +175,46 @@ def test_a_pose_is_refined_to_the_same_places(factor: int) -> None:
     assert small.factor == factor
     assert np.median(np.linalg.norm(places - expected.keypoints, axis=-1)) < 0.005 * height
     np.testing.assert_allclose(found.confidence, expected.confidence, atol=0.08)
+
+
+@pytest.mark.parametrize(
+    "kind", ["JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000"]
+)
+def test_formats_of_photos_are_read(kind: str, tmp_path: Path) -> None:
+    if kind == "AVIF":
+        pytest.importorskip("PIL.AvifImagePlugin")
+    pixels = np.full((16, 24, 3), 128, np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "1.jpg", kind)
+    assert np.abs(decode_image(tmp_path / "1.jpg").astype(int) - 128).max() < 4
+    assert read_size(tmp_path / "1.jpg") == (24, 16)
+    assert decode_image((tmp_path / "1.jpg").read_bytes()).shape == (16, 24, 3)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PDF", "TGA", "PCX", "SGI", "ICO"])
+def test_what_is_no_photo_is_opened_by_no_reader(kind: str, tmp_path: Path) -> None:
+    """An EPS would be handed to Ghostscript: a program, run on a stranger's file."""
+    Image.new("RGB", (64, 64)).save(tmp_path / "1.jpg", kind)
+    for read in (decode_image, read_size):
+        with pytest.raises(InputError, match=r"1\.jpg: cannot be read as a photo \(cannot identify"):
+            read(tmp_path / "1.jpg")
+    with pytest.raises(InputError, match=r"image: cannot be read as a photo \(cannot identify"):
+        decode_image((tmp_path / "1.jpg").read_bytes())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="only POSIX has named pipes")
+def test_pipes_folders_devices_and_sockets_are_told_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "1.jpg")
+    (tmp_path / "2.jpg").mkdir()
+    (tmp_path / "3.jpg").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as listening:
+        here = Path.cwd()
+        os.chdir(tmp_path)  # a socket's path may have a hundred letters or so
+        listening.bind("4.jpg")
+        os.chdir(here)
+        things = ("a named pipe", "a folder", "a device", "a socket")
+        for number, thing in enumerate(things, start=1):
+            path = tmp_path / f"{number}.jpg"
+            for read in (decode_image, read_size):
+                with pytest.raises(InputError) as caught:
+                    read(path)
+                assert str(caught.value) == f"{path}: expected a photo, got {thing}; replace it"

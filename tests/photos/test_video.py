@@ -240,3 +240,28 @@ def test_ids_keep_their_order(clip: Path) -> None:
 def test_names_hold_the_numbers_where_a_file_has_names(clip: Path) -> None:
     frames = find_frames([101, 102, 5], Video(clip), file_names={101: "frame_00.png", 102: "a/frame_07.jpg"})
     assert [frame.number for frame in frames.values()] == [0, 7, 5]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\nfile clip.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n",
+        "v=0\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n",
+    ],
+)
+@pytest.mark.parametrize("name", ["list.mp4", "list.m3u8", "list.sdp"])
+def test_a_list_of_videos_is_no_video(clip: Path, tmp_path: Path, text: str, name: str) -> None:
+    """FFmpeg would read what the list names, be it any file of the user, or on a server."""
+    (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=f"{name}: expected a video, got a list that names others"):
+        Video(tmp_path / name)
+
+
+def test_a_name_that_ffmpeg_takes_for_a_protocol_is_a_name(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "concat:a.mp4").write_bytes(clip.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert len(Video("concat:a.mp4")) == 20

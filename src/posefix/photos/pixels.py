@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 import struct
 import zlib
 from dataclasses import dataclass
@@ -39,6 +40,17 @@ _TURNED_BY_PILLOW = ("TIFF",)
 """Formats that Pillow turns upright itself when it loads them; the size it gives before is, as a rule, that of then."""
 REDUCTIONS = (8, 4, 2)
 """How many times smaller a JPEG can be decoded: libjpeg then computes 1, 2 or 4 pixels of each 8 by 8 block's side."""
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000", "HEIF")
+"""What photos are, as Pillow calls it; HEIF where somebody registered a reader of it. Pillow reads much else,
+whatever a file is called, and starts Ghostscript for an EPS."""
+OTHER_THINGS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+"""What may have a photo's name, and is not to be waited for."""
 LEAST_SIDE = 8
 """No side of a reduced photo is shorter, in pixels; from there on Pillow's rounding never picks another reduction."""
 STRIP_PIXELS = 2**20
@@ -111,7 +123,7 @@ def decode_reduced(source: str | Path | bytes, most: float, *, exif: Exif = "app
     # Pillow raises. Their pixels of intact COCO photos are equal; Pillow takes 2.5 ms instead of 2, behind
     # the network.
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as photo:
+        with _open(source) as photo:
             turn = _turn(photo, exif)
             if photo.format in _TURNED_BY_PILLOW:
                 photo.load()
@@ -137,11 +149,34 @@ def read_size(path: str | Path, *, exif: Exif = "apply") -> tuple[int, int]:
         InputError: There is no such file, it cannot be opened or is not an image.
     """
     try:
-        with Image.open(path) as photo:
+        with _open(path) as photo:
             sideways, _, _ = _turn(photo, exif)
             return photo.size[::-1] if sideways else photo.size
+    except InputError:
+        raise
     except _DECODING_ERRORS as error:
         raise _unreadable(str(path), error) from error
+
+
+def _open(source: str | Path | bytes) -> Image.Image:
+    """A photo that is not decoded yet.
+
+    Raises:
+        InputError: It is no file at all.
+    """
+    if isinstance(source, bytes):
+        return Image.open(io.BytesIO(source), formats=_formats())
+    mode = Path(source).stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = next((name for is_one, name in OTHER_THINGS if is_one(mode)), "something else")
+        raise InputError(f"{source}: expected a photo, got {kind}; replace it")
+    return Image.open(source, formats=_formats())
+
+
+def _formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that Pillow reads here, which it asks for."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _unreadable(name: str, error: Exception) -> InputError:

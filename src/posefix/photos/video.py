@@ -23,6 +23,10 @@ Image = npt.NDArray[np.uint8]
 RAW_STREAM = -1
 """As OpenCV's format of a capture: frames are not decoded, which counts them a hundred times faster."""
 
+LISTS = (b"#EXTM3U", b"ffconcat", b"<MPD", b"c=IN IP")
+"""What marks files that name videos, on any disk or server, which FFmpeg would go and read."""
+OPENING_BYTES = 4096
+
 
 class Video:
     """The frames of a video file.
@@ -48,6 +52,7 @@ class Video:
         self.path = Path(path)
         if not self.path.is_file():
             raise InputError(f"video: expected a video file, got {self.path}, which is not a file")
+        self._check_is_no_list()
         capture = self._open()
         self.announced = max(0, round(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.times = self._scan(capture)
@@ -127,7 +132,8 @@ class Video:
         return -1
 
     def _open(self, exif: Exif = "apply") -> cv2.VideoCapture:
-        capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
+        # As an absolute path, since to FFmpeg "concat:a.mp4" is no file's name.
+        capture = cv2.VideoCapture(str(self.path.absolute()), cv2.CAP_FFMPEG)
         if not capture.isOpened():
             raise InputError(
                 f"{self.path}: cannot be read as a video; it is cut off, damaged, or no video file"
@@ -135,6 +141,22 @@ class Video:
         # The default is to turn frames in some versions of OpenCV, and not to in others (4.11).
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, float(exif == "apply"))
         return capture
+
+    def _check_is_no_list(self) -> None:
+        """Refuse a file that names other files.
+
+        Raises:
+            InputError: It is one, or cannot be read.
+        """
+        try:
+            with self.path.open("rb") as file:
+                opening = file.read(OPENING_BYTES)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror})") from error
+        if any(mark in opening for mark in LISTS):
+            raise InputError(
+                f"{self.path}: expected a video, got a list that names others; give the video itself"
+            )
 
     def _scan(self, capture: cv2.VideoCapture) -> npt.NDArray[np.float64]:
         """Times of all frames, without decoding them."""
