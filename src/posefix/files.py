@@ -48,6 +48,55 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
+MEMORY_VARIABLE = "POSEFIX_FILE_MEMORY"
+"""Of the environment: megabytes that any file's contents may take, where the rule of `check_contents` is too tight."""
+ALWAYS_ALLOWED = 64 * 2**20
+"""Bytes that the contents of the smallest file may take."""
+MOST_TIMES = 100
+"""So many times larger than a file its contents may be; poses that are nearly all missing become 50 times smaller."""
+
+
+def largest_contents(stored: int, times: int = MOST_TIMES) -> int:
+    """Bytes that the contents of a file may take, unpacked, before anybody says that it may take more.
+
+    Args:
+        stored: Bytes of the file.
+        times: How many times larger its contents may be.
+
+    Raises:
+        InputError: The variable of the environment is no number.
+    """
+    given = os.environ.get(MEMORY_VARIABLE, "")
+    if not given:
+        return max(ALWAYS_ALLOWED, times * stored)
+    if not re.fullmatch("[0-9]{1,9}", given):
+        raise InputError(f"{MEMORY_VARIABLE}: expected a number of megabytes, got {given!r}")
+    return int(given) * 2**20
+
+
+def check_contents(path: str | Path, declared: int, stored: int, times: int = MOST_TIMES) -> None:
+    """Refuse a file that says that its contents are far larger than it could well hold, before they are unpacked.
+
+    Args:
+        path: Of the file, for the message.
+        declared: Bytes of its contents, as it says.
+        stored: As of `largest_contents`.
+        times: As of `largest_contents`.
+
+    Raises:
+        InputError: They are.
+    """
+    if declared > (most := largest_contents(stored, times)):
+        raise InputError(
+            f"{path}: expected contents of at most {most // 2**20} MB in a file of {_size(stored)}, got "
+            f"{_size(declared)}; if you trust it, set {MEMORY_VARIABLE} to the megabytes that it may take."
+        )
+
+
+def _size(count: int) -> str:
+    return f"{count // 2**20:,} MB" if count >= 2**20 else f"{count:,} bytes"
+
+
 def read_json(path: str | Path) -> Any:
     """Parse a JSON file.
 

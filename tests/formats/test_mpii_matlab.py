@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from posefix.errors import InputError
 from posefix.formats.mpii_matlab import HEADER_BYTES, DamagedError, check_variable, list_variables
+from posefix.interchange.pose_files import read_pose_file
 
 savemat = pytest.importorskip("scipy.io").savemat
 
@@ -91,3 +94,23 @@ def test_a_compressed_variable_that_is_cut_short() -> None:
     packed = zlib.compress(NUMBERS[HEADER_BYTES:])[:-6]
     with pytest.raises(DamagedError, match="a compressed variable is cut short"):
         check(NUMBERS[:HEADER_BYTES] + struct.pack("<II", 15, len(packed)) + packed)
+
+
+def test_a_variable_that_becomes_very_long_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = zlib.compress(bytes(100_000_000), 9)
+    content = (
+        b"MATLAB 5.0".ljust(HEADER_BYTES - 4) + b"\x00\x01IM" + struct.pack("<II", 15, len(packed)) + packed
+    )
+    (tmp_path / "a.mat").write_bytes(content)
+    for variable, most in (("", "64"), ("80", "80")):
+        monkeypatch.setenv("POSEFIX_FILE_MEMORY", variable)
+        with pytest.raises(
+            InputError, match=f"a variable of {most} MB or more; if you trust the file, set POSEFIX_"
+        ):
+            read_pose_file(tmp_path / "a.mat")
+    monkeypatch.setenv("POSEFIX_FILE_MEMORY", "200")
+    with pytest.raises(InputError, match="expected a variable pred") as caught:
+        read_pose_file(tmp_path / "a.mat")
+    assert "MB or more" not in str(caught.value)

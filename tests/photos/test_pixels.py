@@ -218,3 +218,26 @@ def test_pipes_folders_devices_and_sockets_are_told_at_once(tmp_path: Path) -> N
                 with pytest.raises(InputError) as caught:
                     read(path)
                 assert str(caught.value) == f"{path}: expected a photo, got {thing}; replace it"
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "I;16", "CMYK", "RGBA", "1"])
+def test_huge_photos_of_any_format_are_averaged(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = clouds(np.random.default_rng(2), (WIDTH, HEIGHT))
+    photo = (
+        Image.fromarray(pixels[..., 0].astype(np.uint16) * 256)
+        if mode == "I;16"
+        else Image.fromarray(pixels).convert(mode)
+    )
+    photo.save(tmp_path / "a", "TIFF")
+    monkeypatch.setattr("posefix.photos.pixels.STRIP_PIXELS", 5000)
+    whole = decode_image(tmp_path / "a")
+    assert decode_reduced(tmp_path / "a", 8).factor == 1
+    monkeypatch.setattr("posefix.photos.pixels.HUGE_PIXELS", WIDTH * HEIGHT - 1)
+    np.testing.assert_array_equal(decode_image(tmp_path / "a"), whole)
+    small = decode_reduced(tmp_path / "a", 4.5)
+    assert (small.factor, small.pixels.shape) == (4, (HEIGHT // 4, WIDTH // 4, 3))
+    means = block_means(whole, np.zeros(2), small.pixels.shape)
+    assert np.abs(means - small.pixels).max() <= 0.5
+    np.testing.assert_array_equal(small.to_photo, [[4, 0, 1.5], [0, 4, 1.5]])

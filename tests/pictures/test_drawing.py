@@ -1,5 +1,6 @@
 """Pictures: what must be seen on them."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from posefix.pictures.drawing import (
     side_by_side,
     write_picture,
 )
+from posefix.pictures.people import draw_people
 from posefix.skeletons import Keypoint, Skeleton, load_skeleton
 
 COCO = load_skeleton("coco17")
@@ -173,3 +175,10 @@ def test_a_picture_is_written_whole(name: str, tmp_path: Path) -> None:
 def test_a_path_that_cannot_be_written_is_an_error(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="picture"):
         check_picture_path(tmp_path / name)
+
+
+def test_three_thousand_people_of_one_place_are_drawn_in_seconds() -> None:
+    keypoints = np.repeat(pose(), 3000, axis=0)
+    start = time.perf_counter()
+    draw_people(photo(0), keypoints, np.ones((3000, 17), bool), COCO)
+    assert time.perf_counter() - start < 10

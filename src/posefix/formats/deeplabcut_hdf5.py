@@ -67,13 +67,13 @@ def parse_hdf5(path: Path, content: bytes) -> Table:
                     f"{path}, {group.name}: expected a data frame of pandas, got {layout!r}; "
                     "save it again with DeepLabCut."
                 )
+        values = np.concatenate([block.values for block in blocks], axis=1)
     except FormatError:
         raise
     except (*READING_ERRORS, pickle.UnpicklingError) as error:
         raise FormatError(
             f"{path}: expected a table of DeepLabCut in HDF5, got a damaged one ({error})."
         ) from error
-    values = np.concatenate([block.values for block in blocks], axis=1)
     if values.shape[0] != len(rows):
         raise FormatError(f"{path}: expected {len(rows)} rows as in its index, got {values.shape[0]}.")
     if np.any(np.abs(values) >= LARGEST_NUMBER):
@@ -117,7 +117,10 @@ def _group(path: Path, file: h5py.File) -> h5py.Group:
 
 def _fixed(group: h5py.Group) -> tuple[tuple[ImageId, ...], list[_Block]]:
     blocks = []
-    for number in range(int(group.attrs["nblocks"])):
+    count = int(group.attrs["nblocks"])
+    if count < 1:
+        raise ValueError("the frame has no values")
+    for number in range(count):
         data = group[f"block{number}_values"]
         columns = [tuple(map(str, labels)) for labels in _labels(group, f"block{number}_items")]
         values = np.asarray(_array(data), dtype=np.float64)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from posefix.files import MEMORY_VARIABLE, largest_contents
+
 HEADER_BYTES = 128
 _TAG = struct.Struct("<II")
 
@@ -27,8 +29,9 @@ COMPLEX = 0x800
 SHORT_HEAD = 40
 """Bytes of the head of a matrix whose name has up to four letters."""
 MOST_DIMENSIONS, DEEPEST = 32, 50
-LARGEST_VARIABLE = 2**31
-"""Bytes of an uncompressed variable: sizes in these files have 32 bits."""
+MOST_TIMES = 30
+"""So many times larger than its file an uncompressed variable may be: each number of it becomes an array of its own,
+which takes many times the bytes once more."""
 
 
 class DamagedError(ValueError):
@@ -99,7 +102,13 @@ def _matrix_of(content: bytes, element: _Element) -> bytes:
     if element.kind != COMPRESSED:
         raise DamagedError(f"expected an array, got an element of type {element.kind}")
     unpack = zlib.decompressobj()
-    matrix = unpack.decompress(content[element.start : element.end], LARGEST_VARIABLE)
+    most = largest_contents(len(content), MOST_TIMES)
+    matrix = unpack.decompress(content[element.start : element.end], most)
+    if len(matrix) == most:
+        raise DamagedError(
+            f"a variable of {most // 2**20} MB or more; if you trust the file, set {MEMORY_VARIABLE} to the megabytes "
+            "that one may take"
+        )
     if not unpack.eof:
         raise DamagedError("a compressed variable is cut short")
     return matrix

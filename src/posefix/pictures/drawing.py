@@ -6,7 +6,7 @@ line has a dark rim, so it stands out on light and dark photos alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -33,6 +33,7 @@ TEXT_SCALE = 0.65
 CONTEXT = 0.3
 """How much of the photo a close-up shows on each side of a person, in units of the longer side of the box."""
 SUBPIXEL_BITS = 4
+ONE_PIXEL = 1 << SUBPIXEL_BITS
 FARTHEST_PIXEL = 10_000.0
 """OpenCV draws with 32-bit numbers in fractions of a pixel; points beyond are drawn here."""
 VISIBLE_MOVE = 3.0
@@ -46,6 +47,9 @@ PEOPLE: tuple[Colour, ...] = (
     (235, 235, 235),
 )
 """Colours of people: Okabe and Ito's without those of the sides, and white; for more, `people.people_colours`."""
+DIAMOND = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+SQUARE = np.array([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]]) / np.sqrt(2)
+"""Corners of markers, at the distance 1 from the middle."""
 TAG_SIDE = 17
 LUMINANCE = (0.2126, 0.7152, 0.0722)
 DARK_TEXT_ABOVE = 105.0
@@ -303,10 +307,10 @@ def _unit(size: float) -> float:
     return float(np.clip(size / 200, 0.8, 2.5))
 
 
-def _fixed(value: npt.ArrayLike) -> list[int]:
+def _fixed(values: Iterable[float]) -> list[int]:
     """Numbers in the fractions of a pixel that OpenCV draws with."""
-    limited = np.clip(np.asarray(value, dtype=np.float64), -FARTHEST_PIXEL, FARTHEST_PIXEL)
-    return [int(number) for number in np.atleast_1d(np.rint(limited * (1 << SUBPIXEL_BITS)))]
+    # In plain Python: NumPy takes ten times as long for two numbers, and a photo may show thousands of people.
+    return [round(min(max(float(one), -FARTHEST_PIXEL), FARTHEST_PIXEL) * ONE_PIXEL) for one in values]
 
 
 def _rim(unit: float) -> int:
@@ -315,7 +319,7 @@ def _rim(unit: float) -> int:
 
 
 def _trail(canvas: Image, old: Points, new: Points, colour: Colour, width: int, radius: float) -> None:
-    cv2.circle(canvas, _fixed(old), _fixed(radius)[0], colour, width, cv2.LINE_AA, SUBPIXEL_BITS)
+    cv2.circle(canvas, _fixed(old), round(radius * ONE_PIXEL), colour, width, cv2.LINE_AA, SUBPIXEL_BITS)
     direction = (new - old) / np.linalg.norm(new - old)
     draw_line(canvas, old + direction * radius, new, colour, width)
 
@@ -323,11 +327,10 @@ def _trail(canvas: Image, old: Points, new: Points, colour: Colour, width: int, 
 def _marker(canvas: Image, point: Points, side: Side, radius: float) -> None:
     for colour, size in ((RIM, radius + max(1.0, 0.35 * radius)), (side.value, radius)):
         if side is Side.LEFT:
-            cv2.circle(canvas, _fixed(point), _fixed(size)[0], colour, -1, cv2.LINE_AA, SUBPIXEL_BITS)
+            cv2.circle(canvas, _fixed(point), round(size * ONE_PIXEL), colour, -1, cv2.LINE_AA, SUBPIXEL_BITS)
             continue
-        turns = np.arange(4) / 4 + (0.125 if side is Side.RIGHT else 0.0)
-        corners = np.column_stack([np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)]) * size * 1.25
-        polygon = np.array([_fixed(point + corner) for corner in corners], dtype=np.int32)
+        corners = point + (SQUARE if side is Side.RIGHT else DIAMOND) * (size * 1.25)
+        polygon = np.array([_fixed(corner) for corner in corners.tolist()], dtype=np.int32)
         cv2.fillConvexPoly(canvas, polygon, colour, cv2.LINE_AA, SUBPIXEL_BITS)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,19 @@ SHADES = ((0.62, 0.85), (0.5, 0.95), (0.78, 0.7))
 """Lightness and saturation, one after the other."""
 RINGS = 8
 """So many times its own size a number looks for free room around a head."""
+
+TURNS = 2 * np.pi * np.array([0.0, 0.5, 0.125, 0.375, 0.25, 0.625, 0.875, 0.75])
+DIRECTIONS = np.stack([np.cos(TURNS), -np.sin(TURNS)], axis=1)
+RINGS_AROUND = 1.3 * TAG_SIDE * np.arange(1, RINGS + 1)[:, None, None] * DIRECTIONS
+    1.3
+    * TAG_SIDE
+    * np.arange(1, RINGS + 1)[:, None, None]
+    * np.stack([np.cos(TURNS), -np.sin(TURNS)], axis=1)
+)
+AROUND = np.array([0, -1.6 * TAG_SIDE]) + np.concatenate([np.zeros((1, 2)), RINGS_AROUND.reshape(-1, 2)])
+"""From a head to a number: above it, then on wider and wider rings around that place, the upper ones first."""
+ROOM = np.array([TAG_SIDE + 8, TAG_SIDE + 3])
+"""The middles of two numbers are so far apart, across or down."""
 
 
 def people_colours(count: int) -> list[Colour]:
@@ -78,23 +91,15 @@ def draw_people(image: Image, keypoints: Points, valid: npt.NDArray[np.bool_], s
 
 def _free_places(tops: Sequence[Points], size_wh: Points) -> list[Points]:
     """Where the numbers of people stand: above their heads, or as near as there is room beside those before them."""
-    taken: list[Points] = []
+    width, height = size_wh.astype(int).tolist()
+    taken = np.zeros((height, width), dtype=bool)  # where the middle of another number would cover one
+    places: list[Points] = []
     for top in tops:
-        options = [np.clip(option, TAG_SIDE, size_wh - TAG_SIDE) for option in _around(top)]
-        free = (option for option in options if _is_free(option, taken))
-        taken.append(next(free, options[0]))
-    return taken
-
-
-def _around(top: Points) -> Iterator[Points]:
-    """Places above a head, then on wider and wider rings around that, the upper ones first."""
-    start = top - np.array([0, 1.6 * TAG_SIDE])
-    yield start
-    for ring in range(1, RINGS + 1):
-        for turn in (0.0, 0.5, 0.125, 0.375, 0.25, 0.625, 0.875, 0.75):
-            angle = 2 * np.pi * turn
-            yield start + 1.3 * TAG_SIDE * ring * np.array([np.cos(angle), -np.sin(angle)])
-
-
-def _is_free(place: Points, taken: Sequence[Points]) -> bool:
-    return not any((np.abs(place - other) < TAG_SIDE + np.array([8, 3])).all() for other in taken)
+        options = np.clip(top + AROUND, TAG_SIDE, np.maximum(size_wh - TAG_SIDE, TAG_SIDE))
+        x, y = np.minimum(np.rint(options).astype(int), size_wh.astype(int) - 1).T
+        free = np.flatnonzero(~taken[y, x])
+        chosen = int(free[0]) if len(free) else 0
+        places.append(options[chosen])
+        low = np.maximum([x[chosen], y[chosen]] - ROOM, 0)
+        taken[low[1] : y[chosen] + ROOM[1] + 1, low[0] : x[chosen] + ROOM[0] + 1] = True
+    return places

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from posefix.errors import InputError
 from posefix.photos.finding import Exif, ImageId, decode_reduced
+from posefix.photos.room import room_for
 from posefix.pose.geometry import compose, shows_photo, warp
 from posefix.pose.poses import FloatArray, Rows, rows_by_image
 from posefix.refine.crops import CroppedPeople
@@ -169,13 +170,15 @@ class CropStream:
 
     def _cut(self, task: PhotoTask) -> list[Crop]:
         matrices = self.matrices[task.rows]
-        if isinstance(task.photo, str | Path):
-            scale = np.sqrt(np.abs(np.linalg.det(matrices[:, :, :2]))).max()
-            reduced = decode_reduced(task.photo, 1 / (SPARE_RESOLUTION * scale), exif=self.exif)
-            image = reduced.pixels
-            matrices = np.stack([compose(matrix, reduced.to_photo) for matrix in matrices])
-        else:
-            image = task.photo.read(self.exif)
+        if not isinstance(task.photo, str | Path):
+            return self._crops(task, task.photo.read(self.exif), matrices)
+        most = 1 / (SPARE_RESOLUTION * np.sqrt(np.abs(np.linalg.det(matrices[:, :, :2]))).max())
+        with room_for(task.photo, most):
+            reduced = decode_reduced(task.photo, most, exif=self.exif)
+            inside = np.stack([compose(matrix, reduced.to_photo) for matrix in matrices])
+            return self._crops(task, reduced.pixels, inside)
+
+    def _crops(self, task: PhotoTask, image: Image, matrices: npt.NDArray[np.float64]) -> list[Crop]:
         crops = cut_crops(image, np.arange(len(matrices)), matrices, self.size_wh)
         return [(int(task.rows[place]), crop) for place, crop in crops]
 

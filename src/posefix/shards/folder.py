@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError, quoted
-from posefix.files import read_json
+from posefix.files import check_contents, read_json
 from posefix.people import PersonRecords
 
 INDEX_FILE = "index.json"
@@ -157,9 +157,14 @@ def read_people(folder: Path, index: Index) -> PersonRecords:
     if not path.is_file() or sha256_of(path) != index.people_sha256:
         raise InputError(f"{path}: is missing, or was changed after it was written; {MEND}")
     try:
+        with zipfile.ZipFile(path) as archive:
+            declared = sum(item.file_size for item in archive.infolist())
+        check_contents(path, declared, path.stat().st_size)
         with np.load(path, allow_pickle=False) as arrays:
             values: dict[str, npt.NDArray[Any]] = {name: arrays[name] for name in arrays.files}
-    except (ValueError, zipfile.BadZipFile) as error:
+    except InputError:
+        raise
+    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: cannot be read ({error}); {MEND}") from error
     images = tuple(Path(name) for name in values.pop("images").tolist())
     return PersonRecords(**values, images=images)

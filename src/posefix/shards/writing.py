@@ -31,6 +31,7 @@ from posefix.files import (
 )
 from posefix.people import PersonRecords
 from posefix.photos.finding import decode_image
+from posefix.photos.room import room_for
 from posefix.pose.poses import FloatArray
 from posefix.shards.contexts import (
     ContextOptions,
@@ -114,9 +115,11 @@ class ShardWriter:
         frames = {row: (squares[place], float(scales[place])) for place, row in enumerate(rows)}
 
         def cut(path: Path) -> tuple[list[int], list[Picture], Picture | None]:
-            photo, people = decode_image(path), photos[path]
-            contexts = [cut_context(photo, *frames[row], self.options.quality) for row in people]
-            small = None if all(context.whole for context in contexts) else overview(photo, self.options)
+            people = photos[path]
+            with room_for(path):
+                photo = decode_image(path)
+                contexts = [cut_context(photo, *frames[row], self.options.quality) for row in people]
+                small = None if all(context.whole for context in contexts) else overview(photo, self.options)
             return people, contexts, small
 
         with ThreadPoolExecutor(self.threads) as pool:
