@@ -43,5 +43,8 @@ class InputError(ValueError):
 
 def quoted(value: object) -> str:
     """A value as messages show it: its Python form, shortened."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # brackets without end; Python's limit of digits
+        text = f"a {type(value).__name__} too large to show"
     return text if len(text) <= 40 else f"{text[:40]}..."

@@ -284,3 +284,23 @@ def test_a_folder_of_something_else_is_left_alone(records: PersonRecords, tmp_pa
     (tmp_path / "index.json").write_text("[]")
     with pytest.raises(InputError, match="expected the index of a folder of shards"):
         read_index(tmp_path)
+
+
+@pytest.mark.parametrize("value", [[[1, 2], [3]], "a", None, [[10**400] * 11], {"a": 1}, [["b"] * 11] * 8])
+def test_damaged_places_are_told(records: PersonRecords, tmp_path: Path, value: Any) -> None:
+    write(tmp_path, records)
+    path = tmp_path / "shard-000000.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "people": value}))
+    with pytest.raises(InputError, match="run `posefix prepare` again"):
+        pictures_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("shards", 1e9), ("shards", -1), ("parts", 8), ("parts", ["8"])]
+)
+def test_a_damaged_index_is_told(records: PersonRecords, tmp_path: Path, field: str, value: Any) -> None:
+    write(tmp_path, records)
+    path = tmp_path / "index.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    with pytest.raises(InputError, match="expected numbers of people and shards; delete the folder"):
+        read_index(tmp_path)

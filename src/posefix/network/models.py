@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from posefix.errors import InputError
+from posefix.errors import InputError, quoted
 from posefix.files import read_json
 from posefix.network.decoding import DecoderName
+from posefix.network.onnx_file import check_graph_file
 from posefix.skeletons import Skeleton, load_skeleton
 
 FORMAT = 2
+LARGEST_SIDE = 4096
+"""Pixels of a crop; those of all people of a batch are in memory at once."""
 DESCRIPTION_FILE = "model.json"
 ONNX_FILE = "model.onnx"
 WEIGHTS_FILE = "model.safetensors"
@@ -61,7 +64,7 @@ class Model:
         """A file of the folder, `ONNX_FILE` or `WEIGHTS_FILE`.
 
         Raises:
-            InputError: The model came without it.
+            InputError: The model came without it, or it is a graph that leads to files elsewhere.
         """
         path = self.folder / name
         if not path.is_file():
@@ -69,6 +72,8 @@ class Model:
             raise InputError(
                 f"{self.folder}: expected a file {name}, got only {present}; export the model again"
             )
+        if name == ONNX_FILE:
+            check_graph_file(path)
         return path
 
 
@@ -130,7 +135,7 @@ def load_model(name_or_folder: str | Path) -> Model:
 def _check_format(description: Mapping[str, Any], path: Path) -> None:
     if description.get("format") != FORMAT:
         raise InputError(
-            f"{path}: format: expected {FORMAT}, got {description.get('format')!r}; "
+            f"{path}: format: expected {FORMAT}, got {quoted(description.get('format'))}; "
             "the model needs another version of posefix"
         )
 
@@ -139,21 +144,25 @@ def _skeleton(description: Mapping[str, Any], path: Path) -> Skeleton:
     """A packaged skeleton by its name, or a file that lies beside the description."""
     name = description.get("skeleton")
     if not isinstance(name, str):
-        raise InputError(f"{path}: skeleton: expected the name or the file of a skeleton, got {name!r}")
+        raise InputError(f"{path}: skeleton: expected the name or the file of a skeleton, got {quoted(name)}")
     return load_skeleton(skeleton_source(path.parent, name))
 
 
 def _decoder(description: Mapping[str, Any], path: Path) -> DecoderName:
     name: DecoderName = description.get("network", {}).get("decoder", "expected_similarity")
     if name not in get_args(DecoderName):
-        raise InputError(f"{path}: decoder: expected {' or '.join(get_args(DecoderName))}, got {name!r}")
+        raise InputError(
+            f"{path}: decoder: expected {' or '.join(get_args(DecoderName))}, got {quoted(name)}"
+        )
     return name
 
 
 def _input_size(description: Mapping[str, Any], path: Path) -> tuple[int, int]:
     size = description.get("input_size_wh")
     sides = size if isinstance(size, list) else []
-    if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
-        raise InputError(f"{path}: input_size_wh: expected [width, height] in whole pixels, got {size!r}")
+    if len(sides) != 2 or not all(type(side) is int and 0 < side <= LARGEST_SIDE for side in sides):
+        raise InputError(
+            f"{path}: input_size_wh: expected [width, height] in whole pixels up to {LARGEST_SIDE}, got {quoted(size)}"
+        )
     width, height = sides
     return width, height

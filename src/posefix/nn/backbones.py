@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from timm.models import FeatureListNet
 from torch import Tensor, nn
 
-from posefix.errors import InputError
+from posefix.errors import InputError, quoted
 
 POSE_ENTRY_STD = 0.01
 
@@ -90,7 +90,14 @@ class Backbone(nn.Module):
 
 
 def _create(name: str, stride: int, pretrained: bool) -> Any:
-    """The timm network; Any, since timm's feature networks share no class that says what they have."""
+    """The timm network; Any, since timm's feature networks share no class that says what they have.
+
+    Raises:
+        InputError: timm has no such architecture of its own, or none with feature maps.
+    """
+    # timm itself would follow "hf-hub:..." to a server and "local-dir:..." to a folder, wherever the name comes from.
+    if not timm.is_model(str(name)):
+        raise InputError(f"backbone: expected the name of one of timm's architectures, got {quoted(name)}")
     try:
         network: Any = timm.create_model(name, features_only=True, pretrained=False)
     except RuntimeError as error:

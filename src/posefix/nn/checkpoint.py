@@ -68,9 +68,10 @@ def load_network(model: Model) -> PoseNetwork:
     }
     try:
         config = ModelConfig(**shape)
-    except TypeError as error:
+        network = build_network(config, model.skeleton)
+    # What Python, timm and PyTorch make of settings that are no network's.
+    except (TypeError, ValueError, OverflowError, RuntimeError, MemoryError) as error:
         raise InputError(f"{path}: network: {error}; the model needs another version of posefix") from error
-    network = build_network(config, model.skeleton)
     load_weights(network, model.file(WEIGHTS_FILE))
     return network.eval()
 
@@ -84,6 +85,6 @@ def load_weights(network: nn.Module, path: Path) -> None:
     weights = read_weights(path)
     try:
         network.load_state_dict({key: value.float() for key, value in weights.items()})
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise InputError(f"{path}: the weights are of another network or skeleton: {reason}") from error

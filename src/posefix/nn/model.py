@@ -14,7 +14,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from posefix.errors import InputError
+from posefix.errors import InputError, quoted
 from posefix.network.decoding import DecoderName
 from posefix.nn.backbones import Backbone
 from posefix.nn.heads import DeconvolutionHead
@@ -27,6 +27,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 GAUSSIAN_OUTPUT_STD = 0.001
 """First weights of an output that learns Gaussians (Xiao et al. 2018): empty heatmaps, as nearly all of theirs are."""
+
+MOST_CHANNELS = 4096
 
 Architecture = Literal["refinement", "fusion", "end_to_end", "global_net", "refine_net", "pose_refiner"]
 POSE_NETWORKS: tuple[Architecture, ...] = ("end_to_end", "global_net", "refine_net")
@@ -102,8 +104,10 @@ class ModelConfig:
             raise InputError(
                 f"input_size_wh must be two multiples of the backbone's stride {self.backbone_stride}, got {sides}"
             )
-        if not widths or any(type(width) is not int or width < 1 for width in widths):
-            raise InputError(f"deconvolution_channels must be whole numbers from 1, got {widths}")
+        if not widths or any(type(width) is not int or not 1 <= width <= MOST_CHANNELS for width in widths):
+            raise InputError(
+                f"deconvolution_channels must be whole numbers from 1 to {MOST_CHANNELS}, got {quoted(widths)}"
+            )
         if self.heatmap_stride < 1:
             raise InputError(
                 f"deconvolution_channels: {len(self.deconvolution_channels)} layers are more than a stride of "

@@ -31,11 +31,6 @@ RINGS = 8
 TURNS = 2 * np.pi * np.array([0.0, 0.5, 0.125, 0.375, 0.25, 0.625, 0.875, 0.75])
 DIRECTIONS = np.stack([np.cos(TURNS), -np.sin(TURNS)], axis=1)
 RINGS_AROUND = 1.3 * TAG_SIDE * np.arange(1, RINGS + 1)[:, None, None] * DIRECTIONS
-    1.3
-    * TAG_SIDE
-    * np.arange(1, RINGS + 1)[:, None, None]
-    * np.stack([np.cos(TURNS), -np.sin(TURNS)], axis=1)
-)
 AROUND = np.array([0, -1.6 * TAG_SIDE]) + np.concatenate([np.zeros((1, 2)), RINGS_AROUND.reshape(-1, 2)])
 """From a head to a number: above it, then on wider and wider rings around that place, the upper ones first."""
 ROOM = np.array([TAG_SIDE + 8, TAG_SIDE + 3])

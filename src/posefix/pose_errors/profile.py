@@ -30,6 +30,8 @@ from posefix.skeletons import Skeleton
 
 PACKAGED_PROFILES = Path(__file__).parent.parent / "data" / "profiles"
 NO_LIMIT = 10**6
+MOST_CASES = 50
+"""Of an error; which of them hold together is looked at for all combinations."""
 CASE_FIELDS = ("probability", "max_labelled", "min_overlap")
 GOOD_REACH, JITTER_REACH = (float(np.sqrt(-np.log(ks))) for ks in (GOOD_SIMILARITY, JITTER_SIMILARITY))
 REACHES: Mapping[Status, tuple[float, float]] = {
@@ -227,8 +229,8 @@ def _are_names(value: Any) -> bool:
 
 def _parse_cases(cases: Any, error: Status, groups: Collection[str], path: str) -> tuple[Case, ...]:
     where = f"{path}: errors.{error.label}"
-    if not isinstance(cases, list) or not cases:
-        raise InputError(f"{where} must be a list of cases")
+    if not isinstance(cases, list) or not 1 <= len(cases) <= MOST_CASES:
+        raise InputError(f"{where} must be a list of 1 to {MOST_CASES} cases")
     parsed = [_parse_case(case, groups, f"{where}[{number}]") for number, case in enumerate(cases)]
     if parsed[-1].max_labelled != NO_LIMIT or parsed[-1].min_overlap != 0:
         raise InputError(f"{where}: the last case must have no condition, so that every person has one")

@@ -60,7 +60,14 @@ def open_hdf5(path: Path, content: io.BytesIO, mode: Literal["r", "r+"] = "r") -
             check_contents(path, _declared(path, file, stored), stored)
         except InputError as error:
             raise FormatError(str(error)) from error
-        yield file
+        try:
+            yield file
+        except READING_ERRORS as error:
+            if mode == "r" or isinstance(error, InputError):
+                raise  # who reads knows better what was expected
+            raise FormatError(
+                f"{path}: expected a file that can be written again, got a damaged one ({error})."
+            ) from error
 
 
 def _check_lies_here(path: Path, file: Any) -> None:

@@ -58,6 +58,7 @@ class OnnxNetwork:
                 "PyTorch and what the network needs: pip install 'posefix[train]'"
             )
         _check_threads(threads)
+        self._path = path
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         try:
@@ -76,7 +77,10 @@ class OnnxNetwork:
     ) -> Array:
         """Heatmap logits of a batch, see `Network`."""
         feed = dict(zip(INPUTS, (images, keypoints, weights), strict=True))
-        return np.asarray(self._session.run([OUTPUT], feed)[0])
+        try:
+            return np.asarray(self._session.run([OUTPUT], feed)[0])
+        except _LOADING_ERRORS as error:
+            raise _uncomputable(self._path, error) from error
 
     def shape(self, name: str) -> tuple[int | None, ...]:
         """Of an input of the graph; None for what the graph leaves open."""
@@ -111,6 +115,7 @@ class OpenVinoNetwork:
 
     def __init__(self, path: str | Path, *, threads: int | None = None, half: bool = True) -> None:
         _check_threads(threads)
+        self._path = path
         core = _openvino_core()
         half = half and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         # One batch at a time: the hint for throughput would share the cores out between several.
@@ -131,7 +136,10 @@ class OpenVinoNetwork:
         self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
     ) -> Array:
         """Heatmap logits of a batch, see `Network`."""
-        return np.asarray(self._compiled([images, keypoints, weights])[OUTPUT])
+        try:
+            return np.asarray(self._compiled([images, keypoints, weights])[OUTPUT])
+        except RuntimeError as error:
+            raise _uncomputable(self._path, error) from error
 
     def shape(self, name: str) -> tuple[int | None, ...]:
         """Of an input of the graph; None for what the graph leaves open."""
@@ -254,6 +262,11 @@ def _torch_threads(count: int | None) -> Iterator[None]:
 def _check_threads(threads: int | None) -> None:
     if threads is not None and threads < 1:
         raise InputError(f"threads: expected 1 or more, got {threads}")
+
+
+def _uncomputable(path: str | Path, error: Exception) -> InputError:
+    """What to tell of a graph that was loaded and does not take the inputs that its model's description says."""
+    return InputError(f"{path}: the graph cannot be computed ({error}); export the model again")
 
 
 def _check_names(path: str | Path, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:

@@ -28,6 +28,8 @@ from posefix.people import PersonRecords
 INDEX_FILE = "index.json"
 PEOPLE_FILE = "people.npz"
 FORMAT, VERSION = "posefix shards", 1
+MOST_PEOPLE = 2**40
+"""More are not numbers of people."""
 MEND = "run `posefix prepare` again, which writes what is missing or damaged"
 PICTURE_COLUMNS = (
     "start", "bytes", "crc32", "scale_x", "scale_y", "offset_x", "offset_y", "width", "height",
@@ -77,9 +79,16 @@ def read_index(folder: Path) -> Index:
             "prepare the shards again in another folder"
         )
     try:
-        return Index(*(document[field.name] for field in dataclasses.fields(Index)))
+        index = Index(*(document[field.name] for field in dataclasses.fields(Index)))
     except KeyError as error:
         raise InputError(f"{path}: {error} is missing; delete the folder and prepare it again") from error
+    parts = document["parts"]
+    counts = parts if isinstance(parts, list) else [None]
+    if not all(type(count) is int and 0 <= count < MOST_PEOPLE for count in (*counts, index.shards)):
+        raise InputError(
+            f"{path}: expected numbers of people and shards; delete the folder and prepare it again"
+        )
+    return index
 
 
 def shard_path(folder: Path, number: int) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -139,6 +140,16 @@ def open_pictures(folder: Path, index: Index, size_wh: tuple[int, int]) -> Shard
         InputError: A shard is missing, not finished or cut short.
     """
     shards = [read_shard(folder, number) for number in range(index.shards)]
+    try:
+        return _joined(folder, index, size_wh, shards)
+    except (TypeError, ValueError, IndexError, OverflowError) as error:
+        raise InputError(f"{folder}: the places of pictures are damaged ({error}); {MEND}") from error
+
+
+def _joined(
+    folder: Path, index: Index, size_wh: tuple[int, int], shards: list[dict[str, Any]]
+) -> ShardPictures:
+    """The pictures of shards one after the other."""
     starts = np.cumsum([0, *(len(shard["overviews"]) for shard in shards)])
     people = [
         np.array(shard["people"], dtype=np.float64).reshape(-1, len(PERSON_COLUMNS)) for shard in shards

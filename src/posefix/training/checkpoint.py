@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from posefix.errors import InputError
-from posefix.files import write_bytes_atomic, write_text_atomic
+from posefix.files import parse_json, write_bytes_atomic, write_text_atomic
 from posefix.training.config import TrainConfig, with_defaults
 
 MODEL, AVERAGE, OPTIMISER = "model.", "average.", "optimiser."
@@ -87,6 +87,26 @@ def load_checkpoint(
     if not path.is_file():
         raise InputError(f"{path}: no checkpoint to resume from; start without --resume")
     tensors, document = _read(path)
+    try:
+        return _restore(path, tensors, document, model, average, optimiser, config)
+    except InputError:
+        raise
+    # What a document or tensors of another kind lead to, in Python and in PyTorch.
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: the checkpoint is damaged ({reason}); start again without it") from error
+
+
+def _restore(
+    path: Path,
+    tensors: dict[str, Tensor],
+    document: dict[str, Any],
+    model: nn.Module,
+    average: nn.Module | None,
+    optimiser: torch.optim.Optimizer,
+    config: TrainConfig,
+) -> Standing:
+    """See `load_checkpoint`; what is damaged raises whatever it leads to."""
     _check_same_run(path, document["config"], json.loads(json.dumps(dataclasses.asdict(config))))
     model.load_state_dict(_with_prefix(tensors, MODEL))
     if average is not None:
@@ -97,7 +117,10 @@ def load_checkpoint(
         state.setdefault(int(index), {})[name] = value
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})
-    return Standing(**document["progress"])
+    standing = Standing(**document["progress"])
+    if not all(type(count) is int and count >= 0 for count in dataclasses.astuple(standing)):
+        raise ValueError(f"expected whole numbers of epochs and steps, got {standing}")
+    return standing
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -111,7 +134,10 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from error
     if STATE not in metadata:
         raise InputError(f"{path}: holds weights but no training state; name it as initial_weights instead")
-    return tensors, json.loads(metadata[STATE])
+    document = parse_json(path, metadata[STATE])
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: the checkpoint is damaged (no object of JSON); start again without it")
+    return tensors, document
 
 
 def _check_same_run(path: Path, saved: dict[str, Any], current: dict[str, Any]) -> None:

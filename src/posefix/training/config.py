@@ -33,7 +33,7 @@ CropOn = Literal["auto", "workers", "device"]
 
 def _at_least(config: object, least: float, *names: str) -> None:
     for name in names:
-        if getattr(config, name) < least:
+        if not getattr(config, name) >= least:  # not a number is not below either
             raise InputError(f"{name} must be at least {least:g}, got {getattr(config, name)}")
 
 
@@ -243,6 +243,7 @@ def load_recipe(name_or_path: str | Path, overrides: Mapping[str, str] | None = 
             if not isinstance(table, dict):
                 raise InputError(f"{name}: {key!r} is no setting: {part!r} holds no others")
         table[last] = _parse_value(value)
+    _check_numbers(document, name)
     config = _build(TrainConfig, document, name)
     assert isinstance(config, TrainConfig)
     return config
@@ -263,17 +264,33 @@ def _filled(saved: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, 
 
 def _parse_toml(text: str, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{name}: not a TOML file: {error}") from error
+    except (RecursionError, ValueError) as error:  # Python's limits of nesting and of digits
+        raise InputError(f"{name}: expected TOML, got brackets or numbers without end") from error
+    return document
 
 
 def _parse_value(text: str) -> Any:
     """A TOML value, or the text itself when it is none."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
+
+
+def _check_numbers(value: Any, where: str) -> None:
+    """Refuse whole numbers beyond TOML's 64 bits: Python has them, but no setting does.
+
+    Raises:
+        InputError: There is one.
+    """
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise InputError(f"{where}: expected numbers of 64 bits, got one of {value.bit_length()} bits")
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for one in inner:
+        _check_numbers(one, where)
 
 
 def _build(kind: type[Any], values: Mapping[str, Any], where: str) -> Any:
