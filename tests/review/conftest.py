@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,7 @@ MOVES = (4.0, 0.0, 16.0, 8.0, 1.0, 2.0)
 """Pixels by which each person's left wrist is moved to the right."""
 MOST_MOVED = [2, 3, 0, 5, 4, 1]
 LEFT_WRIST = COCO.index("left_wrist")
+KEY = "a-key_that-nobody-knows"
 NOSE = COCO.index("nose")
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -131,7 +133,7 @@ class Served:
 
     @property
     def url(self) -> str:
-        return f"http://{ADDRESS}:{self.port}/"
+        return f"http://{ADDRESS}:{self.port}/{KEY}/"
 
 
 @pytest.fixture
@@ -150,7 +152,7 @@ def serve_here(files: Files) -> Iterator[Served]:
     with closing(review), listen(0) as listening:
         port = int(listening.getsockname()[1])
         titles = (files.results.name, files.refined.name, files.output.name)
-        app = make_app(Scenes(review, photos, "apply", titles), output, port)
+        app = make_app(Scenes(review, photos, "apply", titles), output, port, KEY)
         running = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
         thread.start()
@@ -223,6 +225,10 @@ class Process:
             if line.startswith("Ctrl-C"):
                 return
         raise AssertionError(self.process.stderr.read())
+
+    @property
+    def served_port(self) -> int:
+        return int(urlsplit(self.url).port or 0)
 
     def kill(self) -> None:
         """As `kill -9` does: nothing can be tidied up."""

@@ -399,7 +399,7 @@ def test_killed_between_two_clicks_nothing_is_lost(empty_tab: Tab, serve: Serve,
     tab.find("#accept").click()  # clicked while nobody listens
     tab.until("document.querySelector('#problem').textContent.includes('does not answer')")
     tab.drag(NOSE, 0, 60)
-    again = serve(port=int(server.url.split(":")[-1].strip("/")))
+    again = serve(port=server.served_port)
     tab.until("document.querySelector('#saved').textContent === 'Saved'")
     assert tab.find("#problem").get_attribute("hidden") is not None
     tab.until_saved(3)
@@ -418,14 +418,14 @@ def test_killed_before_it_answered_nothing_is_lost(empty_tab: Tab, serve: Serve,
     tab.find("#reject").click()
     tab.until("document.querySelector('#problem').textContent.includes('does not answer')")
     tab.drag(NOSE, 0, 60)  # while nobody listens
-    serve(port=int(server.url.split(":")[-1].strip("/")))
+    serve(port=server.served_port)
     tab.until_saved(2)
     assert tab.find("#problem").get_attribute("hidden") is not None
 
 
 def test_a_page_that_lost_its_server_goes_on_by_itself(empty_tab: Tab, serve: Serve) -> None:
     server = serve()
-    port = int(server.url.split(":")[-1].strip("/"))
+    port = server.served_port
     tab = empty_tab.open(server.url)
     server.kill()
     tab.press("n")

@@ -27,7 +27,7 @@ def post(url: str, entry: Any, version: int) -> Any:
 
 def send(url: str, review: str, entry: Any, version: int) -> Any:
     body = json.dumps({"review": review, "version": version, "entry": entry}).encode()
-    return json.load(urlopen(Request(f"{url}steps", body, {"Origin": url.removesuffix("/")})))
+    return json.load(urlopen(Request(f"{url}steps", body, {"Origin": "/".join(url.split("/")[:3])})))
 
 
 def rejected(person: int) -> dict[str, Any]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import time
 from dataclasses import dataclass
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from tests.review.conftest import HOSTILE, MOST_MOVED, Files, Served, draw_photo, made_poses
+from tests.review.conftest import HOSTILE, KEY, MOST_MOVED, Files, Served, draw_photo, made_poses
 
 from posefix.errors import InputError
+from posefix.review.key import read_key
 from posefix.review.photos import LONGEST_SIDE, close_up
 from posefix.review.server import ADDRESS, listen, page_address
 from posefix.review.session import Review
@@ -26,6 +29,7 @@ class Client:
     """Asks as the page does, unless told otherwise."""
 
     port: int
+    key: str = KEY
 
     def ask(
         self, method: str, path: str, body: bytes = b"", **headers: str
@@ -38,7 +42,7 @@ class Client:
             name.replace("_", "-"): value.replace("PORT", str(self.port)) for name, value in headers.items()
         }
         chosen = {name: value for name, value in {**own, **named}.items() if value}
-        connection.putrequest(method, path, skip_host=True)
+        connection.putrequest(method, f"/{self.key}{path}" if self.key else path, skip_host=True)
         for name, value in {**chosen, "Content-Length": str(len(body))}.items():
             connection.putheader(name, value)
         connection.endheaders(body)
@@ -121,7 +125,7 @@ def test_refusals_have_the_headers_too(server: Server) -> None:
 def test_only_this_machine_can_ask() -> None:
     with listen(0) as listening:
         assert listening.getsockname()[0] == "127.0.0.1"
-        assert page_address(listening) == f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        assert page_address(listening, "k") == f"http://127.0.0.1:{listening.getsockname()[1]}/k/"
 
 
 def test_a_port_that_is_taken_is_told() -> None:
@@ -229,3 +233,37 @@ def test_a_photo_that_cannot_be_read_is_told_and_people_stay(server: Server, fil
     assert person["size_wh"] is None and "cannot be read as a photo" in person["problem"]
     assert len(person["after"]) == 17
     assert server.client.ask("GET", "/photos/2")[0] == 400
+
+
+@pytest.mark.parametrize("key", ["", "wrong", KEY[:-1], f"{KEY}x", KEY.upper(), f"%2e/{KEY}", f"{KEY}%00"])
+@pytest.mark.parametrize("path", ["/", "/people", "/photos/0", "/static/page.js", "/steps"])
+def test_who_has_not_the_key_sees_nothing(server: Server, key: str, path: str) -> None:
+    stranger = Client(server.client.port, key)
+    status, headers, content = stranger.ask("POST" if path == "/steps" else "GET", path)
+    assert (status, content[:16]) == (403, b"Open the address") and "content-security-policy" in headers
+    assert server.review.version == 0
+
+
+def test_a_key_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.key"
+    key = read_key(path)
+    assert len(key) >= 20 and path.stat().st_mode & 0o777 == 0o600
+    assert read_key(path) == key
+    path.chmod(0o644)  # somebody may have read it
+    other = read_key(path)
+    assert other != key and path.stat().st_mode & 0o777 == 0o600
+    path.write_text("short\n")
+    assert read_key(path) not in (key, other, "short")
+
+
+def test_who_hangs_up_leaves_no_trace(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    head = (
+        f"POST /{KEY}/steps HTTP/1.1\r\nHost: {ADDRESS}:{server.client.port}\r\n"
+        f"Origin: http://{ADDRESS}:{server.client.port}\r\nContent-Length: 1000\r\n\r\n{{"
+    )
+    for _ in range(3):
+        with socket.create_connection((ADDRESS, server.client.port)) as connection:
+            connection.sendall(head.encode())
+    assert server.client.get("/status")
+    time.sleep(0.2)
+    assert capfd.readouterr() == ("", "") and server.review.version == 0

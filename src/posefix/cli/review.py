@@ -56,6 +56,7 @@ def review(
     _require_server()
     from posefix.files import file_stem
     from posefix.interchange import ensure_ending
+    from posefix.review.key import read_key
     from posefix.review.output import OutputWriter, ReviewedFile
     from posefix.review.scenes import Scenes
     from posefix.review.server import listen, page_address, serve
@@ -70,6 +71,7 @@ def review(
     ensure_ending(output, after)
     check_people(results, before.poses, refined, after.poses)
     photos = source.find(after, after.poses.image_ids)
+    key = read_key(output.with_name(f"{output.name}.review.key"))
     file = ReviewedFile(output, after, update_boxes=update_boxes)
     with (
         closing(Review(before.poses, after.poses, journal, (results.name, refined.name))) as session,
@@ -80,8 +82,8 @@ def review(
         scenes = Scenes(session, photos, source.exif, titles)
         try:
             writer.request()
-            print(f"{_progress(session)}\nreview: {page_address(listening)}\nCtrl-C ends it", flush=True)
-            serve(scenes, writer, listening, open_browser=options.browser)
+            print(f"{_progress(session)}\nreview: {page_address(listening, key)}\nCtrl-C ends it", flush=True)
+            serve(scenes, writer, listening, key, open_browser=options.browser)
         except KeyboardInterrupt:
             pass  # the usual end
         finally:

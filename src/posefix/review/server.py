@@ -16,7 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -46,26 +46,32 @@ class OwnPageOnly:
 
     The host must be this server under its own name: a foreign name that was made to resolve to 127.0.0.1 is refused.
     Where a browser says which page is asking, it must be this server's; whoever changes something must say it.
+    Every address begins with the key, which other users of the machine do not know.
 
     Args:
         app: What answers the requests of the own page.
         port: Of this server.
+        key: Of the page.
     """
 
-    def __init__(self, app: ASGIApp, port: int) -> None:
+    def __init__(self, app: ASGIApp, port: int, key: str) -> None:
         self._app = app
+        self._key = key.encode()
         self._hosts = {f"{name}:{port}" for name in (ADDRESS, "localhost")}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif problem := self._problem(scope["method"], Headers(scope=scope)):
+        elif problem := self._problem(scope["method"], scope["path"], Headers(scope=scope)):
             await PlainTextResponse(problem, status_code=403)(scope, receive, _with_headers(send))
         else:
             await self._app(scope, receive, _with_headers(send))
 
-    def _problem(self, method: str, headers: Headers) -> str | None:
+    def _problem(self, method: str, path: str, headers: Headers) -> str | None:
+        given = path.removeprefix("/").partition("/")[0].encode("utf-8", "replace")
+        if not secrets.compare_digest(given, self._key):
+            return "Open the address that `posefix review` printed: it has the key of this page."
         host, origin = headers.get("host", ""), headers.get("origin")
         if host not in self._hosts:
             return f"This server is {ADDRESS}, not {host}."
@@ -78,13 +84,14 @@ class OwnPageOnly:
         return None
 
 
-def make_app(scenes: Scenes, output: OutputWriter, port: int) -> Starlette:
+def make_app(scenes: Scenes, output: OutputWriter, port: int, page_key: str) -> Starlette:
     """The pages and what they ask for.
 
     Args:
         scenes: The people with their photos.
         output: Writes the reviewed file; ended when the server ends.
         port: Where the server listens.
+        page_key: What every address begins with.
     """
     review = scenes.review
     key = secrets.token_hex(4)
@@ -121,19 +128,20 @@ def make_app(scenes: Scenes, output: OutputWriter, port: int) -> Starlette:
         yield
         output.close()
 
+    routes = [
+        Route("/", page),
+        Route("/people", table),
+        Route("/people/{person:int}", person),
+        Route("/people/{person:int}/close-up", close_up),
+        Route("/photos/{photo:int}", photo),
+        Route("/status", status),
+        Route("/steps", step, methods=["POST"]),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
     return Starlette(
-        routes=[
-            Route("/", page),
-            Route("/people", table),
-            Route("/people/{person:int}", person),
-            Route("/people/{person:int}/close-up", close_up),
-            Route("/photos/{photo:int}", photo),
-            Route("/status", status),
-            Route("/steps", step, methods=["POST"]),
-            Mount("/static", StaticFiles(directory=STATIC)),
-        ],
-        exception_handlers={StaleError: _stale, InputError: _refused},
-        middleware=[Middleware(OwnPageOnly, port=port)],
+        routes=[Mount(f"/{page_key}", routes=routes)],
+        exception_handlers={StaleError: _stale, InputError: _refused, ClientDisconnect: _gone},
+        middleware=[Middleware(OwnPageOnly, port=port, key=page_key)],
         lifespan=lifespan,
     )
 
@@ -157,28 +165,36 @@ def listen(port: int) -> socket.socket:
         ) from error
 
 
-def serve(scenes: Scenes, output: OutputWriter, listening: socket.socket, *, open_browser: bool) -> None:
+def serve(
+    scenes: Scenes, output: OutputWriter, listening: socket.socket, page_key: str, *, open_browser: bool
+) -> None:
     """Serve the page until Ctrl-C or SIGTERM; when this returns, the output is written.
 
     Args:
         scenes: The people with their photos.
         output: Writes the reviewed file; ended when the server ends.
         listening: Made by `listen`.
+        page_key: What every address begins with.
         open_browser: Whether to show the page.
     """
     port = listening.getsockname()[1]
     if open_browser:
         # In a thread: a browser in the terminal would not return. The socket queues it until the server is up.
-        threading.Thread(target=webbrowser.open, args=(page_address(listening),), daemon=True).start()
+        threading.Thread(
+            target=webbrowser.open, args=(page_address(listening, page_key),), daemon=True
+        ).start()
     config = uvicorn.Config(
-        make_app(scenes, output, port), log_level="warning", lifespan="on", timeout_graceful_shutdown=3
+        make_app(scenes, output, port, page_key),
+        log_level="warning",
+        lifespan="on",
+        timeout_graceful_shutdown=3,
     )
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def page_address(listening: socket.socket) -> str:
+def page_address(listening: socket.socket, page_key: str) -> str:
     """Where a browser finds the page."""
-    return f"http://{ADDRESS}:{listening.getsockname()[1]}/"
+    return f"http://{ADDRESS}:{listening.getsockname()[1]}/{page_key}/"
 
 
 def _with_headers(send: Send) -> Send:
@@ -222,3 +238,8 @@ def _stale(_: Request, error: Exception) -> Response:
 
 def _refused(_: Request, error: Exception) -> Response:
     return JSONResponse({"problem": str(error)}, status_code=400)
+
+
+def _gone(_: Request, error: Exception) -> Response:
+    """Nobody hears this: who asked hung up before the question was out."""
+    return PlainTextResponse("", status_code=400)

@@ -12,7 +12,7 @@ const NUDGE_REST = 500;
 const MESSAGE_SHOWN = 3500;
 const RESTART = `Start posefix review again with --port ${location.port}; this page goes on trying.`;
 
-const table = await ask("/people");
+const table = await ask("people");
 const names = table.keypoints;
 table.names = names.map((name) => name.replaceAll("_", " "));
 const view = { person: null, decision: NOTHING, shown: "after", chosen: null, others: true, dragged: null, nudging: null, waiting: false };
@@ -63,7 +63,7 @@ async function open(person, done = "") {
   view.waiting = true;
   let answer;
   try {
-    answer = await ask(`/people/${person}`);
+    answer = await ask(`people/${person}`);
   } catch (error) {
     view.waiting = false;
     unanswered(error, () => open(person, done));
@@ -77,9 +77,9 @@ async function open(person, done = "") {
   });
   view.shown = basis(view.decision);
   history.replaceState(null, "", `#person=${person}`);
-  const photo = `/photos/${table.photo[person]}?${table.key}`;
+  const photo = `photos/${table.photo[person]}?${table.key}`;
   const images = answer.size_wh ? [{ href: photo, box: [0, 0, ...answer.size_wh] }] : [];
-  if (answer.close_up) images.push({ href: `/people/${person}/close-up?${table.key}`, box: answer.close_up });
+  if (answer.close_up) images.push({ href: `people/${person}/close-up?${table.key}`, box: answer.close_up });
   complain("server", null);
   complain("photo", answer.problem);
   const box = boxAround([...answer.before, ...answer.after, ...poseWritten()]);
@@ -102,7 +102,7 @@ const stay = () => clearTimeout(retry);
 
 function prefetch() {
   const next = neighbour(1);
-  if (next !== null) new Image().src = `/photos/${table.photo[next]}?${table.key}`;
+  if (next !== null) new Image().src = `photos/${table.photo[next]}?${table.key}`;
 }
 
 // What is shown -----------------------------------------------------------------------------------------------
@@ -323,7 +323,7 @@ async function showSaved(output) {
   if (!current || output.problem || output.steps >= steps.version) return;
   showSaved.timer = setTimeout(async () => {
     try {
-      const { output: now } = await ask("/status");
+      const { output: now } = await ask("status");
       complain("output", now.problem && outputProblem(now.problem));
       showSaved(now);
     } catch {

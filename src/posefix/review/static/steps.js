@@ -31,7 +31,7 @@ export class Steps {
     const body = JSON.stringify({ review: this.review, version: this.version, entry });
     const headers = { "Content-Type": "application/json" };
     try {
-      const response = await fetch("/steps", { method: "POST", body, headers, keepalive: body.length < 60000 });
+      const response = await fetch("steps", { method: "POST", body, headers, keepalive: body.length < 60000 });
       if (response.status >= 500) throw new Error(`status ${response.status}`);
       this.answered(response.status, await response.json(), entry);
     } catch (error) {
