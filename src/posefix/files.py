@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ MOST_TIMES_PACKED = 200
 MOST_UNPACKED = 2**26
 """Bytes that are read however small the packed file is."""
 
+LONGEST_ENDING = 16
+"""Letters of the ending that a temporary name has as well."""
 _BEGUN = re.compile(r"[\w.+-]{0,24}|\\?u?[0-9a-fA-F]{0,3}")
 """What a text that is cut off may end with, where the fault is found: part of a number, a word or an escape."""
 
@@ -197,18 +200,27 @@ def ensure_writable(path: str | Path) -> None:
         InputError: The folder is missing or read-only, or what has this name cannot be replaced by a file.
     """
     path = _resolved(path)
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: cannot be written, there is no folder {path.parent}; create it first.")
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path}: cannot be written, something that is not a file has this name.")
-    if path.exists() and not os.access(path, os.W_OK):
-        raise InputError(f"{path}: cannot be written, the file is read-only.")
-    probe = _temporary_name(path)
     try:
+        if not path.parent.is_dir():
+            raise InputError(f"{path}: cannot be written, there is no folder {path.parent}; create it first.")
+        _check_replaceable(path)
+        probe = _temporary_name(path)
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
+
+
+def _check_replaceable(path: Path) -> None:
+    """Refuse a name under which something lies that no file replaces; a name too long for a file raises OSError."""
+    try:
+        kind = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(kind):
+        raise InputError(f"{path}: cannot be written, something that is not a file has this name.")
+    if not os.access(path, os.W_OK):
+        raise InputError(f"{path}: cannot be written, the file is read-only.")
 
 
 def ensure_not_input(path: str | Path, inputs: Iterable[str | Path | None]) -> None:
@@ -346,5 +358,6 @@ def _resolved(path: str | Path) -> Path:
 
 
 def _temporary_name(path: Path) -> Path:
-    """A hidden name beside a file that ends as its own does."""
-    return path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}")
+    """A hidden name beside a file that ends as its own does, and is no longer than names may be."""
+    suffix = path.suffix if len(path.suffix) <= LONGEST_ENDING else ""
+    return path.with_name(f".posefix-{secrets.token_hex(8)}.tmp{suffix}")

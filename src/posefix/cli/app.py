@@ -93,18 +93,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit", category=RuntimeWarning)
     try:
         code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where a shell closed it
+            sys.stdout.flush()
     except (CycloptsError, InputError) as error:
         print(f"posefix: {_one_line(error)}", file=sys.stderr)
         return EXIT_INPUT_ERROR
     except BrokenPipeError:
         # The reader of a pipe, such as `head`, has seen enough; at exit Python would flush, and fail, again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return EXIT_PIPE_CLOSED
+    except OSError as error:
+        if error.filename is not None:
+            raise  # a file that nobody told of; this one is standard output, on a disk that is full
+        _forget_output()
+        print(f"posefix: standard output: cannot be written ({error.strerror})", file=sys.stderr)
+        return EXIT_INPUT_ERROR
     except KeyboardInterrupt:
         print("posefix: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _forget_output() -> None:
+    """Have what is still to be printed go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _one_line(error: Exception) -> str:

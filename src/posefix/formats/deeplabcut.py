@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError, Where
+from posefix.errors import InputError, Where, quoted
 from posefix.formats.deeplabcut_csv import format_csv, parse_csv
 from posefix.formats.deeplabcut_table import Table
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses
@@ -124,7 +124,21 @@ def write(new: NewFile) -> Contents:
     rows = [new.file_names.get(photo, photo) for photo in photos]
     if not columns:
         raise FormatError("deeplabcut: expected at least one pose to write, got none.")
+    _check_lines([*map(str, rows), *(part for column in columns for part in column)])
     return {"": format_csv(columns, rows, values.reshape(len(photos), -1))}
+
+
+def _check_lines(texts: Sequence[str]) -> None:
+    """Refuse names with line breaks, at which a table is cut into rows.
+
+    Raises:
+        FormatError: There is one.
+    """
+    for text in texts:
+        if len(text.splitlines()) > 1 or text.endswith(("\n", "\r")):
+            raise FormatError(
+                f"deeplabcut: a table has no place for the line break in {quoted(text)}; rename it."
+            )
 
 
 def _names(new: NewFile) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError, Where
+from posefix.errors import InputError, Where, quoted
 from posefix.files import file_ending
 from posefix.pose import geometry
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, Rows
@@ -29,7 +29,12 @@ PhotoSize = Callable[[ImageId], tuple[int, int]]
 
 DECIMALS = 3
 """Of the coordinates that are written, in pixels."""
+<<<<<<< HEAD
 LIKELY = 0.5
+=======
+FIRST_INEXACT = 2**53
+"""From here on readers that know numbers as floats take one track for another."""
+>>>>>>> 1769339 (What is written can be read back, or is refused)
 OPENING_RECORDS = 20
 """So many records of a long list are looked at to recognise a format."""
 
@@ -222,6 +227,11 @@ class NewFile:
         tracks = self.tracks or (None,) * len(self.poses)
         different = dict.fromkeys(track for track in tracks if track is not None)
         named = any(isinstance(track, str) for track in different)
+        beyond = [] if named else [track for track in different if abs(int(track)) >= FIRST_INEXACT]
+        if beyond:
+            raise FormatError(
+                f"tracks: expected numbers below {FIRST_INEXACT}, got {quoted(beyond[0])}; renumber them."
+            )
         numbers = {track: order if named else int(track) for order, track in enumerate(different)}
         return tuple(None if track is None else numbers[track] for track in tracks)
 
