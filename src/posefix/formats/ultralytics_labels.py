@@ -46,6 +46,7 @@ from posefix.pose_files.units import (
     LARGEST_SHARE,
     SHARE_DECIMALS,
     Unit,
+    check_reach,
     new_boxes,
     new_triples,
     shares,
@@ -160,7 +161,7 @@ def write(new: NewFile) -> Contents:
         triples[..., 2] = np.where(new.poses.valid, new.visibility, VISIBILITIES[0])
     boxes = new_boxes(new)
     low, size = boxes[:, :2] / sizes, boxes[:, 2:] / sizes
-    _check_reach(triples[..., :2], np.stack([low + size / 2, size], axis=1))
+    check_reach(triples[..., :2], np.stack([low + size / 2, size], axis=1))
     lines = []
     for row, last in enumerate(_last_columns(new, triples[..., 2])):
         values = [*(low[row] + size[row] / 2), *size[row], *triples[row].ravel()]
@@ -169,20 +170,6 @@ def write(new: NewFile) -> Contents:
         f"{stems[image_id]}.txt": "".join(lines[row] for row in rows).encode()
         for image_id, rows in rows_by_image(new.poses.image_ids).items()
     }
-
-
-def _check_reach(*places: FloatArray) -> None:
-    """Refuse keypoints and boxes so far outside of the photo that they are no shares of it.
-
-    Raises:
-        FormatError: There are some.
-    """
-    beyond = np.any([(np.abs(one) > LARGEST_SHARE).any(axis=(1, 2)) for one in places], axis=0)
-    if beyond.any():
-        raise FormatError(
-            f"label files have no place for person {int(beyond.argmax())}, a part of whom lies more than "
-            f"{LARGEST_SHARE:g} widths or heights of the photo away; leave the person out, or choose another format."
-        )
 
 
 def _last_columns(new: NewFile, scores: FloatArray) -> list[tuple[str, ...]]:

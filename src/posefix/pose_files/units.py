@@ -162,3 +162,17 @@ def new_boxes(new: NewFile, sizes_wh: FloatArray | None = None) -> FloatArray:
     if new.boxes is None:
         return around
     return np.where(np.isfinite(new.boxes).all(axis=1, keepdims=True), new.boxes, around)
+
+
+def check_reach(*places: FloatArray) -> None:
+    """Refuse keypoints and boxes so far outside of the photo that they are no shares of it.
+
+    Raises:
+        FormatError: There are some.
+    """
+    beyond = np.any([(np.abs(one) > LARGEST_SHARE).any(axis=(1, 2)) for one in places], axis=0)
+    if beyond.any():
+        raise FormatError(
+            f"label files have no place for person {int(beyond.argmax())}, a part of whom lies more than "
+            f"{LARGEST_SHARE:g} widths or heights of the photo away; leave the person out, or choose another format."
+        )
