@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from posefix.skeletons import load_skeleton, match_keypoints
 
 COCO = load_skeleton("coco17")
 SIZE_WH = (64, 48)
+FRAMES = ("sleap-csv",)
+"""Formats that count frames and know no photos."""
 COCO_OPTIONS = ("--layout", "coco17", "--images", "photos")
 PHOTOS = {
     "jpg": "JPEG", "png": "PNG", "webp": "WEBP", "tif": "TIFF", "bmp": "BMP", "gif": "GIF", "ppm": "PPM",
@@ -135,6 +137,8 @@ def make_poses(format: str, name: str, folder: Path) -> None:
     shown = poses()
     if format == "openpose":
         shown = shown.in_layout(match_keypoints(COCO, load_skeleton("body25")))
+    if format in FRAMES:
+        shown, names = replace(shown, image_ids=(0, 0, 1)), {}
     new = NewFile(shown, ("1", "2", "1"), None, names, lambda _: SIZE_WH)
     write_new_pose_file(folder / name, new, format)
 
@@ -149,7 +153,7 @@ def pose_subjects() -> Iterator[Subject]:
     for known in FORMATS:
         if known.write is not None:
             name = f"poses{known.endings[0]}" if known.one_file else "poses"
-            options = () if known.name == "openpose" else COCO_OPTIONS
+            options = () if known.name in ("openpose", *FRAMES) else COCO_OPTIONS
             make = partial(make_poses, known.name, name)
             yield Subject(known.name, make, partial(use_poses, name, options))
     from tests.pose_files.test_hdf5 import write_deeplabcut, write_sleap_analysis, write_sleap_labels
