@@ -149,8 +149,7 @@ def write(new: NewFile) -> Contents:
     """A folder with a file for each photo, with confidences and tracks as far as a reader can tell them apart.
 
     Raises:
-        FormatError: The photos are not given, two have one name, some people have a track and others none, or what
-            is written would be read as something else.
+        FormatError: No photos are given, two have one name, some tracks are missing, or it would not be read as it is.
     """
     stems = photo_stems(new, "label files")
     sizes = sizes_of_photos(Path("label files"), new.photo_size, new.poses.image_ids)

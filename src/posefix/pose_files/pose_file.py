@@ -29,12 +29,9 @@ PhotoSize = Callable[[ImageId], tuple[int, int]]
 
 DECIMALS = 3
 """Of the coordinates that are written, in pixels."""
-<<<<<<< HEAD
 LIKELY = 0.5
-=======
 FIRST_INEXACT = 2**53
 """From here on readers that know numbers as floats take one track for another."""
->>>>>>> 1769339 (What is written can be read back, or is refused)
 OPENING_RECORDS = 20
 """So many records of a long list are looked at to recognise a format."""
 
