@@ -11,9 +11,10 @@ keypoints repaired and broken; pairs of people on top of each other; what the mo
 second; and, with --control, the AP of a model that was trained without a pose, on the same boxes. The crops come from
 the estimators' keypoints; annotated boxes are never used. `python -m benchmarks.everyday` gathers the everyday photos.
 
-Prints the table, losses beside wins, and keeps benchmarks/results/accuracy.json, from which
-`python -m benchmarks.accuracy_report` writes the documents. A run of some sets, estimators, images or parts only is
-not kept; with --add some parts of all sets join the kept result, if the model still gives the AP that stands there.
+Prints the table, losses beside wins, and keeps benchmarks/results/accuracy.json, or another file with --keep, from
+which `python -m benchmarks.accuracy_report` writes the documents. A run of some sets, estimators or images only is not
+kept, one of some parts only with --keep; with --add some parts of all sets join the kept result, if the model still
+gives the AP that stands there.
 """
 
 from __future__ import annotations
@@ -331,6 +332,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", choices=PARTS, help="besides AP before and after; all by default"
     )
+    parser.add_argument(
+        "--keep", metavar="NAME", help="keep the result, be it of some parts only, under this name"
+    )
     parser.add_argument("--add", action="store_true", help="with --only: join the kept result")
     return parser.parse_args()
 
@@ -355,8 +359,8 @@ def main() -> None:
     environment = describe(["hotcoco", "onnxruntime", "opencv-python-headless"])
     if every_file and options.only and options.add:
         add(measured, environment)
-    elif every_file and not options.only:
-        print(f"\nkept in {keep('accuracy', environment, measured)}")
+    elif every_file and (options.keep or not options.only):
+        print(f"\nkept in {keep(options.keep or 'accuracy', environment, measured)}")
 
 
 if __name__ == "__main__":

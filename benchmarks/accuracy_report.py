@@ -1,9 +1,9 @@
-"""Writes what benchmarks/results/accuracy.json says into the documents: no number is copied by hand.
+"""Writes what was measured of the packaged models into the documents: no number is copied by hand.
 
     python -m benchmarks.accuracy_report
 
-The README gets a table for each set, the model card these and the details; docs/figures/reliability.svg shows how far
-the model's confidence can be believed.
+The README gets a table for each set of the default model (benchmarks/results/accuracy.json), each model's card these
+and the details; docs/figures/reliability.svg shows how far the default model's confidence can be believed.
 """
 
 from __future__ import annotations
@@ -268,19 +268,19 @@ def draw_reliability(axes: Axes, name: str, bins: npt.NDArray[np.float64]) -> No
     axes.legend(loc="upper left", frameon=False, fontsize=8)
 
 
-DOCUMENTS: Mapping[Path, Callable[[Numbers], str]] = {
-    ROOT / "README.md": short,
-    ROOT / "src" / "posefix" / "data" / "models" / "small" / "README.md": full,
+MODELS = ROOT / "src" / "posefix" / "data" / "models"
+DOCUMENTS: Mapping[Path, tuple[str, Callable[[Numbers], str]]] = {
+    ROOT / "README.md": ("accuracy", short),
+    MODELS / "small" / "README.md": ("accuracy", full),
 }
-"""Each document, and what stands between its marks."""
+"""Each document, the result that it shows, and what of it stands between its marks."""
 
 
 def main() -> None:
-    measured = kept("accuracy")
-    for path, tables in DOCUMENTS.items():
-        write_text_atomic(path, insert(path.read_text(encoding="utf-8"), MARK, tables(measured)))
+    for path, (result, tables) in DOCUMENTS.items():
+        write_text_atomic(path, insert(path.read_text(encoding="utf-8"), MARK, tables(kept(result))))
     make_folder(FIGURE.parent)
-    write_bytes_atomic(FIGURE, reliability(measured))
+    write_bytes_atomic(FIGURE, reliability(kept("accuracy")))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-TITLES = {"lspet_val": "LSP-Extended", "everyday_dev": "Everyday people (COCO val2017)"}
+TITLES = {
+    "lspet_val": "LSP-Extended",
+    "everyday_dev": "Everyday people (COCO val2017)",
+    "coco_dev": "COCO val2017",
+}
 """What documents call the sets that results are of."""
 
 

@@ -33,7 +33,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--photos", type=Path, default=EVERYDAY, help="where the photos go")
     parser.add_argument("--sets", nargs="+", default=["coco"], help="coco, and folders of unlabelled photos")
     parser.add_argument("--shards", type=Path, help="cut the recipe's people out into this folder")
-    parser.add_argument("--recipe", default="base", help="whose people")
+    parser.add_argument("--recipe", default="base-first", help="whose people")
     parser.add_argument("--model", default="small")
     return parser.parse_args(arguments)
 

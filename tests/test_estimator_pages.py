@@ -21,14 +21,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tests.estimators import stand_ins
 
 import posefix
 from posefix.cli.app import main
 from posefix.cli.demo_scene import sample_photo
+from posefix.network import DEFAULT_MODEL_NAME
 from posefix.network.models import model_names
 from posefix.photos.finding import decode_image
 from posefix.pose_files.pose_file import NewFile
+from tests.estimators import stand_ins
 
 Array = npt.NDArray[Any]
 Patch = pytest.MonkeyPatch
@@ -51,7 +52,7 @@ PHOTO_FILES = {
     "openpose": [("output", "openpose", "body25")],
 }
 needs_model = pytest.mark.skipif(
-    "small" not in model_names(), reason="the packaged model is not in this checkout"
+    DEFAULT_MODEL_NAME not in model_names(), reason="the packaged model is not in this checkout"
 )
 
 

@@ -4,7 +4,7 @@
 import posefix
 
 file = posefix.read_pose_file("poses.json", "coco17")
-refinement = posefix.Refiner.from_pretrained("small").refine(file.poses, "photos/")
+refinement = posefix.Refiner.from_pretrained().refine(file.poses, "photos/")
 posefix.write_pose_file("refined.json", file, refinement.poses)
 ```
 """

@@ -188,7 +188,7 @@ def test_input_gaussians_have_their_height() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"architecture": "transformer"}, "architecture must be one of refinement, end_to_end"),
+        ({"architecture": "transformer"}, "architecture must be one of refinement, fusion, end_to_end"),
         ({"architecture": "global_net"}, "'global_net' takes no input pose; set pose_input = false"),
         ({"architecture": "end_to_end"}, "'end_to_end' takes no input pose"),
         ({"architecture": "pose_refiner", "pose_input": False}, "'pose_refiner' needs an input pose"),

@@ -170,11 +170,13 @@ def test_a_pose_is_refined_to_the_same_places(factor: int) -> None:
     small = decode_reduced(content, factor)
     inside = np.where(scene.poses.valid[..., None], (keypoints - small.to_photo[:, 2]) / small.factor, 0.0)
     found = refiner(small.pixels, inside, skeleton=scene.poses.skeleton)
+    # What was filled in lies outside of the photo, which shows no more than a bust: there is nothing to compare there.
+    given = scene.poses.valid
     places = transform(small.to_photo[None], found.keypoints)
     height = np.ptp(keypoints[scene.poses.valid][:, 1])
     assert small.factor == factor
-    assert np.median(np.linalg.norm(places - expected.keypoints, axis=-1)) < 0.005 * height
-    np.testing.assert_allclose(found.confidence, expected.confidence, atol=0.08)
+    assert np.median(np.linalg.norm(places - expected.keypoints, axis=-1)[given]) < 0.005 * height
+    np.testing.assert_allclose(found.confidence[given], expected.confidence[given], atol=0.08)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,8 @@ def test_what_was_seen_is_in_pixels_of_the_crop(glimpse: Glimpse) -> None:
 def test_the_network_drawing_has_photo_heatmaps_and_coordinates(glimpse: Glimpse) -> None:
     picture = draw_heatmaps(glimpse)
     panel = round(glimpse.crop.shape[1] * LARGE_HEIGHT / glimpse.crop.shape[0])
-    assert picture.shape == (BAR_HEIGHT + LARGE_HEIGHT, 4 * panel + 3 * 4, 3)
+    # Titles above; below, whom it shows, and which keypoints.
+    assert picture.shape == (3 * BAR_HEIGHT + LARGE_HEIGHT, 4 * panel + 3 * 4, 3)
     # An input Gaussian glows at its keypoint.
     scale = LARGE_HEIGHT / glimpse.crop.shape[0]
     x, y = np.rint(geometry.scaled(glimpse.given[0], scale)).astype(int)
@@ -78,7 +79,7 @@ def test_the_stages_stand_in_feed_forward_order(glimpse: Glimpse) -> None:
     stages = len(glimpse.activations.features)
     assert stages == 6
     assert picture.shape[1] == (stages + 4) * (panel + 4) - 4
-    assert picture.shape[0] == 3 * BAR_HEIGHT + MAPS_SHOWN * SMALL_HEIGHT + (MAPS_SHOWN - 1) * GAP
+    assert picture.shape[0] == 4 * BAR_HEIGHT + MAPS_SHOWN * SMALL_HEIGHT + (MAPS_SHOWN - 1) * GAP
 
 
 def test_a_person_without_keypoints_is_refused(folder: Path) -> None:

@@ -70,7 +70,7 @@ def faulty(change: dict[str, Any]) -> dict[str, Any]:
     [
         ({"format": 2}, '"format": 1'),
         ({"errors": {"jitter": []}}, "errors must hold exactly"),
-        ({"jitter": []}, "errors.jitter must be a list of cases"),
+        ({"jitter": []}, "errors.jitter must be a list of 1 to 50 cases"),
         (
             {"miss": [{"probability": {"nose": 0.1}}]},
             r"errors.miss\[0\].probability needs an entry \"other\"",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from posefix.cli.options import Output
 from posefix.errors import InputError
+from posefix.network import DEFAULT_MODEL_NAME
 
 
 def demo(
@@ -14,7 +15,7 @@ def demo(
     poses: Path | None = None,
     layout: str | None = None,
     output: Output = Path("posefix-demo.png"),
-    model: str = "small",
+    model: str = DEFAULT_MODEL_NAME,
 ) -> None:
     """Refine the poses of one photo, write a before / after picture, and print what changed.
 

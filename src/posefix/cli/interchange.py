@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from posefix.cli.options import Category, Layout, PhotoNames, VideoFile
 from posefix.errors import InputError
+from posefix.network import DEFAULT_MODEL_NAME
 
 if TYPE_CHECKING:
     from posefix.interchange.pose_files import Hints
@@ -73,7 +74,9 @@ class CheckingOptions(ReadingOptions):
 DEFAULT_READING, DEFAULT_CHECKING = ReadingOptions(), CheckingOptions()
 
 
-def inspect(file: Path, /, *, reading: CheckingOptions = DEFAULT_CHECKING, model: str = "small") -> int:
+def inspect(
+    file: Path, /, *, reading: CheckingOptions = DEFAULT_CHECKING, model: str = DEFAULT_MODEL_NAME
+) -> int:
     """Say what a pose file holds: format, layout, people, photos, scores, what would be refined, what is odd.
 
     Args:

@@ -12,6 +12,7 @@ from posefix.cli.options import Output, Words
 from posefix.cli.recipe_options import require_pytorch
 from posefix.cli.source_options import SourceOptions
 from posefix.errors import InputError
+from posefix.network import DEFAULT_MODEL_NAME
 
 if TYPE_CHECKING:
     from posefix.photos.finding import ImageId
@@ -59,7 +60,7 @@ def look(
     source: SourceOptions,
     row: int = 0,
     what: Annotated[Literal["heatmaps", "features"], Parameter(name="--show")] = "heatmaps",
-    model: str = "small",
+    model: str = DEFAULT_MODEL_NAME,
     output: Output = Path("posefix-look.png"),
 ) -> None:
     """Draw what the network makes of one person: input and output heatmaps, or feature maps in feed-forward order.

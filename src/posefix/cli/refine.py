@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from posefix.cli.options import Category, Exif, Flag, Layout, Output, PhotoNames, PoseFormat
 from posefix.cli.video_options import VideoOptions
 from posefix.errors import InputError
+from posefix.network import DEFAULT_MODEL_NAME
 
 if TYPE_CHECKING:
     from posefix.photos.finding import ImageId
@@ -67,7 +68,7 @@ class OutputOptions:
 class ModelOptions:
     """What runs, and where."""
 
-    model: str = "small"
+    model: str = DEFAULT_MODEL_NAME
     """A packaged model's name, or a model folder."""
     flip: bool = True
     """Average with the mirrored photo: half as fast, a little more accurate."""

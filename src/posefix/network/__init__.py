@@ -1,1 +1,4 @@
 """What a trained model is, without PyTorch."""
+
+DEFAULT_MODEL_NAME = "small"
+"""The packaged model that is taken where none is named; here, where it is known without loading anything."""

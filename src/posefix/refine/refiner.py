@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError
+from posefix.network import DEFAULT_MODEL_NAME
 from posefix.network.models import load_model
 from posefix.photos.finding import Exif, ImageId, find_images
 from posefix.pose.poses import Poses
@@ -57,7 +58,7 @@ class Refiner:
         company: What is known of the estimator, see `with_company`; None measures it on the poses of each call.
 
     Example:
-        >>> refiner = Refiner.from_pretrained("small")  # doctest: +SKIP
+        >>> refiner = Refiner.from_pretrained()  # doctest: +SKIP
         >>> refined = refiner(image, keypoints, scores, skeleton="coco17")  # doctest: +SKIP
     """
 
@@ -83,7 +84,7 @@ class Refiner:
     @classmethod
     def from_pretrained(
         cls,
-        name_or_folder: str | Path = "small",
+        name_or_folder: str | Path = DEFAULT_MODEL_NAME,
         *,
         device: str = "auto",
         runtime: Runtime = "auto",
