@@ -78,7 +78,7 @@ class Tab:
         """Wait until the server says that it has so many steps, in the output, too."""
         self.until("document.querySelector('#saved').textContent === 'Saved'")
         states = (
-            "const done = arguments[0]; Promise.all([fetch('/people'), fetch('/status')])"
+            "const done = arguments[0]; Promise.all([fetch('people'), fetch('status')])"
             ".then((answers) => Promise.all(answers.map((answer) => answer.json())))"
             ".then(([table, status]) => done([table.version, status.output.steps]))"
         )
