@@ -56,7 +56,9 @@ def look(
     withheld: Evidence | None = None,
 ) -> Look:
     """At `people`, with random evidence where none is named; everybody was seen."""
-    return Look(given or people(), found or evidence(), withheld or evidence(), np.array(seen, dtype=bool))
+    return Look(
+        given or people(), found or evidence(), withheld or evidence(), *[np.array(seen, dtype=bool)] * 2
+    )
 
 
 def alone(of: Look) -> Company:

@@ -14,7 +14,14 @@ import pytest
 from posefix.network.decoding import Evidence
 from posefix.pose.poses import Poses
 from posefix.refine.again import contradicted, measure_contradiction
-from posefix.refine.calibration import PERSON_FEATURES, Calibration, Regression
+from posefix.refine.calibration import (
+    FIRST_FEATURES,
+    FIRST_PERSON_FEATURES,
+    PERSON_FEATURES,
+    REGRESSIONS,
+    Calibration,
+    Regression,
+)
 from posefix.refine.crops import CroppedPeople, crop_people
 from posefix.refine.identity import Neighbours
 from posefix.refine.look import Look
@@ -221,3 +228,36 @@ def test_poses_enter_with_the_strengths_that_the_calibration_holds_for(
     uncalibrated = Weighing()
     dataclasses.replace(refiner(None, 1.0), backend=uncalibrated).refine(poses(), photo)
     assert set(uncalibrated.strengths) == {1.0}
+
+
+def test_only_the_doubtful_are_asked_about_for_a_judge_that_does_not_see_the_photo_alone(
+    believing: Calibration, photo: dict[int | str, Path]
+) -> None:
+    class Settled(Leaning):
+        """Leaves the first person where they are."""
+
+        def __call__(self, images: Array, keypoints: Array, weights: Array) -> Evidence:
+            found = super().__call__(images, keypoints, weights)
+            places = found.keypoints.copy()
+            places[0] = keypoints[0]
+            return dataclasses.replace(found, keypoints=places)
+
+    regressions = {
+        name: Regression(getattr(believing, name).bias, np.zeros(len(FIRST_FEATURES))) for name in REGRESSIONS
+    }
+    regressions["anew"] = Regression(np.array([-700.0]), np.zeros(len(FIRST_PERSON_FEATURES)))
+    settings: dict[str, Any] = {
+        **regressions,
+        "features": FIRST_FEATURES,
+        "person_features": FIRST_PERSON_FEATURES,
+    }
+    blind = Calibration(**settings)
+    assert believing.sees_alone and not blind.sees_alone
+    for calibration, looks, expected in ((blind, 2, [0, 1]), (blind, 1, [0]), (believing, 1, [2])):
+        backend = Settled()
+        chosen = dataclasses.replace(
+            refiner(None, 1.0), backend=backend, calibration=calibration, looks=looks
+        )
+        chosen.refine(poses(), photo)
+        assert backend.withheld[: len(expected)] == expected
+        assert sum(backend.withheld) == sum(expected)

@@ -193,7 +193,7 @@ def test_nobody_is_looked_for_anew_where_somebody_else_is(believing: Calibration
     contradicting = dataclasses.replace(believing, anew=always)
     given = poses([0, 30, 300])
     people, look = cropped(given), Look.of_nobody(cropped(given))
-    look.seen[:] = True
+    look.seen[:] = look.asked[:] = True
     # The photo alone shows the first where the second is, the others where nobody is.
     look.alone.keypoints[:] += np.array([30, 0])
     choice = judge(look, measure_company(look, contradicting), contradicting, NEVER)

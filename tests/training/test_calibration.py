@@ -32,12 +32,14 @@ from posefix.refine.look import Look
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import load_skeleton
 from posefix.training.calibration import (
+    IMPROVEMENTS,
     Attempt,
     Examples,
     Trial,
     calibrate,
     companies,
     draw_calls,
+    drawn_poses,
     fit,
     fit_anew,
     given_poses,
@@ -164,13 +166,26 @@ def test_estimators_are_met_as_they_are_and_improved(recipe: Path, made_data: Pa
     config = load_recipe(recipe, changes)
     (records,) = load_sets(config, load_skeleton(skeleton), held=True)
     poses = {name: poses for name, poses, _ in given_poses(records, load_skeleton(skeleton), config)}
-    assert list(poses) == ["estimator 1", "estimator 1 improved", "synthesised", "plainly synthesised"]
-    wrong, better = (
-        np.linalg.norm(poses[name].keypoints - records.keypoints, axis=-1) for name in list(poses)[:2]
-    )
-    np.testing.assert_allclose(wrong, 3, atol=1e-3)
-    assert (better < wrong).all()
-    assert np.ptp(better, axis=1).max() < 1e-3, "all keypoints of a pose go the same share of the way"
+    names = ["estimator 1", *(f"estimator 1, {share:.0%} improved" for share in IMPROVEMENTS)]
+    assert list(poses) == [*names, "synthesised", "plainly synthesised"]
+    for name, share in zip(names, (0.0, *IMPROVEMENTS), strict=True):
+        distance = np.linalg.norm(poses[name].keypoints - records.keypoints, axis=-1)
+        np.testing.assert_allclose(distance, 3 * (1 - share), atol=1e-3)
+
+
+def test_a_share_of_the_photos_is_drawn_for_each_kind_of_pose(recipe: Path, made_data: Path) -> None:
+    skeleton = load_skeleton(made_data / "skeleton.json")
+    config = load_recipe(recipe, {"data.held_out": "[0.5]"})
+    (records,) = load_sets(config, skeleton, held=True)
+    whole = given_poses(records, skeleton, config)
+    drawn = drawn_poses(records, skeleton, config, 0.5)
+    assert [name for name, _, _ in drawn] == [name for name, _, _ in whole]
+    photos = len(set(records.images))
+    assert photos > 1
+    for (_, poses, rows), (_, everything, _) in zip(drawn, whole, strict=True):
+        assert len(set(poses.image_ids)) == max(round(0.5 * photos), 1)
+        np.testing.assert_array_equal(poses.keypoints, everything.keypoints[rows])
+    assert len(drawn_poses(records, skeleton, config, 1.0)[0][1]) == len(whole[0][1])
 
 
 def test_without_held_out_photos_nothing_can_be_calibrated(recipe: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def unsettled(
     start = choice.keypoints[look.people.rows]
     if calibration is not None:
         features = measure_contradiction(look, neighbours, calibration.person_features)
-        anew = look.seen & contradicted(features, calibration.anew, caution)
+        anew = look.asked & contradicted(features, calibration.anew, caution)
         places = np.flatnonzero(anew)
         alone, rows = look.alone.keypoints[places], look.people.rows[places]
         anew[places] = ~neighbours.taken(alone, rows)

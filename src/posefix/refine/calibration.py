@@ -134,6 +134,11 @@ class Calibration:
     reserve: float = RESERVE
     strengths: tuple[float, float] = FULL_STRENGTH
 
+    @property
+    def sees_alone(self) -> bool:
+        """Whether the regressions of keypoints see what the photo alone says, so that it is asked about everybody."""
+        return not set(ALONE_FEATURES).isdisjoint(self.features)
+
     def as_dict(self) -> dict[str, Any]:
         """For a model's description."""
         regressions = {name: getattr(self, name).as_dict() for name in REGRESSIONS}

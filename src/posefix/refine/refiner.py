@@ -16,7 +16,7 @@ from posefix.network import DEFAULT_MODEL_NAME
 from posefix.network.models import load_model
 from posefix.photos.finding import Exif, ImageId, find_images
 from posefix.pose.poses import Poses
-from posefix.refine.again import unsettled
+from posefix.refine.again import SETTLED, unsettled
 from posefix.refine.arrays import poses_from_arrays
 from posefix.refine.backends import Backend, Runtime, open_backend
 from posefix.refine.boxes import WholeBoxes, check_boxes
@@ -26,7 +26,7 @@ from posefix.refine.crops import CroppedPeople, crop_people
 from posefix.refine.cutting import Cut, ManyPhotos, OnePhoto, Photo, Progress
 from posefix.refine.identity import Neighbours
 from posefix.refine.judge import ALWAYS, NEVER, Choice, judge
-from posefix.refine.look import Look, look_at
+from posefix.refine.look import EVERYBODY, NOBODY, Look, look_at
 from posefix.refine.merge import Missing, merge
 from posefix.refine.results import RefinedPoses, Refinement
 from posefix.refine.scores import Scores, resolve_scores, write_scores
@@ -227,7 +227,7 @@ class Refiner:
         paths = images if isinstance(images, Mapping) else find_images(poses.image_ids, images)
         first = FULL_STRENGTH[0] if self.calibration is None else self.calibration.strengths[0]
         cut = ManyPhotos(poses.image_ids, paths, 2 * self.batch_size, exif)
-        look = self._look(self._crop(poses, None), cut, self.calibration is not None, first, progress)
+        look = self._look(self._crop(poses, None), cut, self._doubt(0), first, progress)
         if not look.seen.any():
             raise InputError(
                 "poses: nobody can be seen in these photos, so nothing is known of the estimator"
@@ -247,7 +247,7 @@ class Refiner:
             strength: Share of its strength with which the pose enters the network.
         """
         cut, people = ManyPhotos(poses.image_ids, images, 2 * self.batch_size), self._crop(poses)
-        return self._look(people, cut, True, strength), Neighbours.of(people, poses.image_ids)
+        return self._look(people, cut, EVERYBODY, strength), Neighbours.of(people, poses.image_ids)
 
     def _refine(
         self,
@@ -261,8 +261,7 @@ class Refiner:
         first, later = FULL_STRENGTH if self.calibration is None else self.calibration.strengths
         everyone = people
         neighbours = Neighbours.of(everyone, poses.image_ids)
-        judged = self.calibration is not None  # what the photo alone says is for its regressions
-        look = first_look = self._look(people, cut, judged, first, progress)
+        look = first_look = self._look(people, cut, self._doubt(self.looks - 1), first, progress)
         failed = tuple(cut.failed)  # photos that fail at a later look have been seen
         company = self.company or measure_company(look, self.calibration)
         choice = judge(look, company, self.calibration, self.caution)
@@ -271,7 +270,7 @@ class Refiner:
             people = unsettled(look, choice, self.calibration, self.caution, neighbours)
             if not people.usable.any():
                 break
-            look = self._look(people, cut, judged, later, progress)
+            look = self._look(people, cut, self._doubt(0), later, progress)
             choice.take(judge(look, company, self.calibration, self.caution))
         choice.take(self._leave(first_look, company, choice, neighbours))
         merged = merge(poses, everyone, choice, missing=missing, failed=failed, caution=self.caution)
@@ -287,11 +286,19 @@ class Refiner:
             boxes = check_boxes(boxes, len(poses))
         return crop_people(poses, self.skeleton, self.input_size_wh, boxes)
 
+    def _doubt(self, looks_left: int) -> float:
+        """Whom to ask about with the pose withheld: everybody if the judge sees it, else who may be looked for anew."""
+        if self.calibration is None:
+            return NOBODY
+        if self.calibration.sees_alone:
+            return EVERYBODY
+        return SETTLED if looks_left else NOBODY
+
     def _look(
         self,
         people: CroppedPeople,
         cut: Cut,
-        withheld: bool,
+        doubt: float,
         strength: float,
         progress: Progress | None = None,
     ) -> Look:
@@ -300,7 +307,7 @@ class Refiner:
             cut(people),
             self.backend,
             self.batch_size,
-            withheld=withheld,
+            doubt=doubt,
             strength=strength,
             progress=progress,
         )
