@@ -15,6 +15,7 @@ pytest.importorskip("timm")
 import torch
 from safetensors.torch import save_file
 
+import posefix
 from posefix.errors import InputError
 from posefix.network.models import ONNX_FILE, load_model
 from posefix.nn.architectures import build_network
@@ -126,6 +127,12 @@ def test_a_pose_enters_after_the_trunk(network: FusionNetwork) -> None:
 
 def test_the_exported_graph_is_the_network(network: FusionNetwork) -> None:
     assert largest_difference(network, to_onnx(network).SerializeToString()) < 1e-3
+
+
+def test_a_graph_tells_nothing_of_the_machine_that_exported_it(network: FusionNetwork) -> None:
+    content = to_onnx(network).SerializeToString()
+    assert b"stack_trace" not in content
+    assert str(Path(posefix.__file__).parent).encode() not in content
 
 
 def test_several_poses_in_a_photo_are_answered_as_each_alone(network: FusionNetwork) -> None:

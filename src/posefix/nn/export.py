@@ -91,7 +91,15 @@ def to_onnx(network: PoseNetwork) -> onnx.ModelProto:
             verbose=False,
         )
     model: onnx.ModelProto = program.model_proto
+    _forget_sources(model)
     return model
+
+
+def _forget_sources(model: onnx.ModelProto) -> None:
+    """Take out what the exporter notes of each node: stack traces, with the paths of the machine that exported."""
+    noted = (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output)
+    for part in (*noted, *model.functions):
+        del part.metadata_props[:]
 
 
 def example_inputs(
