@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posefix.nn.heads import DeconvolutionHead
-from posefix.nn.heatmaps import render_gaussians
-from posefix.nn.losses import heatmap_losses
 from posefix.nn.model import ModelConfig, PoseNetwork
 from posefix.nn.trunks import TRUNK_STRIDES, FrozenTrunk, build_trunk
 from posefix.skeletons import Skeleton
@@ -135,33 +133,12 @@ class FusionNetwork(PoseNetwork):
             keypoints: (N, K, 2), N a multiple of B: B poses, one a photo, then B others, and so on.
             weights: (N, K).
         """
-        pose = None
+        takes_pose = self.config.pose_input
+        pose = self.rendered(keypoints, weights, TRUNK_STRIDES[0]) if takes_pose else None
         features = _of_each_pose(features, keypoints.shape[0])
-        if self.config.pose_input:
-            width, height = self.config.input_size_wh
-            stride = TRUNK_STRIDES[0]
-            size_wh = width // stride, height // stride
-            heights = weights * self.config.input_height
-            pose = render_gaussians(keypoints, heights, size_wh, stride, self.config.sigma)
         heatmaps: Tensor = self.output(self.fusing(features, pose))
         return heatmaps
 
     def forward(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> Tensor:
         """Heatmap logits of a batch, see `PoseNetwork`; of several poses in each photo as in `fuse`."""
         return self.fuse(self.features(image), keypoints, weights)
-
-    def losses(
-        self, image: Tensor, keypoints: Tensor, weights: Tensor, targets: Tensor, labelled: Tensor
-    ) -> dict[str, Tensor]:
-        """The configured loss and its parts, see `PoseNetwork`."""
-        config = self.config
-        heatmaps = self(image, keypoints, weights)
-        return heatmap_losses(
-            heatmaps,
-            targets,
-            labelled,
-            config.heatmap_stride,
-            config.loss,
-            config.target_sigma,
-            config.weighting,
-        )

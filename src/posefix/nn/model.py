@@ -221,11 +221,10 @@ class PoseNetwork(nn.Module, ABC):
             weights: (B, K) heights of the input heatmaps, 0 for an absent keypoint; pose networks ignore them.
         """
 
-    @abstractmethod
     def losses(
         self, image: Tensor, keypoints: Tensor, weights: Tensor, targets: Tensor, labelled: Tensor
     ) -> dict[str, Tensor]:
-        """The scalar ``total`` that training makes small, and its parts.
+        """The scalar ``total`` that training makes small, and its parts: the configured loss, if a network has no own.
 
         Args:
             image: (B, H, W, 3) RGB in 0..255, uint8 or float.
@@ -234,6 +233,32 @@ class PoseNetwork(nn.Module, ABC):
             targets: (B, K, 2) true places in crop pixels; those outside the crop get no loss.
             labelled: (B, K) bool.
         """
+        config = self.config
+        heatmaps = self(image, keypoints, weights)
+        return heatmap_losses(
+            heatmaps,
+            targets,
+            labelled,
+            config.heatmap_stride,
+            config.loss,
+            config.target_sigma,
+            config.weighting,
+        )
+
+    def rendered(self, keypoints: Tensor, weights: Tensor, stride: int) -> Tensor:
+        """Poses as heatmaps (B, K, H / stride, W / stride) for the network to see, in the configured form.
+
+        Args:
+            keypoints: (B, K, 2) in crop pixels.
+            weights: (B, K) heights, in units of the configured one.
+            stride: Crop pixels per cell.
+        """
+        width, height = self.config.input_size_wh
+        size_wh = width // stride, height // stride
+        weights = weights * self.config.input_height
+        if self.config.input_form == "one_hot":
+            return render_one_hot(keypoints, weights, size_wh, stride)
+        return render_gaussians(keypoints, weights, size_wh, stride, self.config.sigma)
 
 
 class RefinementNetwork(PoseNetwork):
@@ -270,26 +295,11 @@ class RefinementNetwork(PoseNetwork):
 
     def forward(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> Tensor:
         """Heatmaps of a batch, see `PoseNetwork`."""
-        pose = self._rendered(keypoints, weights) if self.config.pose_input else None
+        stride = self.config.pose_stride
+        pose = self.rendered(keypoints, weights, stride) if self.config.pose_input else None
         features = self.backbone(self.normalized(image), pose)
         heatmaps: Tensor = self.output(self.head(features))
         return heatmaps
-
-    def losses(
-        self, image: Tensor, keypoints: Tensor, weights: Tensor, targets: Tensor, labelled: Tensor
-    ) -> dict[str, Tensor]:
-        """The configured loss and its parts, see `PoseNetwork`."""
-        config = self.config
-        heatmaps = self(image, keypoints, weights)
-        return heatmap_losses(
-            heatmaps,
-            targets,
-            labelled,
-            config.heatmap_stride,
-            config.loss,
-            config.target_sigma,
-            config.weighting,
-        )
 
     def keypoint_axes(self) -> dict[str, int]:
         """Weights that have an axis of keypoints, at whose end these are, by name: the axis."""
@@ -298,13 +308,3 @@ class RefinementNetwork(PoseNetwork):
             own = dict(self.named_parameters(remove_duplicate=False))
             axes |= {name: 1 for name, weight in own.items() if weight is self.backbone.pose_weight}
         return axes
-
-    def _rendered(self, keypoints: Tensor, weights: Tensor) -> Tensor:
-        """The input pose as heatmaps (B, K, H / pose_stride, W / pose_stride)."""
-        stride = self.config.pose_stride
-        width, height = self.config.input_size_wh
-        size_wh = width // stride, height // stride
-        weights = weights * self.config.input_height
-        if self.config.input_form == "one_hot":
-            return render_one_hot(keypoints, weights, size_wh, stride)
-        return render_gaussians(keypoints, weights, size_wh, stride, self.config.sigma)

@@ -225,9 +225,8 @@ class Refiner:
             InputError: Photos that are not found or cannot be read, or nobody who can be seen.
         """
         paths = images if isinstance(images, Mapping) else find_images(poses.image_ids, images)
-        first = FULL_STRENGTH[0] if self.calibration is None else self.calibration.strengths[0]
         cut = ManyPhotos(poses.image_ids, paths, 2 * self.batch_size, exif)
-        look = self._look(self._crop(poses, None), cut, self._doubt(0), first, progress)
+        look = self._look(self._crop(poses), cut, self._doubt(0), self._strengths[0], progress)
         if not look.seen.any():
             raise InputError(
                 "poses: nobody can be seen in these photos, so nothing is known of the estimator"
@@ -258,7 +257,7 @@ class Refiner:
         progress: Progress | None = None,
     ) -> Refinement:
         """Look at people, get to know the estimator, judge, look again, merge, write scores."""
-        first, later = FULL_STRENGTH if self.calibration is None else self.calibration.strengths
+        first, later = self._strengths
         everyone = people
         neighbours = Neighbours.of(everyone, poses.image_ids)
         look = first_look = self._look(people, cut, self._doubt(self.looks - 1), first, progress)
@@ -285,6 +284,11 @@ class Refiner:
         if boxes is not None and not isinstance(boxes, WholeBoxes):
             boxes = check_boxes(boxes, len(poses))
         return crop_people(poses, self.skeleton, self.input_size_wh, boxes)
+
+    @property
+    def _strengths(self) -> tuple[float, float]:
+        """With what shares of their strength poses enter the network at the first look and at later ones."""
+        return FULL_STRENGTH if self.calibration is None else self.calibration.strengths
 
     def _doubt(self, looks_left: int) -> float:
         """Whom to ask about with the pose withheld: everybody if the judge sees it, else who may be looked for anew."""
