@@ -17,7 +17,7 @@ import posefix
 from posefix.cli.app import EXIT_PIPE_CLOSED
 from posefix.network.decoding import Evidence
 from posefix.refine.backends import Backend, identity_backend
-from posefix.refine.calibration import FEATURES, PERSON_FEATURES, Calibration, Regression
+from posefix.refine.calibration import FEATURES, Calibration, Regression
 from posefix.refine.refiner import Refiner
 from posefix.refine.scores import Scores
 
@@ -275,8 +275,7 @@ def test_scores_of_the_model_are_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
-    never = Regression(np.array([-700.0]), np.zeros(len(PERSON_FEATURES)))
-    use_backend(monkeypatch, shift_backend, Calibration(even, even, even, even, even, even, never))
+    use_backend(monkeypatch, shift_backend, Calibration(even, even, even, even, even, even))
     output = tmp_path / "out.json"
     command = ["refine", results, "--images", photos, "-o", output, "--layout", "coco17"]
     assert run(*command, "--scores", scores)[0] == 0

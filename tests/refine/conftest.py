@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.refine.looks import SHAPE, evidence, look, people
 
-from posefix.refine.calibration import FEATURES, PERSON_FEATURES, Calibration, Regression
+from posefix.refine.calibration import FEATURES, Calibration, Regression
 from posefix.refine.look import Look
 from posefix.skeletons import load_skeleton
 
@@ -21,7 +21,7 @@ def believing() -> Calibration:
     """Of posefix19: expected similarities are what the heatmaps say.
 
     A refined place is right with probability .9, a given one with .8, a filled
-    one with .7. No pose is contradicted.
+    one with .7. It does not look elsewhere.
     """
     return Calibration(
         refined_similarity=regression("similarity"),
@@ -30,7 +30,6 @@ def believing() -> Calibration:
         given_right=regression(probability=0.8),
         filled_similarity=regression("similarity"),
         filled_right=regression(probability=0.7),
-        anew=Regression(np.array([-700.0]), np.zeros(len(PERSON_FEATURES))),
     )
 
 

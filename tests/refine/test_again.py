@@ -15,15 +15,13 @@ from posefix.network.decoding import Evidence
 from posefix.pose.poses import Poses
 from posefix.refine.again import contradicted, measure_contradiction
 from posefix.refine.calibration import (
+    CONTRADICTION_FEATURES,
     FIRST_FEATURES,
-    FIRST_PERSON_FEATURES,
-    PERSON_FEATURES,
     REGRESSIONS,
     Calibration,
     Regression,
 )
 from posefix.refine.crops import CroppedPeople, crop_people
-from posefix.refine.identity import Neighbours
 from posefix.refine.look import Look
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import load_skeleton
@@ -70,37 +68,25 @@ def photo(tmp_path: Path) -> dict[int | str, Path]:
 def refiner(calibration: Calibration | None, believes_photo: float, **options: Any) -> Refiner:
     """With a calibration that looks anew where the photo alone gives the pose less than even odds, times a factor."""
     if calibration is not None:
-        weights = [believes_photo if name == "given_similarity" else 0.0 for name in PERSON_FEATURES]
+        weights = [believes_photo if name == "given_similarity" else 0.0 for name in CONTRADICTION_FEATURES]
         calibration = dataclasses.replace(calibration, anew=Regression(np.zeros(1), -np.array(weights)))
     return Refiner(Leaning(), MODEL, SIZE_WH, calibration=calibration, **options)
 
 
 def test_what_the_regression_sees() -> None:
     people = crop_people(poses(), MODEL, SIZE_WH)
-    look, neighbours = Look.of_nobody(people), Neighbours.of(people, (1, 1))
+    look = Look.of_nobody(people)
     odds = {"given_similarity": 0.2, "given_vicinity": 0.3, "similarity": 0.6}
     for row in (1, 0):
         look.take(np.array([row]), sure_of(row, people, {"similarity": 0.7}), sure_of(row, people, odds))
-    # With their pose, the first is seen nowhere near; alone, where the second was given.
-    look.evidence.keypoints[0] += 1e6
-    look.alone.keypoints[:] = people.keypoints[1]
-    features = measure_contradiction(look, neighbours)
-    assert features.shape == (2, 1, len(PERSON_FEATURES))
+    look.evidence.keypoints[0] += 1e6  # with their pose, the first is seen nowhere near
+    features = measure_contradiction(look)
+    assert features.shape == (2, 1, len(CONTRADICTION_FEATURES))
     expected = [np.log(value / (1 - value)) for value in odds.values()]
     np.testing.assert_allclose(features[:, 0, :3], [expected] * 2, rtol=1e-6)
-    distance = np.linalg.norm(people.keypoints[0] - people.keypoints[1], axis=-1)
-    apart = np.exp(-((distance / people.falloff[0]) ** 2)).mean()
-    step = np.exp(
-        -2 / people.falloff[1] ** 2
-    ).mean()  # who is seen with their pose is a pixel right and below
-    refined = np.log(0.7 / 0.3)
-    np.testing.assert_allclose(features[0, 0, 3:], [0, apart, 0, refined, 1], atol=1e-6)
-    np.testing.assert_allclose(features[1, 0, 3:], [step, 1, step, refined, apart], rtol=1e-6)
-    names = ("taken", "similarity")
-    chosen = measure_contradiction(look, neighbours, names)
-    np.testing.assert_array_equal(chosen, features[..., [PERSON_FEATURES.index(name) for name in names]])
-    nobody = look.of(np.arange(0))
-    assert measure_contradiction(nobody, neighbours).shape == (0, 1, len(PERSON_FEATURES))
+    step = np.exp(-2 / people.falloff[1] ** 2).mean()  # the second a pixel right and below
+    np.testing.assert_allclose(features[:, 0, 3], [0, step], rtol=1e-6)
+    assert measure_contradiction(look.of(np.arange(0))).shape == (0, 1, len(CONTRADICTION_FEATURES))
 
 
 def sure_of(row: int, people: CroppedPeople, odds: dict[str, float]) -> Evidence:
@@ -245,11 +231,10 @@ def test_only_the_doubtful_are_asked_about_for_a_judge_that_does_not_see_the_pho
     regressions = {
         name: Regression(getattr(believing, name).bias, np.zeros(len(FIRST_FEATURES))) for name in REGRESSIONS
     }
-    regressions["anew"] = Regression(np.array([-700.0]), np.zeros(len(FIRST_PERSON_FEATURES)))
+    regressions["anew"] = Regression(np.array([-700.0]), np.zeros(len(CONTRADICTION_FEATURES)))
     settings: dict[str, Any] = {
         **regressions,
         "features": FIRST_FEATURES,
-        "person_features": FIRST_PERSON_FEATURES,
     }
     blind = Calibration(**settings)
     assert believing.sees_alone and not blind.sees_alone

@@ -13,10 +13,10 @@ import pytest
 from posefix.errors import InputError
 from posefix.network.models import Model, load_model
 from posefix.refine.calibration import (
+    CONTRADICTION_FEATURES,
     FEATURES,
     FIRST_FEATURES,
-    FIRST_PERSON_FEATURES,
-    PERSON_FEATURES,
+    OPINION_FEATURES,
     REGRESSIONS,
     RESERVE,
     Calibration,
@@ -55,18 +55,14 @@ def stored(folder: Path, calibration: Any) -> Model:
     return load_model(folder)
 
 
-def random_calibration(
-    features: tuple[str, ...] = FEATURES, person_features: tuple[str, ...] = PERSON_FEATURES
-) -> Calibration:
+def random_calibration(features: tuple[str, ...] = FEATURES) -> Calibration:
     rng = np.random.default_rng(0)
 
     def made(biases: int, weights: int, factors: int) -> Regression:
         products = np.triu(rng.normal(size=(factors, factors)))
         return Regression(rng.normal(size=biases), rng.normal(size=weights), products)
 
-    one, two, three, four, five, six = (
-        made(19, len(features), multiplied(features)) for _ in REGRESSIONS[:-1]
-    )
+    one, two, three, four, five, six = (made(19, len(features), multiplied(features)) for _ in REGRESSIONS)
     return Calibration(
         one,
         two,
@@ -74,9 +70,8 @@ def random_calibration(
         four,
         five,
         six,
-        anew=made(1, len(person_features), len(person_features)),
+        elsewhere=made(1, len(OPINION_FEATURES), len(OPINION_FEATURES)),
         features=features,
-        person_features=person_features,
         reserve=0.25,
         strengths=(0.75, 0.5),
     )
@@ -84,9 +79,9 @@ def random_calibration(
 
 def first_calibration() -> dict[str, Any]:
     """As models stored it that do not name their features."""
-    content = random_calibration(FIRST_FEATURES, FIRST_PERSON_FEATURES).as_dict()
-    del content["features"], content["person_features"], content["reserve"], content["anew"]["products"]
-    return content
+    content = random_calibration(FIRST_FEATURES).as_dict()
+    del content["features"], content["reserve"], content["elsewhere"]
+    return content | {"anew": {"bias": [0.5], "weights": [0.25] * len(CONTRADICTION_FEATURES)}}
 
 
 def test_products_are_those_of_a_keypoint_and_its_pose() -> None:
@@ -105,9 +100,10 @@ def test_descriptions_that_do_not_name_their_features_are_read_as_ever(tmp_path:
         "company_similarity", "company_vicinity", "company_given_similarity", "company_distance",
         "company_nearness",
     )  # fmt: skip
-    assert calibration.person_features == ("given_similarity", "given_vicinity", "similarity", "agreement")
     assert calibration.reserve == RESERVE
-    assert calibration.anew.products is None
+    assert calibration.elsewhere is None
+    assert calibration.anew is not None and calibration.anew.products is None
+    assert calibration.anew.weights.tolist() == [0.25] * 4
     back = read_calibration(stored(tmp_path, calibration.as_dict()))
     assert back is not None
     assert back.as_dict() == calibration.as_dict()
@@ -168,7 +164,7 @@ def test_a_model_may_have_no_calibration(tmp_path: Path) -> None:
         ({"features": ["distance", "distance"]}, "features: a name stands there twice"),
         ({"features": ["company_distance", "distance"]}, r"features: .*company_.* must stand last"),
         ({"features": ["distance"]}, "refined_similarity|products"),
-        ({"person_features": ["age"]}, "person_features: 'age' is not known to this version"),
+        ({"elsewhere": {"bias": [0.0], "weights": [0.0] * 4}}, "elsewhere: expected 1 biases and 12 weights"),
         ({"reserve": -0.5}, "reserve: expected a number of at least 0, got -0.5"),
         ({"reserve": "much"}, "could not convert"),
     ],

@@ -16,7 +16,7 @@ import pytest
 from posefix.network.decoding import Evidence
 from posefix.pose.poses import ImageId, Poses
 from posefix.refine.again import unsettled
-from posefix.refine.calibration import PERSON_FEATURES, Calibration, Regression
+from posefix.refine.calibration import CONTRADICTION_FEATURES, Calibration, Regression
 from posefix.refine.company import Company, measure_company
 from posefix.refine.crops import CroppedPeople, crop_people
 from posefix.refine.features import ALL_MEANS
@@ -189,7 +189,7 @@ def test_a_pose_that_would_land_on_a_neighbour_stays(calibrated: bool, believing
 
 
 def test_nobody_is_looked_for_anew_where_somebody_else_is(believing: Calibration) -> None:
-    always = Regression(np.array([700.0]), np.zeros(len(PERSON_FEATURES)))
+    always = Regression(np.array([700.0]), np.zeros(len(CONTRADICTION_FEATURES)))
     contradicting = dataclasses.replace(believing, anew=always)
     given = poses([0, 30, 300])
     people, look = cropped(given), Look.of_nobody(cropped(given))

@@ -16,22 +16,23 @@ pytest.importorskip("timm")
 from posefix.errors import InputError
 from posefix.network.models import load_model
 from posefix.pose.poses import Poses
-from posefix.refine.again import contradicted, measure_contradiction
 from posefix.refine.calibration import (
     FEATURES,
-    PERSON_FEATURES,
+    OPINION_FEATURES,
     Calibration,
     Regression,
     read_calibration,
 )
 from posefix.refine.company import Company
 from posefix.refine.crops import crop_people
+from posefix.refine.elsewhere import is_better
 from posefix.refine.features import ALL_MEANS, measure_poses
 from posefix.refine.identity import Neighbours
 from posefix.refine.look import Look
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import load_skeleton
 from posefix.training.calibration import (
+    HARM,
     IMPROVEMENTS,
     Attempt,
     Examples,
@@ -41,7 +42,7 @@ from posefix.training.calibration import (
     draw_calls,
     drawn_poses,
     fit,
-    fit_anew,
+    fit_elsewhere,
     given_poses,
     join,
 )
@@ -76,37 +77,55 @@ def test_an_unimportant_pose_counts_less() -> None:
 
 
 def attempt(right: npt.NDArray[np.bool_]) -> Attempt:
-    """People whose pose is the truth and stays so, or is far off and stays there; the photo alone can tell."""
+    """People whose pose is the truth and stays so, or is far off and stays there; the photo alone can tell.
+
+    It shows everybody somewhere else.
+    """
     skeleton = load_skeleton("posefix19")
     truth = np.random.default_rng(0).uniform(100, 300, (len(right), 19, 2))
     keypoints = np.where(right[:, None, None], truth, truth + 500)
     everything = np.ones(keypoints.shape[:2], dtype=bool)
     poses = Poses(
-        keypoints, np.ones(everything.shape), everything, (1,) * len(right), np.ones(len(right)), skeleton
+        keypoints,
+        np.ones(everything.shape),
+        everything,
+        tuple(range(len(right))),
+        np.ones(len(right)),
+        skeleton,
     )
     people = crop_people(poses, skeleton, (96, 128))
     look = Look.of_nobody(people)
     look.evidence.keypoints[:] = keypoints
     belief = np.where(right[:, None], 0.8, 0.1 * everything)
-    look.take(
-        np.arange(len(right)), look.evidence, dataclasses.replace(look.evidence, given_similarity=belief)
-    )
+    alone = dataclasses.replace(look.evidence, keypoints=keypoints - 2000, given_similarity=belief)
+    look.take(np.arange(len(right)), look.evidence, alone)
     neighbours = Neighbours.of(people, poses.image_ids)
     company = Company(np.zeros(len(ALL_MEANS)))
     return Attempt(look, neighbours, truth, everything, people.falloff, company)
 
 
-def test_people_are_looked_for_anew_where_that_made_the_better_pose() -> None:
-    even = Regression(
-        np.zeros(19), np.zeros(len(FEATURES))
-    )  # nothing is to be gained, so all keep their places
-    person = Regression(np.zeros(1), np.zeros(len(PERSON_FEATURES)))
-    keeping = Calibration(even, even, even, even, even, even, person)
+def test_what_is_found_elsewhere_is_preferred_where_it_was_the_better_pose() -> None:
+    # Nothing is to be gained, so all keep their places.
+    even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
+    keeping = Calibration(even, even, even, even, even, even)
     right = np.random.default_rng(1).random(100) < 0.5
     trial = Trial(attempt(right), attempt(right), attempt(~right))
-    anew = fit_anew([[trial]], keeping)
-    features = measure_contradiction(trial.given.look, trial.given.neighbours)
-    assert np.array_equal(contradicted(features, anew, caution=0.0), ~right)
+    features, gain = trial.opinions(keeping)
+    assert features.shape == (100, 1, len(OPINION_FEATURES))
+    assert np.array_equal(gain > 0.5, ~right) and np.array_equal(gain < -0.5, right)
+    preferred = fit_elsewhere([[trial]], keeping)
+    assert np.array_equal(is_better(features, preferred, caution=0.0), ~right)
+
+
+def test_what_is_lost_counts_more_than_what_is_won() -> None:
+    even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
+    keeping = Calibration(even, even, even, even, even, even)
+    right = np.arange(100) < 40
+    trial = Trial(attempt(right), attempt(right), attempt(~right))
+    trial.given.look.alone.given_similarity[:] = 0.5  # nobody can be told from anybody
+    features, _ = trial.opinions(keeping)
+    assert not is_better(features, fit_elsewhere([[trial]], keeping), caution=0.0).any()
+    assert HARM * right.mean() > (~right).mean()
 
 
 def test_company_is_the_mean_pose_of_a_call() -> None:
@@ -146,10 +165,11 @@ def test_a_trained_model_is_calibrated_on_the_photos_held_out(recipe: Path, tmp_
     calibration = read_calibration(model)
     assert calibration is not None
     assert calibration.refined_right.weights.any()
-    assert (calibration.features, calibration.person_features) == (FEATURES, PERSON_FEATURES)
+    assert calibration.features == FEATURES
     for feature in ("alone_similarity", "pose_alone_nearness", "company_alone_given_similarity"):
         assert calibration.refined_similarity.weights[FEATURES.index(feature)]
-    assert calibration.anew.products is not None
+    assert calibration.elsewhere is not None and calibration.elsewhere.products is not None
+    assert calibration.anew is None
     assert calibration.strengths == (0.5, 0.25)
     assert json.loads((tmp_path / "model" / "model.json").read_text())["training"]["name"] == "made"
     assert Refiner.from_pretrained(tmp_path / "model", device="cpu", scores="model").scores == "model"

@@ -1,19 +1,16 @@
-"""Fifth step: who is worth another look, and from which pose; the photo alone is the second opinion.
+"""Fifth step: who is worth another look, and from which pose.
 
-A network that is given a pose leans on it, and where the pose is hopeless that misleads: on such poses a network that
-sees the photo alone is the better one, on all others the worse. A refiner trained with poses withheld is both. A
-logistic regression, fitted with the calibration, tells from what the network says with the pose and without it whether
-its own pose is the better start; never where that is somebody else's.
+With a calibration that does not look elsewhere (`posefix.refine.elsewhere`), a logistic regression tells beforehand,
+from what the network says with the pose and without it, whether its own pose is the better start; never where that is
+somebody else's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from posefix.pose.poses import BoolArray, FloatArray
-from posefix.refine.calibration import PERSON_FEATURES, Calibration, Regression
+from posefix.refine.calibration import Calibration, Regression
 from posefix.refine.crops import CroppedPeople, recrop
 from posefix.refine.features import log_odds
 from posefix.refine.identity import Neighbours
@@ -40,9 +37,8 @@ def unsettled(
         The people with the pose to start from: what was chosen, or what the photo alone shows where it contradicts.
     """
     start = choice.keypoints[look.people.rows]
-    if calibration is not None:
-        features = measure_contradiction(look, neighbours, calibration.person_features)
-        anew = look.asked & contradicted(features, calibration.anew, caution)
+    if calibration is not None and calibration.anew is not None:
+        anew = look.asked & contradicted(measure_contradiction(look), calibration.anew, caution)
         places = np.flatnonzero(anew)
         alone, rows = look.alone.keypoints[places], look.people.rows[places]
         anew[places] = ~neighbours.taken(alone, rows)
@@ -51,39 +47,28 @@ def unsettled(
     return recrop(look.people.of(again), start[again])
 
 
-def measure_contradiction(
-    look: Look, neighbours: Neighbours, names: Sequence[str] = PERSON_FEATURES
-) -> FloatArray:
-    """What the regression sees of N people, (N, 1, F) in the order of its names.
+def measure_contradiction(look: Look) -> FloatArray:
+    """What the regression sees of N people, (N, 1, F) in the order of `CONTRADICTION_FEATURES`.
 
     Mean log odds that the photo alone gives the places that were given, and the wider vicinity of them; mean log odds
-    that it gives its own, and that the refinement with the pose gives its own; how far the refinement with the pose,
-    and the photo alone, agree with the pose and with each other; and how far the photo alone agrees with somebody
-    else's pose.
+    that it gives its own; and how far the refinement with the pose agrees with it.
 
     Args:
         look: At N people with their pose, and with it withheld.
-        neighbours: Of all poses.
-        names: Some of `PERSON_FEATURES`.
     """
-    people, alone, refined = look.people, look.alone, look.evidence
+    people, alone = look.people, look.alone
     count = np.maximum(people.valid.sum(axis=1), 1)
 
     def mean(values: FloatArray) -> FloatArray:
         return np.asarray(np.where(people.valid, values, 0.0).sum(axis=1) / count)
 
-    apart = np.linalg.norm(alone.keypoints - refined.keypoints, axis=-1) / people.falloff
-    known = {
-        "given_similarity": mean(log_odds(alone.given_similarity)),
-        "given_vicinity": mean(log_odds(alone.given_vicinity)),
-        "similarity": log_odds(alone.similarity).mean(axis=1),
-        "agreement": people.agreement(refined.keypoints),
-        "alone_agreement": people.agreement(alone.keypoints),
-        "alone_refined_agreement": mean(np.exp(-(apart**2))),
-        "refined_similarity": log_odds(refined.similarity).mean(axis=1),
-        "taken": neighbours.agreement(alone.keypoints, people.rows),
-    }
-    return np.stack([known[name] for name in names], axis=-1)[:, None]
+    features = (
+        mean(log_odds(alone.given_similarity)),
+        mean(log_odds(alone.given_vicinity)),
+        log_odds(alone.similarity).mean(axis=1),
+        people.agreement(look.evidence.keypoints),
+    )
+    return np.stack(features, axis=-1)[:, None]
 
 
 def contradicted(features: FloatArray, anew: Regression, caution: float) -> BoolArray:

@@ -50,15 +50,23 @@ FEATURES = (
     *(f"{COMPANY}{name}" for name in (*MEANS, *ALONE_MEANS)),
 )
 """What regressions see of a keypoint: `posefix.refine.features.measure_features`."""
-FIRST_PERSON_FEATURES = ("given_similarity", "given_vicinity", "similarity", "agreement")
-PERSON_FEATURES = (
-    *FIRST_PERSON_FEATURES,
+CONTRADICTION_FEATURES = ("given_similarity", "given_vicinity", "similarity", "agreement")
+"""What `Calibration.anew` sees of a person: `posefix.refine.again.measure_contradiction`."""
+OPINION_FEATURES = (
+    "chosen_similarity",
+    "found_similarity",
+    "chosen_agreement",
+    "found_agreement",
+    "found_chosen_agreement",
     "alone_agreement",
-    "alone_refined_agreement",
-    "refined_similarity",
-    "taken",
+    "alone_given_similarity",
+    "alone_given_vicinity",
+    "alone_similarity",
+    "found_alone_agreement",
+    "chosen_taken",
+    "found_taken",
 )
-"""What they see of a person: `posefix.refine.again.measure_contradiction`."""
+"""What `Calibration.elsewhere` sees of a person: `posefix.refine.elsewhere.measure_opinions`."""
 RESERVE = 0.5
 """Gain in KS that a keypoint must promise to be moved where nothing is to be gained on the whole, for models that do
 not say it."""
@@ -76,7 +84,7 @@ class Regression:
 
     Attributes:
         bias: (K,), K = 1 for one of persons.
-        weights: (F,), one for each of some of `FEATURES` or of `PERSON_FEATURES`.
+        weights: (F,), one for each of some of `FEATURES`, or of what is seen of a person.
         products: (P, P), one for each product of two of the first P features, their squares included, above the
             diagonal and on it; None where there are none.
     """
@@ -112,10 +120,11 @@ class Calibration:
         given_right: The same of the place that was given.
         filled_similarity: The same where no place was given.
         filled_right: The same where no place was given.
+        elsewhere: Probability that what is found where the photo alone shows a person is the better pose, see
+            `posefix.refine.elsewhere`; one bias. None for models that do not look there.
         anew: Probability that the pose which the photo alone shows is a better start than the given one, see
-            `posefix.refine.again`; one bias.
+            `posefix.refine.again`; one bias. None for models that look elsewhere and compare.
         features: What the regressions of keypoints see, in their order.
-        person_features: What `anew` sees.
         reserve: Gain in KS that a keypoint must promise to be moved where nothing is to be gained on the whole
             (`posefix.refine.company`).
         strengths: With what share of its strength a pose enters the network at the first look and at later ones, see
@@ -128,9 +137,9 @@ class Calibration:
     given_right: Regression
     filled_similarity: Regression
     filled_right: Regression
-    anew: Regression
+    elsewhere: Regression | None = None
+    anew: Regression | None = None
     features: tuple[str, ...] = FEATURES
-    person_features: tuple[str, ...] = PERSON_FEATURES
     reserve: float = RESERVE
     strengths: tuple[float, float] = FULL_STRENGTH
 
@@ -141,11 +150,10 @@ class Calibration:
 
     def as_dict(self) -> dict[str, Any]:
         """For a model's description."""
-        regressions = {name: getattr(self, name).as_dict() for name in REGRESSIONS}
+        regressions = {name: getattr(self, name) for name in (*REGRESSIONS, *OF_PERSONS)}
         return {
-            **regressions,
+            **{name: regression.as_dict() for name, regression in regressions.items() if regression},
             "features": list(self.features),
-            "person_features": list(self.person_features),
             "reserve": self.reserve,
             "strengths": list(self.strengths),
         }
@@ -154,6 +162,8 @@ class Calibration:
 REGRESSIONS = tuple(
     field.name for field in dataclasses.fields(Calibration) if field.default is dataclasses.MISSING
 )
+OF_PERSONS = {"elsewhere": OPINION_FEATURES, "anew": CONTRADICTION_FEATURES}
+"""Regressions of persons that a calibration may have, and what they see."""
 
 
 def multiplied(features: Sequence[str]) -> int:
@@ -174,10 +184,15 @@ def read_calibration(model: Model) -> Calibration | None:
         return None
     path = model.folder / DESCRIPTION_FILE
     try:
-        features = _read_names(model.calibration, "features", FIRST_FEATURES, FEATURES)
-        seen = _read_names(model.calibration, "person_features", FIRST_PERSON_FEATURES, PERSON_FEATURES)
-        factors = {name: multiplied(features) for name in REGRESSIONS} | {"anew": len(seen)}
-        regressions = {name: _read_regression(model.calibration[name], factors[name]) for name in REGRESSIONS}
+        features = _read_names(model.calibration.get("features", FIRST_FEATURES))
+        regressions = {
+            name: _read_regression(model.calibration[name], multiplied(features)) for name in REGRESSIONS
+        }
+        of_persons = {
+            name: _read_regression(model.calibration[name], len(seen))
+            for name, seen in OF_PERSONS.items()
+            if name in model.calibration
+        }
         reserve = _read_reserve(model.calibration)
         first, later = (float(value) for value in model.calibration["strengths"])
     except InputError as error:
@@ -191,34 +206,31 @@ def read_calibration(model: Model) -> Calibration | None:
         check_strengths((first, later))
     except InputError as error:
         raise InputError(f"{path}: calibration: {error}; calibrate the model again") from error
-    for name, regression in regressions.items():
-        person = name == "anew"
-        expected = (1, len(seen)) if person else (len(model.skeleton), len(features))
+    for name, regression in (regressions | of_persons).items():
+        seen = OF_PERSONS.get(name)
+        expected = (len(model.skeleton), len(features)) if seen is None else (1, len(seen))
         if regression.bias.shape != expected[:1] or regression.weights.shape != expected[1:]:
             raise InputError(
                 f"{path}: calibration: {name}: expected {expected[0]} biases and {expected[1]} weights, "
                 f"got {regression.bias.shape} and {regression.weights.shape}; calibrate the model again"
             )
     return Calibration(
-        **regressions, features=features, person_features=seen, reserve=reserve, strengths=(first, later)
+        **regressions, **of_persons, features=features, reserve=reserve, strengths=(first, later)
     )
 
 
-def _read_names(
-    content: Mapping[str, Any], field: str, default: tuple[str, ...], known: tuple[str, ...]
-) -> tuple[str, ...]:
+def _read_names(names: Any) -> tuple[str, ...]:
     """Names of features, those of companies last, as products are of the first ones."""
-    names = content.get(field, default)
     if not isinstance(names, (list, tuple)):
-        raise InputError(f"{field}: expected a list of names, got {quoted(names)}")
-    if unknown := [name for name in names if name not in known]:
+        raise InputError(f"features: expected a list of names, got {quoted(names)}")
+    if unknown := [name for name in names if name not in FEATURES]:
         raise InputError(
-            f"{field}: {quoted(unknown[0])} is not known to this version, which knows {', '.join(known)}"
+            f"features: {quoted(unknown[0])} is not known to this version, which knows {', '.join(FEATURES)}"
         )
     if len(set(names)) < len(names):
-        raise InputError(f"{field}: a name stands there twice")
+        raise InputError("features: a name stands there twice")
     if any(name.startswith(COMPANY) for name in names[: multiplied(names)]):
-        raise InputError(f"{field}: those of the company ({COMPANY}...) must stand last")
+        raise InputError(f"features: those of the company ({COMPANY}...) must stand last")
     return tuple(names)
 
 

@@ -8,6 +8,7 @@ probability that its KS is above .5, which is the keypoint's confidence.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,21 @@ class Choice:
     confidence: FloatArray
     expected_similarity: FloatArray
     reserve: float
+
+    def of(self, places: Rows) -> Choice:
+        """That of some of the people, by their places among these."""
+        return Choice(
+            self.rows[places],
+            self.seen[places],
+            self.keypoints[places],
+            self.confidence[places],
+            self.expected_similarity[places],
+            self.reserve,
+        )
+
+    def among(self, people: BoolArray) -> Choice:
+        """That of some of the people only (N,), as if the network had not seen the others."""
+        return dataclasses.replace(self, seen=self.seen & people)
 
     def take(self, later: Choice) -> None:
         """Replace what was chosen for all poses by a later choice, for the people whom the network saw then."""

@@ -1,4 +1,4 @@
-"""Sixth step: what was chosen for the model's keypoints back in the layout of the poses, and counted."""
+"""Seventh step: what was chosen for the model's keypoints back in the layout of the poses, and counted."""
 
 from __future__ import annotations
 

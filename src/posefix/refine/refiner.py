@@ -24,6 +24,7 @@ from posefix.refine.calibration import FULL_STRENGTH, Calibration, read_calibrat
 from posefix.refine.company import Company, measure_company, read_company
 from posefix.refine.crops import CroppedPeople, crop_people
 from posefix.refine.cutting import Cut, ManyPhotos, OnePhoto, Photo, Progress
+from posefix.refine.elsewhere import elsewhere, prefer
 from posefix.refine.identity import Neighbours
 from posefix.refine.judge import ALWAYS, NEVER, Choice, judge
 from posefix.refine.look import EVERYBODY, NOBODY, Look, look_at
@@ -271,9 +272,36 @@ class Refiner:
                 break
             look = self._look(people, cut, self._doubt(0), later, progress)
             choice.take(judge(look, company, self.calibration, self.caution))
+        if self._looks_elsewhere:
+            choice.take(
+                self._found_elsewhere(first_look, company, choice, neighbours, cut, _later(progress, people))
+            )
         choice.take(self._leave(first_look, company, choice, neighbours))
         merged = merge(poses, everyone, choice, missing=missing, failed=failed, caution=self.caution)
         return write_scores(merged, resolve_scores(self.scores, self.calibration is not None))
+
+    @property
+    def _looks_elsewhere(self) -> bool:
+        return self.looks > 1 and self.calibration is not None and self.calibration.elsewhere is not None
+
+    def _found_elsewhere(
+        self,
+        look: Look,
+        company: Company,
+        choice: Choice,
+        neighbours: Neighbours,
+        cut: Cut,
+        progress: Progress | None,
+    ) -> Choice:
+        """What becomes of people of the first look whom the photo alone shows elsewhere and who are found there."""
+        assert self.calibration is not None and self.calibration.elsewhere is not None
+        people = elsewhere(look, choice, neighbours)
+        if not people.usable.any():
+            return choice.of(people.rows)
+        there = self._look(people, cut, self._doubt(0), self._strengths[1], progress)
+        found = judge(there, company, self.calibration, self.caution)
+        regression = self.calibration.elsewhere
+        return prefer(choice, look, there, found, neighbours, regression, self.caution)
 
     def _leave(self, look: Look, company: Company, choice: Choice, neighbours: Neighbours) -> Choice:
         """What becomes of people of the first look who would land on somebody else: they stay where they are."""

@@ -25,21 +25,22 @@ from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, Rows
 from posefix.pose.similarity import falloff
 from posefix.pose_errors.profile import load_error_profile
 from posefix.pose_errors.synthesis import SynthesisOptions, synthesize
-from posefix.refine.again import measure_contradiction
+from posefix.refine.again import SETTLED
 from posefix.refine.backends import open_backend
 from posefix.refine.calibration import (
     FEATURES,
     FULL_STRENGTH,
-    PERSON_FEATURES,
+    OPINION_FEATURES,
     Calibration,
     Regression,
     check_strengths,
     multiplied,
 )
 from posefix.refine.company import Company
+from posefix.refine.elsewhere import elsewhere, measure_opinions
 from posefix.refine.features import measure_features, measure_poses
 from posefix.refine.identity import Neighbours
-from posefix.refine.judge import judge
+from posefix.refine.judge import Choice, judge
 from posefix.refine.look import Look
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import Skeleton
@@ -60,6 +61,9 @@ IMPROVEMENTS = (0.4, 0.75)
 companies whose poses are all good."""
 REFINED_IMPORTANCE = 0.3
 """Of a refined pose that is looked at again, beside 1 of a given one: most decisions are about the latter."""
+
+HARM = 2.0
+"""What a person loses by being looked for elsewhere counts so many times what another one wins."""
 
 OnPass = Callable[[str], None]
 """Called with a line about each pass of the network over the people."""
@@ -117,13 +121,16 @@ class Attempt:
             np.full(len(self.truth), importance),
         )
 
-    def worth(self, calibration: Calibration) -> FloatArray:
-        """What would become of each person's pose (N,) is worth in AP: the share of its thresholds that OKS is above.
+    def judged(self, calibration: Calibration) -> Choice:
+        """What would become of the poses."""
+        return judge(self.look, self.company, calibration, caution=0.0)
+
+    def worth(self, places: FloatArray) -> FloatArray:
+        """What each person's places (N, K, 2) are worth (N,) in AP: the share of its thresholds that OKS is above.
 
         Thresholds are softened by `SOFTNESS`. Mean KS would count what is won for hopeless poses, and AP never sees.
         """
-        choice = judge(self.look, self.company, calibration, caution=0.0)
-        similarity = np.where(self.labelled, self._similarity(choice.keypoints), 0.0)
+        similarity = np.where(self.labelled, self._similarity(places), 0.0)
         oks = similarity.sum(axis=1) / np.maximum(self.labelled.sum(axis=1), 1)
         return np.asarray((1 / (1 + np.exp((OKS_THRESHOLDS - oks[:, None]) / SOFTNESS))).mean(axis=1))
 
@@ -149,6 +156,20 @@ class Trial:
     def examples(self) -> Examples:
         """What the regressions of keypoints learn from; with `anew` among it, confidences come out too low."""
         return join([self.given.examples(1.0), self.refined.examples(REFINED_IMPORTANCE)])
+
+    def opinions(self, calibration: Calibration) -> tuple[FloatArray, FloatArray]:
+        """Of the n people whom the photo alone shows elsewhere what `measure_opinions` sees, (n, 1, F), and the gain.
+
+        The gain (n,) in worth is that of what is found there over what was chosen.
+        """
+        first, found = self.given.look, self.anew.judged(calibration)
+        choice = self.given.judged(calibration)
+        changed = first.people.agreement(choice.keypoints) < SETTLED
+        choice.take(self.refined.judged(calibration).among(changed))
+        places = elsewhere(first, choice, self.given.neighbours).rows
+        gain = self.anew.worth(found.keypoints) - self.given.worth(choice.keypoints)
+        there, found = self.anew.look.of(places), found.of(places)
+        return measure_opinions(choice, first, there, found, self.given.neighbours), gain[places]
 
 
 def calibrate(
@@ -194,7 +215,9 @@ def calibrate(
                 on_pass(f"{config.data.annotations[number]}, {name}: {len(poses)} poses")
             trials[-1].append(try_starts(refiner, poses, records, rows, strengths))
     calibration = fit([join([trial.examples() for trial in part]) for part in trials])
-    calibration = dataclasses.replace(calibration, anew=fit_anew(trials, calibration), strengths=strengths)
+    calibration = dataclasses.replace(
+        calibration, elsewhere=fit_elsewhere(trials, calibration), strengths=strengths
+    )
     description = read_json(folder / DESCRIPTION_FILE) | {"calibration": calibration.as_dict()}
     write_text_atomic(folder / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")
 
@@ -309,7 +332,7 @@ def join(parts: list[Examples]) -> Examples:
 
 
 def fit(sets: list[Examples]) -> Calibration:
-    """The regressions of a calibration for keypoints, each set of equal weight; `anew` is left for `fit_anew`."""
+    """The regressions of a calibration for keypoints, each set of equal weight."""
     examples = join(sets)
     there, absent = examples.labelled & examples.given, examples.labelled & ~examples.given
     weights = np.concatenate(
@@ -329,25 +352,25 @@ def fit(sets: list[Examples]) -> Calibration:
         given_right=regression(kept > RIGHT, there),
         filled_similarity=regression(refined, absent),
         filled_right=regression(refined > RIGHT, absent),
-        anew=Regression(np.zeros(1), np.zeros(len(PERSON_FEATURES))),
     )
 
 
-def fit_anew(sets: list[list[Trial]], calibration: Calibration) -> Regression:
-    """When to look for a person anew: where that made the better pose, by how much it did, each set of equal weight."""
+def fit_elsewhere(sets: list[list[Trial]], calibration: Calibration) -> Regression:
+    """When to prefer what is found elsewhere: where it was the better pose, by how much it was.
+
+    Each set is of equal weight. What a person loses counts `HARM` times what another one wins.
+    """
     features, better, importance = [], [], []
     for trials in sets:
-        gain = np.concatenate(
-            [trial.anew.worth(calibration) - trial.given.worth(calibration) for trial in trials]
-        )
-        seen = np.concatenate([trial.given.look.seen for trial in trials])
-        measured = [measure_contradiction(trial.given.look, trial.given.neighbours) for trial in trials]
-        features.append(np.concatenate(measured)[seen])
-        better.append(gain[seen] > 0)
-        importance.append(np.abs(gain[seen]) / len(gain))
+        for trial in trials:
+            seen, gain = trial.opinions(calibration)
+            features.append(seen)
+            better.append(gain > 0)
+            people = sum(len(other.given.truth) for other in trials)
+            importance.append(np.where(gain > 0, gain, -HARM * gain) / people)
     return fit_regression(
         np.concatenate(features),
         np.concatenate(better)[:, None],
         np.concatenate(importance)[:, None],
-        products=len(PERSON_FEATURES),
+        products=len(OPINION_FEATURES),
     )
