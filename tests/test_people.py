@@ -112,11 +112,10 @@ def test_each_person_gets_the_estimate_nearest_to_the_truth(truth: Annotations) 
     records = build_records(truth, photos, coco, [poses])
     nose = coco.index("nose")
     np.testing.assert_array_equal(records.estimates[:2, 0, nose], [[1, 2], [52, 3]])
-    np.testing.assert_array_equal(
-        records.estimated[:, 0, nose], [True, True, True, False]
-    )  # nobody was found in 8
+    # Of the three in photo 7 two were found, in 8 nobody.
+    np.testing.assert_array_equal(records.estimated[:, 0, nose], [True, True, False, False])
     joined = join_records([build_records(truth, photos, coco), records])
-    np.testing.assert_array_equal(joined.estimated[:, 0, nose], [False] * 4 + [True, True, True, False])
+    np.testing.assert_array_equal(joined.estimated[:, 0, nose], [False] * 4 + [True, True, False, False])
 
 
 COCO = load_skeleton("coco17")
@@ -274,3 +273,24 @@ def test_thinning_out_takes_whole_photos_from_all_over(records: PersonRecords) -
     assert min(numbers) < 5 and max(numbers) > 14
     assert len(thin_out(many, 1000)) == len(many)
     assert thin_out(few, 20).images == few.images
+
+
+def test_each_person_gets_the_pose_that_is_nearest_to_them_and_nobody_else_s(tmp_path: Path) -> None:
+    """Also where the first keypoint is not labelled, and where the photo has fewer poses than people."""
+    rows = [person(number, 7, [200.0 * number, 0, 100, 200]) for number in range(4)]
+    for row in rows[1:]:
+        x = 200.0 * int(str(row["id"]))
+        row["keypoints"] = [0, 0, 0, x + 20, 50, 2, x + 80, 150, 2]
+    images = [{"id": 7, "file_name": "7.jpg"}]
+    categories = [{"id": 1, "name": "person", "keypoints": NAMES, "skeleton": []}]
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps({"images": images, "annotations": rows, "categories": categories}))
+    annotations, skeleton = read_annotations(path), load_skeleton("coco17")
+    hips = [skeleton.index(name) for name in NAMES[1:]]
+    keypoints = np.zeros((3, 17, 2))
+    for row, owner in enumerate((3, 1, 2)):
+        keypoints[row, hips] = [[200 * owner + 22, 50], [200 * owner + 82, 150]]
+    poses = Poses(keypoints, np.ones((3, 17)), np.ones((3, 17), bool), (7,) * 3, np.ones(3), skeleton)
+    records = build_records(annotations, {7: Path("7.jpg")}, skeleton, [poses])
+    assert records.estimated.any(axis=(1, 2)).tolist() == [False, True, True, True]
+    np.testing.assert_allclose(records.estimates[1:, 0, hips[0], 0], [222, 422, 622])

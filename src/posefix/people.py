@@ -18,7 +18,7 @@ from posefix.formats.coco_annotations import Annotations
 from posefix.photos.finding import find_images
 from posefix.pose.geometry import box_iou
 from posefix.pose.poses import ImageId, Poses, rows_by_image
-from posefix.pose.similarity import keypoint_similarity, oks
+from posefix.pose.similarity import best_pairs, keypoint_similarity, oks
 from posefix.pose_errors.taxonomy import LabelledPeople
 from posefix.skeletons import Skeleton, match_keypoints
 
@@ -109,7 +109,8 @@ def build_records(
         annotations: Ground truth in its own layout; keypoints are matched by name.
         photos: File of each image id.
         skeleton: Vocabulary of the model.
-        estimates: Results of E estimators on these photos; a person's is the one nearest in OKS.
+        estimates: Results of E estimators on these photos; a person's is the one nearest in OKS, and
+            nobody else's.
         neighbours: With whom a person may be mixed up: "all" in the photo, as the paper says, or those whose boxes are
             "overlapping" by `OVERLAP_IOU`, as its code does and as estimators do.
 
@@ -146,21 +147,23 @@ def build_records(
 def _fill_estimates(
     records: PersonRecords, number: int, image_ids: Sequence[ImageId], poses: Poses, skeleton: Skeleton
 ) -> None:
-    """Give each person the pose of the same photo that is nearest to the truth in OKS, if there is one."""
+    """Give each person the pose of the same photo that is nearest to the truth in OKS; each pose is of one person."""
     mapping = match_keypoints(poses.skeleton, skeleton)
+    target, source = mapping.target_index, mapping.source_index
     rows_of = rows_by_image(poses.image_ids)
-    sigmas = skeleton.sigmas[mapping.target_index]
-    for person, image_id in enumerate(image_ids):
-        rows = rows_of.get(image_id)
-        if rows is None:
-            continue
-        found = poses.keypoints[rows][:, mapping.source_index]
-        truth = records.keypoints[person, None, mapping.target_index].astype(np.float64)
-        valid, area = records.labelled[person, None, mapping.target_index], records.area[person, None]
-        best = int(oks(found, truth, valid, area.astype(np.float64), sigmas)[:, 0].argmax())
-        records.estimates[person, number, mapping.target_index] = found[best]
-        there = poses.valid[rows[best], mapping.source_index]
-        records.estimated[person, number, mapping.target_index] = there
+    for image_id, people in rows_by_image(image_ids).items():
+        rows = rows_of.get(image_id, people[:0])
+        table = oks(
+            poses.keypoints[rows][:, source],
+            records.keypoints[people][:, target].astype(np.float64),
+            records.labelled[people][:, target],
+            records.area[people].astype(np.float64),
+            skeleton.sigmas[target],
+        )
+        for row, person in best_pairs(table):
+            pose = rows[row]
+            records.estimates[people[person], number, target] = poses.keypoints[pose, source]
+            records.estimated[people[person], number, target] = poses.valid[pose, source]
 
 
 def add_consensus_labels(records: PersonRecords, skeleton: Skeleton) -> PersonRecords:

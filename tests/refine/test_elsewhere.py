@@ -134,7 +134,9 @@ class Leaning:
     def __call__(self, images: Array, keypoints: Array, weights: Array) -> Evidence:
         self.crops.append(len(images))
         middle = np.stack([np.linspace(20, 76, 19), np.linspace(20, 108, 19)], axis=-1)
-        places = np.where(np.asarray(weights.any(axis=1))[:, None, None], keypoints, middle).astype(np.float32)
+        places = np.where(np.asarray(weights.any(axis=1))[:, None, None], keypoints, middle).astype(
+            np.float32
+        )
         half = np.full(weights.shape, 0.5, np.float32)
         return Evidence(places, half, half, half, half)
 

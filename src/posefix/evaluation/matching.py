@@ -10,7 +10,7 @@ import numpy as np
 from posefix.evaluation.coco import SharedKeypoints, check_images, share_keypoints
 from posefix.formats.coco_annotations import Annotations
 from posefix.pose.poses import FloatArray, Poses, Rows, rows_by_image
-from posefix.pose.similarity import oks
+from posefix.pose.similarity import best_pairs, oks
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,16 +88,3 @@ def countable_people(annotations: Annotations, columns: Rows) -> Rows:
     """Rows of the people a pose can be compared with: whom COCO counts on the keypoints `columns`, with an area."""
     people = annotations.people
     return np.flatnonzero(people.counted(columns) & (people.area > 0))
-
-
-def best_pairs(table: FloatArray) -> list[tuple[int, int]]:
-    """Row and column of the best cell (n, m) above 0, then of the best one in the rows and columns left, and so on."""
-    pairs: list[tuple[int, int]] = []
-    rows, columns = set(range(table.shape[0])), set(range(table.shape[1]))
-    for cell in np.argsort(-table, axis=None, kind="stable").tolist():
-        row, column = divmod(cell, table.shape[1])
-        if row in rows and column in columns and table[row, column] > 0:
-            rows.remove(row)
-            columns.remove(column)
-            pairs.append((row, column))
-    return pairs

@@ -71,3 +71,16 @@ def oks(
     similarity = keypoint_similarity(squared, safe_area[None, :, None], sigmas)
     counts = np.maximum(reference_valid.sum(axis=1), 1)
     return np.asarray((similarity * reference_valid[None]).sum(axis=-1) / counts[None], dtype=np.float64)
+
+
+def best_pairs(table: npt.NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Row and column of the best cell (n, m) above 0, then of the best one in the rows and columns left, and so on."""
+    pairs: list[tuple[int, int]] = []
+    rows, columns = set(range(table.shape[0])), set(range(table.shape[1]))
+    for cell in np.argsort(-table, axis=None, kind="stable").tolist():
+        row, column = divmod(cell, table.shape[1])
+        if row in rows and column in columns and table[row, column] > 0:
+            rows.remove(row)
+            columns.remove(column)
+            pairs.append((row, column))
+    return pairs

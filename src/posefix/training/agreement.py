@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError
-from posefix.evaluation.matching import best_pairs
 from posefix.formats.coco_annotations import AREA_OF_BOX
 from posefix.pose.geometry import KEYPOINT_BOX_FACTOR, box_from_keypoints, box_iou, enlarge
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, Rows, rows_by_image
-from posefix.pose.similarity import keypoint_similarity, oks
+from posefix.pose.similarity import best_pairs, keypoint_similarity, oks
 from posefix.skeletons import Skeleton, match_keypoints
 
 
