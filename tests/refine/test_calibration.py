@@ -13,6 +13,7 @@ import pytest
 from posefix.errors import InputError
 from posefix.network.models import Model, load_model
 from posefix.refine.calibration import (
+    ALL_MEANS,
     CONTRADICTION_FEATURES,
     FEATURES,
     FIRST_FEATURES,
@@ -21,6 +22,7 @@ from posefix.refine.calibration import (
     RESERVE,
     Calibration,
     Regression,
+    UsualCompany,
     multiplied,
     read_calibration,
 )
@@ -72,6 +74,7 @@ def random_calibration(features: tuple[str, ...] = FEATURES) -> Calibration:
         six,
         elsewhere=made(1, len(OPINION_FEATURES), len(OPINION_FEATURES)),
         features=features,
+        usual=UsualCompany(rng.normal(size=len(ALL_MEANS)), rng.uniform(1, 9, len(ALL_MEANS))),
         reserve=0.25,
         strengths=(0.75, 0.5),
     )
@@ -80,7 +83,7 @@ def random_calibration(features: tuple[str, ...] = FEATURES) -> Calibration:
 def first_calibration() -> dict[str, Any]:
     """As models stored it that do not name their features."""
     content = random_calibration(FIRST_FEATURES).as_dict()
-    del content["features"], content["reserve"], content["elsewhere"]
+    del content["features"], content["reserve"], content["elsewhere"], content["usual_company"]
     return content | {"anew": {"bias": [0.5], "weights": [0.25] * len(CONTRADICTION_FEATURES)}}
 
 
@@ -101,7 +104,7 @@ def test_descriptions_that_do_not_name_their_features_are_read_as_ever(tmp_path:
         "company_nearness",
     )  # fmt: skip
     assert calibration.reserve == RESERVE
-    assert calibration.elsewhere is None
+    assert calibration.elsewhere is None and calibration.usual is None
     assert calibration.anew is not None and calibration.anew.products is None
     assert calibration.anew.weights.tolist() == [0.25] * 4
     back = read_calibration(stored(tmp_path, calibration.as_dict()))
@@ -116,6 +119,9 @@ def test_a_calibration_comes_back_from_a_model_s_description(
     calibration = random_calibration(features)
     back = read_calibration(stored(tmp_path, calibration.as_dict()))
     assert back is not None
+    assert calibration.usual is not None and back.usual is not None
+    np.testing.assert_allclose(back.usual.means, calibration.usual.means, atol=5.1e-6)
+    np.testing.assert_allclose(back.usual.people, calibration.usual.people, atol=5.1e-6)
     for name in REGRESSIONS:
         before, after = getattr(calibration, name), getattr(back, name)
         assert (back.features, back.reserve) == (features, 0.25)
@@ -165,6 +171,11 @@ def test_a_model_may_have_no_calibration(tmp_path: Path) -> None:
         ({"features": ["company_distance", "distance"]}, r"features: .*company_.* must stand last"),
         ({"features": ["distance"]}, "refined_similarity|products"),
         ({"elsewhere": {"bias": [0.0], "weights": [0.0] * 4}}, "elsewhere: expected 1 biases and 12 weights"),
+        ({"usual_company": {"means": {}}}, "KeyError"),
+        (
+            {"usual_company": {"means": dict.fromkeys(ALL_MEANS, 1), "people": dict.fromkeys(ALL_MEANS, 0)}},
+            "usual_company: expected finite means, and numbers of people above 0",
+        ),
         ({"reserve": -0.5}, "reserve: expected a number of at least 0, got -0.5"),
         ({"reserve": "much"}, "could not convert"),
     ],

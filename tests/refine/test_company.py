@@ -15,7 +15,7 @@ from tests.refine.looks import COUNT, MODEL, look
 from posefix.errors import InputError
 from posefix.network.decoding import Evidence
 from posefix.pose.poses import Poses
-from posefix.refine.calibration import RESERVE, Calibration
+from posefix.refine.calibration import ALL_MEANS, RESERVE, Calibration, UsualCompany
 from posefix.refine.company import RESERVE_FADE, STRANGERS, measure_company, read_company
 from posefix.refine.features import measure_poses
 from posefix.refine.look import Look
@@ -26,6 +26,18 @@ def test_the_means_are_those_of_the_people_seen(calibration: Calibration | None)
     at = look(seen=[True, True, False, True])
     poses = measure_poses(at)
     np.testing.assert_allclose(measure_company(at, calibration).means, (poses[0] + poses[1] + poses[3]) / 3)
+
+
+def test_a_few_people_say_less_about_their_estimator_than_many(believing: Calibration) -> None:
+    usual = UsualCompany(np.full(len(ALL_MEANS), 5.0), np.full(len(ALL_MEANS), 4.0))
+    knowing = dataclasses.replace(believing, usual=usual)
+    for seen in ([True] * 4, [False, True, False, False]):
+        at = look(seen=seen)
+        means = measure_poses(at)[seen].mean(axis=0)
+        expected = (sum(seen) * means + 4 * 5) / (sum(seen) + 4)
+        np.testing.assert_allclose(measure_company(at, knowing).means, expected)
+    nobody = measure_company(look(seen=[False] * 4), knowing)
+    np.testing.assert_array_equal(nobody.means, usual.means)
 
 
 def test_poses_are_held_back_by_what_their_company_gains(

@@ -13,11 +13,10 @@ import pytest
 
 from posefix.network.decoding import Evidence
 from posefix.pose.poses import Poses
-from posefix.refine.calibration import OPINION_FEATURES, Calibration, Regression
+from posefix.refine.calibration import ALL_MEANS, OPINION_FEATURES, Calibration, Regression
 from posefix.refine.company import Company
 from posefix.refine.crops import CroppedPeople, crop_people, recrop
 from posefix.refine.elsewhere import APART, elsewhere, is_better, measure_opinions, prefer
-from posefix.refine.features import ALL_MEANS
 from posefix.refine.identity import Neighbours
 from posefix.refine.judge import NEVER, Choice, judge
 from posefix.refine.look import Look

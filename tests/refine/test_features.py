@@ -12,9 +12,9 @@ import pytest
 from tests.refine.looks import COUNT, MISSING, SHAPE, alone, evidence, look, people
 
 from posefix.network.decoding import Evidence
-from posefix.refine.calibration import ALONE_FEATURES, FEATURES, FIRST_FEATURES, Calibration
+from posefix.refine.calibration import ALL_MEANS, ALONE_FEATURES, FEATURES, FIRST_FEATURES, Calibration
 from posefix.refine.company import Company
-from posefix.refine.features import ALL_MEANS, LEAST, measure_features, measure_poses
+from posefix.refine.features import LEAST, measure_features, measure_poses
 from posefix.refine.judge import judge
 
 Array = npt.NDArray[Any]

@@ -16,10 +16,9 @@ import pytest
 from posefix.network.decoding import Evidence
 from posefix.pose.poses import ImageId, Poses
 from posefix.refine.again import unsettled
-from posefix.refine.calibration import CONTRADICTION_FEATURES, Calibration, Regression
+from posefix.refine.calibration import ALL_MEANS, CONTRADICTION_FEATURES, Calibration, Regression
 from posefix.refine.company import Company, measure_company
 from posefix.refine.crops import CroppedPeople, crop_people
-from posefix.refine.features import ALL_MEANS
 from posefix.refine.identity import TAKEN, Neighbours
 from posefix.refine.judge import NEVER, judge
 from posefix.refine.look import Look

@@ -11,10 +11,9 @@ from tests.refine.looks import MISSING, alone, evidence, look, people
 
 from posefix.network.decoding import Evidence
 from posefix.refine import look as looking
-from posefix.refine.calibration import Calibration
+from posefix.refine.calibration import ALL_MEANS, Calibration
 from posefix.refine.company import Company, measure_company
 from posefix.refine.crops import CroppedPeople
-from posefix.refine.features import ALL_MEANS
 from posefix.refine.judge import judge
 from posefix.refine.look import Look
 

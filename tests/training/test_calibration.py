@@ -17,16 +17,18 @@ from posefix.errors import InputError
 from posefix.network.models import load_model
 from posefix.pose.poses import Poses
 from posefix.refine.calibration import (
+    ALL_MEANS,
     FEATURES,
     OPINION_FEATURES,
     Calibration,
     Regression,
+    UsualCompany,
     read_calibration,
 )
 from posefix.refine.company import Company
 from posefix.refine.crops import crop_people
 from posefix.refine.elsewhere import is_better
-from posefix.refine.features import ALL_MEANS, measure_poses
+from posefix.refine.features import measure_poses
 from posefix.refine.identity import Neighbours
 from posefix.refine.look import Look
 from posefix.refine.refiner import Refiner
@@ -34,21 +36,16 @@ from posefix.skeletons import load_skeleton
 from posefix.training.calibration import (
     HARM,
     IMPROVEMENTS,
-    Attempt,
-    Examples,
-    Trial,
     calibrate,
-    companies,
-    draw_calls,
     drawn_poses,
     fit,
     fit_elsewhere,
     given_poses,
-    join,
 )
 from posefix.training.config import load_recipe
 from posefix.training.recipe_people import load_sets
 from posefix.training.run import train
+from posefix.training.trials import Attempt, Examples, Trial, companies, draw_calls, join, usual_company
 
 
 def examples(count: int, similarity: float) -> Examples:
@@ -128,22 +125,34 @@ def test_what_is_lost_counts_more_than_what_is_won() -> None:
     assert HARM * right.mean() > (~right).mean()
 
 
-def test_company_is_the_mean_pose_of_a_call() -> None:
+def test_company_is_the_mean_pose_of_a_call_and_of_what_is_usual() -> None:
     right = np.random.default_rng(1).random(4) < 0.5
     look = dataclasses.replace(attempt(right).look, seen=np.array([True, True, False, True]))
     look.evidence.similarity[:] = [[0.2], [0.4], [0.6], [0.8]]
     poses = measure_poses(look)
-    company = companies(look, np.array([7, 7, 7, 0])).means
-    np.testing.assert_allclose(company[:2], [(poses[0] + poses[1]) / 2] * 2)
+    usual = UsualCompany(np.ones(len(ALL_MEANS)), np.full(len(ALL_MEANS), 2.0))
+    company = companies(look, np.array([7, 7, 7, 0]), usual).means
+    np.testing.assert_allclose(company[:2], [(poses[0] + poses[1] + 2) / 4] * 2)
     assert not company[2].any()
-    np.testing.assert_array_equal(company[3], poses[3])
+    np.testing.assert_allclose(company[3], (poses[3] + 2) / 3)
+
+
+def test_the_people_who_outweigh_what_is_usual_are_told_by_how_much_estimators_differ() -> None:
+    rng = np.random.default_rng(0)
+    estimators = [mean + rng.normal(size=(500, 2)) * [1, 3] for mean in rng.normal(size=(400, 2)) + 5]
+    usual = usual_company(estimators)
+    np.testing.assert_allclose(usual.means, 5, atol=0.2)
+    np.testing.assert_allclose(usual.people, [1, 9], rtol=0.2)
+    alike = usual_company([rng.normal(size=(50, 2)) for _ in range(400)])
+    assert (alike.people > 200).all(), "estimators that do not differ are all the usual one"
+    assert np.isfinite(usual_company([np.zeros((3, 2))]).people).all()
 
 
 def test_calls_of_many_sizes_are_drawn() -> None:
-    calls = draw_calls(300)
+    calls = draw_calls(2000)
     sizes = np.bincount(calls)
-    assert len(calls) == sizes.sum() == 300
-    assert set(sizes[:-1]) == {2**power for power in range(7)}
+    assert len(calls) == sizes.sum() == 2000
+    assert set(sizes[:-1]) == {2**power for power in range(10)}
     assert not np.array_equal(calls, np.sort(calls)), "whoever stands side by side is not in one call"
     assert draw_calls(1).tolist() == [0]
 
@@ -171,6 +180,7 @@ def test_a_trained_model_is_calibrated_on_the_photos_held_out(recipe: Path, tmp_
     assert calibration.elsewhere is not None and calibration.elsewhere.products is not None
     assert calibration.anew is None
     assert calibration.strengths == (0.5, 0.25)
+    assert calibration.usual is not None and (calibration.usual.people > 0).all()
     assert json.loads((tmp_path / "model" / "model.json").read_text())["training"]["name"] == "made"
     assert Refiner.from_pretrained(tmp_path / "model", device="cpu", scores="model").scores == "model"
 

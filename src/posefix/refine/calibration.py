@@ -35,6 +35,7 @@ ALONE_FEATURES = (
 and to the refined one."""
 MEANS = ("similarity", "vicinity", "given_similarity", "distance", "nearness")
 ALONE_MEANS = ("alone_given_similarity", "alone_nearness")
+ALL_MEANS = (*MEANS, *ALONE_MEANS)
 """Of which there are means over a pose, and over the poses refined together."""
 COMPANY = "company_"
 FIRST_FEATURES = (
@@ -46,8 +47,8 @@ FIRST_FEATURES = (
 FEATURES = (
     *KEYPOINT_FEATURES,
     *ALONE_FEATURES,
-    *(f"pose_{name}" for name in (*MEANS, *ALONE_MEANS)),
-    *(f"{COMPANY}{name}" for name in (*MEANS, *ALONE_MEANS)),
+    *(f"pose_{name}" for name in ALL_MEANS),
+    *(f"{COMPANY}{name}" for name in ALL_MEANS),
 )
 """What regressions see of a keypoint: `posefix.refine.features.measure_features`."""
 CONTRADICTION_FEATURES = ("given_similarity", "given_vicinity", "similarity", "agreement")
@@ -110,6 +111,32 @@ class Regression:
 
 
 @dataclass(frozen=True)
+class UsualCompany:
+    """What is expected of an estimator before any of its poses is seen.
+
+    Attributes:
+        means: (M,) of what regressions see of the poses of most estimators, in the order of `ALL_MEANS`.
+        people: (M,) so many people of the usual company are taken to stand beside those who are seen: the means of a
+            few people say more about them than about their estimator.
+    """
+
+    means: FloatArray
+    people: FloatArray
+
+    def with_people(self, means: FloatArray, count: int) -> FloatArray:
+        """The means (M,) or (N, M) to be expected of an estimator of which so many people have these means."""
+        return np.asarray((count * means + self.people * self.means) / (count + self.people))
+
+    def as_dict(self) -> dict[str, dict[str, float]]:
+        """For a model's description."""
+        parts = {"means": self.means, "people": self.people}
+        return {
+            name: dict(zip(ALL_MEANS, [round(value, DECIMALS) for value in part.tolist()], strict=True))
+            for name, part in parts.items()
+        }
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Regressions of a model, for a refined place, for a place that was given, for one filled in where none was given.
 
@@ -125,6 +152,7 @@ class Calibration:
         anew: Probability that the pose which the photo alone shows is a better start than the given one, see
             `posefix.refine.again`; one bias. None for models that look elsewhere and compare.
         features: What the regressions of keypoints see, in their order.
+        usual: What is expected of an estimator beforehand; None believes the people of a call alone.
         reserve: Gain in KS that a keypoint must promise to be moved where nothing is to be gained on the whole
             (`posefix.refine.company`).
         strengths: With what share of its strength a pose enters the network at the first look and at later ones, see
@@ -140,6 +168,7 @@ class Calibration:
     elsewhere: Regression | None = None
     anew: Regression | None = None
     features: tuple[str, ...] = FEATURES
+    usual: UsualCompany | None = None
     reserve: float = RESERVE
     strengths: tuple[float, float] = FULL_STRENGTH
 
@@ -154,6 +183,7 @@ class Calibration:
         return {
             **{name: regression.as_dict() for name, regression in regressions.items() if regression},
             "features": list(self.features),
+            **({} if self.usual is None else {"usual_company": self.usual.as_dict()}),
             "reserve": self.reserve,
             "strengths": list(self.strengths),
         }
@@ -193,6 +223,7 @@ def read_calibration(model: Model) -> Calibration | None:
             for name, seen in OF_PERSONS.items()
             if name in model.calibration
         }
+        usual = _read_usual(model.calibration.get("usual_company"))
         reserve = _read_reserve(model.calibration)
         first, later = (float(value) for value in model.calibration["strengths"])
     except InputError as error:
@@ -215,7 +246,7 @@ def read_calibration(model: Model) -> Calibration | None:
                 f"got {regression.bias.shape} and {regression.weights.shape}; calibrate the model again"
             )
     return Calibration(
-        **regressions, **of_persons, features=features, reserve=reserve, strengths=(first, later)
+        **regressions, **of_persons, features=features, usual=usual, reserve=reserve, strengths=(first, later)
     )
 
 
@@ -232,6 +263,18 @@ def _read_names(names: Any) -> tuple[str, ...]:
     if any(name.startswith(COMPANY) for name in names[: multiplied(names)]):
         raise InputError(f"features: those of the company ({COMPANY}...) must stand last")
     return tuple(names)
+
+
+def _read_usual(content: Mapping[str, Any] | None) -> UsualCompany | None:
+    if content is None:
+        return None
+    means, people = (
+        np.array([content[part][name] for name in ALL_MEANS], dtype=np.float64)
+        for part in ("means", "people")
+    )
+    if not np.isfinite(means).all() or not (np.isfinite(people) & (people > 0)).all():
+        raise InputError("usual_company: expected finite means, and numbers of people above 0")
+    return UsualCompany(means, people)
 
 
 def _read_reserve(content: Mapping[str, Any]) -> float:

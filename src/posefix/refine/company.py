@@ -18,8 +18,8 @@ import numpy as np
 from posefix.errors import InputError
 from posefix.files import read_json, write_text_atomic
 from posefix.pose.poses import FloatArray
-from posefix.refine.calibration import RESERVE, Calibration
-from posefix.refine.features import ALL_MEANS, expected_gain, measure_poses
+from posefix.refine.calibration import ALL_MEANS, RESERVE, Calibration
+from posefix.refine.features import expected_gain, measure_poses
 from posefix.refine.look import Look
 
 RESERVE_FADE = 0.017
@@ -101,9 +101,12 @@ def measure_company(look: Look, calibration: Calibration | None) -> Company:
         look: At its people, with their pose and with it withheld.
         calibration: Of the model, or None.
     """
+    usual = None if calibration is None else calibration.usual
     if not look.seen.any():
-        return Company(np.zeros(len(ALL_MEANS)))
+        return Company(np.zeros(len(ALL_MEANS)) if usual is None else usual.means)
     means = measure_poses(look)[look.seen].mean(axis=0)
+    if usual is not None:
+        means = usual.with_people(means, int(look.seen.sum()))
     return Company(means, hold_back(look, calibration, means))
 
 

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.pose.poses import BoolArray, FloatArray
-from posefix.refine.calibration import ALONE_MEANS, COMPANY, FEATURES, MEANS, Calibration
+from posefix.refine.calibration import ALL_MEANS, COMPANY, FEATURES, Calibration
 from posefix.refine.look import Look
 
-ALL_MEANS = (*MEANS, *ALONE_MEANS)
 LEAST = 1e-4
 """Evidence is taken as at least this and at most one minus this, so that its log odds stay finite."""
 

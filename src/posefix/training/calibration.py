@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,9 @@ from posefix.errors import InputError
 from posefix.files import ensure_writable, read_json, write_text_atomic
 from posefix.network.models import DESCRIPTION_FILE, load_model
 from posefix.people import PersonRecords
-from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, Rows
-from posefix.pose.similarity import falloff
+from posefix.pose.poses import BoolArray, FloatArray, Poses, Rows
 from posefix.pose_errors.profile import load_error_profile
 from posefix.pose_errors.synthesis import SynthesisOptions, synthesize
-from posefix.refine.again import SETTLED
 from posefix.refine.backends import open_backend
 from posefix.refine.calibration import (
     FEATURES,
@@ -36,140 +33,23 @@ from posefix.refine.calibration import (
     check_strengths,
     multiplied,
 )
-from posefix.refine.company import Company
-from posefix.refine.elsewhere import elsewhere, measure_opinions
-from posefix.refine.features import measure_features, measure_poses
-from posefix.refine.identity import Neighbours
-from posefix.refine.judge import Choice, judge
-from posefix.refine.look import Look
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import Skeleton
 from posefix.training.config import TrainConfig
 from posefix.training.recipe_people import load_sets
 from posefix.training.regression import fit_regression
+from posefix.training.trials import Examples, Trial, join, try_starts, usual_company
 
 RIGHT = 0.5
 """A keypoint is right if its similarity to the truth is above this."""
-OKS_THRESHOLDS = np.arange(0.5, 1.0, 0.05)
-"""Of AP."""
-SOFTNESS = 0.03
-"""Difference in OKS from a threshold at which a pose counts 73 % or 27 %."""
-LARGEST_CALL = 64
-"""People who are refined together, as far as the company's means go on getting more exact."""
 IMPROVEMENTS = (0.4, 0.75)
 """How far all poses of an estimator are brought to the truth, to stand for better estimators: the regressions must meet
 companies whose poses are all good."""
-REFINED_IMPORTANCE = 0.3
-"""Of a refined pose that is looked at again, beside 1 of a given one: most decisions are about the latter."""
-
 HARM = 2.0
 """What a person loses by being looked for elsewhere counts so many times what another one wins."""
 
 OnPass = Callable[[str], None]
 """Called with a line about each pass of the network over the people."""
-
-
-@dataclass(frozen=True)
-class Examples:
-    """N poses, K keypoints each, and how similar their places are to the truth.
-
-    Attributes:
-        features: (N, K, F), see `measure_features`.
-        given: (N, K) bool, keypoints that the pose had.
-        labelled: (N, K) bool, keypoints whose truth is known.
-        refined: (N, K) KS of the network's place.
-        kept: (N, K) KS of the given place.
-        importance: (N,) how much each pose counts.
-    """
-
-    features: FloatArray
-    given: BoolArray
-    labelled: BoolArray
-    refined: FloatArray
-    kept: FloatArray
-    importance: FloatArray
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """N poses that the network looked at, and the truth.
-
-    Attributes:
-        look: What the network said.
-        neighbours: Who may be taken for whom.
-        truth: (N, K, 2) true places in original-image pixels.
-        labelled: (N, K) bool, keypoints whose truth is known, of people whom the network saw.
-        reach: (N, K) distance at which KS is 1/e, pixels.
-        company: Of each person at the first look, see `companies`.
-    """
-
-    look: Look
-    neighbours: Neighbours
-    truth: FloatArray
-    labelled: BoolArray
-    reach: FloatArray
-    company: Company
-
-    def examples(self, importance: float) -> Examples:
-        """What the regressions of keypoints are fitted on, each pose of this importance."""
-        return Examples(
-            measure_features(self.look, self.company.means),
-            self.look.people.valid,
-            self.labelled,
-            self._similarity(self.look.evidence.keypoints),
-            self._similarity(self.look.people.keypoints),
-            np.full(len(self.truth), importance),
-        )
-
-    def judged(self, calibration: Calibration) -> Choice:
-        """What would become of the poses."""
-        return judge(self.look, self.company, calibration, caution=0.0)
-
-    def worth(self, places: FloatArray) -> FloatArray:
-        """What each person's places (N, K, 2) are worth (N,) in AP: the share of its thresholds that OKS is above.
-
-        Thresholds are softened by `SOFTNESS`. Mean KS would count what is won for hopeless poses, and AP never sees.
-        """
-        similarity = np.where(self.labelled, self._similarity(places), 0.0)
-        oks = similarity.sum(axis=1) / np.maximum(self.labelled.sum(axis=1), 1)
-        return np.asarray((1 / (1 + np.exp((OKS_THRESHOLDS - oks[:, None]) / SOFTNESS))).mean(axis=1))
-
-    def _similarity(self, places: FloatArray) -> FloatArray:
-        """KS (N, K) of places (N, K, 2) in original-image pixels."""
-        return np.asarray(np.exp(-(((places - self.truth) / self.reach[..., None]) ** 2).sum(axis=-1)))
-
-
-@dataclass(frozen=True)
-class Trial:
-    """Attempts at the same people from three starts.
-
-    Attributes:
-        given: The given poses.
-        refined: What the network made of them.
-        anew: What it sees without any pose.
-    """
-
-    given: Attempt
-    refined: Attempt
-    anew: Attempt
-
-    def examples(self) -> Examples:
-        """What the regressions of keypoints learn from; with `anew` among it, confidences come out too low."""
-        return join([self.given.examples(1.0), self.refined.examples(REFINED_IMPORTANCE)])
-
-    def opinions(self, calibration: Calibration) -> tuple[FloatArray, FloatArray]:
-        """Of the n people whom the photo alone shows elsewhere what `measure_opinions` sees, (n, 1, F), and the gain.
-
-        The gain (n,) in worth is that of what is found there over what was chosen.
-        """
-        first, found = self.given.look, self.anew.judged(calibration)
-        choice = self.given.judged(calibration)
-        changed = first.people.agreement(choice.keypoints) < SETTLED
-        choice.take(self.refined.judged(calibration).among(changed))
-        places = elsewhere(first, choice, self.given.neighbours).rows
-        gain = self.anew.worth(found.keypoints) - self.given.worth(choice.keypoints)
-        there, found = self.anew.look.of(places), found.of(places)
-        return measure_opinions(choice, first, there, found, self.given.neighbours), gain[places]
 
 
 def calibrate(
@@ -214,9 +94,11 @@ def calibrate(
             if on_pass is not None:
                 on_pass(f"{config.data.annotations[number]}, {name}: {len(poses)} poses")
             trials[-1].append(try_starts(refiner, poses, records, rows, strengths))
+    usual = usual_company([trial.given.company.means for part in trials for trial in part])
+    trials = [[trial.in_calls(usual) for trial in part] for part in trials]
     calibration = fit([join([trial.examples() for trial in part]) for part in trials])
     calibration = dataclasses.replace(
-        calibration, elsewhere=fit_elsewhere(trials, calibration), strengths=strengths
+        calibration, elsewhere=fit_elsewhere(trials, calibration), usual=usual, strengths=strengths
     )
     description = read_json(folder / DESCRIPTION_FILE) | {"calibration": calibration.as_dict()}
     write_text_atomic(folder / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")
@@ -276,59 +158,6 @@ def _as_poses(
         pose_scores=np.ones(len(rows)),
         skeleton=skeleton,
     )
-
-
-def try_starts(
-    refiner: Refiner, poses: Poses, records: PersonRecords, rows: Rows, strengths: tuple[float, float]
-) -> Trial:
-    """Look at the poses as they are, as the network made them, and as it sees them without any."""
-    photos: dict[ImageId, Path] = {str(path): path for path in records.images}
-    area = records.area[rows].astype(np.float64)[:, None]
-    truth = records.keypoints[rows].astype(np.float64)
-    reach = falloff(area, refiner.skeleton.sigmas)
-    at_first, later = strengths
-    look, neighbours = refiner.examine(poses, photos, strength=at_first)
-    company = companies(look, draw_calls(len(rows)))
-
-    def attempt(look: Look, neighbours: Neighbours) -> Attempt:
-        return Attempt(look, neighbours, truth, records.labelled[rows] & look.seen[:, None], reach, company)
-
-    def again(keypoints: FloatArray) -> Attempt:
-        start = poses.with_keypoints(keypoints, valid=poses.valid | look.seen[:, None])
-        return attempt(*refiner.examine(start, photos, strength=later))
-
-    return Trial(attempt(look, neighbours), again(look.evidence.keypoints), again(look.alone.keypoints))
-
-
-def companies(look: Look, calls: Rows) -> Company:
-    """Of each person the company of those who are refined in the same call, nothing held back.
-
-    Args:
-        look: At N people; those whom the network did not see are in nobody's company, and their own is 0.
-        calls: (N,) number of each person's call.
-    """
-    poses = measure_poses(look)
-    means = np.zeros_like(poses)
-    for call in np.unique(calls[look.seen]):
-        together = look.seen & (calls == call)
-        means[together] = poses[together].mean(axis=0)
-    return Company(means)
-
-
-def draw_calls(count: int) -> Rows:
-    """Number (N,) of the call that each person is refined in: calls of 1, 2, 4 ... `LARGEST_CALL` people by turns.
-
-    A regression that had only seen files of hundreds of people would believe the company of a single photo too much.
-    """
-    sizes = np.tile(2 ** np.arange(int(np.log2(LARGEST_CALL)) + 1), count)
-    calls = np.repeat(np.arange(len(sizes)), sizes)[:count]
-    return np.random.default_rng(count).permutation(calls)
-
-
-def join(parts: list[Examples]) -> Examples:
-    """Several examples as one."""
-    fields = [field.name for field in dataclasses.fields(Examples)]
-    return Examples(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
 
 
 def fit(sets: list[Examples]) -> Calibration:

@@ -1,0 +1,220 @@
+"""What happens to poses of known truth: looks at them from three starts, of which a calibration is fitted."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from posefix.people import PersonRecords
+from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, Rows
+from posefix.pose.similarity import falloff
+from posefix.refine.again import SETTLED
+from posefix.refine.calibration import (
+    Calibration,
+    UsualCompany,
+)
+from posefix.refine.company import Company
+from posefix.refine.elsewhere import elsewhere, measure_opinions
+from posefix.refine.features import measure_features, measure_poses
+from posefix.refine.identity import Neighbours
+from posefix.refine.judge import Choice, judge
+from posefix.refine.look import Look
+from posefix.refine.refiner import Refiner
+
+OKS_THRESHOLDS = np.arange(0.5, 1.0, 0.05)
+"""Of AP."""
+SOFTNESS = 0.03
+"""Difference in OKS from a threshold at which a pose counts 73 % or 27 %."""
+LARGEST_CALL = 512
+"""People who are refined together, as far as the company's means go on getting more exact."""
+LEAST_SHARE = 1e-3
+"""Estimators are taken to differ by at least this share of how much people do, so that no mean is believed blindly."""
+TINY = 1e-12
+
+REFINED_IMPORTANCE = 0.3
+"""Of a refined pose that is looked at again, beside 1 of a given one: most decisions are about the latter."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N poses, K keypoints each, and how similar their places are to the truth.
+
+    Attributes:
+        features: (N, K, F), see `measure_features`.
+        given: (N, K) bool, keypoints that the pose had.
+        labelled: (N, K) bool, keypoints whose truth is known.
+        refined: (N, K) KS of the network's place.
+        kept: (N, K) KS of the given place.
+        importance: (N,) how much each pose counts.
+    """
+
+    features: FloatArray
+    given: BoolArray
+    labelled: BoolArray
+    refined: FloatArray
+    kept: FloatArray
+    importance: FloatArray
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """N poses that the network looked at, and the truth.
+
+    Attributes:
+        look: What the network said.
+        neighbours: Who may be taken for whom.
+        truth: (N, K, 2) true places in original-image pixels.
+        labelled: (N, K) bool, keypoints whose truth is known, of people whom the network saw.
+        reach: (N, K) distance at which KS is 1/e, pixels.
+        company: Of each person at the first look.
+    """
+
+    look: Look
+    neighbours: Neighbours
+    truth: FloatArray
+    labelled: BoolArray
+    reach: FloatArray
+    company: Company
+
+    def examples(self, importance: float) -> Examples:
+        """What the regressions of keypoints are fitted on, each pose of this importance."""
+        return Examples(
+            measure_features(self.look, self.company.means),
+            self.look.people.valid,
+            self.labelled,
+            self._similarity(self.look.evidence.keypoints),
+            self._similarity(self.look.people.keypoints),
+            np.full(len(self.truth), importance),
+        )
+
+    def judged(self, calibration: Calibration) -> Choice:
+        """What would become of the poses."""
+        return judge(self.look, self.company, calibration, caution=0.0)
+
+    def worth(self, places: FloatArray) -> FloatArray:
+        """What each person's places (N, K, 2) are worth (N,) in AP: the share of its thresholds that OKS is above.
+
+        Thresholds are softened by `SOFTNESS`. Mean KS would count what is won for hopeless poses, and AP never sees.
+        """
+        similarity = np.where(self.labelled, self._similarity(places), 0.0)
+        oks = similarity.sum(axis=1) / np.maximum(self.labelled.sum(axis=1), 1)
+        return np.asarray((1 / (1 + np.exp((OKS_THRESHOLDS - oks[:, None]) / SOFTNESS))).mean(axis=1))
+
+    def _similarity(self, places: FloatArray) -> FloatArray:
+        """KS (N, K) of places (N, K, 2) in original-image pixels."""
+        return np.asarray(np.exp(-(((places - self.truth) / self.reach[..., None]) ** 2).sum(axis=-1)))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Attempts at the same people from three starts.
+
+    Attributes:
+        given: The given poses.
+        refined: What the network made of them.
+        anew: What it sees without any pose.
+    """
+
+    given: Attempt
+    refined: Attempt
+    anew: Attempt
+
+    def in_calls(self, usual: UsualCompany) -> Trial:
+        """The same with people who are refined in calls of many sizes."""
+        company = companies(self.given.look, draw_calls(len(self.given.truth)), usual)
+        given, refined, anew = (
+            dataclasses.replace(attempt, company=company) for attempt in (self.given, self.refined, self.anew)
+        )
+        return Trial(given, refined, anew)
+
+    def examples(self) -> Examples:
+        """What the regressions of keypoints learn from; with `anew` among it, confidences come out too low."""
+        return join([self.given.examples(1.0), self.refined.examples(REFINED_IMPORTANCE)])
+
+    def opinions(self, calibration: Calibration) -> tuple[FloatArray, FloatArray]:
+        """Of the n people whom the photo alone shows elsewhere what `measure_opinions` sees, (n, 1, F), and the gain.
+
+        The gain (n,) in worth is that of what is found there over what was chosen.
+        """
+        first, found = self.given.look, self.anew.judged(calibration)
+        choice = self.given.judged(calibration)
+        changed = first.people.agreement(choice.keypoints) < SETTLED
+        choice.take(self.refined.judged(calibration).among(changed))
+        places = elsewhere(first, choice, self.given.neighbours).rows
+        gain = self.anew.worth(found.keypoints) - self.given.worth(choice.keypoints)
+        there, found = self.anew.look.of(places), found.of(places)
+        return measure_opinions(choice, first, there, found, self.given.neighbours), gain[places]
+
+
+def try_starts(
+    refiner: Refiner, poses: Poses, records: PersonRecords, rows: Rows, strengths: tuple[float, float]
+) -> Trial:
+    """Look at the poses as they are, as the network made them, and as it sees them without any; each person alone."""
+    photos: dict[ImageId, Path] = {str(path): path for path in records.images}
+    area = records.area[rows].astype(np.float64)[:, None]
+    truth = records.keypoints[rows].astype(np.float64)
+    reach = falloff(area, refiner.skeleton.sigmas)
+    at_first, later = strengths
+    look, neighbours = refiner.examine(poses, photos, strength=at_first)
+    company = Company(measure_poses(look))
+
+    def attempt(look: Look, neighbours: Neighbours) -> Attempt:
+        return Attempt(look, neighbours, truth, records.labelled[rows] & look.seen[:, None], reach, company)
+
+    def again(keypoints: FloatArray) -> Attempt:
+        start = poses.with_keypoints(keypoints, valid=poses.valid | look.seen[:, None])
+        return attempt(*refiner.examine(start, photos, strength=later))
+
+    return Trial(attempt(look, neighbours), again(look.evidence.keypoints), again(look.alone.keypoints))
+
+
+def usual_company(estimators: Sequence[FloatArray]) -> UsualCompany:
+    """What is common to estimators.
+
+    The number of people that outweighs what is expected is the ratio of how much people of one estimator differ and how
+    much estimators do, as in an analysis of variance.
+
+    Args:
+        estimators: Of each of them the means (n, M) of what regressions see of n people's poses.
+    """
+    means = np.array([people.mean(axis=0) for people in estimators])
+    within = np.mean([people.var(axis=0) for people in estimators], axis=0)
+    by_chance = within * np.mean([1 / len(people) for people in estimators])
+    between = np.maximum(means.var(axis=0) - by_chance, LEAST_SHARE * within)
+    return UsualCompany(means.mean(axis=0), np.maximum(within, TINY) / np.maximum(between, TINY))
+
+
+def companies(look: Look, calls: Rows, usual: UsualCompany) -> Company:
+    """Of each person the company of those who are refined in the same call, nothing held back.
+
+    Args:
+        usual: What is expected of an estimator beforehand.
+        look: At N people; those whom the network did not see are in nobody's company, and their own is 0.
+        calls: (N,) number of each person's call.
+    """
+    poses = measure_poses(look)
+    means = np.zeros_like(poses)
+    for call in np.unique(calls[look.seen]):
+        together = look.seen & (calls == call)
+        means[together] = usual.with_people(poses[together].mean(axis=0), int(together.sum()))
+    return Company(means)
+
+
+def draw_calls(count: int) -> Rows:
+    """Number (N,) of the call that each person is refined in: calls of 1, 2, 4 ... `LARGEST_CALL` people by turns.
+
+    A regression that had only seen files of hundreds of people would believe the company of a single photo too much.
+    """
+    sizes = np.tile(2 ** np.arange(int(np.log2(LARGEST_CALL)) + 1), count)
+    calls = np.repeat(np.arange(len(sizes)), sizes)[:count]
+    return np.random.default_rng(count).permutation(calls)
+
+
+def join(parts: list[Examples]) -> Examples:
+    """Several examples as one."""
+    fields = [field.name for field in dataclasses.fields(Examples)]
+    return Examples(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
