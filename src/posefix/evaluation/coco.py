@@ -316,5 +316,5 @@ def _flat_triples(
     """x, y and a third number (N, S) of some of the keypoints (N, K, 2), a list for each person."""
     triples = np.empty((*third.shape, 3))
     triples[..., :2], triples[..., 2] = keypoints[:, index], third
-    flat: list[list[float]] = triples.reshape(len(triples), -1).tolist()
+    flat: list[list[float]] = triples.reshape(len(triples), 3 * len(index)).tolist()
     return flat
