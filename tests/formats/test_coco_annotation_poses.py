@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.formats.contract import refuses_faults
 
 from posefix.formats.coco_annotation_poses import FORMAT
+from posefix.formats.coco_annotations import read_annotations
 from posefix.interchange import read_pose_file
 from posefix.photos.finding import find_images
 from posefix.skeletons import load_skeleton
@@ -123,3 +125,15 @@ def test_a_layout_that_is_given_overrides_the_names(tmp_path: Path) -> None:
 test_a_faulty_file_is_refused_in_one_sentence = refuses_faults(
     FORMAT, CONTENT, skeletons=[None], path_first=False
 )
+
+
+def test_keypoints_in_lists_of_their_own_are_read_and_written_so(tmp_path: Path) -> None:
+    nested = {**PERSON, "keypoints": [[10, 20.5, 2], [0, 0, 0]]}
+    text = json.dumps({**CONTENT, "annotations": [nested]}, indent=1)
+    file = read_pose_file(write(tmp_path, text))
+    poses = file.poses
+    assert (poses.keypoints[0, 0].tolist(), poses.valid.tolist()) == ([10, 20.5], [[True, False]])
+    assert file.rewrite(poses)[""].decode() == text
+    written = json.loads(file.rewrite(poses.with_keypoints(poses.keypoints + np.array([[1, 0], [0, 0]])))[""])
+    assert written["annotations"] == [{**nested, "keypoints": [[11, 20.5, 2], [0, 0, 0]]}]
+    assert len(read_annotations(tmp_path / "truth.json").people) == 1

@@ -210,3 +210,10 @@ def test_real_files_are_read(
     assert (annotations.people.visibility[:, :counted] > 0).sum(axis=1).tolist() == counts
     assert labelled is None or np.count_nonzero(counts) == labelled
     assert annotations.people.area_is_estimated == (layout == "crowdpose14")
+
+
+def test_people_with_labels_who_do_not_count_are_told(tmp_path: Path) -> None:
+    people = [{**PERSON, "id": number, "num_keypoints": count} for number, count in enumerate((0, 1))]
+    annotations = read_annotations(write(tmp_path, annotations=people))
+    assert annotations.people.counted().tolist() == [False, True]
+    assert annotations.notes == ("people with num_keypoints 0, who do not count whatever is labelled: 1",)

@@ -98,7 +98,7 @@ FAULTS: list[tuple[Any, str]] = [
         "row 0, field 'keypoints': expected 6 numbers, got 7, which is not a multiple of 3.",
     ),
     (
-        [{**GOOD, "keypoints": [[1, 2, 3], [4, 5, 6]]}],
+        [{**GOOD, "keypoints": [[1, 2], [3, 4], [5, 6]]}],
         "row 0, field 'keypoints': expected one flat list of numbers, got a list of lists.",
     ),
     (
@@ -420,3 +420,32 @@ def test_a_track_that_pandas_wrote_as_a_float_is_the_integer(tmp_path: Path) -> 
 test_a_faulty_file_is_refused_in_one_sentence = refuses_faults(
     FORMAT, [GOOD, {**GOOD, "bbox": [1, 2, 3, 4], "track_id": 1}], skeletons=[PAIR]
 )
+
+
+@pytest.mark.parametrize("text", ["[[1.50, 2, 0.9], [3, 4.25, 0.8]]", "[ [1.50,2,0.9],\n  [3,4.25,0.8] ]"])
+def test_points_in_lists_of_their_own_are_read_and_written_so(tmp_path: Path, text: str) -> None:
+    rows = f'[{{"image_id": 1, "keypoints": {text}, "score": 1}}, {{"image_id": 2, "keypoints": [1, 2, 1, 3, 4, 1]}}]'
+    (tmp_path / "results.json").write_text(rows.replace("4, 1]}", '4, 1], "score": 1}'))
+    file = read_pose_file(tmp_path / "results.json", PAIR)
+    assert file.poses.keypoints.tolist() == [[[1.5, 2], [3, 4.25]], [[1, 2], [3, 4]]]
+    moved = file.poses.keypoints + np.array([[0, 0], [0, 1]])
+    write_pose_file(tmp_path / "out.json", file, file.poses.with_keypoints(moved))
+    expected = (
+        (tmp_path / "results.json").read_text().replace("4.25", "5.25").replace("3, 4, 1]", "3, 5.0, 1]")
+    )
+    assert (tmp_path / "out.json").read_text() == expected
+
+
+def test_a_layout_is_counted_in_points_too(tmp_path: Path) -> None:
+    row = {"image_id": 1, "keypoints": [[1, 2, 0.5]] * 17, "score": 1}
+    (tmp_path / "results.json").write_text(json.dumps([row]))
+    with pytest.raises(FormatError, match="with 17 keypoints it may be coco17 or posetrack18"):
+        read_pose_file(tmp_path / "results.json")
+
+
+def test_a_gap_in_a_point_names_its_place(tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text(
+        '[{"image_id": 1, "keypoints": [[1, 2, 1], [3, NaN, 1]], "score": 1}]'
+    )
+    with pytest.raises(FormatError, match="y of right_eye: expected a finite number, got nan"):
+        read_pose_file(tmp_path / "results.json", PAIR)

@@ -16,6 +16,7 @@ import pytest
 
 from posefix.errors import InputError
 from posefix.files import ensure_writable, write_text_atomic
+from posefix.skeletons import load_skeleton
 
 Run = Callable[..., tuple[int, str, str]]
 SOURCE = Path(__file__).parents[2] / "src"
@@ -73,6 +74,53 @@ def test_coordinates_that_no_photo_has_are_not_drawn(run: Run, tmp_path: Path, p
         code, _, told = run(*command, "--images", photos, "--layout", "coco17", "-o", output)
         assert code == 2 and not output.exists()
         assert "in.json, person 1: expected coordinates in pixels of the photo, got 1e+12 at nose" in told
+
+
+def truth_of(people: list[dict[str, Any]]) -> dict[str, Any]:
+    """Annotations of people as results show them."""
+    annotations = [
+        {"id": number, "image_id": "a", "category_id": 1, "bbox": [5, 5, 40, 50], "area": 1000, "iscrowd": 0,
+         "keypoints": [2 if place % 3 == 2 else value for place, value in enumerate(one["keypoints"])]}
+        for number, one in enumerate(people)
+    ]  # fmt: skip
+    category = {"id": 1, "name": "person", "keypoints": list(load_skeleton("coco17").keypoint_names)}
+    images = [{"id": "a", "file_name": "a.png", "width": 48, "height": 64}]
+    return {"images": images, "annotations": annotations, "categories": [category]}
+
+
+@pytest.mark.parametrize(
+    ("command", "truth_is_far"),
+    [("synthesize", True), ("analyze", True), ("analyze", False), ("compare", True), ("compare", False)],
+)
+def test_coordinates_that_no_photo_has_are_not_drawn_into_reports(
+    run: Run, tmp_path: Path, photos: Path, command: str, truth_is_far: bool
+) -> None:
+    far, near = [person(), person(1e12)], [person(), person()]
+    truth, results, output = (tmp_path / name for name in ("truth.json", "in.json", "out.png"))
+    truth.write_text(json.dumps(truth_of(far if truth_is_far else near)))
+    results.write_text(json.dumps(near if truth_is_far else far))
+    page = ("--layout", "coco17", "--annotations", truth, "--images", photos, "--html", output)
+    given = {
+        "synthesize": (truth, "--images", photos, "-o", output),
+        "analyze": (results, *page),
+        "compare": (results, results, *page),
+    }
+    code, _, told = run(command, *given[command])
+    whose = "truth.json, annotated person 1" if truth_is_far else "in.json, person 1"
+    assert (code, output.exists()) == (2, False)
+    assert f"{whose}: expected coordinates in pixels of the photo, got 1e+12 at nose" in told
+
+
+def test_coordinates_that_no_photo_has_are_not_drawn_into_a_video(run: Run, tmp_path: Path) -> None:
+    writer = cv2.VideoWriter(str(tmp_path / "a.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (64, 48))
+    for _ in range(2):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    (tmp_path / "in.json").write_text(json.dumps([person(1e12, image_id=0)]))
+    video = ("--video", tmp_path / "a.mp4", "--render", tmp_path / "out.mp4", "--layout", "coco17")
+    code, _, told = run("refine", tmp_path / "in.json", *video, "-o", tmp_path / "out.json")
+    assert code == 2 and "in.json, person 0: expected coordinates in pixels of the photo" in told
+    assert not (tmp_path / "out.json").exists() and not (tmp_path / "out.mp4").exists()
 
 
 @pytest.mark.parametrize("length", [200, 242, 250, 255])

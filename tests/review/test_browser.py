@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from tests.review.conftest import (
     Served,
     made_poses,
 )
+
+from posefix.review.key import opening_page
 
 selenium = pytest.importorskip("selenium")
 from selenium import webdriver  # noqa: E402
@@ -149,6 +152,12 @@ def test_it_opens_with_the_most_moved_person_and_asks_nobody_else(tab: Tab, serv
         if message["method"] == "Network.requestWillBeSent"
     ]
     assert {url.split("/")[2] for url in urls if url.startswith("http")} == {f"127.0.0.1:{serve_here.port}"}
+
+
+def test_a_file_leads_to_the_page(empty_tab: Tab, serve_here: Served, tmp_path: Path) -> None:
+    with opening_page(tmp_path / "a.html", serve_here.url) as path:
+        empty_tab.open(path.as_uri())
+        assert empty_tab.run("return location.href").startswith(serve_here.url)
 
 
 def test_a_keypoint_lies_on_the_pixel_that_its_coordinates_name(tab: Tab) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
+import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
+from urllib.parse import urlsplit
+from urllib.request import Request, url2pathname, urlopen
 
 import pytest
+import uvicorn
 from tests.review.conftest import DIES_AFTER_ITS_FIRST_STEP, LEFT_WRIST, Files, Process
 
 from posefix.cli import review as command
@@ -231,3 +235,30 @@ def test_the_page_is_in_the_package() -> None:
     for path in folder.iterdir():
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert "http://" not in text and "https://" not in text and "@import" not in text
+
+
+def test_the_browser_is_started_with_a_private_file_and_not_with_the_key(
+    files: Files, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    opened = threading.Event()
+
+    def show(address: str) -> None:
+        shown.append(address)
+        opened.set()
+
+    def serve_and_end(*_: Any, **__: Any) -> None:
+        assert opened.wait(10)
+        path = Path(url2pathname(urlsplit(shown[0]).path))
+        assert path.stat().st_mode & 0o077 == 0
+        shown.append(path.read_text())
+
+    monkeypatch.setattr(webbrowser, "open", show)
+    monkeypatch.setattr(uvicorn.Server, "run", serve_and_end)
+    _, out, _ = run("review", *files.options)
+    address = out.split("review: ")[1].splitlines()[0]
+    key = urlsplit(address).path.strip("/")
+    assert (
+        shown[0].startswith("file:///") and key not in shown[0] and f'content="0;url={address}"' in shown[1]
+    )
+    assert not list(files.folder.rglob("*.review.html"))

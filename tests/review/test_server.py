@@ -267,3 +267,15 @@ def test_who_hangs_up_leaves_no_trace(server: Server, capfd: pytest.CaptureFixtu
     assert server.client.get("/status")
     time.sleep(0.2)
     assert capfd.readouterr() == ("", "") and server.review.version == 0
+
+
+def test_the_page_is_gone_to_from_elsewhere_and_nothing_else(server: Server) -> None:
+    going = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
+    assert server.client.ask("GET", "/", b"", **going)[0] == 200
+    for path, headers in (
+        ("/people", going),
+        ("/photos/0", going),
+        ("/", {**going, "Sec_Fetch_Dest": "iframe"}),
+        ("/", {**going, "Sec_Fetch_Mode": "no-cors"}),
+    ):
+        assert server.client.ask("GET", path, b"", **headers)[0] == 403

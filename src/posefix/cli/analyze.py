@@ -38,7 +38,7 @@ def analyze(
     options.check(results, truth.annotations, layout)
     labels = truth.read(layout)
     poses = read_annotated_poses(results, labels, layout)
-    photos = options.find_photos([poses], labels)
+    photos = options.find_photos({results: poses}, labels)
     with ProgressBar("repairing") as progress:
         analysis = find_errors(poses, labels, strict=strict, progress=progress)
     print(f"{results} on {truth.annotations}")

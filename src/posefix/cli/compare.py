@@ -75,7 +75,7 @@ def compare(
     labels = truth.read(layout)
     first = read_annotated_poses(before, labels, layout)
     second = read_annotated_poses(after, labels, after_layout or layout)
-    photos = files.find_photos([first, second], labels)
+    photos = files.find_photos({before: first, after: second}, labels)
     with ProgressBar("resampling photos") as progress:
         comparison = compare_results(
             first, second, labels, match=options.match, strict=options.strict, progress=progress

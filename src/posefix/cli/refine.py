@@ -119,7 +119,7 @@ def refine(
     Returns:
         Exit code.
     """
-    from posefix.cli.video_options import check_tracks, open_photos, smooth_tracks
+    from posefix.cli.video_options import check_film, open_photos, smooth_tracks
     from posefix.files import ensure_not_input
     from posefix.formats.coco_annotations import read_file_names
     from posefix.interchange import ensure_ending, ensure_output, read_pose_file, write_pose_file
@@ -141,8 +141,7 @@ def refine(
     ensure_ending(output, file)
     boxes = read_boxes(reading.boxes, file.poses.image_ids) if reading.boxes else None
     photos = source.find(file.poses.image_ids, names or file.file_names)
-    if filmed.smooth:
-        check_tracks(file.poses, file.tracks, photos)
+    check_film(filmed, file, photos)
     refiner = load_refiner(running, writing.scores)
     _check_layout(file, refiner.skeleton, writing.oks_nms)
     refinement = _run(refiner, file, photos, boxes, reading, writing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -55,16 +55,26 @@ class ReportOptions:
 
             check_figure_path(self.plot)
 
-    def find_photos(self, results: Sequence[Poses], annotations: Annotations) -> dict[ImageId, Path] | None:
+    def find_photos(
+        self, results: Mapping[Path, Poses], annotations: Annotations
+    ) -> dict[ImageId, Path] | None:
         """The photos that both results and annotations know; None where no folder is given.
 
+        Args:
+            results: By their files.
+            annotations: What they are measured against.
+
         Raises:
-            InputError: The folder lacks one of them.
+            InputError: The folder lacks one of them, or a pose cannot be drawn on any photo.
         """
         from posefix.photos.finding import find_images
+        from posefix.pictures.reach import check_drawable, check_drawable_people
 
         if self.images is None:
             return None
+        check_drawable_people(annotations)
+        for path, poses in results.items():
+            check_drawable(poses, path)
         names = {image_id: info.file_name for image_id, info in annotations.images.items()}
-        wanted = [image_id for poses in results for image_id in poses.image_ids if image_id in names]
+        wanted = [image_id for poses in results.values() for image_id in poses.image_ids if image_id in names]
         return find_images(wanted, self.images, names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -56,7 +56,7 @@ def review(
     _require_server()
     from posefix.files import file_stem
     from posefix.interchange import ensure_ending
-    from posefix.review.key import read_key
+    from posefix.review.key import opening_page, read_key
     from posefix.review.output import OutputWriter, ReviewedFile
     from posefix.review.scenes import Scenes
     from posefix.review.server import listen, page_address, serve
@@ -82,8 +82,11 @@ def review(
         scenes = Scenes(session, photos, source.exif, titles)
         try:
             writer.request()
-            print(f"{_progress(session)}\nreview: {page_address(listening, key)}\nCtrl-C ends it", flush=True)
-            serve(scenes, writer, listening, key, open_browser=options.browser)
+            address = page_address(listening, key)
+            print(f"{_progress(session)}\nreview: {address}\nCtrl-C ends it", flush=True)
+            page_file = output.with_name(f"{output.name}.review.html")
+            with opening_page(page_file, address) if options.browser else nullcontext() as opening:
+                serve(scenes, writer, listening, key, opening)
         except KeyboardInterrupt:
             pass  # the usual end
         finally:

@@ -11,14 +11,10 @@ from typing import TYPE_CHECKING
 from cyclopts import Parameter
 
 from posefix.cli.options import Category, Exif, PhotoNames, PoseFormat
-from posefix.errors import InputError
 
 if TYPE_CHECKING:
     from posefix.photos.finding import ImageId
     from posefix.pose_files.pose_file import PoseFile
-
-FARTHEST = 1e6
-"""Pixels: no photo is as wide or high by far."""
 
 
 @Parameter(name="*", group="Input")
@@ -39,10 +35,11 @@ class SourceOptions:
         """A pose file."""
         from posefix.interchange import read_pose_file
         from posefix.photos.finding import photo_sizes
+        from posefix.pictures.reach import check_drawable
 
         sizes = photo_sizes(self.images, self._names, exif=self.exif)
         file = read_pose_file(path, self.layout, format=self.format, photo_size=sizes, category=self.category)
-        _check_drawable(file)
+        check_drawable(file.poses, file.path)
         return file
 
     def find(self, file: PoseFile, image_ids: Collection[ImageId]) -> dict[ImageId, Path]:
@@ -56,21 +53,3 @@ class SourceOptions:
         from posefix.formats.coco_annotations import read_file_names
 
         return read_file_names(self.annotations)
-
-
-def _check_drawable(file: PoseFile) -> None:
-    """Refuse coordinates that no photo has, before anything is drawn by them.
-
-    Raises:
-        InputError: There are some.
-    """
-    import numpy as np
-
-    far = (np.abs(file.poses.keypoints).max(axis=-1) > FARTHEST) & file.poses.valid
-    if far.any():
-        row, keypoint = (int(number) for number in np.argwhere(far)[0])
-        raise InputError(
-            f"{file.path}, person {row}: expected coordinates in pixels of the photo, got "
-            f"{np.abs(file.poses.keypoints[row, keypoint]).max():g} at "
-            f"{file.poses.skeleton.keypoint_names[keypoint]}; see `posefix validate`"
-        )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from posefix.photos.finding import Absent, Exif, ImageId
     from posefix.photos.video import Frame, Video
     from posefix.pose.poses import Poses
-    from posefix.pose_files.pose_file import PhotoSize
+    from posefix.pose_files.pose_file import PhotoSize, PoseFile
     from posefix.refine.cutting import Photo
     from posefix.refine.smoothing import OneEuro, Track
 
@@ -177,18 +177,19 @@ def _check_unused(options: VideoOptions) -> None:
             )
 
 
-def check_tracks(
-    poses: Poses, tracks: Sequence[Track | None] | None, photos: Mapping[ImageId, Photo]
-) -> None:
-    """Find out before the work whether the file's tracks can be smoothed.
+def check_film(options: VideoOptions, file: PoseFile, photos: Mapping[ImageId, Photo]) -> None:
+    """Find out before the work whether the file's poses can be drawn and its tracks smoothed, if that is asked for.
 
     Raises:
-        InputError: A track has two poses in one frame.
+        InputError: A keypoint is where no photo is, or a track has two poses in one frame.
     """
+    from posefix.pictures.reach import check_drawable
     from posefix.refine.smoothing import rows_of_tracks
 
-    if tracks is not None:
-        rows_of_tracks(poses, tracks, _times(poses, photos))
+    if options.render is not None:
+        check_drawable(file.poses, file.path)
+    if options.smooth and file.tracks is not None:
+        rows_of_tracks(file.poses, file.tracks, _times(file.poses, photos))
 
 
 def smooth_tracks(

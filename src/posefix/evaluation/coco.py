@@ -134,9 +134,8 @@ def run_evaluator(results: Poses, annotations: Annotations) -> tuple[hotcoco.COC
         InputError: see `evaluate_coco`.
     """
     check_images(results, annotations)
-    with without_collection():
-        truth = EvaluatorTruth.of(annotations, share_keypoints(results, annotations))
-        evaluator = truth.evaluator(results)
+    truth = EvaluatorTruth.of(annotations, share_keypoints(results, annotations))
+    evaluator = truth.evaluator(results)
     # The library prints its table, and warns that sigmas other than COCO's seventeen are not its benchmark.
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="hotcoco: kpt_oks_sigmas")
@@ -187,19 +186,21 @@ class EvaluatorTruth:
     def of(cls, annotations: Annotations, shared: SharedKeypoints) -> EvaluatorTruth:
         """Hand the annotations over."""
         image_numbers = _image_numbers(annotations)
-        people = hotcoco.COCO(
-            {
-                "images": [{"id": number} for number in image_numbers.values()],
-                "annotations": _truth_rows(annotations, shared.annotation_columns, image_numbers),
-                "categories": [{"id": CATEGORY_ID, "name": "person", "keypoints": list(shared.names)}],
-            }
-        )
+        with without_collection():
+            people = hotcoco.COCO(
+                {
+                    "images": [{"id": number} for number in image_numbers.values()],
+                    "annotations": _truth_rows(annotations, shared.annotation_columns, image_numbers),
+                    "categories": [{"id": CATEGORY_ID, "name": "person", "keypoints": list(shared.names)}],
+                }
+            )
         return cls(shared, image_numbers, people)
 
     def evaluator(self, results: Poses) -> hotcoco.COCOeval:
         """An evaluator of poses in annotated photos that has not run yet."""
-        rows = _result_rows(results, self.shared.result_columns, self.image_numbers)
-        evaluator = hotcoco.COCOeval(self.people, self.people.load_res(rows), "keypoints")
+        with without_collection():
+            rows = _result_rows(results, self.shared.result_columns, self.image_numbers)
+            evaluator = hotcoco.COCOeval(self.people, self.people.load_res(rows), "keypoints")
         evaluator.params.kpt_oks_sigmas = self.shared.sigmas.tolist()
         return evaluator
 
@@ -270,22 +271,24 @@ def _truth_rows(
     """COCO annotations reduced to the shared keypoints."""
     people = annotations.people
     visibility = people.visibility[:, index]
-    triples = np.concatenate([people.keypoints[:, index], visibility[..., None]], axis=-1, dtype=np.float64)
-    numbers = triples.reshape(len(people), 3 * len(index)).tolist()
+    numbers = _flat_triples(people.keypoints, visibility, index)
     # A person of whom the file says that nothing is labelled keeps the keypoints, but does not count.
     labelled = np.where(people.num_keypoints == 0, 0, (visibility > 0).sum(axis=1))
+    columns = (labelled, people.bbox_xywh, people.area, people.is_crowd.astype(np.int64))
     return [
         {
-            "id": row + 1,  # never 0, which the reference evaluator takes for "not matched"
+            "id": row,  # never 0, which the reference evaluator takes for "not matched"
             "image_id": image_numbers[image_id],
             "category_id": CATEGORY_ID,
-            "keypoints": numbers[row],
-            "num_keypoints": int(labelled[row]),
-            "bbox": people.bbox_xywh[row].tolist(),
-            "area": float(people.area[row]),
-            "iscrowd": int(people.is_crowd[row]),
+            "keypoints": keypoints,
+            "num_keypoints": count,
+            "bbox": box,
+            "area": area,
+            "iscrowd": crowd,
         }
-        for row, image_id in enumerate(people.image_ids)
+        for row, (image_id, keypoints, count, box, area, crowd) in enumerate(
+            zip(people.image_ids, numbers, *(column.tolist() for column in columns), strict=True), start=1
+        )
     ]
 
 
@@ -293,14 +296,25 @@ def _result_rows(
     results: Poses, index: npt.NDArray[np.int64], image_numbers: dict[int | str, int]
 ) -> list[dict[str, Any]]:
     """COCO results reduced to the shared keypoints."""
-    triples = np.concatenate([results.keypoints[:, index], results.scores[:, index, None]], axis=-1)
-    numbers = triples.reshape(len(results), 3 * len(index)).tolist()
+    numbers = _flat_triples(results.keypoints, results.scores[:, index], index)
     return [
         {
             "image_id": image_numbers[image_id],
             "category_id": CATEGORY_ID,
-            "keypoints": numbers[row],
-            "score": float(results.pose_scores[row]),
+            "keypoints": keypoints,
+            "score": score,
         }
-        for row, image_id in enumerate(results.image_ids)
+        for image_id, keypoints, score in zip(
+            results.image_ids, numbers, results.pose_scores.tolist(), strict=True
+        )
     ]
+
+
+def _flat_triples(
+    keypoints: npt.NDArray[np.float64], third: npt.NDArray[Any], index: npt.NDArray[np.int64]
+) -> list[list[float]]:
+    """x, y and a third number (N, S) of some of the keypoints (N, K, 2), a list for each person."""
+    triples = np.empty((*third.shape, 3))
+    triples[..., :2], triples[..., 2] = keypoints[:, index], third
+    flat: list[list[float]] = triples.reshape(len(triples), 3 * len(index)).tolist()
+    return flat

@@ -159,7 +159,17 @@ def parse_annotations(
     labelled = labelled_records(content, path, layout, category)
     images = _images(content, path)
     people = _people(labelled, images)
-    return Annotations(path, images, people, labelled.skeleton, labelled.notes, labelled.left_out)
+    notes = (*labelled.notes, *_uncounted(people))
+    return Annotations(path, images, people, labelled.skeleton, notes, labelled.left_out)
+
+
+def _uncounted(people: PersonAnnotations) -> tuple[str, ...]:
+    """A line on people with labels of whom the file says that they have none."""
+    denied = (people.num_keypoints == 0) & (people.visibility > 0).any(axis=1) & ~people.is_crowd
+    count = int(denied.sum())
+    return (
+        (f"people with num_keypoints 0, who do not count whatever is labelled: {count:,}",) if count else ()
+    )
 
 
 def read_image_infos(path: str | Path) -> dict[ImageId, ImageInfo]:

@@ -22,6 +22,7 @@ from posefix.pose.poses import FloatArray, Poses
 from posefix.pose_files.gaps import check_gaps, without_gaps
 from posefix.pose_files.json_text import JsonText, Member, Place
 from posefix.pose_files.layouts import TRIPLE, check_layout, count_of_lengths, misfit, unnamed_layout
+from posefix.pose_files.number_lists import list_lengths
 from posefix.pose_files.pose_file import (
     Contents,
     Format,
@@ -36,7 +37,7 @@ from posefix.pose_files.pose_file import (
     needs_new_box,
     triples_to_write,
 )
-from posefix.pose_files.records import BOX_SIDES, Record, Records, holds_lists, report_fault
+from posefix.pose_files.records import BOX_SIDES, Record, Records, report_fault
 from posefix.pose_files.units import new_triples
 from posefix.skeletons import Skeleton
 
@@ -251,5 +252,4 @@ def _first_lengths(text: JsonText) -> list[int]:
 
 
 def _lengths(rows: list[Any]) -> list[int]:
-    lists = (row.get("keypoints") for row in rows if isinstance(row, dict))
-    return [len(value) for value in lists if value and isinstance(value, list) and not holds_lists(value)]
+    return list_lengths(row.get("keypoints") for row in rows if isinstance(row, dict))

@@ -81,5 +81,7 @@ def _triples(records: Records, field: str, names: Sequence[str]) -> FloatArray:
     numbers = [f"{what} of {name}" for name in names for what in ("x", "y", "visibility")]
     triples = np.zeros((len(records.rows), len(numbers)))
     there = [bool(row.get(field)) for row in records.rows]
-    triples[there] = records.choose(there).number_lists(field, numbers, partial(misfit, TRIPLE))
+    triples[there] = (
+        records.choose(there).with_flat(field).number_lists(field, numbers, partial(misfit, TRIPLE))
+    )
     return triples.reshape(-1, len(names), TRIPLE)

@@ -43,6 +43,7 @@ from posefix.pose_files.json_people import (
 )
 from posefix.pose_files.json_text import JsonText, Place
 from posefix.pose_files.layouts import anonymous_layout, check_layout, misfit, unnamed_layout
+from posefix.pose_files.number_lists import holds_lists
 from posefix.pose_files.pose_file import (
     Contents,
     Format,
@@ -52,7 +53,7 @@ from posefix.pose_files.pose_file import (
     Reading,
     Source,
 )
-from posefix.pose_files.records import NO_ID, Record, Records, holds_lists, id_or_none, report_fault
+from posefix.pose_files.records import NO_ID, Record, Records, id_or_none, report_fault
 from posefix.pose_files.units import new_triples
 from posefix.skeletons import Skeleton, skeleton_from_names
 

@@ -24,6 +24,7 @@ from posefix.pictures.drawing import (
     draw_tag,
     side_by_side,
 )
+from posefix.pictures.reach import check_drawable_people
 from posefix.pose import geometry
 from posefix.pose.geometry import BoolArray, FloatArray
 from posefix.pose_errors.profile import ErrorProfile, load_error_profile
@@ -98,7 +99,8 @@ def draw_examples(
         (H, W, 3) uint8 RGB.
 
     Raises:
-        InputError: A faulty file, a photo that is missing, or nobody with enough labelled keypoints.
+        InputError: A faulty file, a photo that is missing, nobody with enough labelled keypoints, or a coordinate that
+            no photo has.
     """
     if people < 1:
         raise InputError(f"people: expected 1 or more, got {people}")
@@ -107,6 +109,7 @@ def draw_examples(
     if figure not in get_args(Figure):
         raise InputError(f"figure: expected one of {', '.join(get_args(Figure))}, got {figure!r}")
     truth = read_annotations(annotations)
+    check_drawable_people(truth)
     panels = _Panels(truth, images, load_error_profile(profile), np.random.default_rng(seed))
     rows = [] if figure == "poses" else [panels.of_errors()]
     if figure != "errors":

@@ -8,6 +8,7 @@ import numpy as np
 
 from posefix.errors import quoted
 from posefix.pose.poses import FloatArray
+from posefix.pose_files.number_lists import holds_lists
 from posefix.pose_files.pose_file import FormatError
 from posefix.pose_files.records import Record, Records, report_fault
 
@@ -43,8 +44,9 @@ def check_gaps(triples: FloatArray, records: Records, fields: Sequence[str], nam
 
 def _gap(record: Record, fields: Sequence[str], keypoint: int, number: int) -> str:
     """What stands in a record for a number that is not there, as messages show it."""
-    place = len(fields) * keypoint + number if len(set(fields)) == 1 else keypoint
-    value = record[fields[number]][place]
+    values = record[fields[number]]
+    one_list = len(set(fields)) == 1 and not holds_lists(values)
+    value = values[len(fields) * keypoint + number if one_list else keypoint]
     return quoted(value[number] if isinstance(value, list) else value)
 
 

@@ -125,9 +125,10 @@ class JsonText:
     def edited(self, edits: Mapping[Place, Any]) -> str:
         """The text with other values at some places.
 
-        A list is edited element by element, in any depth: elements equal to the present ones keep their text, and so
-        do null and NaN among numbers where the new value is NaN. A key that an object does not have is added at its
-        end, and so is an element behind the last one of a list. `REMOVED` takes an element out of its list.
+        A list is edited element by element, in any depth; a flat one in the place of a list of lists takes its
+        shape. Elements equal to the present ones keep their text, and so do null and NaN among numbers where the new
+        value is NaN. A key that an object does not have is added at its end, and so is an element behind the last one
+        of a list. `REMOVED` takes an element out of its list.
 
         Args:
             edits: Place -> new value. No place lies inside another.
@@ -203,6 +204,8 @@ class JsonText:
     def _replace(self, old: Any, new: Any, start: int, end: int) -> Iterator[Change]:
         if old == new and ((_is_number(old) and _is_number(new)) or isinstance(old, list)):
             return
+        if _holds_lists(old) and isinstance(new, list) and not _holds_lists(new):
+            new = _shaped(old, new)
         if not (isinstance(old, list) and isinstance(new, list) and len(old) == len(new)):
             if type(old) is not type(new) or old != new:
                 yield start, end, json.dumps(new)
@@ -287,6 +290,18 @@ def _is_removal(edit: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return type(value) in _NUMBERS
+
+
+def _holds_lists(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(inner, list) for inner in value)
+
+
+def _shaped(old: list[list[Any]], new: list[Any]) -> list[Any]:
+    """A flat list in lists as long as the old ones, where it has as many elements as all of them."""
+    if len(new) != sum(map(len, old)):
+        return new
+    elements = iter(new)
+    return [list(islice(elements, len(inner))) for inner in old]
 
 
 def _edited_numbers(text: str, old: list[Any], new: list[Any]) -> str:

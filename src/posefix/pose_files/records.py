@@ -7,8 +7,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from itertools import chain
-from math import isnan
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -17,6 +15,17 @@ import numpy.typing as npt
 
 from posefix.errors import InputError, Where, quoted
 from posefix.pose.poses import LARGEST_NUMBER, FloatArray, ImageId
+from posefix.pose_files.number_lists import (
+    as_number_lists,
+    as_numbers,
+    flat_triples,
+    holds_lists,
+    holds_triples,
+    is_gap,
+    is_number,
+    list_lengths,
+    number_expected,
+)
 from posefix.pose_files.pose_file import FormatError
 
 Record = dict[str, Any]
@@ -159,12 +168,12 @@ class Records:
             FormatError: One is missing or not a finite number.
         """
         values = [row.get(field) for row in self.rows]
-        array = None if bool in set(map(type, values)) else _as_numbers(values, (len(self.rows),))
+        array = None if bool in set(map(type, values)) else as_numbers(values, (len(self.rows),))
         if array is None:
             for number in self.asked():
-                if not _is_number(values[number]):
-                    report_fault(self.fault(number, field, _number_expected(values[number])))
-            array = np.array([value if _is_number(value) else 0 for value in values], dtype=np.float64)
+                if not is_number(values[number]):
+                    report_fault(self.fault(number, field, number_expected(values[number])))
+            array = np.array([value if is_number(value) else 0 for value in values], dtype=np.float64)
         return array
 
     def number_lists(
@@ -184,7 +193,7 @@ class Records:
         """
         values = [row.get(field) for row in self.rows]
         shape = (len(self.rows), len(names))
-        array = _as_number_lists(values, shape, gaps=misfit is not None)
+        array = as_number_lists(values, shape, gaps=misfit is not None)
         if array is None:  # only now look at each record: converting all at once is many times faster
             array = np.zeros(shape)
             for number in self.asked():
@@ -195,7 +204,7 @@ class Records:
     def keypoint_lists(
         self, field: str, names: Sequence[str], misfit: Callable[[int], str], *, may_lack: bool
     ) -> FloatArray:
-        """(N, length): a field that holds a flat list of the numbers of a person's keypoints.
+        """(N, length): a field that holds the numbers of a person's keypoints, in one list or a list for each.
 
         A record with nothing in the field is a person without keypoints, all of whose numbers are 0.
 
@@ -209,13 +218,25 @@ class Records:
         Raises:
             FormatError: As of `number_lists`.
         """
-        values = (row.get(field) for row in self.rows)
+        flat = self.with_flat(field)
+        values = (row.get(field) for row in flat.rows)
         chosen = [value != [] and not (value is None and may_lack) for value in values]
         if all(chosen):
-            return self.number_lists(field, names, misfit)
+            return flat.number_lists(field, names, misfit)
         numbers = np.zeros((len(self.rows), len(names)))
-        numbers[chosen] = self.choose(chosen).number_lists(field, names, misfit)
+        numbers[chosen] = flat.choose(chosen).number_lists(field, names, misfit)
         return numbers
+
+    def with_flat(self, field: str) -> Records:
+        """The records with one list of numbers in a field that holds a list for each keypoint, x, y and score."""
+        nested = [holds_triples(row.get(field)) for row in self.rows]
+        if not any(nested):
+            return self
+        rows = [
+            {**row, field: flat_triples(row[field])} if is_nested else row
+            for row, is_nested in zip(self.rows, nested, strict=True)
+        ]
+        return replace(self, rows=rows)
 
     def _is_list_of_numbers(
         self, number: int, field: str, names: Sequence[str], misfit: Callable[[int], str] | None
@@ -239,13 +260,13 @@ class Records:
         wrong = [
             (name, entry)
             for name, entry in zip(names, value, strict=True)
-            if not _is_number(entry) and not (misfit is not None and is_gap(entry))
+            if not is_number(entry) and not (misfit is not None and is_gap(entry))
         ]
         for name, entry in wrong:
             mend = "Write 0 for all numbers of a keypoint that is missing."
             if misfit is None:
                 mend = f"Correct the value, or take {field!r} out of the {self.noun}."
-            expected = _number_expected(entry)
+            expected = number_expected(entry)
             problem = f"expected {expected}, got {quoted(entry)}."
             report_fault(FormatError.at(self.where(number, field, name), problem, mend))
         return not wrong
@@ -277,11 +298,8 @@ class Records:
         return numbers
 
     def lengths(self, field: str) -> list[int]:
-        """Of the flat lists in a field; records without one, or with nothing in it, are left out."""
-        values = (row.get(field) for row in self.rows)
-        return [
-            len(value) for value in values if value and isinstance(value, list) and not holds_lists(value)
-        ]
+        """How many numbers the lists in a field hold; records without one, or with nothing in it, are left out."""
+        return list_lengths(row.get(field) for row in self.rows)
 
     def objects(self, field: str) -> Records:
         """The objects that a field of each record holds.
@@ -340,61 +358,6 @@ def ids_as_known(ids: Sequence[ImageId], known: Collection[ImageId]) -> tuple[Im
     return tuple(one if one in known else by_text.get(str(one), one) for one in ids)
 
 
-def is_gap(value: Any) -> bool:
-    """Whether it is what programs write for a number that is not there: null or NaN."""
-    return value is None or (isinstance(value, float) and isnan(value))
-
-
 def is_plain(text: str) -> bool:
     """Whether a text can be written in UTF-8 and be part of a file's name; JSON's escapes allow more."""
     return _ODD.search(text) is None
-
-
-def holds_lists(value: list[Any]) -> bool:
-    """Whether a list begins with a list: keypoints are flat in some formats, and points in others."""
-    return bool(value) and isinstance(value[0], list)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
-
-
-def _number_expected(value: Any) -> str:
-    """What messages say was expected instead of a value that is no number that can be read."""
-    too_large = isinstance(value, int | float) and LARGEST_NUMBER <= abs(value) < float("inf")
-    return f"a finite number below {LARGEST_NUMBER:.0e}" if too_large else "a finite number"
-
-
-def _as_number_lists(values: list[Any], shape: tuple[int, int], *, gaps: bool) -> FloatArray | None:
-    """Lists of numbers, all of one length, as one array, None when one of them is not what it should be.
-
-    As of `_as_numbers`, and faster.
-    """
-    if not all(isinstance(value, list) and len(value) == shape[1] for value in values):
-        return None
-    flat = list(chain.from_iterable(values))
-    # NumPy would take true among numbers for 1, and the text "1" for a number.
-    if not set(map(type, flat)) <= {int, float}:
-        return None
-    try:
-        array = np.fromiter(flat, np.float64, len(flat)).reshape(shape)
-    except OverflowError:  # whole numbers of very many digits
-        return None
-    fitting = np.abs(array) < LARGEST_NUMBER
-    if not fitting.all() and not (gaps and (fitting | np.isnan(array)).all()):
-        return None
-    return array
-
-
-def _as_numbers(values: list[Any], shape: tuple[int, ...]) -> FloatArray | None:
-    """All values as one array, None when one of them is not what it should be."""
-    if not values:
-        return np.zeros(shape)
-    try:
-        # No dtype yet: asked for floats, NumPy would take the text "1" for a number.
-        array = np.array(values)
-    except ValueError:  # lists of different lengths
-        return None
-    if array.shape != shape or array.dtype.kind not in "iuf" or not (np.abs(array) < LARGEST_NUMBER).all():
-        return None
-    return array.astype(np.float64)

@@ -46,7 +46,8 @@ class OwnPageOnly:
 
     The host must be this server under its own name: a foreign name that was made to resolve to 127.0.0.1 is refused.
     Where a browser says which page is asking, it must be this server's; whoever changes something must say it.
-    Every address begins with the key, which other users of the machine do not know.
+    Every address begins with the key, which other users of the machine do not know. The page itself may be gone to from
+    elsewhere: from the file that the browser is started with.
 
     Args:
         app: What answers the requests of the own page.
@@ -79,9 +80,15 @@ class OwnPageOnly:
             return "Requests that change something must come from the review page."
         if origin is not None and origin != f"http://{host}":
             return "Requests must come from the review page, not from another site."
-        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        inside = headers.get("sec-fetch-site", "none") in ("same-origin", "none")
+        if not (inside or self._is_opened(method, path, headers)):
             return "Requests must come from the review page, not from another site."
         return None
+
+    def _is_opened(self, method: str, path: str, headers: Headers) -> bool:
+        """Whether a browser goes to the page, which is no part of another one."""
+        going = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
+        return method == "GET" and going and path.encode() == b"/" + self._key + b"/"
 
 
 def make_app(scenes: Scenes, output: OutputWriter, port: int, page_key: str) -> Starlette:
@@ -166,7 +173,11 @@ def listen(port: int) -> socket.socket:
 
 
 def serve(
-    scenes: Scenes, output: OutputWriter, listening: socket.socket, page_key: str, *, open_browser: bool
+    scenes: Scenes,
+    output: OutputWriter,
+    listening: socket.socket,
+    page_key: str,
+    opening: Path | None = None,
 ) -> None:
     """Serve the page until Ctrl-C or SIGTERM; when this returns, the output is written.
 
@@ -175,14 +186,12 @@ def serve(
         output: Writes the reviewed file; ended when the server ends.
         listening: Made by `listen`.
         page_key: What every address begins with.
-        open_browser: Whether to show the page.
+        opening: The file that a browser is started with, to show the page; None shows nothing.
     """
     port = listening.getsockname()[1]
-    if open_browser:
+    if opening is not None:
         # In a thread: a browser in the terminal would not return. The socket queues it until the server is up.
-        threading.Thread(
-            target=webbrowser.open, args=(page_address(listening, page_key),), daemon=True
-        ).start()
+        threading.Thread(target=webbrowser.open, args=(opening.resolve().as_uri(),), daemon=True).start()
     config = uvicorn.Config(
         make_app(scenes, output, port, page_key),
         log_level="warning",
