@@ -67,11 +67,13 @@ LIGHT_LIBRARIES = {
 }  # fmt: skip
 OPTIONAL_LIBRARIES = {
     "h5py",
+    "huggingface_hub",
     "pandas",
     "scipy",
     "sleap_io",
     "starlette",
     "uvicorn",
+    "yaml",
 }  # used where somebody has them
 BANNED_NAMES = {"base", "common", "core", "helper", "helpers", "misc", "util", "utils"}
 
