@@ -46,7 +46,8 @@ ARROWS: dict[str, set[str]] = {
     },
     "cli": {
         "analysis", "errors", "evaluation", "files", "formats", "interchange", "network", "nn", "people",
-        "photos", "pictures", "pose", "pose_files", "refine", "report", "review", "skeletons", "training",
+        "photos", "pictures", "pose", "pose_errors", "pose_files", "refine", "report", "review", "skeletons",
+        "training",
     },
 }  # fmt: skip
 
