@@ -46,7 +46,8 @@ ARROWS: dict[str, set[str]] = {
     },
     "cli": {
         "analysis", "errors", "evaluation", "files", "formats", "interchange", "network", "nn", "people",
-        "photos", "pictures", "pose", "pose_files", "refine", "report", "review", "skeletons", "training",
+        "photos", "pictures", "pose", "pose_errors", "pose_files", "refine", "report", "review", "skeletons",
+        "training",
     },
 }  # fmt: skip
 
@@ -67,11 +68,13 @@ LIGHT_LIBRARIES = {
 }  # fmt: skip
 OPTIONAL_LIBRARIES = {
     "h5py",
+    "huggingface_hub",
     "pandas",
     "scipy",
     "sleap_io",
     "starlette",
     "uvicorn",
+    "yaml",
 }  # used where somebody has them
 BANNED_NAMES = {"base", "common", "core", "helper", "helpers", "misc", "util", "utils"}
 

@@ -24,7 +24,6 @@ import pytest
 
 import posefix
 from posefix.cli.app import main
-from posefix.cli.demo_scene import sample_photo
 from posefix.network import DEFAULT_MODEL_NAME
 from posefix.network.models import model_names
 from posefix.photos.finding import decode_image
@@ -66,10 +65,15 @@ def library(name: str) -> Any:
 
 @pytest.fixture(scope="module")
 def found() -> Array:
-    """(1, 17, 2): the sample photo's person in pixels, shoulders exchanged and head askew, as in the demo's file."""
-    file = json.loads((Path(posefix.__file__).parent / "data/demo/grace_hopper.coco17.json").read_text())
-    keypoints = np.array(file[0]["keypoints"], np.float64).reshape(1, 17, 3)[..., :2]
-    keypoints[0, 7:] = [
+    """(1, 17, 2): the sample photo's person in pixels, shoulders exchanged and head askew."""
+    keypoints = [
+        (276, 250),
+        (303.4, 188.7),
+        (222.8, 191.9),
+        (402, 258),
+        (173.2, 219.6),
+        (79.6, 423.1),
+        (449.8, 405.7),
         (479, 565),
         (24, 520),
         (330, 558),
@@ -80,8 +84,13 @@ def found() -> Array:
         (130, 840),
         (360, 1040),
         (140, 1040),
-    ]  # below the photo
-    return keypoints
+    ]  # from the elbows on, below the photo
+    return np.array([keypoints], np.float64)
+
+
+def sample_photo() -> Path:
+    """The portrait in matplotlib's sample data: Rear Admiral Grace Hopper (United States Navy, public domain)."""
+    return Path(library("matplotlib").__file__).parent / "mpl-data" / "sample_data" / "grace_hopper.jpg"
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from posefix.cli.posetrack import merge_annotations, write_results
 from posefix.cli.prepare import prepare
 from posefix.cli.profile import profile
 from posefix.cli.pseudo_label import pseudo_label
+from posefix.cli.push import push
 from posefix.cli.refine import refine
 from posefix.cli.review import review
 from posefix.cli.skeleton import skeleton
@@ -65,6 +66,7 @@ for command in (
     train,
     calibrate,
     export,
+    push,
     experiment,
 ):
     app.command(command)

@@ -8,6 +8,12 @@ from posefix.cli.options import Output
 from posefix.errors import InputError
 from posefix.network import DEFAULT_MODEL_NAME
 
+NEXT = """
+Next, with a file of your own estimator and its photos:
+  posefix inspect poses.json --layout coco17
+  posefix refine poses.json --layout coco17 --images photos/ -o refined.json
+  posefix review poses.json refined.json --images photos/"""
+
 
 def demo(
     *,
@@ -17,10 +23,10 @@ def demo(
     output: Output = Path("posefix-demo.png"),
     model: str = DEFAULT_MODEL_NAME,
 ) -> None:
-    """Refine the poses of one photo, write a before / after picture, and print what changed.
+    """Refine the poses of one photo, write a picture before and after, and say what was repaired.
 
     Args:
-        image: A photo; a packaged one, with its pose, when left out.
+        image: A photo; a packaged one, with an estimator's poses, when left out.
         poses: Poses of the photo: a file of any format that `posefix refine` takes.
         layout: Skeleton of the poses: a name of `posefix skeleton`, or a skeleton file.
         output: The picture to write, .png or .jpg.
@@ -40,4 +46,4 @@ def demo(
     scene = read_scene(image, poses, skeleton) if image and poses else packaged_scene()
     shown = refine_scene(scene, Refiner.from_pretrained(model))
     shown.write(output)
-    print(f"{shown.summary()}\npicture: {output}")
+    print(f"{shown.summary()}\npicture: {output}\n{NEXT}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from importlib.util import find_spec
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +14,22 @@ from posefix.interchange import read_pose_file
 from posefix.photos.finding import decode_image, image_ids_of
 from posefix.pictures.drawing import before_after, write_picture
 from posefix.pose.poses import FloatArray, Poses
+from posefix.pose_errors.taxonomy import LabelledPeople, Status, classify
+from posefix.refine.boxes import WholeBoxes
 from posefix.refine.refiner import Refiner
 from posefix.refine.results import RefinementReport
 from posefix.skeletons import Skeleton, load_skeleton
 
-PACKAGED_POSES = Path(__file__).parent.parent / "data" / "demo" / "grace_hopper.coco17.json"
-"""A pose as an estimator might find it: the nose jitters, the shoulders are exchanged, the left ear is missed, what
-lies outside the photo is missing. ``annotated_keypoints`` are the true places, annotated by hand."""
+DEMO = Path(__file__).parent.parent / "data" / "demo"
+SAMPLE_PHOTO = DEMO / "apollo11.jpg"
+"""The crew of Apollo 11 (NASA, public domain)."""
+SAMPLE_POSES = DEMO / "apollo11.efficientpose16.json"
+"""What an estimator found in it; ``annotated_keypoints`` are the true places, annotated by hand."""
+SAMPLE_LAYOUT = "efficientpose16"
+TELLING_CHANGE = 10.0
+"""Pixels by which an error becomes smaller or larger that is worth a line."""
+AREA_OF_BOX = 0.53
+"""Of a person in a box, as where COCO's segments are not known."""
 
 
 @dataclass(frozen=True)
@@ -29,31 +37,39 @@ class Scene:
     """A photo and the poses that an estimator found in it.
 
     Attributes:
+        photo: The file.
         image: (H, W, 3) uint8 RGB.
         poses: In pixels of the photo.
+        boxes: bbox_xywh (N, 4) of the people, where the file has them.
         truth: (N, K, 2) where the keypoints truly are, NaN where nobody knows; None without annotations.
+        names: Of the people; empty where nobody knows.
     """
 
+    photo: Path
     image: npt.NDArray[np.uint8]
     poses: Poses
+    boxes: FloatArray | None = None
     truth: FloatArray | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class KeypointChange:
-    """What became of one keypoint; distances in pixels, medians over the people who have it.
+class ErrorChange:
+    """A keypoint that is nearer to the truth now, or farther from it.
 
     Attributes:
-        name: Of the keypoint.
-        moved: From its old place to its new one.
-        before: From the truth to its old place, None if the truth is not known.
-        after: From the truth to its new place, None if the truth is not known.
+        person: Row in the poses.
+        keypoint: Its name.
+        kind: Of its error before, as `posefix.pose_errors.taxonomy` calls it.
+        before: From the truth to its old place, pixels.
+        after: From the truth to its new place, pixels.
     """
 
-    name: str
-    moved: float
-    before: float | None = None
-    after: float | None = None
+    person: int
+    keypoint: str
+    kind: str
+    before: float
+    after: float
 
 
 @dataclass(frozen=True)
@@ -81,65 +97,75 @@ class RefinedScene:
         )
         write_picture(path, picture)
 
-    def changes(self) -> tuple[KeypointChange, ...]:
-        """What became of each keypoint that somebody has before and after."""
-        before, after, truth = self.scene.poses, self.after, self.scene.truth
-        changes = []
-        for index, name in enumerate(before.skeleton.keypoint_names):
-            rows = before.valid[:, index] & after.valid[:, index]
-            old, new = before.keypoints[rows, index], after.keypoints[rows, index]
-            if not rows.any():
-                continue
-            if truth is None or np.isnan(truth[rows, index]).any():
-                changes.append(KeypointChange(name, _median_distance(old, new)))
-            else:
-                true = truth[rows, index]
-                errors = _median_distance(old, true), _median_distance(new, true)
-                changes.append(KeypointChange(name, _median_distance(old, new), *errors))
-        return tuple(changes)
+    def error_changes(self) -> tuple[ErrorChange, ...]:
+        """What became better or worse by `TELLING_CHANGE` or more, person by person; nothing without a truth."""
+        scene = self.scene
+        if scene.truth is None or scene.boxes is None:
+            return ()
+        before = np.linalg.norm(scene.poses.keypoints - scene.truth, axis=-1)
+        after = np.linalg.norm(self.after.keypoints - scene.truth, axis=-1)
+        kinds = _kinds(scene.poses, scene.truth, scene.boxes)
+        both = scene.poses.valid & self.after.valid
+        telling = both & (np.abs(np.nan_to_num(after - before)) >= TELLING_CHANGE)
+        return tuple(
+            ErrorChange(
+                person,
+                scene.poses.skeleton.keypoint_names[index],
+                Status(kinds[person, index]).label,
+                float(before[person, index]),
+                float(after[person, index]),
+            )
+            for person, index in np.argwhere(telling).tolist()
+        )
+
+    def moves(self) -> dict[str, float]:
+        """How far each keypoint moved, in pixels: the median over the people who have it before and after."""
+        before, after = self.scene.poses, self.after
+        moved = np.linalg.norm(after.keypoints - before.keypoints, axis=-1)
+        both = before.valid & after.valid
+        return {
+            name: float(np.median(moved[both[:, index], index]))
+            for index, name in enumerate(before.skeleton.keypoint_names)
+            if both[:, index].any()
+        }
 
     def summary(self) -> str:
-        """A table with a line for each keypoint, and a line if keypoints were held back."""
-        poses, (height, width) = self.scene.poses, self.scene.image.shape[:2]
-        people = "1 person" if len(poses) == 1 else f"{len(poses)} people, medians"
-        head = f"{people}, {poses.skeleton.name}, photo of {width} x {height} pixels"
-        known = self.scene.truth is not None
-        rows = [["keypoint", "moved", *(["error before", "error after"] if known else [])]]
-        for change in self.changes():
-            errors = [change.before, change.after] if known else []
-            rows.append([change.name, *map(_pixels, [change.moved, *errors])])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        """What changed: errors where the truth is known, else moves; and a line if keypoints were held back."""
+        scene, (height, width) = self.scene, self.scene.image.shape[:2]
+        people = "1 person" if len(scene.poses) == 1 else f"{len(scene.poses)} people"
+        head = f"{people}, {scene.poses.skeleton.name}, photo of {width} x {height} pixels"
+        lines = [head, *(self._errors() if scene.truth is not None else self._moves())]
         held_back = self.report.held_back()
-        return "\n".join([head, *(_line(row, widths) for row in rows), *([held_back] if held_back else [])])
+        return "\n".join([*lines, *([held_back] if held_back else [])])
 
+    def _errors(self) -> list[str]:
+        changes = self.error_changes()
+        names = self.scene.names or tuple(f"person {row + 1}" for row in range(len(self.scene.poses)))
+        better = [change for change in changes if change.after < change.before]
+        rows = [["person", "keypoint", "error", "before", "after"]]
+        for change in changes:
+            who = names[change.person]
+            rows.append([who, change.keypoint, change.kind, _pixels(change.before), _pixels(change.after)])
+        return [
+            *_table(rows, texts=3),
+            f"{len(better)} keypoints repaired, {len(changes) - len(better)} made worse",
+        ]
 
-def sample_photo() -> Path:
-    """The portrait in matplotlib's sample data: Rear Admiral Grace Hopper (United States Navy, public domain).
-
-    Raises:
-        InputError: matplotlib is not installed, or without its sample data.
-    """
-    library = find_spec("matplotlib")
-    folder = Path(library.origin).parent if library is not None and library.origin is not None else Path()
-    photo = folder / "mpl-data" / "sample_data" / "grace_hopper.jpg"
-    if not photo.is_file():
-        raise InputError(
-            "the sample photo is matplotlib's grace_hopper.jpg, which is not installed here; "
-            "run `pip install matplotlib`, or give a photo and poses of your own"
-        )
-    return photo
+    def _moves(self) -> list[str]:
+        heading = "moved" if len(self.scene.poses) == 1 else "moved, median"
+        rows = [["keypoint", heading], *([name, _pixels(moved)] for name, moved in self.moves().items())]
+        return _table(rows, texts=1)
 
 
 def packaged_scene() -> Scene:
-    """A sample photo, and a pose with an estimator's typical errors."""
-    skeleton = load_skeleton("coco17")
-    scene = read_scene(sample_photo(), PACKAGED_POSES, skeleton)
-    rows = read_json(PACKAGED_POSES)
+    """A sample photo, and poses with an estimator's own errors."""
+    scene = read_scene(SAMPLE_PHOTO, SAMPLE_POSES, load_skeleton(SAMPLE_LAYOUT))
+    rows = read_json(SAMPLE_POSES)
     annotated = np.array([row["annotated_keypoints"] for row in rows], dtype=np.float64).reshape(
         len(rows), -1, 3
     )
     truth = np.where(annotated[..., 2:] > 0, annotated[..., :2], np.nan)
-    return Scene(scene.image, scene.poses, truth)
+    return replace(scene, truth=truth, names=tuple(row["name"] for row in rows))
 
 
 def read_scene(photo: Path, results: Path, skeleton: Skeleton | None) -> Scene:
@@ -155,7 +181,8 @@ def read_scene(photo: Path, results: Path, skeleton: Skeleton | None) -> Scene:
     """
     image = decode_image(photo)
     height, width = image.shape[:2]
-    poses = read_pose_file(results, skeleton, photo_size=lambda _: (width, height)).poses
+    file = read_pose_file(results, skeleton, photo_size=lambda _: (width, height))
+    poses = file.poses
     wanted = image_ids_of(photo, set(poses.image_ids))
     rows = [row for row, image_id in enumerate(poses.image_ids) if image_id in wanted]
     if not rows:
@@ -163,26 +190,43 @@ def read_scene(photo: Path, results: Path, skeleton: Skeleton | None) -> Scene:
             f"{results}: expected poses of {photo.name}, got none in {len(poses)} rows; an image_id must equal the "
             "photo's file name, without its ending, or the number that ends it"
         )
-    return Scene(image, poses[rows])
+    return Scene(photo, image, poses[rows], None if file.boxes is None else file.boxes[rows])
 
 
 def refine_scene(scene: Scene, refiner: Refiner) -> RefinedScene:
     """Refine all people of a scene; keypoints that the estimator did not find stay missing."""
     poses = scene.poses
-    scores = np.where(poses.valid, 1.0, 0.0)
-    refined = refiner(scene.image, poses.keypoints, scores, skeleton=poses.skeleton, missing="keep")
-    return RefinedScene(scene, poses.with_keypoints(refined.keypoints), refined.report)
+    photos = dict.fromkeys(poses.image_ids, scene.photo)
+    boxes = None if scene.boxes is None else WholeBoxes(scene.boxes)
+    refined = refiner.refine(poses, photos, boxes=boxes, missing="keep")
+    return RefinedScene(scene, poses.with_keypoints(refined.poses.keypoints), refined.report)
 
 
-def _median_distance(start: FloatArray, end: FloatArray) -> float:
-    return float(np.median(np.linalg.norm(end - start, axis=-1)))
+def _kinds(poses: Poses, truth: FloatArray, boxes: FloatArray) -> npt.NDArray[np.int64]:
+    """The `Status` (N, K) of each keypoint of people who are each other's neighbours."""
+    labelled = ~np.isnan(truth[..., 0])
+    places, area = np.nan_to_num(truth), AREA_OF_BOX * boxes[:, 2] * boxes[:, 3]
+    count = len(poses)
+    others = np.array(
+        [[other for other in range(count) if other != row] for row in range(count)], dtype=np.intp
+    )
+    people = LabelledPeople(
+        places, labelled, area, places[others], labelled[others], area[others], np.full(count, count - 1)
+    )
+    return np.asarray(classify(poses.keypoints, people, poses.skeleton))
 
 
-def _pixels(distance: float | None) -> str:
-    return "" if distance is None else f"{distance:.1f} px"
+def _pixels(distance: float) -> str:
+    return f"{distance:.1f} px"
 
 
-def _line(cells: list[str], widths: list[int]) -> str:
-    """Names to the left, numbers to the right of their columns."""
-    numbers = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
-    return "  ".join([cells[0].ljust(widths[0]), *numbers]).rstrip()
+def _table(rows: list[list[str]], texts: int) -> list[str]:
+    """Lines with the first columns to the left, which are text, and numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if column < texts else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -69,7 +69,7 @@ class ModelOptions:
     """What runs, and where."""
 
     model: str = DEFAULT_MODEL_NAME
-    """A packaged model's name, or a model folder."""
+    """A packaged model's name, a model folder, or owner/name[@revision] on the Hugging Face Hub."""
     flip: bool = True
     """Average with the mirrored photo: half as fast, a little more accurate."""
     caution: float = 0.0
@@ -221,7 +221,7 @@ def load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
             "`posefix estimate`"
         )
     refiner = Refiner.from_pretrained(
-        options.model,
+        model.source or options.model,  # the commit that was just fetched
         device=options.device,
         runtime=options.runtime,
         threads=options.threads,

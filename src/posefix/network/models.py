@@ -11,6 +11,7 @@ from typing import Any, get_args
 from posefix.errors import InputError, quoted
 from posefix.files import read_json
 from posefix.network.decoding import DecoderName
+from posefix.network.hub import HubName, fetch_model, hub_name
 from posefix.network.onnx_file import check_graph_file
 from posefix.skeletons import Skeleton, load_skeleton
 
@@ -40,6 +41,7 @@ class Model:
         network: Shape of the network, for PyTorch; empty if the description does not say it.
         decoder: How coordinates are read off its heatmaps.
         calibration: What turns its evidence into probabilities (`posefix.refine.calibration`); empty for none.
+        source: `owner/name@commit` of a model of the Hugging Face Hub; empty for others.
     """
 
     folder: Path
@@ -49,6 +51,7 @@ class Model:
     network: Mapping[str, Any]
     decoder: DecoderName
     calibration: Mapping[str, Any]
+    source: str = ""
 
     @property
     def takes_pose(self) -> bool:
@@ -97,20 +100,19 @@ def load_model(name_or_folder: str | Path) -> Model:
     """Read the description of a model; its weights stay on disk.
 
     Args:
-        name_or_folder: One of `model_names`, or the folder of a model of your own.
+        name_or_folder: One of `model_names`, the folder of a model of your own, or, as a text, `owner/name` or
+            `owner/name@revision` of a model on the Hugging Face Hub. A folder of that name goes before.
 
     Raises:
-        InputError: No such model, or a description that this version does not understand.
+        InputError: No such model, one that cannot be fetched, or a description that this version does not understand.
     """
-    folder = (
-        PACKAGED_MODELS / name_or_folder if str(name_or_folder) in model_names() else Path(name_or_folder)
-    )
+    folder, source = _find(name_or_folder)
     path = folder / DESCRIPTION_FILE
     if not path.is_file():
         known = ", ".join(model_names()) or "none"
         raise InputError(
-            f"model: expected a packaged model ({known}) or a folder with a {DESCRIPTION_FILE}, "
-            f"got {name_or_folder}"
+            f"model: expected a packaged model ({known}), a folder with a {DESCRIPTION_FILE}, or owner/name of one on "
+            f"the Hugging Face Hub, got {source or name_or_folder}"
         )
     description = read_json(path)
     if not isinstance(description, dict):
@@ -129,7 +131,19 @@ def load_model(name_or_folder: str | Path) -> Model:
         network=description.get("network", {}),
         decoder=_decoder(description, path),
         calibration=description.get("calibration", {}),
+        source=source,
     )
+
+
+def _find(name_or_folder: str | Path) -> tuple[Path, str]:
+    """The folder of a model, and its commit on the Hub if it comes from there. A `Path` is always a folder."""
+    if str(name_or_folder) in model_names():
+        return PACKAGED_MODELS / name_or_folder, ""
+    named = hub_name(name_or_folder) if isinstance(name_or_folder, str) else None
+    if named is None or Path(name_or_folder).exists():
+        return Path(name_or_folder), ""
+    fetched = fetch_model(named)
+    return fetched.folder, str(HubName(named.repository, fetched.commit))
 
 
 def _check_format(description: Mapping[str, Any], path: Path) -> None:

@@ -57,6 +57,7 @@ class Refiner:
             keypoint and expected OKS of each pose ("model"), or their product. None is the product if the model has a
             calibration, else the estimator's.
         company: What is known of the estimator, see `with_company`; None measures it on the poses of each call.
+        source: Where the model comes from, for reports: `owner/name@commit` on the Hugging Face Hub, or nothing.
 
     Example:
         >>> refiner = Refiner.from_pretrained()  # doctest: +SKIP
@@ -72,6 +73,7 @@ class Refiner:
     looks: int = 2
     scores: Scores | None = None
     company: Company | None = None
+    source: str = ""
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -96,7 +98,8 @@ class Refiner:
         """Load a trained model.
 
         Args:
-            name_or_folder: A packaged model's name, or a folder with a model of your own.
+            name_or_folder: A packaged model's name, a folder with a model of your own, or `owner/name` or
+                `owner/name@revision` of a model on the Hugging Face Hub.
             device: As in `posefix.refine.backends.open_backend`.
             runtime: As there.
             threads: Of the network on a CPU; None is one per core.
@@ -104,7 +107,8 @@ class Refiner:
             attributes: Of `Refiner`: batch_size, caution, looks, scores.
 
         Raises:
-            InputError: No such model, device or runtime, or numbers out of their range.
+            InputError: No such model, one that cannot be fetched, no such device or runtime, or numbers out of their
+                range.
         """
         model = load_model(name_or_folder)
         backend = open_backend(model, device=device, runtime=runtime, threads=threads, flip_test=flip_test)
@@ -113,6 +117,7 @@ class Refiner:
             model.skeleton,
             model.input_size_wh,
             calibration=read_calibration(model),
+            source=model.source,
             **attributes,
         )
 
@@ -278,6 +283,7 @@ class Refiner:
             )
         choice.take(self._leave(first_look, company, choice, neighbours))
         merged = merge(poses, everyone, choice, missing=missing, failed=failed, caution=self.caution)
+        merged = merged.made_by(self.source)
         return write_scores(merged, resolve_scores(self.scores, self.calibration is not None))
 
     @property

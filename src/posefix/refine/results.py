@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from posefix.pose.poses import BoolArray, FloatArray, Poses
 from posefix.refine.cutting import FailedPhoto
@@ -31,6 +31,7 @@ class RefinementReport:
         failed: Photos that are missing or could not be read; the poses in them are passed through.
         reserve: Gain in KS beyond the caution that a move had to promise, since there was little to gain on the whole.
         caution: Gain in KS that a move had to promise in any case.
+        model: `owner/name@commit` of a model of the Hugging Face Hub; empty for others.
     """
 
     people: int
@@ -44,6 +45,7 @@ class RefinementReport:
     failed: tuple[FailedPhoto, ...] = ()
     reserve: float = 0.0
     caution: float = 0.0
+    model: str = ""
 
     def __str__(self) -> str:
         lines = [
@@ -64,6 +66,8 @@ class RefinementReport:
                 f"missing or unreadable photos: {len(self.failed)}; people in them left as they were: {people}"
             )
             lines += [f"  {photo.reason}" for photo in self.failed]
+        if self.model:
+            lines.append(f"model: {self.model}")
         return "\n".join(lines)
 
     def held_back(self) -> str:
@@ -100,6 +104,10 @@ class Refinement:
     confidence: FloatArray
     expected_oks: FloatArray
     report: RefinementReport
+
+    def made_by(self, model: str) -> Refinement:
+        """The same, whose report names the model."""
+        return replace(self, report=replace(self.report, model=model))
 
 
 @dataclass(frozen=True)
