@@ -288,8 +288,8 @@ def test_each_person_gets_the_pose_that_is_nearest_to_them_and_nobody_else_s(tmp
     annotations, skeleton = read_annotations(path), load_skeleton("coco17")
     hips = [skeleton.index(name) for name in NAMES[1:]]
     keypoints = np.zeros((3, 17, 2))
-    for row, owner in enumerate((3, 1, 2)):
-        keypoints[row, hips] = [[200 * owner + 22, 50], [200 * owner + 82, 150]]
+    for place, owner in enumerate((3, 1, 2)):
+        keypoints[place, hips] = [[200 * owner + 22, 50], [200 * owner + 82, 150]]
     poses = Poses(keypoints, np.ones((3, 17)), np.ones((3, 17), bool), (7,) * 3, np.ones(3), skeleton)
     records = build_records(annotations, {7: Path("7.jpg")}, skeleton, [poses])
     assert records.estimated.any(axis=(1, 2)).tolist() == [False, True, True, True]
