@@ -76,6 +76,7 @@ def random_calibration(features: tuple[str, ...] = FEATURES) -> Calibration:
         features=features,
         usual=UsualCompany(rng.normal(size=len(ALL_MEANS)), rng.uniform(1, 9, len(ALL_MEANS))),
         reserve=0.25,
+        trusted=0.125,
         strengths=(0.75, 0.5),
     )
 
@@ -83,12 +84,13 @@ def random_calibration(features: tuple[str, ...] = FEATURES) -> Calibration:
 def first_calibration() -> dict[str, Any]:
     """As models stored it that do not name their features."""
     content = random_calibration(FIRST_FEATURES).as_dict()
-    del content["features"], content["reserve"], content["elsewhere"], content["usual_company"]
+    for name in ("features", "reserve", "trusted", "elsewhere", "usual_company"):
+        del content[name]
     return content | {"anew": {"bias": [0.5], "weights": [0.25] * len(CONTRADICTION_FEATURES)}}
 
 
 def test_products_are_those_of_a_keypoint_and_its_pose() -> None:
-    assert FEATURES[: multiplied(FEATURES)][-1] == "pose_alone_nearness"
+    assert FEATURES[: multiplied(FEATURES)][-1] == "pose_sure"
     assert multiplied(FIRST_FEATURES) == 11
 
 
@@ -104,7 +106,7 @@ def test_descriptions_that_do_not_name_their_features_are_read_as_ever(tmp_path:
         "company_nearness",
     )  # fmt: skip
     assert calibration.reserve == RESERVE
-    assert calibration.elsewhere is None and calibration.usual is None
+    assert calibration.elsewhere is None and calibration.usual is None and calibration.trusted is None
     assert calibration.anew is not None and calibration.anew.products is None
     assert calibration.anew.weights.tolist() == [0.25] * 4
     back = read_calibration(stored(tmp_path, calibration.as_dict()))
@@ -124,7 +126,7 @@ def test_a_calibration_comes_back_from_a_model_s_description(
     np.testing.assert_allclose(back.usual.people, calibration.usual.people, atol=5.1e-6)
     for name in REGRESSIONS:
         before, after = getattr(calibration, name), getattr(back, name)
-        assert (back.features, back.reserve) == (features, 0.25)
+        assert (back.features, back.reserve, back.trusted) == (features, 0.25, 0.125)
         np.testing.assert_allclose(after.bias, before.bias, atol=5.1e-6)
         np.testing.assert_allclose(after.weights, before.weights, atol=5.1e-6)
         if before.products is None:
@@ -176,6 +178,7 @@ def test_a_model_may_have_no_calibration(tmp_path: Path) -> None:
             {"usual_company": {"means": dict.fromkeys(ALL_MEANS, 1), "people": dict.fromkeys(ALL_MEANS, 0)}},
             "usual_company: expected finite means, and numbers of people above 0",
         ),
+        ({"trusted": -0.5}, "trusted: expected a number of at least 0, got -0.5"),
         ({"reserve": -0.5}, "reserve: expected a number of at least 0, got -0.5"),
         ({"reserve": "much"}, "could not convert"),
     ],

@@ -16,7 +16,7 @@ from posefix.errors import InputError
 from posefix.network.decoding import Evidence
 from posefix.pose.poses import Poses
 from posefix.refine.calibration import ALL_MEANS, RESERVE, Calibration, UsualCompany
-from posefix.refine.company import RESERVE_FADE, STRANGERS, measure_company, read_company
+from posefix.refine.company import RESERVE_FADE, STRANGERS, hold_back, measure_company, read_company, trust
 from posefix.refine.features import measure_poses
 from posefix.refine.look import Look
 from posefix.refine.refiner import Refiner
@@ -58,6 +58,21 @@ def test_a_calibration_may_say_how_much_is_held_back(believing: Calibration, pro
     ]
     assert reserves[0] > 0
     np.testing.assert_allclose(reserves, [reserves[0], reserves[0] / 2, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("contradicted", "trusted", "expected"),
+    [(0.05, 0.1, 1.0), (0.1, 0.1, 0.5), (0.2, 0.1, 0.0), (0.05, 0.0, 0.0), (0.0, 0.1, 1.0)],
+)
+def test_an_estimator_whom_the_photo_hardly_contradicts_is_trusted(
+    contradicted: float, trusted: float, expected: float, believing: Calibration
+) -> None:
+    means = np.zeros(len(ALL_MEANS))
+    means[ALL_MEANS.index("sure")] = 0.5
+    means[ALL_MEANS.index("contradicted")] = 0.5 * contradicted
+    assert trust(means, trusted) == pytest.approx(expected, abs=1e-3)
+    calibration = dataclasses.replace(believing, trusted=trusted, reserve=0.25)
+    assert hold_back(look(), calibration, means) == pytest.approx(0.25 * expected, abs=1e-3)
 
 
 def test_nobody_seen_is_no_fault(calibration: Calibration | None, promising: Look) -> None:

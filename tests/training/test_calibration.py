@@ -40,6 +40,7 @@ from posefix.training.calibration import (
     drawn_poses,
     fit,
     fit_elsewhere,
+    fit_trust,
     given_poses,
 )
 from posefix.training.config import load_recipe
@@ -123,6 +124,38 @@ def test_what_is_lost_counts_more_than_what_is_won() -> None:
     features, _ = trial.opinions(keeping)
     assert not is_better(features, fit_elsewhere([[trial]], keeping), caution=0.0).any()
     assert HARM * right.mean() > (~right).mean()
+
+
+def trial_of(contradicted: float, gains: bool) -> Trial:
+    """An estimator whose places are all off, and found where it gains, and whom the photo alone contradicts so much."""
+    wrong = np.zeros(20, dtype=bool)
+    given = attempt(wrong)
+    given.look.alone.similarity[:] = 1.0
+    away = given.look.people.falloff * np.sqrt(-np.log(1 - contradicted))
+    given.look.alone.keypoints[:] = given.look.people.keypoints + np.stack([away, 0 * away], axis=-1)
+    if gains:
+        given.look.evidence.keypoints[:] = given.truth
+        given.look.evidence.similarity[:] = 0.9
+    return Trial(given, given, given, real=True)
+
+
+@pytest.mark.parametrize(
+    ("estimators", "expected"),
+    [
+        ([(0.04, False), (0.09, True), (0.3, True), (0.5, False)], 0.06),
+        ([(0.04, False), (0.01, True)], 0.0),
+        ([(0.04, True)], 0.0),
+        ([(0.04, False)], 0.2),
+    ],
+)
+def test_estimators_are_trusted_who_are_contradicted_less_than_all_who_gain(
+    estimators: list[tuple[float, bool]], expected: float
+) -> None:
+    refined = Regression(np.full(19, -1.0), np.array([float(name == "similarity") for name in FEATURES]))
+    even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
+    calibration = Calibration(refined, even, even, even, even, even)
+    trials = [trial_of(contradicted, gains) for contradicted, gains in estimators]
+    assert fit_trust(trials, calibration) == pytest.approx(expected, rel=1e-2)
 
 
 def test_company_is_the_mean_pose_of_a_call_and_of_what_is_usual() -> None:

@@ -34,7 +34,7 @@ ALONE_FEATURES = (
 """Of the photo alone: what it says of its own place and of the given one, and how near its place is to the given one
 and to the refined one."""
 MEANS = ("similarity", "vicinity", "given_similarity", "distance", "nearness")
-ALONE_MEANS = ("alone_given_similarity", "alone_nearness")
+ALONE_MEANS = ("alone_given_similarity", "alone_nearness", "contradicted", "sure")
 ALL_MEANS = (*MEANS, *ALONE_MEANS)
 """Of which there are means over a pose, and over the poses refined together."""
 COMPANY = "company_"
@@ -155,6 +155,8 @@ class Calibration:
         usual: What is expected of an estimator beforehand; None believes the people of a call alone.
         reserve: Gain in KS that a keypoint must promise to be moved where nothing is to be gained on the whole
             (`posefix.refine.company`).
+        trusted: Nothing is to be gained of estimators whose places the photo alone, where it is sure, contradicts less
+            than so; 0 trusts none, None looks at the promised gain instead.
         strengths: With what share of its strength a pose enters the network at the first look and at later ones, see
             `posefix.refine.refiner.Refiner`; the regressions hold for these.
     """
@@ -170,6 +172,7 @@ class Calibration:
     features: tuple[str, ...] = FEATURES
     usual: UsualCompany | None = None
     reserve: float = RESERVE
+    trusted: float | None = None
     strengths: tuple[float, float] = FULL_STRENGTH
 
     @property
@@ -185,6 +188,7 @@ class Calibration:
             "features": list(self.features),
             **({} if self.usual is None else {"usual_company": self.usual.as_dict()}),
             "reserve": self.reserve,
+            **({} if self.trusted is None else {"trusted": round(self.trusted, DECIMALS)}),
             "strengths": list(self.strengths),
         }
 
@@ -224,7 +228,8 @@ def read_calibration(model: Model) -> Calibration | None:
             if name in model.calibration
         }
         usual = _read_usual(model.calibration.get("usual_company"))
-        reserve = _read_reserve(model.calibration)
+        reserve = _read_not_negative(model.calibration, "reserve")
+        trusted = _read_not_negative(model.calibration, "trusted")
         first, later = (float(value) for value in model.calibration["strengths"])
     except InputError as error:
         raise InputError(f"{path}: calibration: {error}; calibrate the model again") from error
@@ -246,7 +251,13 @@ def read_calibration(model: Model) -> Calibration | None:
                 f"got {regression.bias.shape} and {regression.weights.shape}; calibrate the model again"
             )
     return Calibration(
-        **regressions, **of_persons, features=features, usual=usual, reserve=reserve, strengths=(first, later)
+        **regressions,
+        **of_persons,
+        features=features,
+        usual=usual,
+        reserve=RESERVE if reserve is None else reserve,
+        trusted=trusted,
+        strengths=(first, later),
     )
 
 
@@ -277,11 +288,13 @@ def _read_usual(content: Mapping[str, Any] | None) -> UsualCompany | None:
     return UsualCompany(means, people)
 
 
-def _read_reserve(content: Mapping[str, Any]) -> float:
-    reserve = float(content.get("reserve", RESERVE))
-    if not 0 <= reserve < np.inf:
-        raise InputError(f"reserve: expected a number of at least 0, got {reserve}")
-    return reserve
+def _read_not_negative(content: Mapping[str, Any], field: str) -> float | None:
+    if field not in content:
+        return None
+    number = float(content[field])
+    if not 0 <= number < np.inf:
+        raise InputError(f"{field}: expected a number of at least 0, got {number}")
+    return number
 
 
 def check_strengths(strengths: tuple[float, float]) -> None:

@@ -19,11 +19,14 @@ from posefix.errors import InputError
 from posefix.files import read_json, write_text_atomic
 from posefix.pose.poses import FloatArray
 from posefix.refine.calibration import ALL_MEANS, RESERVE, Calibration
-from posefix.refine.features import expected_gain, measure_poses
+from posefix.refine.features import LEAST, expected_gain, measure_poses
 from posefix.refine.look import Look
 
 RESERVE_FADE = 0.017
 """Mean gain at which the reserve has fallen to 1/e of it; chosen on the dev sets (see the model card)."""
+TRUST_FADE = 14
+"""Power of the contradiction with which trust fades: .9 of it are left at .85 times `Calibration.trusted`, .1 at 1.17
+times."""
 FORMAT = "posefix company"
 STRANGERS = 4
 """So many people who have nothing to gain are taken to be in the company: of a single photo's one can't be sure."""
@@ -114,7 +117,8 @@ def hold_back(look: Look, calibration: Calibration | None, means: FloatArray) ->
     """Gain in KS beyond the caution that a move must bring.
 
     Where little is to be gained on the whole, the poses are those of a good estimator, which is more often right about
-    the odd keypoint than the network: this fades with the mean gain of all people seen.
+    the odd keypoint than the network. This shows where the photo alone hardly ever contradicts a place of which it is
+    sure; for calibrations that do not say how often that is, in the mean gain of all people seen.
 
     Args:
         look: At people of the company, with their pose and with it withheld.
@@ -122,11 +126,30 @@ def hold_back(look: Look, calibration: Calibration | None, means: FloatArray) ->
         means: Of the company.
     """
     reserve = RESERVE if calibration is None else calibration.reserve
+    if calibration is not None and calibration.trusted is not None:
+        return reserve * trust(means, calibration.trusted)
     pose_gain = np.zeros(len(look.seen))
     for places, part in look.parts():
         pose_gain[places] = _promised_gain(part, calibration, means)
     mean_gain = pose_gain[look.seen].sum() / (look.seen.sum() + STRANGERS)
     return float(reserve * np.exp(-((mean_gain / RESERVE_FADE) ** 2)))
+
+
+def trust(means: FloatArray, trusted: float) -> float:
+    """How far an estimator is trusted, 0 to 1: half where the photo contradicts it by `trusted`, more where by less.
+
+    Args:
+        means: Of the company.
+        trusted: Share of what the photo is sure of, see `Calibration`; 0 trusts nobody.
+    """
+    contradiction = contradiction_of(means)
+    return float(trusted**TRUST_FADE / (trusted**TRUST_FADE + contradiction**TRUST_FADE)) if trusted else 0.0
+
+
+def contradiction_of(means: FloatArray) -> float:
+    """Share of what the photo alone is sure of by which it contradicts the places of a company with these means."""
+    contradicted, sure = (means[ALL_MEANS.index(name)] for name in ("contradicted", "sure"))
+    return float(np.clip(contradicted / max(sure, LEAST), LEAST, 1))
 
 
 def _promised_gain(look: Look, calibration: Calibration | None, means: FloatArray) -> FloatArray:

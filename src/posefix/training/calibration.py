@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from posefix.refine.calibration import (
     check_strengths,
     multiplied,
 )
+from posefix.refine.company import contradiction_of
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import Skeleton
 from posefix.training.config import TrainConfig
@@ -45,6 +46,8 @@ RIGHT = 0.5
 IMPROVEMENTS = (0.4, 0.75)
 """How far all poses of an estimator are brought to the truth, to stand for better estimators: the regressions must meet
 companies whose poses are all good."""
+GAIN = 0.01
+"""In worth: an estimator that gains less has nothing to gain."""
 HARM = 2.0
 """What a person loses by being looked for elsewhere counts so many times what another one wins."""
 
@@ -86,6 +89,7 @@ def calibrate(
     sets = load_sets(config, model.skeleton, held=True)
     refiner = Refiner(open_backend(model, device=device), model.skeleton, model.input_size_wh)
     trials: list[list[Trial]] = []
+    estimators = {estimator_name(number) for number in range(len(config.data.estimates))}
     for number, records in enumerate(sets):
         if len(records) == 0:
             continue
@@ -93,12 +97,16 @@ def calibrate(
         for name, poses, rows in drawn_poses(records, model.skeleton, config, share):
             if on_pass is not None:
                 on_pass(f"{config.data.annotations[number]}, {name}: {len(poses)} poses")
-            trials[-1].append(try_starts(refiner, poses, records, rows, strengths))
-    usual = usual_company([trial.given.company.means for part in trials for trial in part])
+            trials[-1].append(try_starts(refiner, poses, records, rows, strengths, real=name in estimators))
+    usual = usual_company([trial.poses() for part in trials for trial in part])
     trials = [[trial.in_calls(usual) for trial in part] for part in trials]
     calibration = fit([join([trial.examples() for trial in part]) for part in trials])
     calibration = dataclasses.replace(
-        calibration, elsewhere=fit_elsewhere(trials, calibration), usual=usual, strengths=strengths
+        calibration,
+        elsewhere=fit_elsewhere(trials, calibration),
+        usual=usual,
+        trusted=fit_trust([trial for part in trials for trial in part if trial.real], calibration),
+        strengths=strengths,
     )
     description = read_json(folder / DESCRIPTION_FILE) | {"calibration": calibration.as_dict()}
     write_text_atomic(folder / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")
@@ -135,7 +143,7 @@ def given_poses(
     for number in range(records.estimates.shape[1]):
         rows: Rows = np.flatnonzero(records.estimated[:, number].any(axis=1))
         valid, found = records.estimated[rows, number], records.estimates[rows, number]
-        name = f"estimator {number + 1}"
+        name = estimator_name(number)
         parts.append((name, _as_poses(found, valid, records, rows, skeleton), rows))
         for share in IMPROVEMENTS:
             way = np.where(records.labelled[rows], share, 0.0)[..., None] * (records.keypoints[rows] - found)
@@ -145,6 +153,11 @@ def given_poses(
         wrong = synthesize(records.people(everyone), skeleton, profile, generator, options)
         parts.append((name, _as_poses(wrong.keypoints, wrong.present, records, everyone, skeleton), everyone))
     return parts
+
+
+def estimator_name(number: int) -> str:
+    """What the poses of an estimator are called as they are."""
+    return f"estimator {number + 1}"
 
 
 def _as_poses(
@@ -203,3 +216,17 @@ def fit_elsewhere(sets: list[list[Trial]], calibration: Calibration) -> Regressi
         np.concatenate(importance)[:, None],
         products=len(OPINION_FEATURES),
     )
+
+
+def fit_trust(estimators: Sequence[Trial], calibration: Calibration) -> float:
+    """`Calibration.trusted`: between estimators with nothing to gain and the least contradicted of those with some.
+
+    It is 0 where the photo contradicts none of the former less than all of the latter.
+    """
+    contradiction = np.array(
+        [contradiction_of(trial.poses().mean(axis=0)) for trial in estimators], dtype=np.float64
+    )
+    gain = np.array([trial.gain(calibration) for trial in estimators], dtype=np.float64)
+    least = contradiction[gain >= GAIN].min(initial=1.0)
+    known = contradiction[(gain < GAIN) & (contradiction < least)]
+    return float(np.sqrt(known.max() * least)) if known.size else 0.0

@@ -117,11 +117,17 @@ class Trial:
         given: The given poses.
         refined: What the network made of them.
         anew: What it sees without any pose.
+        real: Whether the given poses are an estimator's own.
     """
 
     given: Attempt
     refined: Attempt
     anew: Attempt
+    real: bool = False
+
+    def poses(self) -> FloatArray:
+        """What regressions see of the given poses of the n people whom the network saw, (n, M)."""
+        return measure_poses(self.given.look)[self.given.look.seen]
 
     def in_calls(self, usual: UsualCompany) -> Trial:
         """The same with people who are refined in calls of many sizes."""
@@ -129,7 +135,13 @@ class Trial:
         given, refined, anew = (
             dataclasses.replace(attempt, company=company) for attempt in (self.given, self.refined, self.anew)
         )
-        return Trial(given, refined, anew)
+        return Trial(given, refined, anew, self.real)
+
+    def gain(self, calibration: Calibration) -> float:
+        """Mean gain in worth of the given poses at the first look."""
+        given = self.given
+        worth = given.worth(given.judged(calibration).keypoints) - given.worth(given.look.people.keypoints)
+        return float(worth[given.look.seen].mean())
 
     def examples(self) -> Examples:
         """What the regressions of keypoints learn from; with `anew` among it, confidences come out too low."""
@@ -151,7 +163,13 @@ class Trial:
 
 
 def try_starts(
-    refiner: Refiner, poses: Poses, records: PersonRecords, rows: Rows, strengths: tuple[float, float]
+    refiner: Refiner,
+    poses: Poses,
+    records: PersonRecords,
+    rows: Rows,
+    strengths: tuple[float, float],
+    *,
+    real: bool = False,
 ) -> Trial:
     """Look at the poses as they are, as the network made them, and as it sees them without any; each person alone."""
     photos: dict[ImageId, Path] = {str(path): path for path in records.images}
@@ -169,7 +187,7 @@ def try_starts(
         start = poses.with_keypoints(keypoints, valid=poses.valid | look.seen[:, None])
         return attempt(*refiner.examine(start, photos, strength=later))
 
-    return Trial(attempt(look, neighbours), again(look.evidence.keypoints), again(look.alone.keypoints))
+    return Trial(attempt(look, neighbours), again(look.evidence.keypoints), again(look.alone.keypoints), real)
 
 
 def usual_company(estimators: Sequence[FloatArray]) -> UsualCompany:
