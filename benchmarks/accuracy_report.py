@@ -271,7 +271,8 @@ def draw_reliability(axes: Axes, name: str, bins: npt.NDArray[np.float64]) -> No
 MODELS = ROOT / "src" / "posefix" / "data" / "models"
 DOCUMENTS: Mapping[Path, tuple[str, Callable[[Numbers], str]]] = {
     ROOT / "README.md": ("accuracy", short),
-    MODELS / "small" / "README.md": ("accuracy", full),
+    MODELS / "base" / "README.md": ("accuracy", full),
+    MODELS / "small" / "README.md": ("accuracy-small", full),
 }
 """Each document, the result that it shows, and what of it stands between its marks."""
 
