@@ -51,6 +51,8 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
+TEMPORARY = ".posefix-"
+"""How the names begin of what is not written to its end."""
 MEMORY_VARIABLE = "POSEFIX_FILE_MEMORY"
 """Of the environment: megabytes that any file's contents may take, where the rule of `check_contents` is too tight."""
 ALWAYS_ALLOWED = 64 * 2**20
@@ -360,4 +362,4 @@ def _resolved(path: str | Path) -> Path:
 def _temporary_name(path: Path) -> Path:
     """A hidden name beside a file that ends as its own does, and is no longer than names may be."""
     suffix = path.suffix if len(path.suffix) <= LONGEST_ENDING else ""
-    return path.with_name(f".posefix-{secrets.token_hex(8)}.tmp{suffix}")
+    return path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}.tmp{suffix}")

@@ -21,7 +21,7 @@ from tests.formats.recorded import (
 
 from posefix.formats.mpii_json import FORMAT
 from posefix.pose.poses import Poses
-from posefix.pose_files.pose_file import NewFile
+from posefix.pose_files.pose_file import FormatError, NewFile
 from posefix.skeletons import load_skeleton
 
 MPII = load_skeleton("mpii16")
@@ -54,6 +54,28 @@ def test_without_visibilities_the_place_says_what_is_missing(tmp_path: Path) -> 
     rows[0]["joints"][5] = [0, 0]
     valid = read(FORMAT, recorded(tmp_path / "train.json", rows)).poses.valid
     assert np.flatnonzero(~valid[0]).tolist() == [3, 5]
+
+
+@pytest.mark.parametrize("gap", [[None, None], [float("nan"), float("nan")]])
+def test_a_keypoint_without_numbers_is_missing_and_can_be_filled_in(tmp_path: Path, gap: list[Any]) -> None:
+    rows = [person()]
+    rows[0]["joints"][0], rows[0]["joints_vis"][0] = gap, 0
+    file = read(FORMAT, recorded(tmp_path / "train.json", rows))
+    assert np.flatnonzero(~file.poses.valid[0]).tolist() == [0, 3]
+    assert file.rewrite(file.poses)[""] == (tmp_path / "train.json").read_bytes()
+    places, valid = file.poses.keypoints.copy(), file.poses.valid.copy()
+    places[0, 0], valid[0, 0] = (7, 8), True
+    written = json.loads(file.rewrite(file.poses.with_keypoints(places, valid=valid))[""])[0]
+    assert (written["joints"][0], written["joints_vis"][0]) == ([8.0, 9.0], 1)
+
+
+def test_a_keypoint_that_lacks_a_number_is_a_fault(tmp_path: Path) -> None:
+    rows = [person()]
+    rows[0]["joints"][2] = [None, 3.5]
+    path = recorded(tmp_path / "train.json", rows)
+    message = "person 0, field 'joints', x of right_hip: expected a finite number, got None."
+    with pytest.raises(FormatError, match=message):
+        read(FORMAT, path)
 
 
 @pytest.mark.parametrize("indent", INDENTS)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import gzip
 import io
 import json
 import random
 import re
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
@@ -51,12 +53,14 @@ def with_faults(name: str, content: bytes, chance: random.Random) -> bytes:
         except (
             ArithmeticError,
             AttributeError,
+            EOFError,
             LookupError,
             OSError,
             RuntimeError,
             TypeError,
             ValueError,
             struct.error,
+            zlib.error,
         ):
             content = _bytes(content, chance)  # what a fault before made of it has the structure no longer
     return content
@@ -216,6 +220,25 @@ def _odd_array(chance: random.Random) -> Any:
     )
 
 
+def _xml(content: bytes, chance: random.Random) -> bytes:
+    """The value of an attribute changed, or a line gone or twice."""
+    text = content.decode()
+    values = list(re.finditer(r'="([^"]*)"', text))
+    if not values or chance.random() < 0.3:
+        return _text(content, chance)
+    value = chance.choice(values)
+    odd = chance.choice((*ODD_WORDS, "&lt;", "&a;", "<", "1,2,3", "1;2"))
+    return (text[: value.start(1)] + odd + text[value.end(1) :]).encode()
+
+
+def _packed(content: bytes, chance: random.Random) -> bytes:
+    """What is packed changed, as JSON, or packed twice; faults in the bytes are those of every file."""
+    inner = gzip.decompress(content)
+    if chance.random() < 0.1:
+        return gzip.compress(content, mtime=0)
+    return gzip.compress(_json(inner, chance), mtime=0)
+
+
 STRUCTURES: dict[str, Fault] = {
     ".json": _json,
     ".jsonl": _json_lines,
@@ -224,6 +247,9 @@ STRUCTURES: dict[str, Fault] = {
     ".txt": _text,
     ".h5": _hdf5,
     ".slp": _hdf5,
+    ".nwb": _hdf5,
+    ".xml": _xml,
+    ".gz": _packed,
     ".safetensors": _safetensors,
 }
 """By the ending of a file's name; others have faults in their bytes alone."""

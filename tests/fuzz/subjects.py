@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -113,7 +114,7 @@ def _convert(path: Path, output: Path, options: Sequence[object]) -> None:
 
 
 def _layout(options: Sequence[object]) -> str | None:
-    return "coco17" if "--layout" in options else None
+    return str(options[1]) if "--layout" in options else None
 
 
 def _rewrite(path: Path, photos: Path, layout: str | None) -> None:
@@ -166,8 +167,70 @@ def pose_subjects() -> Iterator[Subject]:
         yield Subject(
             f"{write.__name__[6:]} in HDF5", partial(make_file, write), partial(use_poses, name, ())
         )
+    yield from _made_by_hand()
     yield Subject("mpii", partial(make_file, _write_mpii), partial(use_poses, "d.mat", ()))
     yield Subject("deeplabcut_fixed", partial(make_file, _write_frame), partial(use_poses, "e.h5", ()))
+
+
+def _made_by_hand() -> Iterator[Subject]:
+    """Kinds that posefix does not write anew, or not in this shape."""
+    from tests.formats.test_nwb import DATA, made
+
+    landmarks = ("--layout", "blazepose33", "--images", "photos")
+    for name, content, options in (
+        ("packed results.json.gz", _packed_results(), COCO_OPTIONS),
+        ("nested results.json", json.dumps(_rows(nested=True)).encode(), COCO_OPTIONS),
+        ("nested annotations.json", json.dumps(_nested_truth()).encode(), ()),
+        ("whole body.json", json.dumps(_whole_body()).encode(), ("--layout", "wholebody133")),
+        ("mediapipe frames.json", json.dumps(_landmarks()).encode(), landmarks),
+        ("mediapipe lines.csv", _landmark_lines().encode(), landmarks),
+        ("ndx-pose.nwb", made({"a": DATA, "b": DATA + 1}), ()),
+    ):
+        make = partial(make_file, partial(_write_bytes, name, content))
+        yield Subject(name, make, partial(use_poses, name, options))
+
+
+def _write_bytes(name: str, content: bytes, folder: Path) -> None:
+    (folder / name).write_bytes(content)
+
+
+def _rows(*, nested: bool = False) -> list[dict[str, Any]]:
+    triples = np.concatenate([poses().keypoints, poses().scores[..., None]], axis=-1)
+    return [
+        {"image_id": "ab"[number // 2], "category_id": 1, "score": 0.5, "bbox": [1, 1, 40, 40],
+         "keypoints": one.tolist() if nested else one.ravel().tolist()}
+        for number, one in enumerate(triples)
+    ]  # fmt: skip
+
+
+def _packed_results() -> bytes:
+    return gzip.compress(json.dumps(_rows()).encode(), mtime=0)
+
+
+def _nested_truth() -> dict[str, Any]:
+    content = truth()
+    for one in content["annotations"]:
+        one["keypoints"] = np.reshape(one["keypoints"], (-1, 3)).tolist()
+    return content
+
+
+def _whole_body() -> dict[str, Any]:
+    content = truth()
+    for one in content["annotations"]:
+        one.update({"foot_kpts": [9, 8, 2] * 6, "face_kpts": [7, 6, 2] * 68, "face_valid": True})
+        one.update({"lefthand_kpts": [5, 4, 1] * 21, "righthand_kpts": [0] * 63})
+    return content
+
+
+def _landmarks() -> list[dict[str, Any]]:
+    """A person of MediaPipe in each of two photos."""
+    points = [{"x": 0.1 + n / 50, "y": 0.9 - n / 50, "z": -0.25, "visibility": 0.75} for n in range(33)]
+    return [{"image": f"{name}.png", "pose_landmarks": [points]} for name in "ab"]
+
+
+def _landmark_lines() -> str:
+    lines = [f"{name}.png,{n},{0.1 + n / 50},{0.9 - n / 50},-0.25,0.75" for name in "ab" for n in range(33)]
+    return "\n".join(["image,landmark,x,y,z,visibility", *lines, ""])
 
 
 def _write_mpii(folder: Path) -> None:

@@ -116,10 +116,11 @@ def convert(
         reading: How the file is read.
     """
     from posefix.files import ensure_not_input
-    from posefix.interchange import ensure_new_output, read_pose_file, write_new_pose_file
+    from posefix.interchange import ensure_new_output, read_pose_file
     from posefix.interchange.conversion import convert as convert_poses
     from posefix.interchange.detection import find_format
     from posefix.interchange.pose_files import load_layout
+    from posefix.interchange.reading_back import write_checked_pose_file
 
     wanted = find_format(to, "--to")
     ensure_new_output(output, to)
@@ -130,7 +131,7 @@ def convert(
         file, reading.layout, format=reading.format, photo_size=sizes, category=reading.category
     )
     conversion = convert_poses(source, layout, sizes, hints.photo_names(source), least_score)
-    write_new_pose_file(output, conversion.new, to)
+    write_checked_pose_file(output, conversion.new, to)
     print("\n".join([conversion.report(), *source.left_out]))
     people, photos = len(source.poses), len(set(source.poses.image_ids))
     if wanted.keypoints_needed:

@@ -19,9 +19,10 @@ import numpy as np
 
 from posefix.errors import quoted
 from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, Poses, Rows
+from posefix.pose_files.gaps import check_gaps
 from posefix.pose_files.json_numbers import edited_with_numbers
 from posefix.pose_files.json_text import REMOVED, JsonText, Place
-from posefix.pose_files.layouts import check_layout, misfit, unnamed_layout
+from posefix.pose_files.layouts import TRIPLE, check_layout, misfit, unnamed_layout
 from posefix.pose_files.pose_file import (
     DECIMALS,
     Contents,
@@ -73,6 +74,11 @@ def read(source: Source, reading: Reading) -> PoseFile:
     skeleton = _skeleton(records, reading)
     numbers = _numbers(records, skeleton)
     there = _there(records, numbers, skeleton)
+    gaps = np.isnan(numbers)
+    seen = np.where(gaps.all(axis=-1), np.nan, there)
+    triples = np.concatenate([numbers, seen[..., None]], axis=-1)
+    check_gaps(triples, records, (POINTS,) * TRIPLE, skeleton.keypoint_names)
+    there &= ~gaps.any(axis=-1)
     poses = Poses(
         keypoints=np.where(there[..., None], ONE_BASED.to_pixels(numbers), 0.0),
         scores=there.astype(np.float64),
@@ -177,11 +183,15 @@ class _Rewrite:
         gone = rows_left_out(len(poses), keep)
         after[gone] = self.numbers[gone]
         edits: dict[Place, Any] = {(row,): REMOVED for row in gone.tolist()}
+        gaps = np.isnan(self.numbers).any(axis=-1)
+        for row, keypoint in np.argwhere(gaps & ~np.isnan(after).any(axis=-1)).tolist():  # null is no number
+            edits[row, POINTS, keypoint] = after[row, keypoint].tolist()
         return {"": edited_with_numbers(self.text, self._numbers(poses, after, gone), edits).encode()}
 
     def _numbers(self, poses: Poses, after: FloatArray, gone: Rows) -> Iterator[tuple[Place, float]]:
-        """Place and value of each number that changes."""
-        changed = np.nonzero(after != self.numbers)
+        """Place and value of each number that changes, but for keypoints that lack one."""
+        gaps = np.isnan(self.numbers).any(axis=-1, keepdims=True)
+        changed = np.nonzero((after != self.numbers) & ~gaps)
         rows, keypoints, axes = (indices.tolist() for indices in changed)
         for row, keypoint, axis, value in zip(rows, keypoints, axes, after[changed].tolist(), strict=True):
             yield (row, POINTS, keypoint, axis), value

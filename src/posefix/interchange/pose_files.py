@@ -224,13 +224,23 @@ def write_new_pose_file(path: str | Path, new: NewFile | Poses, format: str = "c
         FormatError: The format cannot be written anew, or has no place for such poses.
         InputError: It cannot be written, or not be read back under this name.
     """
+    write_contents(path, new_contents(path, new, format))
+
+
+def new_contents(path: str | Path, new: NewFile | Poses, format: str) -> Contents:
+    """What `write_new_pose_file` writes.
+
+    Raises:
+        FormatError: The format cannot be written anew, or has no place for such poses.
+        InputError: It cannot be read back under this name.
+    """
     known, write = _written_anew(format)
     new = new if isinstance(new, NewFile) else NewFile(new)
     _check_names(new)
     contents = write(new)
     if _is_one_file(contents):
         _check_ending(path, known.name, known.endings[:1])
-    write_contents(path, contents)
+    return contents
 
 
 def _written_anew(format: str) -> tuple[Format, Callable[[NewFile], Contents]]:
