@@ -105,12 +105,14 @@ def test_options_of_the_table_exist(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(option in known for option in options)
 
 
+@pytest.mark.repository
 def test_the_accuracy_tables_are_what_was_measured() -> None:
     for path, (result, tables) in accuracy_report.DOCUMENTS.items():
         text = path.read_text(encoding="utf-8")
         assert insert(text, accuracy_report.MARK, tables(kept(result))) == text, path
 
 
+@pytest.mark.repository
 @pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
