@@ -2,7 +2,7 @@
 
     python -m benchmarks.accuracy_report
 
-The README gets a table for each set of the default model (benchmarks/results/accuracy.json), each model's card these
+docs/accuracy.md gets a table for each set of the default model (benchmarks/results/accuracy.json), each card these
 and the details; docs/figures/reliability.svg shows how far the default model's confidence can be believed.
 """
 
@@ -270,7 +270,7 @@ def draw_reliability(axes: Axes, name: str, bins: npt.NDArray[np.float64]) -> No
 
 MODELS = ROOT / "src" / "posefix" / "data" / "models"
 DOCUMENTS: Mapping[Path, tuple[str, Callable[[Numbers], str]]] = {
-    ROOT / "README.md": ("accuracy", short),
+    ROOT / "docs" / "accuracy.md": ("accuracy", short),
     MODELS / "base" / "README.md": ("accuracy", full),
     MODELS / "small" / "README.md": ("accuracy-small", full),
 }

@@ -9,6 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "src" / "posefix"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+pytestmark = pytest.mark.repository
 
 # Room -> the rooms it may import. A room imports only from rooms above its own; that is checked too.
 ARROWS: dict[str, set[str]] = {

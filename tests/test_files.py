@@ -45,7 +45,7 @@ def test_json_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
         (b"\xff\xd8\xff", "expected text in UTF-8, got other bytes."),
         (b"[" * 100_000, "expected JSON, got brackets or numbers without end."),
         (b"9" * 5000, "expected JSON, got brackets or numbers without end."),
-        (None, "cannot be read (No such file or directory)."),
+        (None, "there is no such file or folder."),
     ],
 )
 def test_what_cannot_be_parsed_is_named(tmp_path: Path, content: bytes | None, message: str) -> None:

@@ -9,19 +9,21 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from benchmarks import accuracy_report
+from benchmarks import accuracy_report, headline
 from benchmarks.documents import insert
 from benchmarks.environment import kept
 
 import posefix
+from posefix.cli.app import COMMANDS as COMMANDS_BY_TASK
 from posefix.cli.app import main
 from posefix.network import DEFAULT_MODEL_NAME
 from posefix.network.models import model_names
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHELL = "\n".join(re.findall(r"```bash\n(.*?)```", README, re.DOTALL)).splitlines()
-PYTHON = "".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+REFINING = (ROOT / "docs" / "refining.md").read_text(encoding="utf-8")
+SHELL = "\n".join(re.findall(r"```bash\n(.*?)```", README + REFINING, re.DOTALL)).splitlines()
+PYTHON = "".join(re.findall(r"```python\n(.*?)```", README + REFINING, re.DOTALL))
 COMMANDS = [line.split("#")[0].strip() for line in SHELL if line.startswith("posefix ")]
 # Those that train for hours or need what was trained.
 LONG = ("posefix prepare", "posefix train", "posefix calibrate", "posefix export", "--model")
@@ -92,6 +94,22 @@ def test_the_python_code_runs(desk: Path) -> None:
     assert (desk / "refined.json").exists()
 
 
+def test_it_is_short() -> None:
+    assert len(README.splitlines()) < 150
+
+
+def test_every_command_has_a_task() -> None:
+    page = (ROOT / "docs" / "which-command.md").read_text(encoding="utf-8")
+    commands = [command for task in COMMANDS_BY_TASK.values() for command in task]
+    named = " ".join(re.findall(r"`([^`]+)`", page)).replace("posefix ", "").split()
+    assert {command.__name__.replace("_", "-") for command in commands} <= set(named)
+
+
+@pytest.mark.repository
+def test_the_numbers_are_what_was_measured() -> None:
+    assert insert(README, headline.MARK, headline.current()) == README
+
+
 def test_all_skeletons_are_listed() -> None:
     section = README.split("## Skeletons")[1].split("\n## ")[0].split("```")[0]
     assert re.findall(r"`([a-z]+\d+)`", section) == list(posefix.skeleton_names())
@@ -100,17 +118,19 @@ def test_all_skeletons_are_listed() -> None:
 def test_options_of_the_table_exist(capsys: pytest.CaptureFixture[str]) -> None:
     main(["refine", "--help"])
     known = capsys.readouterr().out.split()
-    options = re.findall(r"--[a-z-]+", "\n".join(re.findall(r"^\| (`--.*?) \|", README, re.MULTILINE)))
+    options = re.findall(r"--[a-z-]+", "\n".join(re.findall(r"^\| (`--.*?) \|", REFINING, re.MULTILINE)))
     assert len(options) >= 10
     assert all(option in known for option in options)
 
 
+@pytest.mark.repository
 def test_the_accuracy_tables_are_what_was_measured() -> None:
     for path, (result, tables) in accuracy_report.DOCUMENTS.items():
         text = path.read_text(encoding="utf-8")
         assert insert(text, accuracy_report.MARK, tables(kept(result))) == text, path
 
 
+@pytest.mark.repository
 @pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")

@@ -294,7 +294,7 @@ def test_faults_of_a_skeleton_file_are_named(tmp_path: Path, content: Any, messa
     [
         ("coco", "no skeleton 'coco'; expected one of coco17, .*; did you mean 'coco17'?"),
         ("giraffe", "no skeleton 'giraffe'; expected one of .*; a skeleton file of your own ends in .json."),
-        ("giraffe.json", r"giraffe.json: cannot be read \(No such file or directory\)"),
+        ("giraffe.json", r"giraffe\.json: there is no such file or folder"),
     ],
 )
 def test_an_unknown_name_is_an_error(name: str, message: str) -> None:

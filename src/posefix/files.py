@@ -6,6 +6,7 @@ packed.
 
 from __future__ import annotations
 
+import difflib
 import gc
 import gzip
 import io
@@ -119,6 +120,8 @@ def read_text(path: str | Path) -> str:
     """
     try:
         return unpacked(path, Path(path).read_bytes()).decode("utf-8")
+    except FileNotFoundError as error:
+        raise InputError(absent(path), Where(Path(path))) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).", Where(Path(path))) from error
     except UnicodeDecodeError as error:
@@ -193,6 +196,18 @@ def _json_fault(error: json.JSONDecodeError) -> str:
         place = f"line {end.lineno}, column {end.colno}"
         return f"expected JSON, got a text that ends in the middle, at {place}; it is cut off, copy or write it again"
     return f"expected JSON, got an error at line {error.lineno}, column {error.colno}: {error.msg}"
+
+
+def absent(path: str | Path) -> str:
+    """A sentence on a file that is not there, with the file of nearly that name that is."""
+    path = Path(path)
+    try:
+        beside = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        beside = []
+    close = difflib.get_close_matches(path.name, beside, n=1)
+    meant = f"; did you mean {path.with_name(close[0])}?" if close else "."
+    return f"{path}: there is no such file or folder{meant}"
 
 
 def ensure_writable(path: str | Path) -> None:

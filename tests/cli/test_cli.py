@@ -1,6 +1,7 @@
 """The command line as a user meets it: help, results, exit codes, one-sentence faults."""
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from PIL import Image
 
 import posefix
 from posefix.cli.app import EXIT_PIPE_CLOSED
+from posefix.cli.guide import GUIDE
 from posefix.network.decoding import Evidence
 from posefix.refine.backends import Backend, identity_backend
 from posefix.refine.calibration import FEATURES, Calibration, Regression
@@ -126,10 +128,46 @@ def annotations(tmp_path: Path, results: Path) -> Path:
     return path
 
 
-def test_the_command_without_arguments_lists_the_commands(run: Run) -> None:
-    code, out, _ = run()
+def test_help_lists_the_commands(run: Run) -> None:
+    code, out, _ = run("--help")
     assert code == 0
     assert all(f" {command} " in out for command in COMMANDS)
+    assert all(f" {task} " in out for task in ("Refine", "Files", "Measure", "Train", "Research"))
+
+
+def test_the_command_alone_is_a_guide_by_task(run: Run) -> None:
+    code, out, _ = run()
+    assert code == 0
+    assert out.rstrip("\n") == GUIDE
+    assert len(out.splitlines()) < 20
+
+
+@pytest.mark.parametrize("line", [line for line in GUIDE.splitlines() if "posefix " in line])
+def test_commands_and_options_of_the_guide_exist(line: str, run: Run) -> None:
+    name, *arguments = shlex.split(line[line.index("posefix ") :].split("   ", maxsplit=1)[0])[1:]
+    if "--help" in (name, *arguments) or name == "--version":
+        return
+    _, out, _ = run(name, "--help")
+    assert all(argument in out.split() for argument in arguments if argument.startswith("-"))
+
+
+def test_version_and_verbose_say_what_runs_here(run: Run) -> None:
+    code, out, _ = run("--version", "--verbose")
+    assert code == 0
+    lines = dict(line.split(": ", maxsplit=1) for line in out.splitlines()[2:])
+    assert out.splitlines()[0] == f"posefix {posefix.__version__}"
+    assert out.splitlines()[1].startswith("Python 3.")
+    assert list(lines) == ["system", "processor", "network", "libraries"]
+    assert f"numpy {np.__version__}" in lines["libraries"].split(", ")
+    assert run("--version")[1].split() == [posefix.__version__]
+
+
+def test_a_name_of_a_file_that_is_not_there_suggests_the_one_that_is(run: Run, results: Path) -> None:
+    code, _, err = run("inspect", results.with_name("result.json"), "--layout", "coco17")
+    assert (code, err.rstrip()[-len(f"did you mean {results}?") :]) == (2, f"did you mean {results}?")
+    _, _, err = run("inspect", results.with_name("nothing-like-it.xyz"))
+    assert "there is no such file or folder" in err
+    assert "did you mean" not in err
 
 
 @pytest.mark.parametrize(("command", "options"), COMMANDS.items())
@@ -360,7 +398,17 @@ def test_an_interruption_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_unknown_command_is_a_fault(run: Run) -> None:
-    assert run("refien")[0] == 2
+    code, _, err = run("refien")
+    assert (code, err) == (2, "posefix: expected a command, got 'refien'; did you mean `posefix refine`?\n")
+    code, _, err = run("posetrack", "write-result")
+    assert (code, "did you mean `posefix posetrack write-results`?" in err) == (2, True)
+    assert run("xyz")[2].endswith("got 'xyz'; `posefix` alone says what there is\n")
+
+
+def test_a_file_instead_of_a_command_says_what_to_do_with_it(run: Run, results: Path) -> None:
+    code, _, err = run(results)
+    assert code == 2
+    assert err.endswith(f"to see what it holds, `posefix inspect {results}`\n")
 
 
 def test_evaluate_prints_ap(run: Run, results: Path, annotations: Path) -> None:

@@ -420,6 +420,21 @@ def test_a_graph_and_its_formula_give_the_same_evidence(tmp_path: Path) -> None:
         agree(exported(*random_batch()), backend(darkening, flip_test=flip_test)(*random_batch()))
 
 
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("cpu", r"^runtime: 'onnxruntime' is not installed; run: pip install 'posefix\[onnxruntime\]'$"),
+        ("cuda", r"^device: 'cuda' needs PyTorch with CUDA, .*; or onnxruntime-gpu$"),
+    ],
+)
+def test_without_onnx_runtime_what_to_install_is_named(
+    device: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=message):
+        OnnxNetwork("model.onnx", device=device)
+
+
 def test_the_evidence_is_arrays_in_single_precision() -> None:
     evidence = backend(darkening)(*BATCH)
     np.testing.assert_allclose(evidence.keypoints, BATCH[1] + [0, 1], atol=0.05)

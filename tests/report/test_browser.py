@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.axe import violations
 from tests.report.conftest import HOSTILE
 
 selenium = pytest.importorskip("selenium")
@@ -224,3 +225,17 @@ def test_dark_mode_turns_paper_and_ink_round(comparison: Tab) -> None:
 def _brightness(colour: str) -> float:
     red, green, blue = (int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(","))
     return (red + green + blue) / 3
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", ["analysis", "comparison"])
+def test_pages_pass_axe(
+    page: str, scheme: str, driver: webdriver.Chrome, request: pytest.FixtureRequest
+) -> None:
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    try:
+        request.getfixturevalue(page)
+        assert violations(driver) == []
+    finally:
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

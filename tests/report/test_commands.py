@@ -54,6 +54,24 @@ def test_analyze_writes_a_page(
     assert "Errors of before.json" in text and "data:image/jpeg;base64," in text and '"jpeg":"/9j/' in text
 
 
+@pytest.mark.parametrize("option", ["--html", "--plot"])
+def test_without_matplotlib_what_to_install_is_named(
+    option: str,
+    files: tuple[Path, Path, Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("posefix.cli.report_options.find_spec", lambda name: None)
+    annotations, before, *_ = files
+    options = ("--layout", "coco17", "--annotations", annotations, option, tmp_path / "a.svg")
+    assert run("analyze", before, *options) == 2
+    told = (
+        f"posefix: {option}: plots need matplotlib, not installed here; run: pip install 'posefix[report]'\n"
+    )
+    assert capsys.readouterr().err == told
+
+
 def test_compare_writes_a_page(files: tuple[Path, Path, Path, Path], tmp_path: Path) -> None:
     annotations, before, after, photos = files
     page = tmp_path / "report.html"

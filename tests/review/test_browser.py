@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.axe import violations
 from tests.review.conftest import (
     COCO,
     DIES_AFTER_ITS_FIRST_STEP,
@@ -549,3 +550,7 @@ def test_dark_mode_turns_paper_and_ink_round(tab: Tab) -> None:
 def _brightness(colour: str) -> float:
     red, green, blue = (int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(","))
     return (red + green + blue) / 3
+
+
+def test_the_page_passes_axe(tab: Tab) -> None:
+    assert violations(tab.driver) == []

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group, UnknownCommandError
 
 from posefix import __version__
 from posefix.cli.analyze import analyze
@@ -17,6 +17,7 @@ from posefix.cli.demo import demo
 from posefix.cli.estimate import estimate
 from posefix.cli.evaluate import evaluate
 from posefix.cli.experiment import experiment
+from posefix.cli.guide import GUIDE, unknown_command
 from posefix.cli.interchange import convert, inspect, validate
 from posefix.cli.pictures import draw, look, synthesize
 from posefix.cli.posetrack import merge_annotations, write_results
@@ -43,36 +44,21 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
-for command in (
-    demo,
-    refine,
-    company,
-    inspect,
-    convert,
-    validate,
-    review,
-    evaluate,
-    table,
-    draw,
-    look,
-    analyze,
-    compare,
-    profile,
-    estimate,
-    skeleton,
-    synthesize,
-    pseudo_label,
-    prepare,
-    train,
-    calibrate,
-    export,
-    push,
-    experiment,
-):
-    app.command(command)
+COMMANDS = {
+    "Refine": (demo, refine, company, review, draw),
+    "Files": (inspect, validate, convert, skeleton),
+    "Measure": (evaluate, table, analyze, compare, profile),
+    "Train": (prepare, train, calibrate, export, push, pseudo_label, synthesize, look),
+    "Research": (estimate, experiment),
+}
+GROUPS = {task: Group.create_ordered(task) for task in COMMANDS}
+for task, commands in COMMANDS.items():
+    for command in commands:
+        app.command(command, group=GROUPS[task])
 posetrack = App(
     name="posetrack",
     help="What needs PoseTrack 2018's annotations: to merge them, and to write results for its evaluation.",
+    group=GROUPS["Research"],
 )
 for conversion in (merge_annotations, write_results):
     posetrack.command(conversion)
@@ -94,9 +80,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # are decoded in threads.
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit", category=RuntimeWarning)
     try:
-        code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        code = _answer(tokens)
         if sys.stdout is not None:  # as it is where a shell closed it
             sys.stdout.flush()
+    except UnknownCommandError as error:
+        word = error.unused_tokens[0] if error.unused_tokens else ""
+        print(
+            f"posefix: {unknown_command(word, _names(error.app or app), error.command_chain or ())}",
+            file=sys.stderr,
+        )
+        return EXIT_INPUT_ERROR
     except (CycloptsError, InputError) as error:
         print(f"posefix: {_one_line(error)}", file=sys.stderr)
         return EXIT_INPUT_ERROR
@@ -114,6 +107,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("posefix: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _answer(tokens: list[str]) -> object:
+    """Run a command, or say what there is where none is given, or what runs here."""
+    if not tokens:
+        print(GUIDE)
+        return 0
+    if set(tokens) == {"--version", "--verbose"}:
+        from posefix.cli.versions import versions
+
+        print(versions())
+        return 0
+    return app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+
+
+def _names(group: App) -> list[str]:
+    """Names of commands."""
+    return [name for name in group if not name.startswith("-")]
 
 
 def _forget_output() -> None:

@@ -83,6 +83,9 @@ def experiment(
     from posefix.training.experiments import Experiment
 
     if files.plot is not None:
+        from posefix.cli.report_options import require_plots
+
+        require_plots("--plot")
         from posefix.report.files import check_figure_path
 
         check_figure_path(files.plot)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
     from posefix.formats.coco_annotations import Annotations
     from posefix.photos.finding import ImageId
     from posefix.pose.poses import Poses
+
+
+def require_plots(option: str) -> None:
+    """Refuse to plot where the library that does is not installed.
+
+    Raises:
+        InputError: It is not.
+    """
+    if find_spec("matplotlib") is None:
+        raise InputError(
+            f"{option}: plots need matplotlib, not installed here; run: pip install 'posefix[report]'"
+        )
 
 
 @Parameter(name="*", group="Files to write")
@@ -46,6 +59,8 @@ class ReportOptions:
             raise InputError(
                 f"--images: photos ({self.images}) are only for the page, give it a name with --html"
             )
+        if self.html is not None or self.plot is not None:
+            require_plots("--plot" if self.html is None else "--html")
         for path in (self.json_file, self.html, self.plot):
             if path is not None:
                 ensure_not_input(path, inputs)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError, Where, quoted
-from posefix.files import file_ending
+from posefix.files import absent, file_ending
 from posefix.pose import geometry
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, Rows
 from posefix.pose_files.json_text import JsonText
@@ -76,7 +76,7 @@ class Source:
         except OSError as error:
             raise _unreadable(self.path, error) from error
         if not there:
-            raise FormatError(f"{self.path}: there is no such file or folder.")
+            raise FormatError(absent(self.path))
 
     @cached_property
     def files(self) -> tuple[Path, ...]:

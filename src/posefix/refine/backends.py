@@ -131,7 +131,7 @@ def open_backend(
     if runtime not in get_args(Runtime):
         raise InputError(f"runtime: expected {' or '.join(map(repr, get_args(Runtime)))}, got {runtime!r}")
     if device == "auto":
-        device = "cuda" if _pytorch_has_gpu(model) and runtime in ("auto", "pytorch") else "cpu"
+        device = chosen_device(model, runtime)
     if runtime == "auto":
         runtime = fastest_runtime(model, device)
     network = _open_network(model, device, runtime, threads)
@@ -143,6 +143,11 @@ def open_backend(
         flip_test=flip_test,
         shares_features=model.shares_features,
     )
+
+
+def chosen_device(model: Model, runtime: Runtime = "auto") -> str:
+    """What `device="auto"` is: a CUDA GPU if PyTorch sees one and may be used, else the CPU."""
+    return "cuda" if _pytorch_has_gpu(model) and runtime in ("auto", "pytorch") else "cpu"
 
 
 def fastest_runtime(model: Model, device: str) -> Runtime:

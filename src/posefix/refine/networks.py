@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from posefix.errors import InputError
 from posefix.network.models import INPUTS, OUTPUT
@@ -27,16 +25,6 @@ Network = Callable[[npt.NDArray[np.uint8], Float32Array, Float32Array], Array]
 calls. A network that shares features between poses (`posefix.nn.fusion`) takes more poses than crops: one in each
 crop, then another in each, and so on."""
 
-# What ONNX Runtime raises on a damaged or foreign graph; its errors share no base class of their own.
-_LOADING_ERRORS = (
-    onnxruntime_errors.Fail,
-    onnxruntime_errors.InvalidArgument,
-    onnxruntime_errors.InvalidGraph,
-    onnxruntime_errors.InvalidProtobuf,
-    onnxruntime_errors.NotImplemented,
-    onnxruntime_errors.RuntimeException,
-)
-
 
 class OnnxNetwork:
     """A network in an ONNX graph, run by ONNX Runtime.
@@ -47,11 +35,12 @@ class OnnxNetwork:
         device: "cpu", or "cuda" or "cuda:NUMBER" if the GPU build of ONNX Runtime is installed.
 
     Raises:
-        InputError: Not such a graph, or no such device.
+        InputError: Not such a graph, no such device, or ONNX Runtime is not installed.
     """
 
     def __init__(self, path: str | Path, *, threads: int | None = None, device: str = "cpu") -> None:
         provider, settings = _provider(device)
+        onnxruntime = _onnxruntime(device)
         if provider not in onnxruntime.get_available_providers():
             raise InputError(
                 f"device: {device!r} needs PyTorch with CUDA, or onnxruntime-gpu; use device 'cpu', or install "
@@ -63,7 +52,7 @@ class OnnxNetwork:
         options.intra_op_num_threads = threads or 0
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=[(provider, settings)])
-        except _LOADING_ERRORS as error:
+        except _loading_errors() as error:
             raise InputError(
                 f"{path}: cannot be loaded as an ONNX graph ({error}); export the model again"
             ) from error
@@ -79,13 +68,46 @@ class OnnxNetwork:
         feed = dict(zip(INPUTS, (images, keypoints, weights), strict=True))
         try:
             return np.asarray(self._session.run([OUTPUT], feed)[0])
-        except _LOADING_ERRORS as error:
+        except _loading_errors() as error:
             raise _uncomputable(self._path, error) from error
 
     def shape(self, name: str) -> tuple[int | None, ...]:
         """Of an input of the graph; None for what the graph leaves open."""
         shape = self._session.get_inputs()[INPUTS.index(name)].shape
         return tuple(length if isinstance(length, int) else None for length in shape)
+
+
+def _onnxruntime(device: str) -> Any:
+    """The library, which a plain installation has where there is no OpenVINO for the machine.
+
+    Raises:
+        InputError: It is not installed.
+    """
+    if importlib.util.find_spec("onnxruntime") is None:
+        if device == "cpu":
+            raise InputError(
+                "runtime: 'onnxruntime' is not installed; run: pip install 'posefix[onnxruntime]'"
+            )
+        raise InputError(
+            f"device: {device!r} needs PyTorch with CUDA, run: pip install 'posefix[train]'; or onnxruntime-gpu"
+        )
+    import onnxruntime
+
+    return onnxruntime
+
+
+def _loading_errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises on a damaged or foreign graph; its errors share no base class of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+    return (
+        errors.Fail,
+        errors.InvalidArgument,
+        errors.InvalidGraph,
+        errors.InvalidProtobuf,
+        errors.NotImplemented,
+        errors.RuntimeException,
+    )
 
 
 def _provider(device: str) -> tuple[str, dict[str, str]]:
