@@ -44,8 +44,12 @@ ARROWS: dict[str, set[str]] = {
     "report": {
         "analysis", "errors", "evaluation", "files", "formats", "photos", "pictures", "pose", "pose_errors",
     },
+    "bulk": {
+        "errors", "files", "formats", "interchange", "network", "photos", "pose", "pose_files", "refine",
+        "shards", "skeletons",
+    },
     "cli": {
-        "analysis", "errors", "evaluation", "files", "formats", "interchange", "network", "nn", "people",
+        "analysis", "bulk", "errors", "evaluation", "files", "formats", "interchange", "network", "nn", "people",
         "photos", "pictures", "pose", "pose_files", "refine", "report", "review", "skeletons", "training",
     },
 }  # fmt: skip
@@ -66,8 +70,11 @@ LIGHT_LIBRARIES = {
     "onnxruntime", "openvino", "rich",
 }  # fmt: skip
 OPTIONAL_LIBRARIES = {
+    "fsspec",
     "h5py",
     "pandas",
+    "pyarrow",
+    "ray",
     "scipy",
     "sleap_io",
     "starlette",

@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError
 
 from posefix import __version__
 from posefix.cli.analyze import analyze
+from posefix.cli.bulk import bulk
 from posefix.cli.company import company
 from posefix.cli.compare import compare
 from posefix.cli.demo import demo
@@ -46,6 +47,7 @@ for command in (
     demo,
     refine,
     company,
+    bulk,
     inspect,
     convert,
     validate,
