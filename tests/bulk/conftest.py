@@ -1,4 +1,4 @@
-"""A Ray of two cores for all tests of a process, photos and files of poses made on the spot, and a store on loopback."""
+"""A Ray of two cores for all tests of a process, photos and poses made on the spot, and a store on loopback."""
 
 from __future__ import annotations
 
@@ -20,6 +20,16 @@ pytest.importorskip("ray", reason="the extra bulk is not installed")
 pytest.importorskip("pyarrow", reason="the extra bulk is not installed")
 
 ROOT = Path(__file__).parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Ray drops the handles of processes that it started without waiting for them."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
+
+
 KEYS = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -47,6 +57,7 @@ def endpoint() -> str:
 def ray_here(endpoint: str) -> Iterator[Any]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    os.environ["RAY_raylet_start_wait_time_s"] = "180"  # a busy machine is no fault of the code
     os.environ["PYTHONPATH"] = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
     import ray
 

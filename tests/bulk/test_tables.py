@@ -23,6 +23,8 @@ from posefix.refine.features import ALL_MEANS
 Run = Callable[..., tuple[int, str, str]]
 MODEL = ("--layout", "coco17", "--caution", "-1", "--runtime", "onnxruntime", "--threads", "1")
 pytestmark = pytest.mark.usefixtures("ray_here")
+# Ray Data warns of settings of its own that it reads itself.
+of_ray_data = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.*")
 
 
 def rows_of(work: Work) -> list[dict[str, Any]]:
@@ -173,6 +175,7 @@ def test_addresses_in_a_column_and_archives_are_photos_as_a_folder_is(
     assert all(one == found[0] for one in found)
 
 
+@of_ray_data
 def test_a_data_set_of_ray_is_refined_in_somebodys_pipeline(
     run: Run, work: Work, table: Path, ray_here: Any
 ) -> None:
@@ -201,6 +204,7 @@ def test_a_data_set_of_ray_is_refined_in_somebodys_pipeline(
         assert (fault is None) == (row["image"] != "lost.jpg")
 
 
+@of_ray_data
 def test_a_data_set_measures_its_company_itself(work: Work, table: Path) -> None:
     import ray.data
 

@@ -168,7 +168,9 @@ def _people_of_row(places: Any, scores: Any, skeleton: Skeleton) -> tuple[FloatA
     Raises:
         InputError: They are not of the layout.
     """
-    if places and not any(isinstance(pair, list) for pair in places[0]):
+    if not places:
+        return np.empty((0, len(skeleton), 3)), np.empty((0, len(skeleton)))
+    if not any(isinstance(pair, list) for pair in places[0]):
         places = [_pairs(person) for person in places]
     places = [[pair or (None, None) for pair in person] for person in places]
     poses = poses_from_arrays(places, scores or None, skeleton)
