@@ -161,7 +161,7 @@ def test_addresses_in_a_column_and_archives_are_photos_as_a_folder_is(
                 archive.add(work.files[0], f"{path.stem}.json")
     company = work.place / "company.json"
     run("company", work.files[0], "--images", work.photos, "-o", company, *MODEL)
-    found = []
+    found: list[Any] = []
     for source, where in (
         (table, work.photos),
         (table, archives),

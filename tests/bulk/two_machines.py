@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from typing import Any
 
 os.environ.update(
     RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0", RAY_raylet_start_wait_time_s="180"
@@ -25,7 +26,7 @@ from posefix.bulk.settings import Model, Settings
 def main() -> None:
     poses, photos, out, seconds = sys.argv[1:]
     memory = 80 * 2**20
-    cluster = Cluster(
+    cluster: Any = Cluster(
         initialize_head=True,
         head_node_args={"num_cpus": 1, "object_store_memory": memory, "include_dashboard": False},
     )
