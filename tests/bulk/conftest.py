@@ -57,7 +57,8 @@ def endpoint() -> str:
 def ray_here(endpoint: str) -> Iterator[Any]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
-    os.environ["RAY_raylet_start_wait_time_s"] = "180"  # a busy machine is no fault of the code
+    os.environ["RAY_raylet_start_wait_time_s"] = "180"  # noqa: SIM112 - Ray's own spelling; a busy machine is no fault of the code
+    os.environ["RAY_agent_register_timeout_ms"] = "180000"  # noqa: SIM112
     os.environ["PYTHONPATH"] = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
     import ray
 

@@ -13,7 +13,10 @@ import time
 from typing import Any
 
 os.environ.update(
-    RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0", RAY_raylet_start_wait_time_s="180"
+    RAY_USAGE_STATS_ENABLED="0",
+    RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
+    RAY_raylet_start_wait_time_s="180",
+    RAY_agent_register_timeout_ms="180000",
 )
 
 from ray.cluster_utils import Cluster

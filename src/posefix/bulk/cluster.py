@@ -20,6 +20,8 @@ SHARE = 4
 """Cores of a worker on the CPU, unless somebody says otherwise or machines have fewer: a network uses them well, and so
 many workers decode photos for themselves."""
 ANSWER_SECONDS = 5.0
+PATIENCE = {"RAY_raylet_start_wait_time_s": "180", "RAY_agent_register_timeout_ms": "180000"}
+"""Of Ray with its own parts, which on a busy machine take longer to begin than it waits by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,8 @@ def connected(fleet: Fleet) -> Iterator[Any]:
         InputError: Nobody answers at the address.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports its use over the network otherwise
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
     import ray
 
     if ray.is_initialized():
