@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from tests.bulk.conftest import Work, contents, faults_of, free_port, make_work
+from tests.bulk.conftest import ROOT, Work, contents, faults_of, free_port, make_work
 
+from posefix.bulk.settings import COMPANY_FILE, FAULTS_FILE, REPORT_FILE, RUN_FILE
 from posefix.network import DEFAULT_MODEL_NAME
 from posefix.network.models import model_names
 
@@ -264,3 +266,20 @@ def test_photos_broken_in_the_sample_do_not_stop_the_company(run: Run, work: Wor
     (work.photos / "1.jpg").write_bytes(b"no photo")
     assert bulk(run, work, "out")[0] == 3
     assert json.loads((work.place / "out/company.json").read_text())["people"] < 9
+
+
+def test_the_page_says_what_there_is(run: Run) -> None:
+    page = (ROOT / "docs/bulk.md").read_text(encoding="utf-8")
+    _, told, _ = run("bulk", "--help")
+    options = set(re.findall(r"--[a-z-]+", page)) & set(re.findall(r"--[a-z-]+", told))
+    assert {
+        "--address",
+        "--workers",
+        "--gpus-per-worker",
+        "--sample",
+        "--retries",
+        "--every",
+        "--on-error",
+    } <= options
+    for name in (RUN_FILE, COMPANY_FILE, FAULTS_FILE, REPORT_FILE):
+        assert f"`{name}`" in page

@@ -30,7 +30,7 @@ from posefix.bulk.places import (
     reason_of,
 )
 from posefix.errors import InputError
-from posefix.photos.finding import IMAGE_SUFFIXES, ImageId, id_matcher, image_finder
+from posefix.photos.finding import IMAGE_SUFFIXES, ImageId, MissingPhotosError, id_matcher, image_finder
 
 COLUMN = "column:"
 """What WHERE begins with where a column of a Parquet data set holds addresses."""
@@ -103,17 +103,9 @@ class PhotoFolder:
         """See `Photos`."""
         try:
             return self._find(image_ids, names), []
-        except InputError:
-            if any(self._is_there(one, names) for one in image_ids):
-                raise
-        # Nobody's photo is there: that is a fault of each photo, whatever else the folder holds.
-        return {one: self.folder / str((names or {}).get(one, one)) for one in image_ids}, []
-
-    def _is_there(self, image_id: ImageId, names: Mapping[ImageId, str] | None) -> bool:
-        try:
-            return self._find([image_id], names)[image_id].is_file()
-        except InputError as error:
-            return "fits two photos" in str(error)
+        except MissingPhotosError:
+            # Nobody's photo is there: that is a fault of each photo, whatever else the folder holds.
+            return {one: self.folder / str((names or {}).get(one, one)) for one in image_ids}, []
 
 
 @dataclass
