@@ -97,7 +97,9 @@ def connected(fleet: Fleet) -> Iterator[Any]:
         yield ray
         return
     if fleet.address is None:
+        # "local", else a Ray that somebody started on this machine would be taken for this one.
         ray.init(
+            address="local",
             include_dashboard=False,
             object_store_memory=STORE_BYTES,
             log_to_driver=False,
