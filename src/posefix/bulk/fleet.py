@@ -69,7 +69,9 @@ class Crew:
         for _ in range(min(workers, len(self._queue)) - len(there)):
             self._hire()
         while self._tasks:
-            ready, _ = self.ray.wait(list(self._tasks), num_returns=1, timeout=TICK_SECONDS)
+            self.ray.wait(list(self._tasks), num_returns=1, timeout=TICK_SECONDS)
+            # All that have ended: to ask for each alone would bound a large fleet.
+            ready, _ = self.ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=0)
             for task in ready:
                 self._take(task, on_done)
             on_tick(len({id(worker) for worker, unit in self._tasks.values() if unit is not None}))
@@ -102,11 +104,15 @@ class Crew:
     def _greeted(self, worker: Any, answer: dict[str, str]) -> None:
         self.check(answer)
         self._early_deaths = 0
-        for _ in range(IN_FLIGHT):
-            self._give(worker)
+        self._give(worker)
 
     def _give(self, worker: Any) -> None:
-        if self._queue:
+        """Give a worker what it has room for; a unit that failed before goes alone, so that no other dies with it."""
+        while self._queue:
+            at_work = [unit for owner, unit in self._tasks.values() if owner is worker and unit is not None]
+            suspect = any(unit.name in self._failures for unit in (*at_work, self._queue[0]))
+            if len(at_work) >= IN_FLIGHT or (at_work and suspect):
+                return
             unit = self._queue.popleft()
             self._tasks[worker.refine.remote(unit)] = (worker, unit)
 
