@@ -126,6 +126,13 @@ class Sleeper:
         return {}
 
 
+class Seat:
+    """A worker of several in a process."""
+
+    def __init__(self, process: Any) -> None:
+        self.hello, self.refine = process.hello, process.refine
+
+
 def scaling(workers: list[int]) -> dict[str, Any]:
     """Units a second by sleeping workers, over what as many would do that never waited."""
     from posefix.bulk.cluster import Fleet, connected
@@ -138,7 +145,7 @@ def scaling(workers: list[int]) -> dict[str, Any]:
         processes = [actor.remote() for _ in range(-(-max(workers) // IN_A_PROCESS))]
         ray.get([one.hello.remote(None) for one in processes])
         for count in workers:
-            there = [processes[number // IN_A_PROCESS] for number in range(count)]
+            there = [Seat(processes[number // IN_A_PROCESS]) for number in range(count)]
             crew = Crew(ray, actor.remote, {}, 3, lambda _: None)
             units = [Unit(str(number), "", 1, 0) for number in range(UNITS_PER_WORKER * count)]
             start = time.perf_counter()
