@@ -68,7 +68,8 @@ class Crew:
             self._greet(worker)
         for _ in range(min(workers, len(self._queue)) - len(there)):
             self._hire()
-        while self._tasks:
+        # A worker for whom there is no room, since a machine was lost, is not waited for.
+        while self._tasks and (self._queue or any(unit is not None for _, unit in self._tasks.values())):
             self.ray.wait(list(self._tasks), num_returns=1, timeout=TICK_SECONDS)
             # All that have ended: to ask for each alone would bound a large fleet.
             ready, _ = self.ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=0)
