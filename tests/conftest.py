@@ -16,6 +16,12 @@ hypothesis.settings.register_profile("posefix", deadline=None)
 hypothesis.settings.load_profile("posefix")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--kills", type=int, default=2, help="random moments at which the tests of bulk kill (slow)"
+    )
+
+
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Runs a command; returns exit code, standard output and standard error."""

@@ -45,8 +45,12 @@ ARROWS: dict[str, set[str]] = {
     "report": {
         "analysis", "errors", "evaluation", "files", "formats", "photos", "pictures", "pose", "pose_errors",
     },
+    "bulk": {
+        "errors", "files", "formats", "interchange", "network", "photos", "pose", "pose_files", "refine",
+        "shards", "skeletons",
+    },
     "cli": {
-        "analysis", "errors", "evaluation", "files", "formats", "interchange", "network", "nn", "people",
+        "analysis", "bulk", "errors", "evaluation", "files", "formats", "interchange", "network", "nn", "people",
         "photos", "pictures", "pose", "pose_errors", "pose_files", "refine", "report", "review", "skeletons",
         "training",
     },
@@ -68,9 +72,12 @@ LIGHT_LIBRARIES = {
     "onnxruntime", "openvino", "rich",
 }  # fmt: skip
 OPTIONAL_LIBRARIES = {
+    "fsspec",
     "h5py",
     "huggingface_hub",
     "pandas",
+    "pyarrow",
+    "ray",
     "scipy",
     "sleap_io",
     "starlette",

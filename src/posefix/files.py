@@ -164,7 +164,7 @@ def unpacked(path: str | Path, content: bytes) -> bytes:
     return inner
 
 
-def _packed(path: str | Path, content: bytes) -> bytes:
+def packed(path: str | Path, content: bytes) -> bytes:
     """What a file of a name gets: packed if it is called so, always in the same way."""
     return gzip.compress(content, mtime=0) if str(path).lower().endswith(GZIP) else content
 
@@ -289,7 +289,7 @@ def write_bytes_atomic(path: str | Path, content: bytes) -> None:
         InputError: The file cannot be written.
     """
     with written_elsewhere(path) as temporary:
-        temporary.write_bytes(_packed(path, content))
+        temporary.write_bytes(packed(path, content))
 
 
 @contextmanager
@@ -349,7 +349,7 @@ def write_folder_atomic(path: str | Path, contents: Mapping[str, bytes]) -> None
         for name, content in contents.items():
             file = temporary / name
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(_packed(name, content))
+            file.write_bytes(packed(name, content))
         temporary.mkdir(exist_ok=True)
         if path.is_dir():
             path.rmdir()

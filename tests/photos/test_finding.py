@@ -14,7 +14,14 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from posefix.errors import InputError
 from posefix.photos import finding as images
-from posefix.photos.finding import decode_image, find_images, id_matcher, image_ids_of, photo_sizes
+from posefix.photos.finding import (
+    decode_image,
+    find_images,
+    id_matcher,
+    image_finder,
+    image_ids_of,
+    photo_sizes,
+)
 from posefix.photos.pixels import read_size
 
 Pixels = npt.NDArray[np.uint8]
@@ -409,3 +416,11 @@ def test_absent_photos_are_named_if_some_are_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no photo for 2 image ids: 8, 9; .*give their video instead"):
         find_images([8, 9], tmp_path, absent="keep")
     assert find_images([], tmp_path, absent="keep") == {}
+
+
+def test_a_folder_is_listed_once_for_many_calls(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").touch()
+    find = image_finder(tmp_path)
+    assert find([1, 2], None) == {1: tmp_path / "1.jpg", 2: tmp_path / "2"}
+    (tmp_path / "1.png").touch()
+    assert find([1], {1: "1"}) == {1: tmp_path / "1.jpg"}, "else the id fits two photos"

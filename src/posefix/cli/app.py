@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Group, UnknownCommandError
 
 from posefix import __version__
 from posefix.cli.analyze import analyze
+from posefix.cli.bulk import bulk
 from posefix.cli.company import company
 from posefix.cli.compare import compare
 from posefix.cli.demo import demo
@@ -45,7 +46,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 COMMANDS = {
-    "Refine": (demo, refine, company, review, draw),
+    "Refine": (demo, refine, bulk, company, review, draw),
     "Files": (inspect, validate, convert, skeleton),
     "Measure": (evaluate, table, analyze, compare, profile),
     "Train": (prepare, train, calibrate, export, push, pseudo_label, synthesize, look),

@@ -29,6 +29,7 @@ __all__ = [
     "decode_reduced",
     "find_images",
     "id_matcher",
+    "image_finder",
     "image_ids_of",
     "photo_sizes",
 ]
@@ -83,6 +84,18 @@ def find_images(
         {36: PosixPath('photos/000000000036.jpg')}
     """
     return _Photos(Path(folder)).find(image_ids, file_names, absent)
+
+
+def image_finder(
+    folder: str | Path,
+) -> Callable[[Collection[ImageId], Mapping[ImageId, str] | None], dict[ImageId, Path]]:
+    """`find_images` of one folder for many calls, in which the folder is listed once; its `absent` is "keep".
+
+    Args:
+        folder: Where the photos are; what comes into it later may not be found.
+    """
+    photos = _Photos(Path(folder))
+    return lambda image_ids, file_names: photos.find(image_ids, file_names, "keep")
 
 
 def photo_sizes(
