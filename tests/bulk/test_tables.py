@@ -17,8 +17,8 @@ from tests.bulk.conftest import Work, contents, faults_of
 import posefix.bulk
 from posefix.bulk import Model, Options
 from posefix.errors import InputError
+from posefix.refine.calibration import ALL_MEANS
 from posefix.refine.company import Company
-from posefix.refine.features import ALL_MEANS
 
 Run = Callable[..., tuple[int, str, str]]
 MODEL = ("--layout", "coco17", "--caution", "-1", "--runtime", "onnxruntime", "--threads", "1")

@@ -208,3 +208,39 @@ def test_unseen_people_stay_unseen(believing: Calibration) -> None:
     neighbours = neighbours_of(given)
     assert not neighbours.taken(choice.keypoints, choice.rows).any()
     assert len(unsettled(look, choice, believing, 0.0, neighbours).rows) == 0
+
+
+def test_of_two_who_are_put_onto_one_body_the_one_moved_farther_goes_back() -> None:
+    given = poses([0, 40, 80])
+    neighbours, places = neighbours_of(given), given.keypoints.copy()
+    assert not neighbours.collided(places).any()
+    # Both are off their given pose, the second by more, and neither is on the other's.
+    places[0] += [0, 15]
+    places[1] = places[0]
+    assert not neighbours.taken(places, np.arange(3)).any()
+    assert neighbours.collided(places).tolist() == [False, True, False]
+    places[1] += [60, 0]
+    assert not neighbours.collided(places).any()
+
+
+def test_who_already_was_on_one_body_with_another_may_stay_there() -> None:
+    given = poses([0, 1])
+    places = given.keypoints + np.array([0, 8])
+    places[1] = places[0]
+    assert not neighbours_of(given).collided(places).any()
+
+
+@pytest.mark.parametrize(("caution", "moved"), [(-1.0, [True, True]), (-0.9, [True, False])])
+def test_a_refiner_puts_nobody_onto_one_body_with_another(caution: float, moved: list[bool]) -> None:
+    given = poses([0, 40])
+
+    def onto_one(images: Array, keypoints: Array, weights: Array) -> Evidence:
+        step = np.array([[[0.0, 30.0]], [[0.0, 30.0]]])
+        step[1, 0, 0] = -40 * np.abs(cropped(given).matrices[1, 0, 0])
+        half = np.full(weights.shape, 0.5)
+        return Evidence(keypoints + step, half, half, half, half)
+
+    photo = np.zeros((400, 400, 3), dtype=np.uint8)
+    refiner = Refiner(onto_one, MODEL, SIZE_WH, caution=caution, looks=1)
+    refined = refiner(photo, given.keypoints, skeleton=MODEL)
+    assert refined.moved.any(axis=1).tolist() == moved

@@ -107,7 +107,7 @@ def test_what_is_found_elsewhere_is_preferred_where_it_was_the_better_pose() -> 
     even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
     keeping = Calibration(even, even, even, even, even, even)
     right = np.random.default_rng(1).random(100) < 0.5
-    trial = Trial(attempt(right), attempt(right), attempt(~right))
+    trial = Trial(attempt(right), attempt(right), attempt(~right), "real")
     features, gain = trial.opinions(keeping)
     assert features.shape == (100, 1, len(OPINION_FEATURES))
     assert np.array_equal(gain > 0.5, ~right) and np.array_equal(gain < -0.5, right)
@@ -119,7 +119,7 @@ def test_what_is_lost_counts_more_than_what_is_won() -> None:
     even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
     keeping = Calibration(even, even, even, even, even, even)
     right = np.arange(100) < 40
-    trial = Trial(attempt(right), attempt(right), attempt(~right))
+    trial = Trial(attempt(right), attempt(right), attempt(~right), "real")
     trial.given.look.alone.given_similarity[:] = 0.5  # nobody can be told from anybody
     features, _ = trial.opinions(keeping)
     assert not is_better(features, fit_elsewhere([[trial]], keeping), caution=0.0).any()
@@ -136,7 +136,7 @@ def trial_of(contradicted: float, gains: bool) -> Trial:
     if gains:
         given.look.evidence.keypoints[:] = given.truth
         given.look.evidence.similarity[:] = 0.9
-    return Trial(given, given, given, real=True)
+    return Trial(given, given, given, "real")
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_estimators_are_met_as_they_are_and_improved(recipe: Path, made_data: Pa
     }
     config = load_recipe(recipe, changes)
     (records,) = load_sets(config, load_skeleton(skeleton), held=True)
-    poses = {name: poses for name, poses, _ in given_poses(records, load_skeleton(skeleton), config)}
+    poses = {given.name: given.poses for given in given_poses(records, load_skeleton(skeleton), config)}
     names = ["estimator 1", *(f"estimator 1, {share:.0%} improved" for share in IMPROVEMENTS)]
     assert list(poses) == [*names, "synthesised", "plainly synthesised"]
     for name, share in zip(names, (0.0, *IMPROVEMENTS), strict=True):
@@ -242,13 +242,13 @@ def test_a_share_of_the_photos_is_drawn_for_each_kind_of_pose(recipe: Path, made
     (records,) = load_sets(config, skeleton, held=True)
     whole = given_poses(records, skeleton, config)
     drawn = drawn_poses(records, skeleton, config, 0.5)
-    assert [name for name, _, _ in drawn] == [name for name, _, _ in whole]
+    assert [given.name for given in drawn] == [given.name for given in whole]
     photos = len(set(records.images))
     assert photos > 1
-    for (_, poses, rows), (_, everything, _) in zip(drawn, whole, strict=True):
-        assert len(set(poses.image_ids)) == max(round(0.5 * photos), 1)
-        np.testing.assert_array_equal(poses.keypoints, everything.keypoints[rows])
-    assert len(drawn_poses(records, skeleton, config, 1.0)[0][1]) == len(whole[0][1])
+    for part, everything in zip(drawn, whole, strict=True):
+        assert len(set(part.poses.image_ids)) == max(round(0.5 * photos), 1)
+        np.testing.assert_array_equal(part.poses.keypoints, everything.poses.keypoints[part.rows])
+    assert len(drawn_poses(records, skeleton, config, 1.0)[0].poses) == len(whole[0].poses)
 
 
 def test_without_held_out_photos_nothing_can_be_calibrated(recipe: Path, tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """Whose pose it is: nobody is moved onto somebody else whose pose is in the same call.
 
 Where people stand close together, the network may take the neighbour for the person in the middle of the crop. Whoever
-would land on the neighbour's pose so stays where they were given, and is not looked for anew there. Poses that already
-lay on each other, such as an estimator's several of one person, are free to move.
+would land on the neighbour's pose so stays where they were given, and is not looked for anew there; so does the one of
+two whom the network puts onto one body who is moved the farther. Poses that already lay on each other, such as an
+estimator's several of one person, are free to move.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +20,8 @@ from posefix.refine.crops import CroppedPeople
 
 TAKEN = 0.3
 """A place agrees with somebody else's pose if their mean KS is at least this."""
+TOGETHER = 0.5
+"""Two people are put onto one body if their mean KS becomes at least this, and was below `TAKEN`."""
 PAIRS_AT_ONCE = 4096
 
 
@@ -74,3 +78,14 @@ class Neighbours:
         whose = np.flatnonzero(taken)
         taken[whose] = self.agreement(own.keypoints[whose], rows[whose]) < TAKEN
         return taken
+
+    def collided(self, places: FloatArray) -> BoolArray:
+        """Who of all people (N,) is at places (N, K, 2) on one body with somebody else, and was moved the farther."""
+        moved = dataclasses.replace(self.people, keypoints=places)
+        own, lost = self.people.agreement(places), np.zeros(len(places), dtype=bool)
+        for start in range(0, len(self.one), PAIRS_AT_ONCE):
+            one, other = self.one[start : start + PAIRS_AT_ONCE], self.other[start : start + PAIRS_AT_ONCE]
+            before = self.people.of(other).agreement(self.people.keypoints[one])
+            together = (moved.of(other).agreement(places[one]) >= TOGETHER) & (before < TAKEN)
+            lost[one[together & (own[one] < own[other])]] = True
+        return lost

@@ -311,7 +311,8 @@ class Refiner:
 
     def _leave(self, look: Look, company: Company, choice: Choice, neighbours: Neighbours) -> Choice:
         """What becomes of people of the first look who would land on somebody else: they stay where they are."""
-        landed = neighbours.taken(choice.keypoints, choice.rows) & (self.caution > ALWAYS)
+        landed = neighbours.taken(choice.keypoints, choice.rows) | neighbours.collided(choice.keypoints)
+        landed &= self.caution > ALWAYS
         return judge(look.of(np.flatnonzero(landed)), company, self.calibration, NEVER)
 
     def _crop(self, poses: Poses, boxes: npt.ArrayLike | WholeBoxes | None = None) -> CroppedPeople:

@@ -39,16 +39,16 @@ from posefix.skeletons import Skeleton
 from posefix.training.config import TrainConfig
 from posefix.training.recipe_people import load_sets
 from posefix.training.regression import fit_regression
-from posefix.training.trials import Examples, Trial, join, try_starts, usual_company
+from posefix.training.trials import Examples, GivenPoses, Trial, join, try_starts, usual_company
 
 RIGHT = 0.5
 """A keypoint is right if its similarity to the truth is above this."""
 IMPROVEMENTS = (0.4, 0.75)
 """How far all poses of an estimator are brought to the truth, to stand for better estimators: the regressions must meet
 companies whose poses are all good."""
-GAIN = 0.01
+GAIN = 0.02
 """In worth: an estimator that gains less has nothing to gain."""
-HARM = 2.0
+HARM = 6.0
 """What a person loses by being looked for elsewhere counts so many times what another one wins."""
 
 OnPass = Callable[[str], None]
@@ -89,15 +89,14 @@ def calibrate(
     sets = load_sets(config, model.skeleton, held=True)
     refiner = Refiner(open_backend(model, device=device), model.skeleton, model.input_size_wh)
     trials: list[list[Trial]] = []
-    estimators = {estimator_name(number) for number in range(len(config.data.estimates))}
     for number, records in enumerate(sets):
         if len(records) == 0:
             continue
         trials.append([])
-        for name, poses, rows in drawn_poses(records, model.skeleton, config, share):
+        for given in drawn_poses(records, model.skeleton, config, share):
             if on_pass is not None:
-                on_pass(f"{config.data.annotations[number]}, {name}: {len(poses)} poses")
-            trials[-1].append(try_starts(refiner, poses, records, rows, strengths, real=name in estimators))
+                on_pass(f"{config.data.annotations[number]}, {given.name}: {len(given.poses)} poses")
+            trials[-1].append(try_starts(refiner, given, records, strengths))
     usual = usual_company([trial.poses() for part in trials for trial in part])
     trials = [[trial.in_calls(usual) for trial in part] for part in trials]
     calibration = fit([join([trial.examples() for trial in part]) for part in trials])
@@ -105,7 +104,8 @@ def calibrate(
         calibration,
         elsewhere=fit_elsewhere(trials, calibration),
         usual=usual,
-        trusted=fit_trust([trial for part in trials for trial in part if trial.real], calibration),
+        # Sets differ in what is to be gained; this is for estimators who gain nothing in one of them.
+        trusted=max(fit_trust(part, calibration) for part in trials),
         strengths=strengths,
     )
     description = read_json(folder / DESCRIPTION_FILE) | {"calibration": calibration.as_dict()}
@@ -114,24 +114,22 @@ def calibrate(
 
 def drawn_poses(
     records: PersonRecords, skeleton: Skeleton, config: TrainConfig, share: float
-) -> list[tuple[str, Poses, Rows]]:
+) -> list[GivenPoses]:
     """`given_poses` in a share of the photos, of each kind in others, so that all photos have their part."""
     generator = np.random.default_rng(config.seed)
     photos = list(dict.fromkeys(records.images))
     parts = []
-    for name, poses, rows in given_poses(records, skeleton, config):
+    for given in given_poses(records, skeleton, config):
         count = max(round(share * len(photos)), 1)
         chosen = {photos[place] for place in generator.permutation(len(photos))[:count]}
-        kept = np.array([records.images[row] in chosen for row in rows], dtype=bool)
+        kept = np.array([records.images[row] in chosen for row in given.rows], dtype=bool)
         if kept.any():
-            parts.append((name, poses[kept], rows[kept]))
+            parts.append(GivenPoses(given.name, given.kind, given.poses[kept], given.rows[kept]))
     return parts
 
 
-def given_poses(
-    records: PersonRecords, skeleton: Skeleton, config: TrainConfig
-) -> list[tuple[str, Poses, Rows]]:
-    """Poses of held-out people to be refined: name, poses, and the record that each is of.
+def given_poses(records: PersonRecords, skeleton: Skeleton, config: TrainConfig) -> list[GivenPoses]:
+    """Poses of held-out people to be refined.
 
     Each estimator's as they are and improved (`IMPROVEMENTS`), since those that the model will meet may be far better;
     synthesised ones as the recipe says and with the paper's plain errors, which leave most keypoints right.
@@ -143,21 +141,17 @@ def given_poses(
     for number in range(records.estimates.shape[1]):
         rows: Rows = np.flatnonzero(records.estimated[:, number].any(axis=1))
         valid, found = records.estimated[rows, number], records.estimates[rows, number]
-        name = estimator_name(number)
-        parts.append((name, _as_poses(found, valid, records, rows, skeleton), rows))
+        name = f"estimator {number + 1}"
+        parts.append(GivenPoses(name, "real", _as_poses(found, valid, records, rows, skeleton), rows))
         for share in IMPROVEMENTS:
             way = np.where(records.labelled[rows], share, 0.0)[..., None] * (records.keypoints[rows] - found)
             better = _as_poses(found + way, valid, records, rows, skeleton)
-            parts.append((f"{name}, {share:.0%} improved", better, rows))
+            parts.append(GivenPoses(f"{name}, {share:.0%} improved", "improved", better, rows))
     for name, options in (("synthesised", config.synthesis), ("plainly synthesised", SynthesisOptions())):
         wrong = synthesize(records.people(everyone), skeleton, profile, generator, options)
-        parts.append((name, _as_poses(wrong.keypoints, wrong.present, records, everyone, skeleton), everyone))
+        made = _as_poses(wrong.keypoints, wrong.present, records, everyone, skeleton)
+        parts.append(GivenPoses(name, "synthesised", made, everyone))
     return parts
-
-
-def estimator_name(number: int) -> str:
-    """What the poses of an estimator are called as they are."""
-    return f"estimator {number + 1}"
 
 
 def _as_poses(
@@ -218,11 +212,12 @@ def fit_elsewhere(sets: list[list[Trial]], calibration: Calibration) -> Regressi
     )
 
 
-def fit_trust(estimators: Sequence[Trial], calibration: Calibration) -> float:
+def fit_trust(trials: Sequence[Trial], calibration: Calibration) -> float:
     """`Calibration.trusted`: between estimators with nothing to gain and the least contradicted of those with some.
 
     It is 0 where the photo contradicts none of the former less than all of the latter.
     """
+    estimators = [trial for trial in trials if trial.kind == "real"]
     contradiction = np.array(
         [contradiction_of(trial.poses().mean(axis=0)) for trial in estimators], dtype=np.float64
     )

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -35,8 +36,31 @@ LEAST_SHARE = 1e-3
 """Estimators are taken to differ by at least this share of how much people do, so that no mean is believed blindly."""
 TINY = 1e-12
 
+IMPROVED_IMPORTANCE = 0.4
+"""Of estimators' improved poses, beside 1 of their own: each stands there with more than one improvement, and most
+estimators are no better than those that are known."""
 REFINED_IMPORTANCE = 0.3
 """Of a refined pose that is looked at again, beside 1 of a given one: most decisions are about the latter."""
+
+
+Kind = Literal["real", "improved", "synthesised"]
+
+
+@dataclass(frozen=True)
+class GivenPoses:
+    """Poses of held-out people to be refined.
+
+    Attributes:
+        name: For whoever waits.
+        kind: An estimator's own, these brought nearer to the truth, or synthesised.
+        poses: N of them.
+        rows: (N,) the record that each is of.
+    """
+
+    name: str
+    kind: Kind
+    poses: Poses
+    rows: Rows
 
 
 @dataclass(frozen=True)
@@ -117,13 +141,13 @@ class Trial:
         given: The given poses.
         refined: What the network made of them.
         anew: What it sees without any pose.
-        real: Whether the given poses are an estimator's own.
+        kind: Of the given poses.
     """
 
     given: Attempt
     refined: Attempt
     anew: Attempt
-    real: bool = False
+    kind: Kind
 
     def poses(self) -> FloatArray:
         """What regressions see of the given poses of the n people whom the network saw, (n, M)."""
@@ -135,7 +159,7 @@ class Trial:
         given, refined, anew = (
             dataclasses.replace(attempt, company=company) for attempt in (self.given, self.refined, self.anew)
         )
-        return Trial(given, refined, anew, self.real)
+        return Trial(given, refined, anew, self.kind)
 
     def gain(self, calibration: Calibration) -> float:
         """Mean gain in worth of the given poses at the first look."""
@@ -145,7 +169,9 @@ class Trial:
 
     def examples(self) -> Examples:
         """What the regressions of keypoints learn from; with `anew` among it, confidences come out too low."""
-        return join([self.given.examples(1.0), self.refined.examples(REFINED_IMPORTANCE)])
+        importance = IMPROVED_IMPORTANCE if self.kind == "improved" else 1.0
+        parts = self.given.examples(importance), self.refined.examples(REFINED_IMPORTANCE * importance)
+        return join(list(parts))
 
     def opinions(self, calibration: Calibration) -> tuple[FloatArray, FloatArray]:
         """Of the n people whom the photo alone shows elsewhere what `measure_opinions` sees, (n, 1, F), and the gain.
@@ -163,15 +189,10 @@ class Trial:
 
 
 def try_starts(
-    refiner: Refiner,
-    poses: Poses,
-    records: PersonRecords,
-    rows: Rows,
-    strengths: tuple[float, float],
-    *,
-    real: bool = False,
+    refiner: Refiner, given: GivenPoses, records: PersonRecords, strengths: tuple[float, float]
 ) -> Trial:
     """Look at the poses as they are, as the network made them, and as it sees them without any; each person alone."""
+    poses, rows = given.poses, given.rows
     photos: dict[ImageId, Path] = {str(path): path for path in records.images}
     area = records.area[rows].astype(np.float64)[:, None]
     truth = records.keypoints[rows].astype(np.float64)
@@ -187,7 +208,9 @@ def try_starts(
         start = poses.with_keypoints(keypoints, valid=poses.valid | look.seen[:, None])
         return attempt(*refiner.examine(start, photos, strength=later))
 
-    return Trial(attempt(look, neighbours), again(look.evidence.keypoints), again(look.alone.keypoints), real)
+    return Trial(
+        attempt(look, neighbours), again(look.evidence.keypoints), again(look.alone.keypoints), given.kind
+    )
 
 
 def usual_company(estimators: Sequence[FloatArray]) -> UsualCompany:
