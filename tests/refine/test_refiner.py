@@ -299,7 +299,8 @@ def test_progress_counts_people(photos: Path) -> None:
 
 def test_given_boxes_replace_those_of_the_keypoints(photos: Path) -> None:
     boxes = [[10.0, 10.0, 20.0, 20.0]] * 2
-    places = refiner(centre_backend).refine(people(2), photos, boxes=boxes).poses.keypoints
+    poses = people(2, image_ids=(1, 2))
+    places = refiner(centre_backend).refine(poses, photos, boxes=boxes).poses.keypoints
     assert np.allclose(places, 20.0)
 
 
