@@ -44,6 +44,7 @@ from posefix.evaluation import (
 from posefix.evaluation.coco import share_keypoints
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.interchange import read_pose_file, write_new_pose_file
+from posefix.network import DEFAULT_MODEL_NAME
 from posefix.photos.finding import find_images
 from posefix.pose.geometry import box_from_keypoints
 from posefix.refine.scores import Scores, rescore
@@ -324,7 +325,9 @@ def first_of(part: Numbers) -> Numbers:
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--model", default="small", help="a packaged model's name, or a model folder")
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL_NAME, help="a packaged model's name, or a model folder"
+    )
     parser.add_argument("--control", help="folder of a model that was trained without a pose as input")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--estimators", nargs="+", metavar="NAME", help="such as movenet; all by default")

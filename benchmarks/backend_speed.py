@@ -29,6 +29,7 @@ from benchmarks.refinement_speed import Batch, Recorder
 from posefix import Refiner, read_pose_file
 from posefix.evaluation.coco import evaluate_coco
 from posefix.formats.coco_annotations import Annotations, read_annotations
+from posefix.network import DEFAULT_MODEL_NAME
 from posefix.network.models import ONNX_FILE, Model, load_model
 from posefix.photos.finding import find_images
 from posefix.refine.backends import HeatmapBackend
@@ -176,7 +177,9 @@ def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--model", default="small", help="a packaged model's name, or a model folder")
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL_NAME, help="a packaged model's name, or a model folder"
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--limit", type=int, default=PHOTOS, help="the first so many photos of each set")
     parser.add_argument("--only", nargs="+", help="only these candidates; not kept")

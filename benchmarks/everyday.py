@@ -19,6 +19,7 @@ from pathlib import Path
 
 from benchmarks.environment import DATA, EVERYDAY
 
+from posefix.network import DEFAULT_MODEL_NAME
 from posefix.training.config import load_recipe
 from posefix.training.prepared import prepare
 
@@ -34,7 +35,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", default=["coco"], help="coco, and folders of unlabelled photos")
     parser.add_argument("--shards", type=Path, help="cut the recipe's people out into this folder")
     parser.add_argument("--recipe", default="base-first", help="whose people")
-    parser.add_argument("--model", default="small")
+    parser.add_argument("--model", default=DEFAULT_MODEL_NAME)
     return parser.parse_args(arguments)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from benchmarks.accuracy_report import is_seen
 from benchmarks.documents import insert, markdown
 from benchmarks.environment import kept
 
@@ -36,7 +37,7 @@ def headline(accuracy: dict[str, Any], speed: dict[str, Any], size: int) -> str:
     """
     rows = []
     for name, part in accuracy["sets"].items():
-        estimators = part["estimators"].values()
+        estimators = [numbers for key, numbers in part["estimators"].items() if not is_seen(key)]
         gain = part["summary"]["mean_gain"]
         rows.append([f"gain in AP, {KINDS[name]}, mean of {len(estimators)} estimators", f"{gain:+.1f}"])
         changes = [numbers["changes"] for numbers in estimators if "changes" in numbers]

@@ -22,6 +22,7 @@ from posefix import Refiner
 from posefix.analysis.costs import select_people
 from posefix.evaluation.coco import evaluate_coco
 from posefix.formats.coco_annotations import Annotations, read_annotations
+from posefix.network import DEFAULT_MODEL_NAME
 from posefix.people import find_photos
 from posefix.pose.poses import Poses
 from posefix.refine.boxes import WholeBoxes
@@ -100,7 +101,9 @@ def measure_set(refiner: Refiner, truth: Path, photos: Path, limit: int) -> dict
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", default="small", help="a packaged model's name, or a model folder")
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL_NAME, help="a packaged model's name, or a model folder"
+    )
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--limit", type=int, default=60, help="people of each set")
     options = parser.parse_args()

@@ -26,6 +26,7 @@ import numpy.typing as npt
 from benchmarks.environment import DATA, describe, keep, spread
 
 from posefix import Poses, Refiner, read_pose_file, write_pose_file
+from posefix.network import DEFAULT_MODEL_NAME
 from posefix.photos.finding import find_images
 from posefix.pose.similarity import Array
 from posefix.refine.backends import HeatmapBackend
@@ -133,7 +134,9 @@ def memory(path: Path, photos: Path, model: str) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--model", default="small", help="a packaged model's name, or a model folder")
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL_NAME, help="a packaged model's name, or a model folder"
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--limit", type=int, help="only the first so many images; not kept")
     parser.add_argument(

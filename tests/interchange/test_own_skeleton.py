@@ -214,7 +214,7 @@ def test_output_needs_a_skeleton(run: Run, tmp_path: Path) -> None:
             "--output, --sigmas: have no meaning beside --to",
         ),
         (["coco17", "--sigmas", "all"], "--sigmas all: expected an annotation file, from whose people"),
-        (["gone.json", "--sigmas", "all"], "gone.json: cannot be read"),
+        (["gone.json", "--sigmas", "all"], "gone.json: there is no such file or folder"),
         (["mine.json", "--sigmas", "all"], "mine.json: annotates nobody from whom sigmas could be guessed"),
         (["--sigmas", "all"], "--to, --output, --sigmas: expected a skeleton to start from"),
         (["horses.json", "-o", "none/x.json"], "there is no folder"),

@@ -457,6 +457,7 @@ def test_keypoints_filled_in_beside_a_box_lie_in_it_and_visibility_follows_confi
 ) -> None:
     face = [*flat(2)[:9], *[0] * 42]
     path = truth(tmp_path, person(1, keypoints=face, num_keypoints=3), images=[image(1)])
+    Image.new("RGB", SIZE, (128, 128, 128)).save(photos / "1.png")
     code, out, _ = run("refine", path, "--images", photos, "-o", tmp_path / "out.json")
     assert (code, "left missing, as hardly seen:" in out) == (0, True)  # the photo shows nothing at all
     labels = np.array(json.loads((tmp_path / "out.json").read_text())["annotations"][0]["keypoints"]).reshape(

@@ -7,6 +7,7 @@ from torch import nn
 
 from posefix.errors import InputError
 from posefix.nn.activations import record_activations
+from posefix.nn.fusion import FusionNetwork
 from posefix.nn.model import ModelConfig, RefinementNetwork
 from posefix.skeletons import load_skeleton
 
@@ -48,6 +49,29 @@ def test_stages_come_in_feed_forward_order_with_their_resolution(
         assert stage.maps.shape[1:] == (SIZE_WH[1] // stride, SIZE_WH[0] // stride)
     assert found.features[-1].maps.shape[0] == 8
     assert found.features[-1].maps.min() >= 0  # after the ReLU
+
+
+def test_a_network_on_a_trunk_shows_where_pose_and_photo_are_joined(
+    person: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    torch.manual_seed(0)
+    config = ModelConfig(
+        architecture="fusion",
+        backbone="resnet18",
+        backbone_stride=16,
+        input_size_wh=SIZE_WH,
+        fusion_channels=(8, 12, 16),
+        fusion_blocks=(1, 1),
+        deconvolution_channels=(8, 8),
+    )
+    model = FusionNetwork(config, SKELETON).eval()
+    found = record_activations(model, *person)
+    assert [stage.name for stage in found.features] == ["1/4", "1/8", "1/16", "up 1/8", "up 1/4"]
+    assert [len(stage.maps) for stage in found.features] == [8, 12, 16, 8, 8]
+    assert found.pose is not None and not found.pose.maps[3].any() and found.pose.maps[0].any()
+    with torch.inference_mode():
+        expected = model(*(torch.from_numpy(array)[None] for array in person))[0].numpy()
+    assert np.allclose(found.heatmaps, expected, atol=1e-5)
 
 
 def test_the_heatmaps_are_those_of_the_network_and_its_input(

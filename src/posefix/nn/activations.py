@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from posefix.errors import InputError
+from posefix.nn.fusion import FusionNetwork
 from posefix.nn.model import RefinementNetwork
 
 Float32Array = npt.NDArray[np.float32]
@@ -35,7 +36,8 @@ class Activations:
 
     Attributes:
         pose: Input heatmaps, one for each keypoint; None without pose input.
-        features: In feed-forward order: the backbone's, by falling resolution, and the upsampled ones.
+        features: In feed-forward order: the backbone's, or those that the fusing part joins with the pose, by falling
+            resolution, and the upsampled ones.
         heatmaps: (K, h, w) as the network returns them.
     """
 
@@ -56,9 +58,9 @@ def record_activations(
         weights: (K,) 0 for an absent keypoint, else 1.
 
     Raises:
-        InputError: The network is not a backbone with deconvolutions.
+        InputError: The network is neither a backbone with deconvolutions nor one on a trunk.
     """
-    if not isinstance(network, RefinementNetwork):
+    if not isinstance(network, RefinementNetwork | FusionNetwork):
         raise InputError(
             f"model: expected a refinement network, got {type(network).__name__}; the stages of others are not drawn"
         )
@@ -69,12 +71,23 @@ def record_activations(
         poses.append(inputs[1])
         features.extend((f"1/{stride}", maps) for stride, maps in sorted(output.items()))
 
+    def keep_pose(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        poses.append(inputs[1])
+
+    def keep_joined(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+        features.append((f"1/{image.shape[0] // output.shape[2]}", output))
+
     def keep_upsampled(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         features.append((f"up 1/{image.shape[0] // inputs[0].shape[2]}", inputs[0]))
 
     # What enters a layer is what the one before gave, lateral sum and ReLU included.
-    followers = [*list(network.head.upsample)[1:], network.output]
-    hooks = [network.backbone.register_forward_hook(keep_backbone)]
+    if isinstance(network, RefinementNetwork):
+        head, hooks = network.head, [network.backbone.register_forward_hook(keep_backbone)]
+    else:
+        fusing = network.fusing
+        head, hooks = fusing.head, [fusing.register_forward_pre_hook(keep_pose)]
+        hooks += [join.register_forward_hook(keep_joined) for join in fusing.joins]
+    followers = [*list(head.upsample)[1:], network.output]
     hooks += [follower.register_forward_pre_hook(keep_upsampled) for follower in followers]
     try:
         with torch.inference_mode():

@@ -68,6 +68,11 @@ class FusingPart(nn.Module):
         self.join_16 = self._stage(channels[16] + middle, coarse, blocks[1])
         self.head = DeconvolutionHead({4: fine, 8: middle, 16: coarse}, 16, head_widths, lateral=True)
 
+    @property
+    def joins(self) -> tuple[nn.Sequential, ...]:
+        """What joins pose and photo, from the finest stride to the coarsest."""
+        return self.join_4, self.join_8, self.join_16
+
     @staticmethod
     def _stage(before: int, after: int, blocks: int) -> nn.Sequential:
         return nn.Sequential(convolution(before, after, 1), *(ResidualBlock(after) for _ in range(blocks)))

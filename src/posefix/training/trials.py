@@ -36,7 +36,7 @@ LEAST_SHARE = 1e-3
 """Estimators are taken to differ by at least this share of how much people do, so that no mean is believed blindly."""
 TINY = 1e-12
 
-IMPROVED_IMPORTANCE = 0.4
+IMPROVED_IMPORTANCE = 0.2
 """Of estimators' improved poses, beside 1 of their own: each stands there with more than one improvement, and most
 estimators are no better than those that are known."""
 REFINED_IMPORTANCE = 0.3
