@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,15 +87,27 @@ def test_two_processes_train_one_model(recipe: Path, tmp_path: Path) -> None:
 
 def test_validation_refines_a_results_file_and_logs_its_ap(recipe: Path, tmp_path: Path) -> None:
     config = load_recipe(recipe, {"optimiser.epochs": "1"})
-    data = replace(
-        config.data,
-        validation_annotations="train.json",
-        validation_images="images",
-        validation_results=("results.json",),
-        validation_layouts=(config.skeleton,),
-    )
-    lines: list[dict[str, float]] = []
-    train(replace(config, data=data), tmp_path / "run", device="cpu", on_epoch=lines.append)
+    # In a process of its own: after all other tests of training this crashed in native code; the cause is not known yet.
+    settings = [
+        'data.validation_annotations="train.json"',
+        'data.validation_images="images"',
+        'data.validation_results=["results.json"]',
+        f'data.validation_layouts=["{config.skeleton}"]',
+        "optimiser.epochs=1",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "posefix",
+        "train",
+        str(recipe),
+        "-o",
+        str(tmp_path / "run"),
+        "--device",
+        "cpu",
+    ]
+    subprocess.run([*command, "--set", *settings], check=True)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert 0 <= lines[0]["ap_results"] <= 1
     truth, guess = (Path(config.data.root) / name for name in ("train.json", "results.json"))
     before = evaluate_coco(
