@@ -87,7 +87,7 @@ def test_two_processes_train_one_model(recipe: Path, tmp_path: Path) -> None:
 
 def test_validation_refines_a_results_file_and_logs_its_ap(recipe: Path, tmp_path: Path) -> None:
     config = load_recipe(recipe, {"optimiser.epochs": "1"})
-    # In a process of its own: after all other tests of training this crashed in native code; the cause is not known yet.
+    # In a process of its own: after all other tests of training this crashed in native code, for a cause not yet known.
     settings = [
         'data.validation_annotations="train.json"',
         'data.validation_images="images"',
