@@ -57,29 +57,19 @@ def test_resuming_equals_never_stopping(recipe: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun's rendezvous is for Linux and macOS")
+def train_apart(
+    module: list[str], recipe: Path, output: Path, *settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Train in a process of its own, started by a module, with settings."""
+    command = [sys.executable, "-m", *module, "train", str(recipe), "-o", str(output), "--device", "cpu"]
+    command += ["--set", *settings]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+
+
 def test_two_processes_train_one_model(recipe: Path, tmp_path: Path) -> None:
     """`torchrun` shares each batch out; both processes end with the averaged gradients' weights."""
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "posefix",
-    ]
-    arguments = [
-        "train",
-        str(recipe),
-        "-o",
-        str(tmp_path / "run"),
-        "--device",
-        "cpu",
-        "--set",
-        "optimiser.epochs=1",
-    ]
-    done = subprocess.run([*command, *arguments], check=False, capture_output=True, text=True, timeout=300)
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "posefix"]
+    done = train_apart(launcher, recipe, tmp_path / "run", "optimiser.epochs=1")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("model:") == 1
     assert (tmp_path / "run" / "model.safetensors").is_file()
@@ -95,18 +85,8 @@ def test_validation_refines_a_results_file_and_logs_its_ap(recipe: Path, tmp_pat
         f'data.validation_layouts=["{config.skeleton}"]',
         "optimiser.epochs=1",
     ]
-    command = [
-        sys.executable,
-        "-m",
-        "posefix",
-        "train",
-        str(recipe),
-        "-o",
-        str(tmp_path / "run"),
-        "--device",
-        "cpu",
-    ]
-    subprocess.run([*command, "--set", *settings], check=True)
+    done = train_apart(["posefix"], recipe, tmp_path / "run", *settings)
+    assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert 0 <= lines[0]["ap_results"] <= 1
     truth, guess = (Path(config.data.root) / name for name in ("train.json", "results.json"))

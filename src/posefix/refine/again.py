@@ -57,14 +57,9 @@ def measure_contradiction(look: Look) -> FloatArray:
         look: At N people with their pose, and with it withheld.
     """
     people, alone = look.people, look.alone
-    count = np.maximum(people.valid.sum(axis=1), 1)
-
-    def mean(values: FloatArray) -> FloatArray:
-        return np.asarray(np.where(people.valid, values, 0.0).sum(axis=1) / count)
-
     features = (
-        mean(log_odds(alone.given_similarity)),
-        mean(log_odds(alone.given_vicinity)),
+        people.mean(log_odds(alone.given_similarity)),
+        people.mean(log_odds(alone.given_vicinity)),
         log_odds(alone.similarity).mean(axis=1),
         people.agreement(look.evidence.keypoints),
     )

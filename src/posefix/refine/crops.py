@@ -60,9 +60,16 @@ class CroppedPeople:
 
     def agreement(self, keypoints: FloatArray) -> FloatArray:
         """Mean KS (N,) between places (N, K, 2) and those of the poses, over the keypoints that these have."""
-        similarity = np.exp(-(self.offset(keypoints) ** 2))
+        return self.mean(np.exp(-(self.offset(keypoints) ** 2)))
+
+    def mean(self, values: FloatArray) -> FloatArray:
+        """Mean (N,) of values (N, K) over the keypoints that the poses have; 0 where they have none."""
         count = np.maximum(self.valid.sum(axis=1), 1)
-        return np.asarray(np.where(self.valid, similarity, 0.0).sum(axis=1) / count)
+        return np.asarray(np.where(self.valid, values, 0.0).sum(axis=1) / count)
+
+    def at(self, keypoints: FloatArray) -> CroppedPeople:
+        """The same people in the same crops with other places (N, K, 2)."""
+        return dataclasses.replace(self, keypoints=keypoints)
 
 
 def crop_people(

@@ -8,8 +8,6 @@ pose of this person. A pose of somebody else in the same call is never taken for
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from posefix.pose.poses import BoolArray, FloatArray
@@ -33,15 +31,10 @@ def elsewhere(look: Look, choice: Choice, neighbours: Neighbours) -> CroppedPeop
         neighbours: Of all poses.
     """
     people, alone = look.people, look.alone.keypoints
-    apart = agreement(people, alone, choice.keypoints[people.rows]) < APART
+    apart = people.at(choice.keypoints[people.rows]).agreement(alone) < APART
     places = np.flatnonzero(look.asked & apart)
     places = places[~neighbours.taken(alone[places], people.rows[places])]
     return recrop(people.of(places), alone[places])
-
-
-def agreement(people: CroppedPeople, one: FloatArray, other: FloatArray) -> FloatArray:
-    """Mean KS (N,) between two sets of places (N, K, 2), over the keypoints that the people were given."""
-    return dataclasses.replace(people, keypoints=other).agreement(one)
 
 
 def prefer(
@@ -99,23 +92,18 @@ def measure_opinions(
     """
     rows = found.rows
     at = first.of(rows)
-    given, places, kept = at.people, found.keypoints, choice.keypoints[rows]
-    known = there.people.valid
-
-    def mean(values: FloatArray, over: BoolArray) -> FloatArray:
-        return np.asarray(np.where(over, values, 0.0).sum(axis=1) / np.maximum(over.sum(axis=1), 1))
-
+    given, again, places, kept = at.people, there.people, found.keypoints, choice.keypoints[rows]
     features = (
-        log_odds(mean(choice.expected_similarity[rows], known)),
-        log_odds(mean(found.expected_similarity, known)),
+        log_odds(again.mean(choice.expected_similarity[rows])),
+        log_odds(again.mean(found.expected_similarity)),
         given.agreement(kept),
         given.agreement(places),
-        agreement(there.people, places, kept),
+        again.at(kept).agreement(places),
         given.agreement(at.alone.keypoints),
-        mean(log_odds(at.alone.given_similarity), given.valid),
-        mean(log_odds(at.alone.given_vicinity), given.valid),
-        mean(log_odds(at.alone.similarity), known),
-        agreement(there.people, there.alone.keypoints, places),
+        given.mean(log_odds(at.alone.given_similarity)),
+        given.mean(log_odds(at.alone.given_vicinity)),
+        again.mean(log_odds(at.alone.similarity)),
+        again.at(places).agreement(there.alone.keypoints),
         neighbours.agreement(kept, rows),
         neighbours.agreement(places, rows),
     )

@@ -8,7 +8,6 @@ estimator's several of one person, are free to move.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -81,7 +80,7 @@ class Neighbours:
 
     def collided(self, places: FloatArray) -> BoolArray:
         """Who of all people (N,) is at places (N, K, 2) on one body with somebody else, and was moved the farther."""
-        moved = dataclasses.replace(self.people, keypoints=places)
+        moved = self.people.at(places)
         own, lost = self.people.agreement(places), np.zeros(len(places), dtype=bool)
         for start in range(0, len(self.one), PAIRS_AT_ONCE):
             one, other = self.one[start : start + PAIRS_AT_ONCE], self.other[start : start + PAIRS_AT_ONCE]

@@ -14,10 +14,7 @@ from posefix.people import PersonRecords
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, Rows
 from posefix.pose.similarity import falloff
 from posefix.refine.again import SETTLED
-from posefix.refine.calibration import (
-    Calibration,
-    UsualCompany,
-)
+from posefix.refine.calibration import Calibration, UsualCompany
 from posefix.refine.company import Company
 from posefix.refine.elsewhere import elsewhere, measure_opinions
 from posefix.refine.features import measure_features, measure_poses
@@ -233,9 +230,9 @@ def companies(look: Look, calls: Rows, usual: UsualCompany) -> Company:
     """Of each person the company of those who are refined in the same call, nothing held back.
 
     Args:
-        usual: What is expected of an estimator beforehand.
         look: At N people; those whom the network did not see are in nobody's company, and their own is 0.
         calls: (N,) number of each person's call.
+        usual: What is expected of an estimator beforehand.
     """
     poses = measure_poses(look)
     means = np.zeros_like(poses)
