@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -239,3 +241,25 @@ def test_a_copy_compiles_its_own_trunk(network: FusionNetwork) -> None:
             weight.mul_(0.5)
     assert (other(image)[4] - before[4]).abs().max() > 1e-3
     torch.testing.assert_close(trunk(image)[4], before[4])
+
+
+GIVEN_UP = """
+import signal, subprocess, sys
+import torch
+from posefix.nn.trunks import FrozenTrunk, build_trunk
+signal.signal(signal.SIGCHLD, lambda *_: None)
+trunks = [FrozenTrunk(build_trunk("resnet18", pretrained=False)) for _ in range(2)]
+for trunk in trunks:
+    trunk.train()(torch.zeros((1, 64, 64, 3), dtype=torch.uint8))
+while trunks:
+    del trunks[0]
+del trunk
+subprocess.run([sys.executable, "-c", "pass"], check=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="no signals of child processes on this system")
+def test_trunks_that_were_given_up_leave_the_process_alive() -> None:
+    """They are run by the one core of OpenVINO that there is, see `posefix.network.openvino_core`."""
+    pytest.importorskip("openvino")
+    subprocess.run([sys.executable, "-c", GIVEN_UP], check=True)

@@ -581,6 +581,6 @@ subprocess.run([sys.executable, "-c", "pass"], check=True)
 
 @pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="no signals of child processes on this system")
 def test_networks_that_were_given_up_leave_the_process_alive() -> None:
-    """Each core of OpenVINO sets the stack for signals; see `posefix.refine.networks`."""
+    """Each core of OpenVINO sets the stack for signals; see `posefix.network.openvino_core`."""
     pytest.importorskip("openvino")
     subprocess.run([sys.executable, "-c", GIVEN_UP], check=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,19 +58,29 @@ def test_resuming_equals_never_stopping(recipe: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun's rendezvous is for Linux and macOS")
-def train_apart(
-    module: list[str], recipe: Path, output: Path, *settings: str
-) -> subprocess.CompletedProcess[str]:
-    """Train in a process of its own, started by a module, with settings."""
-    command = [sys.executable, "-m", *module, "train", str(recipe), "-o", str(output), "--device", "cpu"]
-    command += ["--set", *settings]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
-
-
 def test_two_processes_train_one_model(recipe: Path, tmp_path: Path) -> None:
     """`torchrun` shares each batch out; both processes end with the averaged gradients' weights."""
-    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "posefix"]
-    done = train_apart(launcher, recipe, tmp_path / "run", "optimiser.epochs=1")
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "posefix",
+    ]
+    arguments = [
+        "train",
+        str(recipe),
+        "-o",
+        str(tmp_path / "run"),
+        "--device",
+        "cpu",
+        "--set",
+        "optimiser.epochs=1",
+    ]
+    done = subprocess.run([*command, *arguments], check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("model:") == 1
     assert (tmp_path / "run" / "model.safetensors").is_file()
@@ -77,17 +88,15 @@ def test_two_processes_train_one_model(recipe: Path, tmp_path: Path) -> None:
 
 def test_validation_refines_a_results_file_and_logs_its_ap(recipe: Path, tmp_path: Path) -> None:
     config = load_recipe(recipe, {"optimiser.epochs": "1"})
-    # In a process of its own: after all other tests of training this crashed in native code, for a cause not yet known.
-    settings = [
-        'data.validation_annotations="train.json"',
-        'data.validation_images="images"',
-        'data.validation_results=["results.json"]',
-        f'data.validation_layouts=["{config.skeleton}"]',
-        "optimiser.epochs=1",
-    ]
-    done = train_apart(["posefix"], recipe, tmp_path / "run", *settings)
-    assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    data = replace(
+        config.data,
+        validation_annotations="train.json",
+        validation_images="images",
+        validation_results=("results.json",),
+        validation_layouts=(config.skeleton,),
+    )
+    lines: list[dict[str, float]] = []
+    train(replace(config, data=data), tmp_path / "run", device="cpu", on_epoch=lines.append)
     assert 0 <= lines[0]["ap_results"] <= 1
     truth, guess = (Path(config.data.root) / name for name in ("train.json", "results.json"))
     before = evaluate_coco(

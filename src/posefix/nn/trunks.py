@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from posefix.errors import InputError
+from posefix.network.openvino_core import openvino_core
 from posefix.nn.backbones import Backbone, load_backbone_weights, read_weights
 from posefix.nn.model import IMAGENET_MEAN, IMAGENET_STD
 from posefix.nn.movenet import WIDTHS, MoveNetTrunk
@@ -148,4 +149,4 @@ def _compile(trunk: Trunk, shape: tuple[int, ...]) -> Any:
         )
         model = openvino.convert_model(program)
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    return openvino.Core().compile_model(model, "CPU", options)
+    return openvino_core().compile_model(model, "CPU", options)

@@ -7,7 +7,6 @@ import platform
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from posefix.errors import InputError
 from posefix.network.models import INPUTS, OUTPUT
+from posefix.network.openvino_core import openvino_core
 from posefix.pose.similarity import Array
 
 Float32Array = npt.NDArray[np.float32]
@@ -138,7 +138,7 @@ class OpenVinoNetwork:
     def __init__(self, path: str | Path, *, threads: int | None = None, half: bool = True) -> None:
         _check_threads(threads)
         self._path = path
-        core = _openvino_core()
+        core = openvino_core()
         half = half and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         # One batch at a time: the hint for throughput would share the cores out between several.
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "bf16" if half else "f32"}
@@ -167,19 +167,6 @@ class OpenVinoNetwork:
         """Of an input of the graph; None for what the graph leaves open."""
         shape = self._compiled.input(name).partial_shape
         return tuple(int(length.get_length()) if length.is_static else None for length in shape)
-
-
-@cache
-def _openvino_core() -> Any:
-    """OpenVINO's core, one for the process, which is never given up.
-
-    Its CPU plugin gives the thread a stack for signals of its own. Of two cores that are given up in the order in which
-    they were made, the second puts the freed stack of the first back, and the next signal that Python handles, such as
-    the end of a child process where PyTorch loads data, ends the process.
-    """
-    import openvino
-
-    return openvino.Core()
 
 
 def openvino_is_there() -> bool:
