@@ -2,9 +2,9 @@
 
     python -m benchmarks.evaluation_speed [--data DIR] [--copies 12 200] [--repeats 5]
 
-The results of the four COCO-17 estimators on coco_dev and their annotations, repeated under new image ids, written as two
-files. hotcoco reads and evaluates them by itself; this package reads them, checks every number, and hands hotcoco what both
-sides name. In processor time of all threads, in turn, after a run to warm up. Needs: pip install pycocotools
+The results of the four COCO-17 estimators on coco_dev and their annotations, repeated under new image ids, written as
+two files. hotcoco reads and evaluates them by itself; this package reads them, checks every number, and hands hotcoco
+what both sides name. In processor time of all threads, in turn, after a run to warm up. Needs: pip install pycocotools
 """
 
 from __future__ import annotations
