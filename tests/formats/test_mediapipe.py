@@ -248,6 +248,7 @@ def test_people_of_a_frame_are_told_apart(tmp_path: Path) -> None:
         ("a.csv", LONG.replace("-0.25,0.75", "-0.25,high", 1), "line 2, column 'visibility': expected a number"),
         ("a.csv", LONG.replace("\n0,", "\n-1,", 1), "line 2, column 'frame': expected the number of a frame"),
         ("a.csv", LONG.replace("\n0,32", "\n0,31", 1), "expected each landmark of a person once, got '31' again"),
+        ("a.csv", LONG.replace("\n0,1,", f"\n0,{'9' * 5000},", 1), "expected the number of a landmark"),
         ("a.csv", "frame,a\n0,1\n", "expected columns of landmarks"),
         ("a.csv", "frame,tip_x,tip_y\n0,1,2\n", "its landmarks tip are none of blazepose33"),
     ],

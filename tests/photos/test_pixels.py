@@ -203,6 +203,18 @@ def test_what_is_no_photo_is_opened_by_no_reader(kind: str, tmp_path: Path) -> N
         decode_image((tmp_path / "1.jpg").read_bytes())
 
 
+def test_a_photo_for_which_there_is_no_memory_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    Image.new("RGB", (24, 16)).save(tmp_path / "1.png")
+    monkeypatch.setattr(Image, "open", too_much)
+    with pytest.raises(InputError, match=r"1\.png: cannot be read as a photo"):
+        decode_image(tmp_path / "1.png")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="only POSIX has named pipes")
 def test_pipes_folders_devices_and_sockets_are_told_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "1.jpg")

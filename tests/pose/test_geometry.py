@@ -168,8 +168,8 @@ def test_a_crop_outside_the_photo_is_black_not_an_error(box: list[float]) -> Non
     ],
 )
 def test_a_crop_shows_a_photo_or_nothing_of_it(box: list[float], shown: bool) -> None:
-    matrix = geometry.crop_matrices(np.array([box]), (32, 32))[0]
-    assert geometry.shows_photo(matrix, (32, 32), (64, 64, 3)) == shown
+    matrices = geometry.crop_matrices(np.array([box, box]), (32, 32))
+    assert geometry.shows_photo(matrices, (32, 32), (64, 64, 3)).tolist() == [shown, shown]
 
 
 PERSON = np.array(

@@ -216,7 +216,10 @@ def test_a_chunk_that_is_longer_than_it_says_is_refused(tmp_path: Path) -> None:
     path, _ = write_sleap_analysis(tmp_path)
     with h5py.File(path, "r+") as file:
         replace(file, "tracks", (1, 2, 2, 3), "<f8", compression="gzip", chunks=(1, 2, 2, 3))
-        file["tracks"].id.write_direct_chunk((0, 0, 0, 0), zlib.compress(bytes(200_000_000), 9))
+        try:
+            file["tracks"].id.write_direct_chunk((0, 0, 0, 0), zlib.compress(bytes(200_000_000), 9))
+        except OSError as error:
+            pytest.skip(f"HDF5 {h5py.version.hdf5_version} writes no such chunk: {error}")
     with pytest.raises(FormatError, match="/tracks: expected 96 bytes in a chunk, got more"):
         read_pose_file(path)
 

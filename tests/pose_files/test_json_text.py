@@ -65,6 +65,10 @@ def test_the_same_values_leave_the_text_as_it_is(value: Any, layout: dict[str, A
     assert text(before).edited(edits) == before
 
 
+def test_an_empty_list_takes_the_place_of_a_list_of_lists() -> None:
+    assert text('{"a": [[]], "b": [[1, 2]]}').edited({("a",): [], ("b",): []}) == '{"a": [], "b": []}'
+
+
 @given(value=VALUES, layout=LAYOUTS, new=VALUES, data=st.data())
 def test_one_new_value_stands_at_its_place(
     value: Any, layout: dict[str, Any], new: Any, data: st.DataObject

@@ -159,6 +159,14 @@ def test_a_file_that_is_no_graph_is_an_error(runtime: str, content: bytes, tmp_p
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_graph_whose_names_are_no_text_is_an_error(runtime: str, tmp_path: Path) -> None:
+    path = write_graph(tmp_path / "model.onnx")
+    path.write_bytes(path.read_bytes().replace(b"Cast", b"\x80" * 4))
+    with pytest.raises(InputError, match=r"model\.onnx: cannot be loaded"):
+        open_graph(runtime, path)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_truncated_graph_is_an_error(runtime: str, tmp_path: Path) -> None:
     path = write_graph(tmp_path / "model.onnx")
     path.write_bytes(path.read_bytes()[:-20])

@@ -181,6 +181,7 @@ def test_a_model_may_have_no_calibration(tmp_path: Path) -> None:
         ({"trusted": -0.5}, "trusted: expected a number of at least 0, got -0.5"),
         ({"reserve": -0.5}, "reserve: expected a number of at least 0, got -0.5"),
         ({"reserve": "much"}, "could not convert"),
+        ({"reserve": 10**400}, "too large"),
     ],
 )
 def test_faulty_calibrations_are_named(changes: dict[str, Any], message: str, tmp_path: Path) -> None:

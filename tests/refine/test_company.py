@@ -100,6 +100,7 @@ def test_what_is_known_of_an_estimator_survives_a_file(
         ({"calibration": "0"}, "was measured with another model"),
         ({"means": {}}, "means or reserve: expected numbers"),
         ({"reserve": None}, "means or reserve: expected numbers"),
+        ({"reserve": 10**400}, "means or reserve: expected numbers"),
         ({"reserve": float("nan")}, "a number is not finite"),
     ],
 )

@@ -98,7 +98,8 @@ def read(source: Source, reading: Reading) -> PoseFile:
         pose_scores=rows.pose_scores,
         skeleton=skeleton,
     )
-    rewrite = _Rewrite(text, starts, ends, poses, triples, rows.boxes)
+    # Poses hold the same numbers, unless some are gaps; both would be most of what a large file takes.
+    rewrite = _Rewrite(text, starts, ends, poses, None if whole is triples else triples, rows.boxes)
     known = any(track is not None for track in rows.tracks)
     has_boxes = bool(np.isfinite(rows.boxes).any())
     return PoseFile(
@@ -175,13 +176,22 @@ class _Chunk:
 
 @dataclass(frozen=True, eq=False)
 class _Rewrite:
-    """The file with other poses; see `posefix.pose_files.pose_file.Rewrite`."""
+    """The file with other poses; see `posefix.pose_files.pose_file.Rewrite`.
+
+    Attributes:
+        text: The file.
+        starts: Where the rows begin.
+        ends: Where they end.
+        poses: As they were read.
+        triples: (N, K, 3) what the file holds of them; None where that are the numbers of the poses.
+        boxes: (N, 4) NaN where there is none.
+    """
 
     text: JsonText
     starts: array[int]
     ends: array[int]
     poses: Poses
-    triples: FloatArray
+    triples: FloatArray | None
     boxes: FloatArray
 
     def __call__(
@@ -200,7 +210,7 @@ class _Rewrite:
             yield from self._edits_of(rows, poses[rows], update_boxes)
 
     def _edits_of(self, rows: slice, poses: Poses, update_boxes: bool) -> Iterator[dict[Place, Any]]:
-        before = self.triples[rows]
+        before = self._triples_of(rows)
         written = triples_to_write(poses, before, self.poses.valid[rows])
         changed = np.any(differs(written, before), axis=(1, 2))
         rescored = poses.pose_scores != self.poses.pose_scores[rows]
@@ -217,6 +227,12 @@ class _Rewrite:
             if boxed[row]:
                 edit["bbox",] = boxes[row].tolist()
             yield edit
+
+    def _triples_of(self, rows: slice) -> FloatArray:
+        if self.triples is not None:
+            return self.triples[rows]
+        poses = self.poses
+        return np.concatenate([poses.keypoints[rows], poses.scores[rows, :, None]], axis=-1)
 
 
 def _record_chunks(text: JsonText, starts: array[int], ends: array[int]) -> Iterator[Records]:

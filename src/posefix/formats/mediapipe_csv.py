@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from posefix.errors import quoted
 from posefix.formats.mediapipe_landmarks import (
     FRAMES,
     LAYOUT,
@@ -33,6 +34,8 @@ PEOPLE = ("person", "person_id", "person_index", "pose", "pose_id", "pose_index"
 VISIBILITIES = ("visibility", "vis", "v", "confidence", "conf", "score", "presence")
 FEWEST = 5
 """Landmarks of a row, fewer of which no table is recognised by."""
+LONGEST_NUMBER = 3
+"""Digits of a landmark's number; MediaPipe's models have 543 at most."""
 NONE = -1
 
 _VALUES = "|".join(("x", "y", *VISIBILITIES))
@@ -155,6 +158,7 @@ def _long(text: CsvText, reading: Reading) -> Landmarks:
     names = text.texts(landmark) if landmark is not None else []
     different = list(dict.fromkeys(names))
     if all(name.isdecimal() for name in different):
+        different = _checked_numbers(text, landmark, names)
         skeleton = _layout_of_lines(text, different, reading)
         places = {name: int(name) for name in different}
     else:
@@ -197,9 +201,19 @@ def _long(text: CsvText, reading: Reading) -> Landmarks:
     )
 
 
+def _checked_numbers(text: CsvText, column: int | None, names: Sequence[str]) -> list[str]:
+    """The different numbers of landmarks; what is none of any model's is a fault, and would ask for a huge layout."""
+    good = {name for name in names if len(name) <= LONGEST_NUMBER}
+    for row, name in enumerate(names):
+        if name not in good:
+            message = f"{text.where(row, column)}: expected the number of a landmark, got {quoted(name)}."
+            report_fault(FormatError(message, "Correct it, or take the line out."))
+    return [name for name in dict.fromkeys(names) if name in good]
+
+
 def _layout_of_lines(text: CsvText, numbers: Sequence[str], reading: Reading) -> Skeleton:
     """The layout of landmarks with these numbers, some of which may never be there where the layout is named."""
-    count = max((int(number[:6]) for number in numbers), default=len(load_skeleton(LAYOUT)) - 1) + 1
+    count = max(map(int, numbers), default=len(load_skeleton(LAYOUT)) - 1) + 1
     if reading.skeleton is not None and count <= len(reading.skeleton):
         return reading.skeleton
     return layout_of_numbers(text.path, count, reading)

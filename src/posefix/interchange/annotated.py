@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -77,8 +78,12 @@ def read_annotated_file(path: str | Path, annotations: Annotations, layout: Layo
 
 def _known_as(images: Mapping[ImageId, ImageInfo]) -> Callable[[ImageId], ImageId | None]:
     """What tells the annotations' id of a photo; None for a photo that they do not know."""
-    match = id_matcher({image_id: image.file_name for image_id, image in images.items()})
-    return lambda image_id: image_id if image_id in images else match(image_id)
+
+    @cache  # the photos' names are looked into only for an id that is not known as it is
+    def match() -> Callable[[ImageId], ImageId | None]:
+        return id_matcher({image_id: image.file_name for image_id, image in images.items()})
+
+    return lambda image_id: image_id if image_id in images else match()(image_id)
 
 
 def _sizes(images: Mapping[ImageId, ImageInfo], known_as: Callable[[ImageId], ImageId | None]) -> PhotoSize:

@@ -63,6 +63,7 @@ HUGE_PIXELS = 50_000_000
 _DECODING_ERRORS = (
     OSError,
     EOFError,
+    MemoryError,
     RuntimeError,
     SyntaxError,
     ValueError,

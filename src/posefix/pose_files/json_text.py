@@ -298,7 +298,7 @@ def _holds_lists(value: Any) -> bool:
 
 def _shaped(old: list[list[Any]], new: list[Any]) -> list[Any]:
     """A flat list in lists as long as the old ones, where it has as many elements as all of them."""
-    if len(new) != sum(map(len, old)):
+    if not new or len(new) != sum(map(len, old)):
         return new
     elements = iter(new)
     return [list(islice(elements, len(inner))) for inner in old]

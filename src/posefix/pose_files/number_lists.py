@@ -46,8 +46,8 @@ def holds_triples(value: Any) -> bool:
 
 def list_lengths(values: Iterable[Any]) -> list[int]:
     """How many numbers the lists among some values have, flat ones and those of points; others are left out."""
-    flat = (flat_triples(value) for value in values)
-    return [len(value) for value in flat if value and isinstance(value, list) and not holds_lists(value)]
+    flat = (flat_triples(value) for value in values if value and isinstance(value, list))
+    return [len(value) for value in flat if not holds_lists(value)]
 
 
 def is_number(value: Any) -> bool:
@@ -66,7 +66,7 @@ def as_number_lists(values: list[Any], shape: tuple[int, int], *, gaps: bool) ->
 
     As of `as_numbers`, and faster.
     """
-    if not all(isinstance(value, list) and len(value) == shape[1] for value in values):
+    if not set(map(type, values)) <= {list} or not set(map(len, values)) <= {shape[1]}:
         return None
     flat = list(chain.from_iterable(values))
     # NumPy would take true among numbers for 1, and the text "1" for a number.

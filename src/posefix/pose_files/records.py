@@ -78,7 +78,7 @@ class Records:
 
     def __post_init__(self) -> None:
         found: list[Any] = self.rows
-        if all(isinstance(row, dict) for row in found):
+        if set(map(type, found)) <= {dict}:  # many times faster than to ask each
             return
         for number, row in enumerate(found):
             if not isinstance(row, dict):
@@ -145,6 +145,8 @@ class Records:
         Raises:
             FormatError: One is a text that no file can hold.
         """
+        if not any(field in row for row in self.rows):
+            return (None,) * len(self.rows)
         self.check_texts(field)
         return tuple(id_or_none(row.get(field)) for row in self.rows)
 
@@ -155,7 +157,9 @@ class Records:
             FormatError: One is such a text.
         """
         values = [row.get(field) for row in self.rows]
-        if is_plain("".join(value for value in values if isinstance(value, str))):
+        if str not in set(map(type, values)) or is_plain(
+            "".join(value for value in values if isinstance(value, str))
+        ):
             return
         for number, value in enumerate(values):
             if isinstance(value, str) and not is_plain(value):

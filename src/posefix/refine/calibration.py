@@ -233,7 +233,7 @@ def read_calibration(model: Model) -> Calibration | None:
         first, later = (float(value) for value in model.calibration["strengths"])
     except InputError as error:
         raise InputError(f"{path}: calibration: {error}; calibrate the model again") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"{path}: calibration: expected objects {', '.join(REGRESSIONS)} with numbers 'bias' and 'weights', and "
             f"two 'strengths' ({error!r}); calibrate the model again"

@@ -82,7 +82,7 @@ def read_company(path: Path, calibration: Calibration | None) -> Company:
         )
     try:
         numbers = [float(document["means"][name]) for name in ALL_MEANS] + [float(document["reserve"])]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"{path}: means or reserve: expected numbers ({error!r}); measure the estimator again"
         ) from error

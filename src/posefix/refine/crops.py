@@ -56,20 +56,29 @@ class CroppedPeople:
 
     def offset(self, keypoints: FloatArray) -> FloatArray:
         """How far places (N, K, 2) are from those of the poses, in units of `falloff`: (N, K)."""
-        return np.asarray(np.linalg.norm(keypoints - self.keypoints, axis=-1) / self.falloff)
+        return np.asarray(geometry.lengths(keypoints - self.keypoints) / self.falloff)
 
     def agreement(self, keypoints: FloatArray) -> FloatArray:
         """Mean KS (N,) between places (N, K, 2) and those of the poses, over the keypoints that these have."""
-        return self.mean(np.exp(-(self.offset(keypoints) ** 2)))
+        means = np.empty(len(keypoints))
+        for start in range(0, len(means), geometry.POSES_AT_ONCE):
+            rows = slice(start, start + geometry.POSES_AT_ONCE)
+            offset = geometry.lengths(keypoints[rows] - self.keypoints[rows]) / self.falloff[rows]
+            means[rows] = _mean(np.exp(-(offset**2)), self.valid[rows])
+        return means
 
     def mean(self, values: FloatArray) -> FloatArray:
         """Mean (N,) of values (N, K) over the keypoints that the poses have; 0 where they have none."""
-        count = np.maximum(self.valid.sum(axis=1), 1)
-        return np.asarray(np.where(self.valid, values, 0.0).sum(axis=1) / count)
+        return _mean(values, self.valid)
 
     def at(self, keypoints: FloatArray) -> CroppedPeople:
         """The same people in the same crops with other places (N, K, 2)."""
         return dataclasses.replace(self, keypoints=keypoints)
+
+
+def _mean(values: FloatArray, valid: BoolArray) -> FloatArray:
+    count = np.maximum(valid.sum(axis=1), 1)
+    return np.asarray(np.where(valid, values, 0.0).sum(axis=1) / count)
 
 
 def crop_people(

@@ -175,8 +175,7 @@ class CropStream:
         most = 1 / (SPARE_RESOLUTION * np.sqrt(np.abs(np.linalg.det(matrices[:, :, :2]))).max())
         with room_for(task.photo, most):
             reduced = decode_reduced(task.photo, most, exif=self.exif)
-            inside = np.stack([compose(matrix, reduced.to_photo) for matrix in matrices])
-            return self._crops(task, reduced.pixels, inside)
+            return self._crops(task, reduced.pixels, compose(matrices, reduced.to_photo))
 
     def _crops(self, task: PhotoTask, image: Image, matrices: npt.NDArray[np.float64]) -> list[Crop]:
         crops = cut_crops(image, np.arange(len(matrices)), matrices, self.size_wh)
@@ -192,9 +191,8 @@ def cut_crops(image: Image, rows: Rows, matrices: FloatArray, size_wh: tuple[int
         matrices: (N, 2, 3), photo pixels -> crop pixels.
         size_wh: Crop width and height, pixels.
     """
-    for row in rows.tolist():
-        if shows_photo(matrices[row], size_wh, image.shape):
-            yield row, warp(image, matrices[row], size_wh)
+    for row in rows[shows_photo(matrices[rows], size_wh, image.shape)].tolist():
+        yield row, warp(image, matrices[row], size_wh)
 
 
 class Cut(Protocol):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from posefix.pose.geometry import lengths
 from posefix.pose.poses import BoolArray, FloatArray
 from posefix.refine.calibration import ALL_MEANS, COMPANY, FEATURES, Calibration
 from posefix.refine.look import Look
@@ -75,7 +76,7 @@ def _measure_keypoints(look: Look) -> dict[str, FloatArray]:
     """(N, K) of each of `KEYPOINT_FEATURES` and `ALONE_FEATURES`."""
     evidence, alone, people = look.evidence, look.alone, look.people
     offset, alone_offset = people.offset(evidence.keypoints), people.offset(alone.keypoints)
-    apart = np.linalg.norm(alone.keypoints - evidence.keypoints, axis=-1) / people.falloff
+    apart = lengths(alone.keypoints - evidence.keypoints) / people.falloff
     sure, alone_nearness = alone.similarity.astype(np.float64) ** SURE, np.exp(-(alone_offset**2))
     given = {
         "given_similarity": log_odds(evidence.given_similarity),

@@ -63,8 +63,9 @@ class Choice:
         """Replace what was chosen for all poses by a later choice, for the people whom the network saw then."""
         rows = later.rows[later.seen]
         self.keypoints[rows] = later.keypoints[later.seen]
-        self.confidence[rows] = later.confidence[later.seen]
-        self.expected_similarity[rows] = later.expected_similarity[later.seen]
+        if self.confidence.flags.writeable:  # else nothing is known of anybody
+            self.confidence[rows] = later.confidence[later.seen]
+            self.expected_similarity[rows] = later.expected_similarity[later.seen]
 
 
 def judge(look: Look, company: Company, calibration: Calibration | None, caution: float) -> Choice:
@@ -83,15 +84,21 @@ def judge(look: Look, company: Company, calibration: Calibration | None, caution
         # Rounding can put a gain on or beyond the ends of its scale, where caution means never and always.
         caution, reserve = np.inf * caution, 0.0
     keypoints = people.keypoints.copy()
-    confidence, similarity = np.zeros(people.valid.shape), np.zeros(people.valid.shape)
+    confidence, similarity = (_numbers(people.valid.shape, calibration) for _ in range(2))
     for places, part in look.parts():
         given = part.people
         # A keypoint far off the rest of its pose is no estimator's considered place: nothing speaks for keeping it.
         held = np.where(geometry.far_off(given.keypoints, given.valid), 0.0, reserve)
         moved, *numbers = _judge(part, means[places], calibration, caution + held)
         keypoints[places] = np.where(moved[..., None], part.evidence.keypoints, given.keypoints)
-        confidence[places], similarity[places] = numbers
+        if calibration is not None:
+            confidence[places], similarity[places] = numbers
     return Choice(people.rows, look.seen, keypoints, confidence, similarity, reserve)
+
+
+def _numbers(shape: tuple[int, ...], calibration: Calibration | None) -> FloatArray:
+    """Room for what a calibration tells of each keypoint; without one NaN, which takes no memory."""
+    return np.zeros(shape) if calibration is not None else np.broadcast_to(np.float64(np.nan), shape)
 
 
 def _judge(

@@ -15,7 +15,7 @@ import numpy as np
 from posefix.errors import InputError
 from posefix.network.decoding import Evidence
 from posefix.pose import geometry
-from posefix.pose.poses import BoolArray, Rows
+from posefix.pose.poses import BoolArray, FloatArray, Rows
 from posefix.refine.backends import Backend
 from posefix.refine.crops import CroppedPeople
 from posefix.refine.cutting import Crop, Image, Progress, batches
@@ -46,10 +46,17 @@ class Look:
     asked: BoolArray
 
     @classmethod
-    def of_nobody(cls, people: CroppedPeople) -> Look:
-        """Evidence to be filled in, in the network's precision but for the places."""
+    def of_nobody(cls, people: CroppedPeople, *, asks: bool = True) -> Look:
+        """Evidence to be filled in, in the network's precision but for the places.
+
+        Args:
+            people: The people.
+            asks: Whether the pose will be withheld of anybody; else `alone` is not to be written to.
+        """
         nobody = np.zeros(len(people.valid), dtype=bool)
-        return cls(people, _nothing(people), _nothing(people), nobody, nobody.copy())
+        places = people.keypoints.copy() if asks else people.keypoints
+        alone = _nothing(people, places)
+        return cls(people, _nothing(people, people.keypoints.copy()), alone, nobody, nobody.copy())
 
     def take(self, places: Rows, found: Evidence, alone: Evidence | None = None) -> None:
         """Write down what the network says of some of the people: with the pose and, if known, with it withheld."""
@@ -75,10 +82,9 @@ class Look:
             yield places, self.of(places)
 
 
-def _nothing(people: CroppedPeople) -> Evidence:
+def _nothing(people: CroppedPeople, places: FloatArray) -> Evidence:
     """Evidence of people of whom nothing is known: they are where they were."""
-    numbers = (np.zeros(people.valid.shape, np.float32) for _ in EVIDENCE[1:])
-    return Evidence(people.keypoints.copy(), *numbers)
+    return Evidence(places, *(np.zeros(people.valid.shape, np.float32) for _ in EVIDENCE[1:]))
 
 
 def _write(own: Evidence, places: Rows, new: Evidence) -> None:
@@ -114,7 +120,7 @@ def look_at(
     Raises:
         InputError: The network returns no such places, or crops cannot be made.
     """
-    look = Look.of_nobody(people)
+    look = Look.of_nobody(people, asks=doubt > NOBODY)
     for places, images in batches(crops, batch_size):
         shares = (strength, 0.0) if doubt == EVERYBODY else (strength,)
         some = people.of(places)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from posefix.pose.geometry import POSES_AT_ONCE, lengths
 from posefix.pose.poses import BoolArray, FloatArray, Poses
 from posefix.refine.crops import CroppedPeople
 from posefix.refine.cutting import FailedPhoto
@@ -49,18 +50,23 @@ def merge(
     source, target = people.mapping.source_index, people.mapping.target_index
     written = np.zeros_like(poses.valid)
     written[:, source] = choice.seen[:, None] & (poses.valid[:, source] | (missing == "fill"))
-    places = poses.keypoints.copy()
-    places[:, source] = choice.keypoints[:, target]
-    filled = written & ~poses.valid
-    keypoints = np.where(written[..., None], places, poses.keypoints)
-    distance = np.linalg.norm(keypoints - poses.keypoints, axis=-1)
-    moved = written & poses.valid & (distance > VISIBLE_MOVE)
-    weakest = np.where(poses.valid, poses.scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    filled, moved, keypoints = written & ~poses.valid, written & poses.valid, poses.keypoints.copy()
+    for start in range(0, len(poses), POSES_AT_ONCE):
+        rows = slice(start, start + POSES_AT_ONCE)
+        found, own = (
+            choice.keypoints[rows][:, target],
+            keypoints[rows],
+        )  # a view: what is put in stands in `keypoints`
+        own[:, source] = np.where(written[rows][:, source, None], found, own[:, source])
+        moved[rows] &= lengths(own - poses.keypoints[rows]) > VISIBLE_MOVE
+    keypoints.flags.writeable = False  # else the poses would hold a copy
+    scores = poses.scores
+    if filled.any():
+        weakest = np.where(poses.valid, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+        scores = np.where(filled, weakest, scores)
     similarity = _in_layout(choice.expected_similarity, people.mapping, written)
     return Refinement(
-        poses=poses.with_keypoints(
-            keypoints, valid=poses.valid | filled, scores=np.where(filled, weakest, poses.scores)
-        ),
+        poses=poses.with_keypoints(keypoints, valid=poses.valid | filled, scores=scores),
         moved=moved,
         filled=filled,
         confidence=_in_layout(choice.confidence, people.mapping, written),
@@ -72,8 +78,9 @@ def merge(
 def _in_layout(values: FloatArray, mapping: KeypointMapping, known: BoolArray) -> FloatArray:
     """Values of the model's keypoints (N, K) in the layout of the poses, NaN where not `known`."""
     result = np.full(known.shape, np.nan)
-    result[:, mapping.source_index] = values[:, mapping.target_index]
-    return np.where(known, result, np.nan)
+    source, target = mapping.source_index, mapping.target_index
+    result[:, source] = np.where(known[:, source], values[:, target], np.nan)
+    return result
 
 
 def _mean_of_known(similarity: FloatArray) -> FloatArray:

@@ -97,7 +97,10 @@ def _onnxruntime(device: str) -> Any:
 
 
 def _loading_errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises on a damaged or foreign graph; its errors share no base class of their own."""
+    """What ONNX Runtime raises on a damaged or foreign graph; its errors share no base class of their own.
+
+    Where its message quotes bytes of the graph that are no text, that is what is raised instead.
+    """
     from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
     return (
@@ -107,6 +110,7 @@ def _loading_errors() -> tuple[type[Exception], ...]:
         errors.InvalidProtobuf,
         errors.NotImplemented,
         errors.RuntimeException,
+        UnicodeDecodeError,
     )
 
 
@@ -147,7 +151,7 @@ class OpenVinoNetwork:
         try:
             graph = core.read_model(str(path))
             self._compiled = core.compile_model(graph, "CPU", settings)
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeDecodeError) as error:  # the latter where its message quotes the graph
             raise InputError(
                 f"{path}: cannot be loaded as an ONNX graph ({error}); export the model again"
             ) from error

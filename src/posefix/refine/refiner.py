@@ -282,6 +282,7 @@ class Refiner:
                 self._found_elsewhere(first_look, company, choice, neighbours, cut, _later(progress, people))
             )
         choice.take(self._leave(first_look, company, choice, neighbours))
+        del look, first_look, neighbours, people  # of very many people the most memory
         merged = merge(poses, everyone, choice, missing=missing, failed=failed, caution=self.caution)
         merged = merged.made_by(self.source)
         return write_scores(merged, resolve_scores(self.scores, self.calibration is not None))
