@@ -39,7 +39,7 @@ def test_the_recipe_of_the_page_turns_every_option_on(tmp_path: Path) -> None:
 def test_the_trunk_of_the_page_is_that_of_the_packaged_recipe(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(f'name = "mine"\n{RECIPES[1]}')
-    assert load_recipe(path).model == load_recipe("base-first").model
+    assert load_recipe(path).model == load_recipe("base").model
 
 
 @pytest.mark.parametrize(("table", "option", "off"), OPTIONS)
