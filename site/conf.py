@@ -14,7 +14,7 @@ include_patterns = [
     "CHANGELOG.md",
     "LICENSE-WEIGHTS.md",
     "benchmarks/README.md",
-    "src/posefix/data/models/small/README.md",
+    "src/posefix/data/models/*/README.md",
     "src/posefix/data/demo/README.md",
 ]
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
