@@ -11,7 +11,7 @@ from posefix.cli.demo_scene import SAMPLE_PHOTO, packaged_scene
 from posefix.errors import InputError
 from posefix.files import make_folder, write_bytes_atomic
 from posefix.interchange import write_new_pose_file
-from posefix.pose.poses import Poses
+from posefix.pose.poses import ImageId, Poses
 from posefix.pose_files.pose_file import NewFile
 from posefix.skeletons import load_skeleton, match_keypoints
 
@@ -47,7 +47,7 @@ def write_demo_files(folder: Path) -> tuple[Path, ...]:
     mapping = match_keypoints(found.skeleton, load_skeleton(LAYOUT))
 
     def new(what: Poses) -> NewFile:
-        names = {IMAGE_ID: SAMPLE_PHOTO.name}
+        names: dict[ImageId, str] = {IMAGE_ID: SAMPLE_PHOTO.name}
         return NewFile(
             what.in_layout(mapping), boxes=scene.boxes, file_names=names, photo_size=lambda _: (width, height)
         )

@@ -8,7 +8,7 @@ Shape as in fiftyone/core/labels.py of https://github.com/voxel51/fiftyone: a sa
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from posefix.errors import InputError
 from posefix.estimators.prediction import resolve_skeleton
 from posefix.photos.pixels import read_size
-from posefix.pose.poses import FloatArray, Poses
+from posefix.pose.poses import BoolArray, FloatArray, Poses
 from posefix.refine.merge import Missing
 from posefix.refine.refiner import Refiner
 from posefix.refine.results import RefinementReport
@@ -28,7 +28,7 @@ SMALLEST_SCORE = 1e-9
 
 def refine_dataset(
     refiner: Refiner,
-    samples: Iterable[Any],
+    samples: Any,
     field: str,
     *,
     into: str = "refined",
@@ -89,12 +89,12 @@ def refine_dataset(
     return refined.report
 
 
-def _iterate(samples: Iterable[Any], *, save: bool = False) -> Iterator[Any]:
+def _iterate(samples: Any, *, save: bool = False) -> Iterator[Any]:
     """The samples one by one; with `save`, those of a data set are saved."""
     return samples.iter_samples(autosave=save) if hasattr(samples, "iter_samples") else iter(samples)
 
 
-def _people(samples: Iterable[Any], field: str) -> Iterator[tuple[str, Any]]:
+def _people(samples: Any, field: str) -> Iterator[tuple[str, Any]]:
     """The file of the photo and the `Keypoint` of each person.
 
     Raises:
@@ -128,7 +128,7 @@ def _poses(people: list[tuple[str, Any]], named: Skeleton | None) -> tuple[Poses
     known = {path: read_size(path) for path in {path for path, _ in people}}
     sizes = np.array([known[path] for path, _ in people], dtype=np.float64)
     shares = np.array([person.points for _, person in people], dtype=np.float64)
-    valid = np.isfinite(shares).all(axis=-1)
+    valid: BoolArray = np.asarray(np.isfinite(shares).all(axis=-1))
     scores = np.array([_confidence(person, len(layout)) for _, person in people])
     scores = np.where(valid, np.maximum(scores, SMALLEST_SCORE), 0.0)
     counted = np.maximum(valid.sum(axis=1), 1)
