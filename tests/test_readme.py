@@ -50,7 +50,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     photo = generator.integers(0, 256, (240, 240, 3), dtype=np.uint8)
     cv2.imwrite("photos/000000000036.jpg", photo)
     Path("poses.json").write_text(json.dumps([row]))
-    Path("person_keypoints_val.json").write_text(json.dumps(truth))
+    Path("truth.json").write_text(json.dumps(truth))
     return tmp_path
 
 

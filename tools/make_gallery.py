@@ -74,7 +74,9 @@ def told_estimator(truth: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[st
     names = truth["categories"][0]["keypoints"]
     pairs = [[names.index(f"{side}_{part}") for side in ("left", "right")] for part in SIDES]
     generator = np.random.default_rng(0)
-    images, annotations, rows = [], [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for look in range(1, LOOKS + 1):
         images.append({**image, "id": look})
         for person in people:
