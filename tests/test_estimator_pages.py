@@ -30,7 +30,6 @@ from posefix.network.models import model_names
 from posefix.photos.finding import decode_image
 from posefix.pose_files.pose_file import NewFile
 from tests.estimators import stand_ins
-from tests.estimators import test_fiftyone as fiftyone_stand_ins
 
 Array = npt.NDArray[Any]
 Patch = pytest.MonkeyPatch
@@ -429,12 +428,11 @@ def test_mmpose(found: Array, monkeypatch: Patch) -> None:
 @needs_model
 @pytest.mark.usefixtures("desk")
 def test_fiftyone(found: Array, monkeypatch: Patch) -> None:
-    sample, people, person = fiftyone_stand_ins.Sample("photo.jpg"), [], fiftyone_stand_ins.Keypoint
-    shares = (found / SIZE_WH).tolist()
-    people = [person(points=shares[0], confidence=[0.8] * 17)]
-    sample["found"] = fiftyone_stand_ins.Keypoints(people)
+    sample, shares = stand_ins.Sample("photo.jpg"), (found / SIZE_WH).tolist()
+    person = stand_ins.Keypoint(points=shares[0], confidence=[0.8] * 17)
+    sample["found"] = stand_ins.Keypoints([person])
     fake = ModuleType("fiftyone")
-    fake.load_dataset = lambda name: fiftyone_stand_ins.Dataset([sample])  # type: ignore[attr-defined]
+    fake.load_dataset = lambda name: stand_ins.Dataset([sample])  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "fiftyone", fake)
     run_page("fiftyone")
     assert is_mended(np.array(sample["refined"].keypoints[0].points) * SIZE_WH, found[0])

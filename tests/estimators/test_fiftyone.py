@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.estimators import stand_ins
 
 import posefix
 from posefix.errors import InputError
@@ -20,57 +18,7 @@ from posefix.refine.refiner import Refiner
 
 SIZE_WH = (200, 160)
 SHIFT = 8.0
-
-
-class Fields:
-    """Fields by name, as FiftyOne's documents have them."""
-
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self, name)
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        setattr(self, name, value)
-
-    def copy(self) -> Any:
-        return copy.deepcopy(self)
-
-
-@dataclass
-class Keypoint(Fields):
-    points: list[Any]
-    confidence: list[float] | None = None
-    label: str | None = None
-
-
-@dataclass
-class Keypoints(Fields):
-    keypoints: list[Keypoint]
-
-
-@dataclass
-class Sample(Fields):
-    filepath: str
-
-    def has_field(self, name: str) -> bool:
-        return hasattr(self, name)
-
-    @property
-    def field_names(self) -> tuple[str, ...]:
-        return tuple(vars(self))
-
-
-@dataclass
-class Dataset:
-    """What saves its samples if it is asked to."""
-
-    samples: list[Sample]
-    saved: list[str] = field(default_factory=list)
-
-    def iter_samples(self, autosave: bool = False) -> Iterator[Sample]:
-        for sample in self.samples:
-            yield sample
-            if autosave:
-                self.saved.append(sample.filepath)
+STAND_INS = stand_ins.Sample, stand_ins.Keypoints, stand_ins.Keypoint
 
 
 def real() -> Any:
@@ -81,7 +29,7 @@ def real() -> Any:
 def library(request: pytest.FixtureRequest) -> tuple[Any, Any, Any]:
     """Classes of samples, fields and people."""
     if request.param == "stand-in":
-        return Sample, Keypoints, Keypoint
+        return STAND_INS
     return real().Sample, real().Keypoints, real().Keypoint
 
 
@@ -154,10 +102,9 @@ def test_it_is_what_the_refiner_makes_of_the_same_poses(library: tuple[Any, Any,
 
 
 def test_a_data_set_saves_its_samples_and_empty_ones_stay_empty(photo: str) -> None:
-    library = Sample, Keypoints, Keypoint
-    nobody, unseen = sample(library, photo, people=0), Sample(filepath=photo)
+    nobody, unseen = sample(STAND_INS, photo, people=0), stand_ins.Sample(filepath=photo)
     unseen["found"] = None
-    dataset = Dataset([nobody, sample(library, photo), unseen])
+    dataset = stand_ins.Dataset([nobody, sample(STAND_INS, photo), unseen])
     posefix.refine_dataset(refiner(), dataset, "found", into="better")
     assert dataset.saved == [photo] * 3
     assert [len(one["better"].keypoints) for one in dataset.samples[:2]] == [0, 2]
@@ -171,8 +118,7 @@ def test_without_confidence_all_keypoints_count(library: tuple[Any, Any, Any], p
 
 
 def test_what_cannot_be_refined_is_told(photo: str) -> None:
-    library = Sample, Keypoints, Keypoint
-    one = sample(library, photo)
+    one = sample(STAND_INS, photo)
     with pytest.raises(InputError, match=r"street\.jpg: expected a field 'poses', got filepath, found"):
         posefix.refine_dataset(refiner(), [one], "poses")
     with pytest.raises(InputError, match="expected Keypoints, got str"):
@@ -180,9 +126,9 @@ def test_what_cannot_be_refined_is_told(photo: str) -> None:
     with pytest.raises(InputError, match="expected another field than 'found'"):
         posefix.refine_dataset(refiner(), [one], "found", into="found")
     with pytest.raises(InputError, match="expected people to refine, got none"):
-        posefix.refine_dataset(refiner(), [sample(library, photo, people=0)], "found")
+        posefix.refine_dataset(refiner(), [sample(STAND_INS, photo, people=0)], "found")
     with pytest.raises(InputError, match="expected a number for each of 17 keypoints, got 3"):
-        posefix.refine_dataset(refiner(), [sample(library, photo, confidence=[1.0] * 3)], "found")
+        posefix.refine_dataset(refiner(), [sample(STAND_INS, photo, confidence=[1.0] * 3)], "found")
     one["found"].keypoints[0].points = one["found"].keypoints[0].points[:14]
     with pytest.raises(InputError, match="got 14 to 17 keypoints"):
         posefix.refine_dataset(refiner(), [one], "found")
