@@ -14,12 +14,19 @@ include_patterns = [
     "CHANGELOG.md",
     "LICENSE-WEIGHTS.md",
     "benchmarks/README.md",
-    "src/posefix/data/models/small/README.md",
+    "src/posefix/data/models/*/README.md",
     "src/posefix/data/demo/README.md",
+    "site/gallery.md",  # its pictures are made by tools/make_gallery.py
 ]
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"  # light and dark
 html_title = f"posefix {release}"
 myst_heading_anchors = 4  # links to headings, as GitHub makes them
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
+nb_execution_mode = "force"  # notebooks are kept without outputs
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 1800
+nb_merge_streams = True
+html_static_path = ["gallery"]  # the pages, whole; pictures are copied as the documents name them

@@ -9,6 +9,7 @@ MMPose, are stand-ins. `pip install -e '.[train,dev,estimators]'` brings the res
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import shlex
 import shutil
@@ -47,6 +48,7 @@ PHOTO_FILES = {
     ],
     "detectron2": [("coco_instances_results.json", "coco-results", "coco17")],
     "mediapipe": [("poses.json", "coco-results", "blazepose33")],
+    "fiftyone": [("labels.json", "coco-annotations", "coco17")],
     "mmpose": [("predictions", "mmpose", "coco17")],
     "openpose": [("output", "openpose", "body25")],
 }
@@ -186,7 +188,7 @@ def prepare_files(name: str, found: Array) -> None:
     elif name == "labels":
         write_poses("poses.json", found, "coco-results", "coco17", "photo")
         write_exports(found)
-    elif name == "deeplabcut":
+    elif name in {"deeplabcut", "napari"}:
         write_poses("videoDLC_resnet50.csv", found, "deeplabcut", "coco17", 0)
     else:
         for path, format, layout in PHOTO_FILES.get(name, [("poses.json", "coco-results", "coco17")]):
@@ -415,7 +417,51 @@ def test_mmpose(found: Array, monkeypatch: Patch) -> None:
     apis.MMPoseInferencer = lambda name: lambda photo: iter([{"predictions": [[person]]}])  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "mmpose", ModuleType("mmpose"))
     monkeypatch.setitem(sys.modules, "mmpose.apis", apis)
+    # What the test script dumps: a person in each sample.
+    dumped = {"pred_instances": {"keypoints": found, "keypoint_scores": np.full((1, 17), 0.8)}, "img_id": 7}
+    Path("results.pkl").write_bytes(pickle.dumps([dumped]))
     assert is_mended(run_page("mmpose")["refined"].keypoints, found)
+    poses = posefix.read_pose_file("found.json", "coco17").poses
+    assert poses.image_ids == (7,) and poses.keypoints == pytest.approx(found)
+
+
+@needs_model
+@pytest.mark.usefixtures("desk")
+def test_fiftyone(found: Array, monkeypatch: Patch) -> None:
+    sample, shares = stand_ins.Sample("photo.jpg"), (found / SIZE_WH).tolist()
+    person = stand_ins.Keypoint(points=shares[0], confidence=[0.8] * 17)
+    sample["found"] = stand_ins.Keypoints([person])
+    fake = ModuleType("fiftyone")
+    fake.load_dataset = lambda name: stand_ins.Dataset([sample])  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "fiftyone", fake)
+    run_page("fiftyone")
+    assert is_mended(np.array(sample["refined"].keypoints[0].points) * SIZE_WH, found[0])
+    assert sample["found"].keypoints[0].points == shares[0]
+
+
+@needs_model
+@pytest.mark.usefixtures("desk")
+def test_napari(found: Array, monkeypatch: Patch) -> None:
+    prepare_files("napari", found)
+    opened = []
+
+    def add_points(data: Array, *, features: Any, face_color: str, size: int) -> Any:
+        assert set(map(len, features.values())) == {len(data)} and face_color in features and size
+        moved = data.copy()
+        moved[features["keypoint"].index("left_elbow"), 1:] = 123, 45  # dragged there
+        return SimpleNamespace(data=moved)
+
+    viewer = SimpleNamespace(open=lambda path, stack: opened.append(path), add_points=add_points)
+    fake = ModuleType("napari")
+    fake.Viewer = lambda: viewer  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "napari", fake)
+    names = run_page("napari")
+    assert opened == ["frames/*.jpg"] and is_mended(names["poses"].keypoints, found)
+    corrected = posefix.read_pose_file("corrected.csv").poses.keypoints[0]
+    elbow = COCO.index("left_elbow")
+    assert corrected[elbow].tolist() == [45, 123]
+    others = np.arange(17) != elbow
+    assert corrected[others] == pytest.approx(names["poses"].keypoints[0][others], abs=2e-3)
 
 
 @needs_model

@@ -30,6 +30,7 @@ SNAPSHOT = [
     "measure_confidence",
     "read_annotations",
     "read_pose_file",
+    "refine_dataset",
     "refine_predictions",
     "skeleton_names",
     "write_new_pose_file",

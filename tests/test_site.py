@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.mark.slow
 @pytest.mark.repository
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
-    for name in ("sphinx", "myst_parser", "furo"):
+    for name in ("sphinx", "myst_nb", "furo"):
         pytest.importorskip(name, reason=f"{name} is not installed (pip install -e '.[site]')")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     command = [ROOT / "tools" / "build_site", tmp_path / "site"]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from posefix.analysis import analyze, compare
     from posefix.errors import InputError
-    from posefix.estimators import refine_predictions
+    from posefix.estimators import refine_dataset, refine_predictions
     from posefix.evaluation.bootstrap import compare_coco
     from posefix.evaluation.coco import CocoMetrics, evaluate_coco
     from posefix.evaluation.confidence import measure_confidence
@@ -58,6 +58,7 @@ __all__ = [
     "measure_confidence",
     "read_annotations",
     "read_pose_file",
+    "refine_dataset",
     "refine_predictions",
     "skeleton_names",
     "write_new_pose_file",
@@ -85,6 +86,7 @@ _HOMES = {
     "measure_confidence": "posefix.evaluation.confidence",
     "read_annotations": "posefix.formats.coco_annotations",
     "read_pose_file": "posefix.interchange",
+    "refine_dataset": "posefix.estimators",
     "refine_predictions": "posefix.estimators",
     "skeleton_names": "posefix.skeletons",
     "write_new_pose_file": "posefix.interchange",

@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from posefix.cli.app import main
+from posefix.cli.demo_files import write_demo_files
 from posefix.cli.demo_scene import SAMPLE_PHOTO, packaged_scene, read_scene, refine_scene
 from posefix.errors import InputError
+from posefix.formats.coco_annotations import read_annotations
+from posefix.interchange import read_pose_file
 from posefix.network.decoding import Evidence
 from posefix.network.models import model_names
 from posefix.photos.finding import decode_image
@@ -124,3 +128,31 @@ def test_results_of_other_photos_are_an_error(own: tuple[Path, Path]) -> None:
     other = photo.rename(photo.with_name("beach_9.png"))
     with pytest.raises(InputError, match=r"poses\.json: expected poses of beach_9\.png, got none in 3 rows"):
         read_scene(other, results, COCO)
+
+
+def test_files_to_try_the_other_commands_on(tmp_path: Path) -> None:
+    folder = tmp_path / "desk"
+    assert [path.relative_to(folder).as_posix() for path in write_demo_files(folder)] == [
+        "poses.json",
+        "truth.json",
+        "photos/apollo11.jpg",
+    ]
+    poses = read_pose_file(folder / "poses.json", "coco17").poses
+    people = read_annotations(folder / "truth.json").people
+    scene = packaged_scene()
+    assert scene.truth is not None
+    for name in ("left_wrist", "right_shoulder"):
+        index, own = COCO.index(name), scene.poses.skeleton.index(name)
+        assert np.array_equal(poses.keypoints[:, index], scene.poses.keypoints[:, own])
+        known = ~np.isnan(scene.truth[:, own, 0])
+        assert np.array_equal(people.keypoints[known, index], scene.truth[known, own])
+    assert (folder / "photos" / "apollo11.jpg").read_bytes() == SAMPLE_PHOTO.read_bytes()
+
+
+def test_files_that_are_there_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "truth.json").write_text("mine", encoding="utf-8")
+    assert main(["demo", "--files", str(tmp_path)]) == 2
+    assert "truth.json: is there already" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["truth.json"]
+    assert main(["demo", "--files", str(tmp_path), "--layout", "coco17"]) == 2
+    assert "leave --image, --poses and --layout out" in capsys.readouterr().err

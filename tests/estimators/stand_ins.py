@@ -1,13 +1,15 @@
 """Classes of the module, name and attributes of the libraries' own, with nothing behind them.
 
-Recorded from Ultralytics 8.4.190, Detectron2 0.6, MediaPipe 1.2.2 (Tasks) and 0.10.21 (Solutions), and supervision
-0.31.2. tests/test_estimator_pages.py meets the real ones where they are installed.
+Recorded from Ultralytics 8.4.190, Detectron2 0.6, MediaPipe 1.2.2 (Tasks) and 0.10.21 (Solutions), supervision
+0.31.2, and FiftyOne 1.22.1. tests/test_estimator_pages.py meets the real ones where they are installed.
 """
 
 from __future__ import annotations
 
 import collections
+import copy
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -121,3 +123,60 @@ class KeyPoints:
 
 
 KeyPoints.__module__ = "supervision.key_points.core"
+
+
+class Fields:
+    """Fields by name, as FiftyOne's documents have them."""
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self, name, value)
+
+    def copy(self) -> Any:
+        return copy.deepcopy(self)
+
+
+@dataclasses.dataclass
+class Keypoint(Fields):
+    """A person of FiftyOne."""
+
+    points: list[Any]
+    confidence: list[float] | None = None
+    label: str | None = None
+
+
+@dataclasses.dataclass
+class Keypoints(Fields):
+    """FiftyOne's field of a photo's people; `KeyPoints` are supervision's."""
+
+    keypoints: list[Keypoint]
+
+
+@dataclasses.dataclass
+class Sample(Fields):
+    """A photo of FiftyOne."""
+
+    filepath: str
+
+    def has_field(self, name: str) -> bool:
+        return hasattr(self, name)
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        return tuple(vars(self))
+
+
+@dataclasses.dataclass
+class Dataset:
+    """What saves its samples if it is asked to."""
+
+    samples: list[Sample]
+    saved: list[str] = dataclasses.field(default_factory=list)
+
+    def iter_samples(self, autosave: bool = False) -> Iterator[Sample]:
+        for sample in self.samples:
+            yield sample
+            if autosave:
+                self.saved.append(sample.filepath)

@@ -387,13 +387,19 @@ def test_convert_keeps_people_photos_tracks_and_shared_keypoints(
     assert rows[0]["keypoints"][3 * neck : 3 * neck + 3] == [0, 0, 0]
 
 
-def test_convert_says_who_is_lost(run: Run, poses: Path, tmp_path: Path) -> None:
-    output = tmp_path / "poses.csv"
-    code, out, _ = run("convert", poses, output, "--layout", "coco17", "--to", "deeplabcut")
+@pytest.mark.parametrize(
+    ("name", "to"), [("new.csv", "deeplabcut"), ("new.json", "label-studio"), ("new", "labelme")]
+)
+def test_convert_says_who_is_lost(run: Run, poses: Path, tmp_path: Path, name: str, to: str) -> None:
+    output, photos = tmp_path / name, ("--images", tmp_path / "photos")
+    (tmp_path / "photos").mkdir()
+    for photo in ("a.jpg", "b.jpg"):
+        Image.new("RGB", (200, 100)).save(tmp_path / "photos" / photo)
+    code, out, _ = run("convert", poses, output, "--layout", "coco17", "--to", to, *photos)
     assert code == 0
     assert out.splitlines()[1:] == [
-        "people without a keypoint, for whom deeplabcut has no place, left out: 1",
-        f"1 person in 2 photos written to {output}: coco-results -> deeplabcut",
+        f"people without a keypoint, for whom {to} has no place, left out: 1",
+        f"1 person in 2 photos written to {output}: coco-results -> {to}",
     ]
     assert cells(run("inspect", output)[1])["people"] == ["1 in 1 photo"]
 

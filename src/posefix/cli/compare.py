@@ -95,12 +95,15 @@ def compare(
 def _lines_beside(files: ComparisonReportOptions) -> list[OksLine]:
     """The lines of other estimators."""
     from posefix.errors import InputError
-    from posefix.report.figures import read_oks_line
 
-    if files.beside and files.plot is None:
+    if not files.beside:
+        return []
+    if files.plot is None:
         raise InputError("--beside: these lines are only for the plot, give it a name with --plot")
+    from posefix.report.figures import read_oks_line  # needs matplotlib, which only plots bring
+
     lines = []
-    for text in files.beside or []:
+    for text in files.beside:
         name, equals, path = text.partition("=")
         named = equals and not Path(text).exists()
         lines.append(read_oks_line(name, Path(path)) if named else read_oks_line(_stem(text), Path(text)))

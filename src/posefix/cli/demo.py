@@ -9,10 +9,16 @@ from posefix.errors import InputError
 from posefix.network import DEFAULT_MODEL_NAME
 
 NEXT = """
-Next, with a file of your own estimator and its photos:
+Next, with a file of your own estimator and its photos (or the demo's: posefix demo --files .):
   posefix inspect poses.json --layout coco17
   posefix refine poses.json --layout coco17 --images photos/ -o refined.json
   posefix review poses.json refined.json --images photos/"""
+
+TRY = """
+In that folder:
+  posefix refine poses.json --layout coco17 --images photos/ -o refined.json
+  posefix draw poses.json refined.json --layout coco17 --images photos/ --photos 11
+  posefix compare poses.json refined.json --layout coco17 --annotations truth.json"""
 
 
 def demo(
@@ -22,6 +28,7 @@ def demo(
     layout: str | None = None,
     output: Output = Path("posefix-demo.png"),
     model: str = DEFAULT_MODEL_NAME,
+    files: Path | None = None,
 ) -> None:
     """Refine the poses of one photo, write a picture before and after, and say what was repaired.
 
@@ -31,7 +38,17 @@ def demo(
         layout: Skeleton of the poses: a name of `posefix skeleton`, or a skeleton file.
         output: The picture to write, .png or .jpg.
         model: A packaged model's name, or a model folder.
+        files: Only write the packaged photo, its poses and annotations into this folder, as photos/, poses.json and
+            truth.json, to try the other commands on.
     """
+    if files is not None:
+        from posefix.cli.demo_files import write_demo_files
+
+        if image or poses or layout:
+            raise InputError("--files: writes what is packaged; leave --image, --poses and --layout out")
+        written = write_demo_files(files)
+        print("\n".join([*(f"written: {path}" for path in written), TRY]))
+        return
     from posefix.cli.demo_scene import packaged_scene, read_scene, refine_scene
     from posefix.files import ensure_not_input
     from posefix.pictures.drawing import check_picture_path

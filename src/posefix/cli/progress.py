@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
 
 from rich.console import Console
@@ -14,9 +15,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+KERNEL = "JPY_PARENT_PID"
+"""Set in the kernel of a notebook, and so for the commands that its cells start."""
+
 
 class ProgressBar:
-    """Shows how much is done; silent where standard error is not a terminal.
+    """Shows how much is done; silent where standard error is not a terminal, and in notebooks.
+
+    A notebook says that a command's output is a terminal, and keeps every step of the bar for ever.
 
     Call it with what is done and what there is in all; use it as a context, which restores the terminal.
 
@@ -33,7 +39,7 @@ class ProgressBar:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
-            disable=not console.is_terminal,
+            disable=not console.is_terminal or KERNEL in os.environ,
             transient=True,
         )
         self._task = self._progress.add_task(label, total=None)

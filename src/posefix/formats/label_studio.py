@@ -98,7 +98,13 @@ def read(source: Source, reading: Reading) -> PoseFile:
 
 
 FORMAT = Format(
-    NAME, "Label Studio: tasks with annotations or predictions (JSON)", recognise, read, write, one_file=True
+    NAME,
+    "Label Studio: tasks with annotations or predictions (JSON)",
+    recognise,
+    read,
+    write,
+    keypoints_needed=True,
+    one_file=True,
 )
 
 

@@ -26,6 +26,8 @@ POINT_WIDTH = 0.5
 def write(new: NewFile) -> Contents:
     """A task for each photo with one prediction: a box for each person, and in it the keypoints that are there.
 
+    Who has no keypoint is left out: a box alone is nobody when the tasks are read.
+
     Raises:
         FormatError: The photos' sizes are not known.
     """
@@ -38,7 +40,12 @@ def write(new: NewFile) -> Contents:
         _task(
             new,
             image_id,
-            [region for row in rows for region in _regions(new, int(row), percent, sides, sizes)],
+            [
+                region
+                for row in rows
+                if new.poses.valid[row].any()
+                for region in _regions(new, int(row), percent, sides, sizes)
+            ],
             rows,
         )
         for image_id, rows in rows_by_image(new.poses.image_ids).items()

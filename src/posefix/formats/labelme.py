@@ -111,6 +111,8 @@ def read(source: Source, reading: Reading) -> PoseFile:
 def write(new: NewFile) -> Contents:
     """A folder with a file for each photo: a group for each person, with a rectangle where the box is known.
 
+    Who has no keypoint is left out: a rectangle alone is nobody when the folder is read.
+
     Raises:
         FormatError: A photo has no name, or two have one.
     """
@@ -121,7 +123,14 @@ def write(new: NewFile) -> Contents:
     }
 
 
-FORMAT = Format(NAME, "LabelMe: a JSON file for each photo, with points", recognise, read, write)
+FORMAT = Format(
+    NAME,
+    "LabelMe: a JSON file for each photo, with points",
+    recognise,
+    read,
+    write,
+    keypoints_needed=True,
+)
 
 
 def _is_labelme(content: Any) -> bool:
@@ -278,7 +287,12 @@ def _new_document(new: NewFile, image_id: ImageId, rows: Rows) -> Record:
     return {
         "version": VERSION,
         "flags": {},
-        SHAPES: [shape for group, row in enumerate(rows.tolist()) for shape in _new_shapes(new, row, group)],
+        SHAPES: [
+            shape
+            for group, row in enumerate(rows.tolist())
+            if new.poses.valid[row].any()
+            for shape in _new_shapes(new, row, group)
+        ],
         PHOTO: str(new.file_names.get(image_id, image_id)),
         "imageData": None,
         "imageHeight": height,
