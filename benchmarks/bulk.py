@@ -1,10 +1,12 @@
 """What bulk refinement costs beside plain refinement, how the driver's memory grows, and how far workers scale.
 
-    python -m benchmarks.bulk [--people 100000] [--growth 100000,1000000] [--workers 1,2,4,8,16,32,64]
+    python -m benchmarks.bulk [scaling] [overhead] [network] [memory]
 
-Processor time is that of all processes, Ray's own among them. Scaling is measured with workers that sleep as long as a
-unit takes to compute, eight in a process, so that 64 of them fit on few cores: it shows what the driver and Ray bound,
-not what a disk or a store does.
+By default all; what is not measured again is kept as it was. Processor time is that of all processes, Ray's own among
+them. With the packaged network, few people and more of them are refined both ways in turn, one thread each, and what
+the ones more cost is compared: neither starts nor other programs count. Scaling is measured with workers that sleep as
+long as a unit takes to compute, eight in a process, so that 64 of them fit on few cores: it shows what the driver and
+Ray bound, not what a disk or a store does.
 """
 
 from __future__ import annotations
@@ -16,20 +18,26 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environment import describe, keep
+from benchmarks.environment import RESULTS, describe, keep, kept, spread
 from benchmarks.made_files import write_photos, write_results
 
 from posefix.bulk.fleet import IN_FLIGHT
+from posefix.bulk.settings import Model, Settings
+from posefix.network import DEFAULT_MODEL_NAME
 
 PEOPLE_PER_PHOTO, PHOTO_WH = 50, (640, 480)
-UNIT_SECONDS, UNITS_PER_WORKER = 1.0, 8
+THREADS = 1
+UNIT_SECONDS, UNITS_PER_WORKER = 5.0, 6
 PACKAGES = ["ray", "pyarrow"]
 PR_SET_CHILD_SUBREAPER = 36
 IN_A_PROCESS = 8
+BARE_UNITS = 2000
+PARTS = ("scaling", "overhead", "network", "memory")
 
 
 def make(folder: Path, people: int, files: int) -> None:
@@ -59,24 +67,52 @@ def spent(command: list[str]) -> dict[str, float]:
     return {"processor_s": round(processor, 1), "seconds": round(seconds, 1)}
 
 
-def overhead(people: int, files: int) -> dict[str, Any]:
-    """Plain refinement of files one after the other in a process, and bulk, both with the identity."""
+def compared(people: int, files: int, *more: str) -> dict[str, Any]:
+    """Plain refinement of files one after the other in a process, and bulk."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "work")
         make(folder, people, files)
-        plain = spent([sys.executable, "-m", "benchmarks.bulk", "--plain", str(folder)])
-        bulk = spent([sys.executable, "-m", "benchmarks.bulk", "--bulk", str(folder)])
-    ratio = round(bulk["processor_s"] / plain["processor_s"], 3)
-    return {"people": people, "files": files, "plain": plain, "bulk": bulk, "processor_ratio": ratio}
+        plain = spent([sys.executable, "-m", "benchmarks.bulk", "--plain", str(folder), *more])
+        bulk = spent([sys.executable, "-m", "benchmarks.bulk", "--bulk", str(folder), *more])
+    return {"people": people, "files": files, "plain": plain, "bulk": bulk}
 
 
-def refine_plainly(folder: Path) -> None:
-    """What `posefix refine` does, with the identity and a company."""
-    from posefix.bulk.settings import identity_refiner
+def overhead(people: int, files: int) -> dict[str, Any]:
+    """Both with the identity."""
+    found = compared(people, files)
+    return found | {"processor_ratio": _ratio(found["bulk"], found["plain"])}
+
+
+def network(few: int, many: int, repeats: int) -> dict[str, Any]:
+    """Both with the packaged network: processor time of each person more."""
+    runs = []
+    for _ in range(repeats):
+        small, large = compared(few, 2, "--network"), compared(many, 2, "--network")
+        costs = {
+            way: (large[way]["processor_s"] - small[way]["processor_s"]) / (many - few)
+            for way in ("plain", "bulk")
+        }
+        runs.append({"processor_ms_a_person": {way: round(1000 * cost, 2) for way, cost in costs.items()},
+                     "ratio": round(costs["bulk"] / costs["plain"], 3), "few": small, "many": large})  # fmt: skip
+        print(json.dumps(runs[-1]), flush=True)
+    return {"model": DEFAULT_MODEL_NAME, "ratio": spread([run["ratio"] for run in runs]), "runs": runs}
+
+
+def _ratio(one: dict[str, float], other: dict[str, float]) -> float:
+    return round(one["processor_s"] / other["processor_s"], 3)
+
+
+def model_of(network: bool) -> Model:
+    """What refines."""
+    return Model(runtime="onnxruntime") if network else Model(model="identity")
+
+
+def refine_plainly(folder: Path, network: bool) -> None:
+    """What `posefix refine` does, with a company."""
     from posefix.interchange import read_pose_file, write_pose_file
     from posefix.photos.finding import find_images
 
-    refiner = identity_refiner()
+    refiner = model_of(network).refiner(THREADS)
     (folder / "plain").mkdir()
     for path in sorted((folder / "poses").iterdir()):
         file = read_pose_file(path, "coco17")
@@ -86,16 +122,19 @@ def refine_plainly(folder: Path) -> None:
         write_pose_file(folder / "plain" / path.name, file, refiner.refine(file.poses, photos).poses)
 
 
-def refine_in_bulk(folder: Path) -> None:
+def refine_in_bulk(folder: Path, network: bool) -> None:
     """The same as `posefix bulk`; prints the peak memory of the driver."""
     from posefix.bulk.cluster import Fleet
     from posefix.bulk.run import run
-    from posefix.bulk.settings import Model, Settings
 
     settings = Settings(
-        out=str(folder / "out"), images=str(folder / "photos"), model=Model(model="identity"), layout="coco17"
+        out=str(folder / "out"),
+        images=str(folder / "photos"),
+        model=model_of(network),
+        layout="coco17",
+        threads=THREADS,
     )
-    run([str(folder / "poses")], settings, Fleet(workers=2))
+    run([str(folder / "poses")], settings, Fleet(workers=1 if network else 2, cpus_per_worker=THREADS))
     # Not getrusage: on Linux its peak is handed on from the process that started this one.
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
@@ -134,10 +173,8 @@ class Seat:
 
 
 def scaling(workers: list[int]) -> dict[str, Any]:
-    """Units a second by sleeping workers, over what as many would do that never waited."""
+    """Units a second by sleeping workers, over what as many would do that never waited, and what bounds them."""
     from posefix.bulk.cluster import Fleet, connected
-    from posefix.bulk.fleet import Crew
-    from posefix.bulk.inputs import Unit
 
     shares = {}
     with connected(Fleet()) as ray:
@@ -146,28 +183,33 @@ def scaling(workers: list[int]) -> dict[str, Any]:
         ray.get([one.hello.remote(None) for one in processes])
         for count in workers:
             there = [Seat(processes[number // IN_A_PROCESS]) for number in range(count)]
-            crew = Crew(ray, actor.remote, {}, 3, lambda _: None)
-            units = [Unit(str(number), "", 1, 0) for number in range(UNITS_PER_WORKER * count)]
-            start = time.perf_counter()
-            crew.run(there, count, units, lambda *_: None, lambda _: None)
-            shares[str(count)] = round(UNITS_PER_WORKER * UNIT_SECONDS / (time.perf_counter() - start), 3)
-        driver = _units_a_second(ray)
-    return {"unit_seconds": UNIT_SECONDS, "efficiency_by_workers": shares, "driver_units_per_second": driver}
+            seconds, own = have_done(ray, there, UNITS_PER_WORKER * count)
+            efficiency = round(UNITS_PER_WORKER * UNIT_SECONDS / seconds, 3)
+            shares[str(count)] = {
+                "efficiency": efficiency,
+                "driver_ms_a_unit": round(1000 * own / (UNITS_PER_WORKER * count), 2),
+            }
+            print(count, shares[str(count)], flush=True)
+        idlers = [ray.remote(Idler).options(num_cpus=0).remote() for _ in range(2)]
+        ray.get([one.hello.remote(None) for one in idlers])
+        seconds, own = have_done(ray, idlers, BARE_UNITS)
+    bare = {
+        "units_a_second": round(BARE_UNITS / seconds),
+        "driver_ms_a_unit": round(1000 * own / BARE_UNITS, 2),
+    }
+    return {"unit_seconds": UNIT_SECONDS, "by_workers": shares, "units_of_no_time": bare}
 
 
-def _units_a_second(ray: Any) -> float:
-    """Units that one driver hands out and takes back in a second: what bounds the fleet."""
+def have_done(ray: Any, there: list[Any], count: int) -> tuple[float, float]:
+    """Seconds of the clock that a crew takes for so many units, and of the driver's processor."""
     from posefix.bulk.fleet import Crew
     from posefix.bulk.inputs import Unit
 
-    actor = ray.remote(Idler).options(num_cpus=0)
-    crew = Crew(ray, actor.remote, {}, 3, lambda _: None)
-    there = [actor.remote() for _ in range(2)]
-    ray.get([one.hello.remote(None) for one in there])
-    units = [Unit(str(number), "", 1, 0) for number in range(2000)]
-    start = time.perf_counter()
-    crew.run(there, 2, units, lambda *_: None, lambda _: None)
-    return round(len(units) / (time.perf_counter() - start))
+    crew = Crew(ray, lambda: None, {}, 3, lambda _: None)
+    units = [Unit(str(number), "", 1, 0) for number in range(count)]
+    start, own = time.perf_counter(), time.process_time()
+    crew.run(there, len(there), units, lambda *_: None, lambda _: None)
+    return time.perf_counter() - start, time.process_time() - own
 
 
 class Idler(Sleeper):
@@ -183,32 +225,39 @@ def _numbers(text: str) -> list[int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=" ".join(PARTS))
     parser.add_argument("--people", type=int, default=100_000)
     parser.add_argument("--files", type=int, default=20)
+    parser.add_argument("--network-people", type=_numbers, default=[200, 1000], help="few and many")
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument(
         "--growth", type=_numbers, default=[100_000, 1_000_000], help="people, for the driver's memory"
     )
-    parser.add_argument("--workers", type=_numbers, default=[1, 2, 4, 8, 16, 32, 64])
+    parser.add_argument("--workers", type=_numbers, default=[1, 4, 16, 64])
     parser.add_argument("--trial", action="store_true", help="keep nothing")
     parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--bulk", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--network", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")
     if options.plain or options.bulk:
-        refine_plainly(options.plain) if options.plain else refine_in_bulk(options.bulk)
+        work = refine_plainly if options.plain else refine_in_bulk
+        work(options.plain or options.bulk, options.network)
         return
-    measured: dict[str, Any] = {"scaling": scaling(options.workers)}
-    print(json.dumps(measured), flush=True)
-    if options.people:
-        measured["overhead"] = overhead(options.people, options.files)
-        print(json.dumps(measured["overhead"]), flush=True)
-    if options.growth:
-        measured["driver_memory_mib_by_people"] = memory(
-            options.growth, max(options.people, 100_000) // options.files
-        )
-    print(json.dumps(measured, indent=1))
-    if not options.trial:
-        print(f"kept in {keep('bulk', describe(PACKAGES), measured)}")
+    measures: dict[str, Callable[[], dict[str, Any]]] = {
+        "scaling": lambda: scaling(options.workers),
+        "overhead": lambda: overhead(options.people, options.files),
+        "network": lambda: network(*options.network_people, options.repeats),
+        "memory": lambda: memory(options.growth, max(options.people, 100_000) // options.files),
+    }
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"expected some of {' '.join(PARTS)}, got {' '.join(sorted(unknown))}")
+    measured: dict[str, Any] = kept("bulk") if (RESULTS / "bulk.json").is_file() else {}
+    for part in options.parts or PARTS:
+        measured[part] = {"measured": describe(PACKAGES), **measures[part]()}
+        print(json.dumps({part: measured[part]}), flush=True)
+        if not options.trial:
+            measured.pop("environment", None)
+            print(f"kept in {keep('bulk', describe(PACKAGES), measured)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from tests.bulk.conftest import ROOT, Work, contents, faults_of, free_port, make_work
+from tests.bulk.busy import free_port
+from tests.bulk.conftest import ROOT, Work, contents, faults_of, make_work
 
 from posefix.bulk.settings import COMPANY_FILE, FAULTS_FILE, REPORT_FILE, RUN_FILE
 from posefix.network import DEFAULT_MODEL_NAME

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +14,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from tests.bulk.conftest import BUCKET, ROOT, Work, contents, free_port, objects, upload
+from tests.bulk.busy import free_port
+from tests.bulk.conftest import BUCKET, ROOT, Work, contents, faults_of, objects, upload
 from tests.bulk.unreliable import FAULTS, Unreliable
 
 from posefix.bulk.places import Patience
@@ -57,25 +59,42 @@ def test_a_photo_that_a_bucket_lacks_is_a_fault(run: Run, work: Work, store: Any
     assert (code, "missing or unreadable photos: 1" in told) == (3, True)
 
 
-def test_photos_may_lie_on_the_web(run: Run, work: Work) -> None:
+@pytest.fixture
+def web(work: Work) -> Iterator[int]:
+    """Port of a server of the photos, which the poses name."""
+
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, format: str, *arguments: object) -> None:
             pass
 
+    for path in work.files:
+        rows = [row | {"image_id": f"{row['image_id']}.jpg"} for row in json.loads(path.read_text())]
+        path.write_text(json.dumps(rows))
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(work.photos)))
     Thread(target=server.serve_forever, daemon=True).start()
-    for path in work.files:
-        path.write_text(
-            path.read_text()
-            .replace('"image_id": ', '"image_id": "')
-            .replace(',\n  "category', '.jpg",\n  "category')
-        )
-    where = f"http://127.0.0.1:{server.server_port}"
-    code, told, error = run("bulk", work.poses, "--images", where, "-o", work.place / "out", *FAST)
+    yield server.server_port
     server.shutdown()
     server.server_close()
-    assert (code, error) == (0, "")
-    assert "9 people of 6 photos" in told
+
+
+def test_photos_may_lie_on_the_web(run: Run, work: Work, web: int) -> None:
+    (work.photos / "0.jpg").unlink()
+    where = f"http://127.0.0.1:{web}"
+    code, told, _ = run("bulk", work.poses, "--images", where, "-o", work.place / "out", *FAST)
+    assert (code, "9 people of 6 photos" in told) == (3, True)
+    (fault,) = faults_of(work.place / "out")
+    assert fault["reason"] == f"{where}/0.jpg: there is no such photo"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["500", "half"])
+def test_a_failing_web_is_no_lack_of_photos(run: Run, work: Work, web: int, fault: str) -> None:
+    between = Unreliable(free_port(), web, fault, every=3)
+    where = f"http://127.0.0.1:{between.port}"
+    code, told, error = run("bulk", work.poses, "--images", where, "-o", work.place / "out", *FAST)
+    between.stop()
+    assert (code, error) == (0, ""), told
+    assert between.spoilt > 1
 
 
 @pytest.mark.parametrize(
@@ -112,7 +131,7 @@ def test_a_failing_store_changes_no_byte(
     environment = os.environ | {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "PYTHONPATH": f"{ROOT / 'src'}"
     }  # fmt: skip
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200, check=False)
     between.stop()
     assert done.returncode == 0, done.stderr
     assert between.spoilt > 3

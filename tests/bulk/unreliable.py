@@ -22,7 +22,7 @@ class Unreliable:
     """
 
     def __init__(self, port: int, behind: int, fault: str, every: int) -> None:
-        self.spoilt = 0
+        self.port, self.spoilt = port, 0
         self._count = 0
         self._lock = threading.Lock()
         outer = self

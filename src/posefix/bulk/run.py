@@ -14,7 +14,7 @@ from typing import Any
 
 from posefix import __version__
 from posefix.bulk.cluster import Fleet, Share, connected, require_ray, share_out
-from posefix.bulk.fleet import Crew, make_worker
+from posefix.bulk.fleet import Crew, make_worker, told
 from posefix.bulk.inputs import Unit, list_units
 from posefix.bulk.ledger import Done, Fault, Ledger, write_faults
 from posefix.bulk.photos import open_photos
@@ -222,6 +222,8 @@ class _Work:
                 self.ray.kill(worker)
                 if isinstance(error.cause, InputError | OSError):
                     raise InputError(str(error.cause)) from error
+                if isinstance(error.cause, MemoryError):
+                    raise InputError(f"a look at the first files: {told(error.cause)}") from error
                 raise
             except self.ray.exceptions.RayError as error:
                 self.ray.kill(worker)
