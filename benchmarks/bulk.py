@@ -243,10 +243,11 @@ def main() -> None:
         work = refine_plainly if options.plain else refine_in_bulk
         work(options.plain or options.bulk, options.network)
         return
+    few, many = options.network_people
     measures: dict[str, Callable[[], dict[str, Any]]] = {
         "scaling": lambda: scaling(options.workers),
         "overhead": lambda: overhead(options.people, options.files),
-        "network": lambda: network(*options.network_people, options.repeats),
+        "network": lambda: network(few, many, options.repeats),
         "memory": lambda: memory(options.growth, max(options.people, 100_000) // options.files),
     }
     if unknown := set(options.parts) - set(PARTS):

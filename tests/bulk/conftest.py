@@ -125,6 +125,11 @@ def work(tmp_path: Path) -> Work:
     return make_work(tmp_path)
 
 
+def without_progress(told: str) -> str:
+    """What a command said on standard error but for its line a minute, which comes where the machine is slow."""
+    return "".join(line for line in told.splitlines(keepends=True) if not line.startswith('{"units"'))
+
+
 def faults_of(out: Path) -> list[dict[str, str]]:
     from pyarrow import parquet
 
