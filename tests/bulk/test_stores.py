@@ -18,7 +18,7 @@ from tests.bulk.busy import free_port
 from tests.bulk.conftest import BUCKET, ROOT, Work, contents, faults_of, objects, upload, without_progress
 from tests.bulk.unreliable import FAULTS, Unreliable
 
-from posefix.bulk.places import Patience
+from posefix.bulk.places import Patience, Store
 
 Run = Callable[..., tuple[int, str, str]]
 MODEL = ("--layout", "coco17", "--caution", "-1", "--runtime", "onnxruntime", "--threads", "1")
@@ -157,3 +157,20 @@ def test_patience_ends() -> None:
     with pytest.raises(FileNotFoundError):
         Patience(3, pause=0.001)(lack)
     assert len(tried) == 4, "what is not there does not come by waiting"
+
+
+def test_a_file_that_another_run_cleared_away_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, sync, cleared = Store(str(tmp_path)), os.fsync, []
+
+    def clear_first(file: int) -> None:
+        sync(file)
+        if not cleared:
+            cleared.append(True)
+            store.clear_unfinished()
+
+    monkeypatch.setattr("os.fsync", clear_first)
+    Patience(2, pause=0.001)(lambda: store.put("poses/a.json", b"[]"))
+    assert cleared
+    assert store.get("poses/a.json") == b"[]"

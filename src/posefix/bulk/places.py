@@ -275,9 +275,12 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
-        except OSError:
+        except OSError as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+            if isinstance(error, FileNotFoundError):
+                # Another run of this output began or ended, and cleared up: no lack of a file, but to be tried again.
+                raise OSError(f"{temporary}: was removed by another run") from error
             raise
 
     def get(self, name: str) -> bytes | None:
