@@ -26,6 +26,7 @@ def be_patient() -> None:
         RAY_raylet_start_wait_time_s="45",
         RAY_agent_register_timeout_ms="180000",
         RAY_health_check_timeout_ms="60000",  # who is busy answers late, and is not lost
+        RAY_worker_niceness="0",
     )
 
 
