@@ -172,12 +172,12 @@ class Seat:
         self.hello, self.refine = process.hello, process.refine
 
 
-def scaling(workers: list[int]) -> dict[str, Any]:
+def scaling(workers: list[int], address: str | None = None) -> dict[str, Any]:
     """Units a second by sleeping workers, over what as many would do that never waited, and what bounds them."""
     from posefix.bulk.cluster import Fleet, connected
 
     shares = {}
-    with connected(Fleet()) as ray:
+    with connected(Fleet(address=address)) as ray:
         actor = ray.remote(Sleeper).options(num_cpus=0, max_concurrency=IN_FLIGHT * IN_A_PROCESS)
         processes = [actor.remote() for _ in range(-(-max(workers) // IN_A_PROCESS))]
         ray.get([one.hello.remote(None) for one in processes])
@@ -234,6 +234,9 @@ def main() -> None:
         "--growth", type=_numbers, default=[100_000, 1_000_000], help="people, for the driver's memory"
     )
     parser.add_argument("--workers", type=_numbers, default=[1, 4, 16, 64])
+    parser.add_argument(
+        "--address", help="of a Ray that is there, for the scaling; by default one is started"
+    )
     parser.add_argument("--trial", action="store_true", help="keep nothing")
     parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--bulk", type=Path, help=argparse.SUPPRESS)
@@ -245,7 +248,7 @@ def main() -> None:
         return
     few, many = options.network_people
     measures: dict[str, Callable[[], dict[str, Any]]] = {
-        "scaling": lambda: scaling(options.workers),
+        "scaling": lambda: scaling(options.workers, options.address),
         "overhead": lambda: overhead(options.people, options.files),
         "network": lambda: network(few, many, options.repeats),
         "memory": lambda: memory(options.growth, max(options.people, 100_000) // options.files),
