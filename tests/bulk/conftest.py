@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 from tests.bulk.busy import LIGHT, be_patient, begun, free_port
+from tests.bulk.unreliable import Unreliable
 
 # Without the extra, only CONTRIBUTING.md's command for it runs these tests.
 collect_ignore_glob = [] if all(map(find_spec, ("ray", "pyarrow", "fsspec"))) else ["test_*.py"]
@@ -147,17 +148,26 @@ def contents(out: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def store(endpoint: str) -> Iterator[Any]:
-    """moto's server, and a client for it."""
+def between(endpoint: str) -> Iterator[Unreliable]:
+    """What stands where the store is said to be, with moto's server behind it."""
     server_module = pytest.importorskip("moto.server", reason="moto[server] is not installed")
-    boto3 = pytest.importorskip("boto3")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=int(endpoint.rsplit(":", 1)[1]))
+    behind = free_port()
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=behind)
     server.start()
+    between = Unreliable(int(endpoint.rsplit(":", 1)[1]), behind)
+    yield between
+    between.stop()
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def store(between: Unreliable, endpoint: str) -> Any:
+    """A client for the store."""
+    boto3 = pytest.importorskip("boto3")
     client = boto3.client("s3", endpoint_url=endpoint)
     client.create_bucket(Bucket=BUCKET)
-    yield client
-    server.stop()
+    return client
 
 
 def upload(client: Any, folder: Path, prefix: str) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.bulk.busy import free_port
-from tests.bulk.conftest import BUCKET, ROOT, Work, contents, faults_of, objects, upload, without_progress
+from tests.bulk.conftest import BUCKET, Work, contents, faults_of, objects, upload, without_progress
 from tests.bulk.unreliable import FAULTS, Unreliable
 
 from posefix.bulk.places import Patience, Store
@@ -117,24 +115,18 @@ def test_what_a_store_refuses_is_told_before_the_work(
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_failing_store_changes_no_byte(
-    work: Work, store: Any, endpoint: str, fault: str, tmp_path: Path
+    run: Run, work: Work, store: Any, between: Unreliable, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload(store, work.photos, f"{fault}/photos")
     upload(store, work.poses, f"{fault}/poses")
-    port = free_port()
-    between = Unreliable(port, int(endpoint.rsplit(":", 1)[1]), fault, every=5)
-    address = f"s3://{BUCKET}/{fault}"
-    command = [
-        sys.executable, "-m", "posefix", "bulk", f"{address}/poses", "--images", f"{address}/photos",
-        "-o", f"{address}/out", "--workers", "2", *FAST,
-    ]  # fmt: skip
-    environment = os.environ | {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "PYTHONPATH": f"{ROOT / 'src'}"
-    }  # fmt: skip
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200, check=False)
-    between.stop()
-    assert done.returncode == 0, done.stderr
-    assert between.spoilt > 3
+    address, before = f"s3://{BUCKET}/{fault}", between.spoilt
+    with monkeypatch.context() as failing:
+        failing.setattr(between, "every", 5)
+        failing.setattr(between, "fault", fault)
+        more = ("--images", f"{address}/photos", "-o", f"{address}/out", "--workers", 2, *FAST)
+        code, _, told = run("bulk", f"{address}/poses", *more)
+    assert code == 0, told
+    assert between.spoilt > before + 3
     found = of_poses(objects(store, f"{fault}/out"))
     assert found == {f"poses/{path.name}": path.read_bytes() for path in work.files}
 
