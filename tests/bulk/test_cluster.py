@@ -28,8 +28,9 @@ class Starting:
             raise self.failures.pop(0)
 
 
+ERRORS: Any = ray.exceptions  # without types
 LATE = Exception("The current node timed out during startup.")
-LOST = ray.exceptions.RaySystemError("Failed to connect to GCS.")
+LOST = ERRORS.RaySystemError("Failed to connect to GCS.")
 
 
 def test_a_ray_whose_parts_were_late_is_started_again() -> None:

@@ -154,7 +154,8 @@ def test_patience_ends() -> None:
 def test_a_file_that_another_run_cleared_away_is_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, sync, cleared = Store(str(tmp_path)), os.fsync, []
+    store, sync = Store(str(tmp_path)), os.fsync
+    cleared: list[bool] = []
 
     def clear_first(file: int) -> None:
         sync(file)
