@@ -23,6 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from benchmarks.environment import RESULTS, describe, keep, kept, spread
 from benchmarks.made_files import write_photos, write_results
 
@@ -118,7 +119,10 @@ def refine_plainly(folder: Path, network: bool) -> None:
         file = read_pose_file(path, "coco17")
         photos = find_images(file.poses.image_ids, folder / "photos")
         if refiner.company is None:
-            refiner = refiner.with_company(refiner.measure_company(file.poses[:1000], photos))
+            sample = np.random.default_rng(0).permutation(len(file.poses))[
+                :1000
+            ]  # as `posefix company` draws
+            refiner = refiner.with_company(refiner.measure_company(file.poses[sample], photos))
         write_pose_file(folder / "plain" / path.name, file, refiner.refine(file.poses, photos).poses)
 
 

@@ -121,9 +121,10 @@ def strike_after(pause: float, ended: threading.Event, killed: list[int]) -> Non
     while not ended.is_set() and not descendants(os.getpid(), WORKER):
         time.sleep(0.02)
     time.sleep(pause)
-    killed += [] if ended.is_set() else descendants(os.getpid(), WORKER)[:1]
-    for process in killed:
-        kill(process)
+    for process in [] if ended.is_set() else descendants(os.getpid(), WORKER)[:1]:
+        with contextlib.suppress(ProcessLookupError):  # the run ended just now
+            kill(process)
+            killed.append(process)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.bulk.busy import be_patient
 from tests.bulk.conftest import ROOT, make_work
 
 PAGE = (ROOT / "docs/bulk.md").read_text(encoding="utf-8")
@@ -63,6 +64,7 @@ def test_shell_scripts_are_sound() -> None:
 def test_the_script_for_slurm_starts_two_nodes_and_refines(tmp_path: Path) -> None:
     (script,) = [text for text in blocks("bash") if "#SBATCH" in text]
     work = make_work(tmp_path, files=4)
+    be_patient()
     commands = tmp_path / "commands"
     commands.mkdir()
     (tmp_path / "posefix-venv/bin").mkdir(parents=True)
@@ -75,7 +77,7 @@ def test_the_script_for_slurm_starts_two_nodes_and_refines(tmp_path: Path) -> No
         "HOME": str(tmp_path), "SCRATCH": str(tmp_path), "PYTHONPATH": f"{ROOT / 'src'}",
         "PATH": os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "SLURM_JOB_ID": str(os.getpid()), "SLURM_JOB_NODELIST": "one,two", "SLURM_JOB_NUM_NODES": "2",
-        "SLURM_CPUS_PER_TASK": "4", "RAY_USAGE_STATS_ENABLED": "0",
+        "SLURM_CPUS_PER_TASK": "4",
     }  # fmt: skip
     log = tmp_path / "log"
     with log.open("w") as output:

@@ -294,6 +294,16 @@ class Store:
         except FileNotFoundError:
             return None
 
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        system, path = file_system(self.at(name))
+        with suppress(FileNotFoundError):
+            system.delete_file(path)
+
     def files(self, folder: str) -> Iterator[Listed]:
         """The files of one of its folders, by name.
 
@@ -316,8 +326,7 @@ class Store:
         name = f"{UNFINISHED}-{secrets.token_hex(8)}"
         try:
             self.put(name, b"")
-            system, path = file_system(self.at(name))
-            system.delete_file(path)
+            self.remove(name)
         except OSError as error:
             raise InputError(f"{self.address}: cannot be written ({reason_of(error)})") from error
 
