@@ -16,6 +16,8 @@ from tests.bulk.conftest import ROOT, make_work
 
 PAGE = (ROOT / "docs/bulk.md").read_text(encoding="utf-8")
 LONGEST = 900.0
+LATE = ("timed out during startup", "No node info found", "Failed to connect to Ray cluster")
+"""What is said where Ray's parts were late."""
 SRUN = """#!/bin/bash
 # Slurm's, as far as it goes on one machine: what comes after the options runs here.
 while [[ "$1" == -* ]]; do [ "$1" = -w ] && shift; shift; done
@@ -97,7 +99,7 @@ def test_the_script_for_slurm_starts_two_nodes_and_refines(tmp_path: Path) -> No
         code, told = as_slurm_would(
             script, environment | {"SLURM_JOB_ID": str(os.getpid() + start)}, tmp_path
         )
-        if "timed out during startup" not in told:
+        if code == 0 or not any(sign in told for sign in LATE):
             break
     assert code == 0, told
     report = json.loads((tmp_path / "refined/report.json").read_text())
