@@ -72,6 +72,7 @@ LIGHT_LIBRARIES = {
     "onnxruntime", "openvino", "rich",
 }  # fmt: skip
 OPTIONAL_LIBRARIES = {
+    "aiohttp",
     "fsspec",
     "h5py",
     "huggingface_hub",

@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import os
-import socket
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,18 +15,26 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from tests.bulk.busy import LIGHT, be_patient, begun, free_port
+from tests.bulk.unreliable import Unreliable
 
 # Without the extra, only CONTRIBUTING.md's command for it runs these tests.
 collect_ignore_glob = [] if all(map(find_spec, ("ray", "pyarrow", "fsspec"))) else ["test_*.py"]
 ROOT = Path(__file__).parents[2]
 
 
+RAYS_OWN = (
+    r"ignore:subprocess \d+ is still running:ResourceWarning",
+    "ignore:Exception ignored in. <function Popen.__del__:pytest.PytestUnraisableExceptionWarning",
+)
+"""Ray drops the handles of processes that it started without waiting for them. All else that is left open is ours."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Ray drops the handles of processes that it started without waiting for them."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
-            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
+            for warning in RAYS_OWN:
+                item.add_marker(pytest.mark.filterwarnings(warning))
 
 
 KEYS = {
@@ -37,12 +44,6 @@ KEYS = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 PHOTOS, FILES, BUCKET = 6, 3, "bucket"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
@@ -55,22 +56,17 @@ def endpoint() -> str:
 
 @pytest.fixture(scope="session")
 def ray_here(endpoint: str) -> Iterator[Any]:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
-    os.environ["RAY_raylet_start_wait_time_s"] = "180"  # noqa: SIM112 - Ray's own spelling; a busy machine is no fault of the code
-    os.environ["RAY_agent_register_timeout_ms"] = "180000"  # noqa: SIM112
+    be_patient()
     os.environ["PYTHONPATH"] = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
     import ray
+    from ray.cluster_utils import Cluster
 
-    ray.init(
-        num_cpus=2,
-        include_dashboard=False,
-        object_store_memory=100 * 2**20,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    head = {"num_cpus": 2, "object_store_memory": 100 * 2**20, **LIGHT}
+    cluster = begun(lambda: Cluster(initialize_head=True, head_node_args=head))
+    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
     yield ray
     ray.shutdown()
+    cluster.shutdown()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +126,11 @@ def work(tmp_path: Path) -> Work:
     return make_work(tmp_path)
 
 
+def without_progress(told: str) -> str:
+    """What a command said on standard error but for its line a minute, which comes where the machine is slow."""
+    return "".join(line for line in told.splitlines(keepends=True) if not line.startswith('{"units"'))
+
+
 def faults_of(out: Path) -> list[dict[str, str]]:
     from pyarrow import parquet
 
@@ -147,17 +148,26 @@ def contents(out: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def store(endpoint: str) -> Iterator[Any]:
-    """moto's server, and a client for it."""
+def between(endpoint: str) -> Iterator[Unreliable]:
+    """What stands where the store is said to be, with moto's server behind it."""
     server_module = pytest.importorskip("moto.server", reason="moto[server] is not installed")
-    boto3 = pytest.importorskip("boto3")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=int(endpoint.rsplit(":", 1)[1]))
+    behind = free_port()
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=behind)
     server.start()
+    between = Unreliable(int(endpoint.rsplit(":", 1)[1]), behind)
+    yield between
+    between.stop()
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def store(between: Unreliable, endpoint: str) -> Any:
+    """A client for the store."""
+    boto3 = pytest.importorskip("boto3")
     client = boto3.client("s3", endpoint_url=endpoint)
     client.create_bucket(Bucket=BUCKET)
-    yield client
-    server.stop()
+    return client
 
 
 def upload(client: Any, folder: Path, prefix: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import random
@@ -9,22 +11,34 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from tests.bulk.conftest import ROOT, Work, contents, make_work
+from tests.bulk.conftest import ROOT, Work, contents, faults_of, make_work
 from tests.bulk.processes import descendants, is_there, kill
 
-from posefix.bulk.cluster import Fleet
-from posefix.bulk.fleet import Crew
+from posefix.bulk.cluster import Fleet, Share
+from posefix.bulk.fleet import IN_FLIGHT, Crew
 from posefix.bulk.inputs import Unit
 from posefix.bulk.places import Patience
 from posefix.bulk.run import Report, run
 from posefix.bulk.settings import Model, Settings
+from posefix.bulk.worker import Worker
 from posefix.errors import InputError
+from posefix.network.decoding import Evidence
+from posefix.refine.backends import identity_backend
+from posefix.refine.refiner import Refiner
 
 FILES, LONGEST = 16, 4.0
+SLOWEST = 180.0
+"""Seconds that a busy machine may take to begin, or to end, something."""
+TOO_MANY = 2**47
+"""Numbers that no machine has memory for, 1 PiB."""
+WORKER = "ray::Worker"
+ENVIRONMENT = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
 
 
 @pytest.fixture
@@ -37,7 +51,7 @@ def kills(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--kills"))
 
 
-def refine(work: Work, out: str) -> Report:
+def refine(work: Work, out: str, company: Path | None = None) -> Report:
     settings = Settings(
         out=str(work.place / out),
         images=str(work.photos),
@@ -45,7 +59,7 @@ def refine(work: Work, out: str) -> Report:
         layout="coco17",
         patience=Patience(5, 0.05),
     )
-    return run([str(work.poses)], settings, Fleet(workers=2))
+    return run([str(work.poses)], settings, Fleet(workers=2), company=company)
 
 
 def check(work: Work, out: str) -> None:
@@ -102,78 +116,200 @@ def test_where_nothing_succeeds_the_run_ends(ray_here: Any) -> None:
         crew.run([], 1, units, lambda *_: None, lambda _: None)
 
 
+def strike_after(pause: float, ended: threading.Event, killed: list[int]) -> None:
+    """Kill a worker some seconds after the first is there, unless the run has ended."""
+    while not ended.is_set() and not descendants(os.getpid(), WORKER):
+        time.sleep(0.02)
+    time.sleep(pause)
+    for process in [] if ended.is_set() else descendants(os.getpid(), WORKER)[:1]:
+        with contextlib.suppress(ProcessLookupError):  # the run ended just now
+            kill(process)
+            killed.append(process)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_here")
 def test_a_worker_may_be_killed_at_any_moment(long_work: Work, kills: int) -> None:
+    killed: list[int] = []
+    longest = LONGEST
     for number in range(kills):
-        pause = random.Random(number).uniform(0, LONGEST)
-        killed: list[int] = []
+        pause = random.Random(number).uniform(0, longest)
         ended = threading.Event()
-
-        def strike(pause: float = pause, killed: list[int] = killed, ended: threading.Event = ended) -> None:
-            while not ended.is_set() and not descendants(os.getpid(), "ray::Worker"):
-                time.sleep(0.05)
-            time.sleep(pause)
-            killed += descendants(os.getpid(), "ray::Worker")[:1]
-            for process in killed:
-                kill(process)
-
-        thread = threading.Thread(target=strike)
+        thread = threading.Thread(target=strike_after, args=(pause, ended, killed))
         thread.start()
         report = refine(long_work, f"out{number}")
         ended.set()
         thread.join()
+        longest = min(longest, 1.5 * report.seconds + 1)  # so that most strike while the work goes on
         assert report.aside == 0
         check(long_work, f"out{number}")
+    assert killed, "all came too late"
+
+
+class Mortal(Worker):
+    """A worker that kills itself (-9) in the middle of a batch; of all workers of a run the first that comes so far.
+
+    Args:
+        settings: Of the run.
+        mark: A file that says that one has died.
+        batch: Number of the batch in which it does.
+    """
+
+    def __init__(self, settings: Settings, mark: Path, batch: int) -> None:
+        super().__init__(settings)
+        left = itertools.count(batch, -1)
+
+        def backend(images: Any, keypoints: Any, weights: Any) -> Evidence:
+            if next(left) <= 0:
+                with contextlib.suppress(FileExistsError):
+                    mark.touch(exist_ok=False)
+                    kill(os.getpid())
+            return identity_backend(images, keypoints, weights)
+
+        size = self._desk.refiner.batch_size
+        self._desk.refiner = Refiner(backend, self._desk.refiner.skeleton, (16, 16), batch_size=size)
 
 
 @pytest.mark.slow
-def test_the_driver_may_be_killed_at_any_moment(long_work: Work, kills: int) -> None:
-    command = [
-        sys.executable, "-m", "posefix", "bulk", str(long_work.poses), "--images", str(long_work.photos),
-        "--layout", "coco17", "--model", "identity", "--workers", "2", "-o",
-    ]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}"}
+def test_an_actor_may_be_killed_in_the_middle_of_a_batch(
+    long_work: Work, kills: int, ray_here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(kills):
+        mark = long_work.place / f"mark{number}"
+        batch = random.Random(number).randrange(0, 8)  # of the survey, the first ones
+        hire(monkeypatch, ray_here.remote(Mortal), mark, batch)
+        assert refine(long_work, f"out{number}").aside == 0
+        assert mark.exists()
+        check(long_work, f"out{number}")
+
+
+class Poor(Worker):
+    """A worker that runs out of memory at a unit, and where it is to measure a company."""
+
+    def survey(self, units: Sequence[Unit], sample: int) -> dict[str, Any]:
+        if sample:
+            np.ones(TOO_MANY)
+        return super().survey(units, sample)
+
+    def refine(self, unit: Unit) -> dict[str, Any]:
+        if unit.name == "part3.json":
+            np.ones(TOO_MANY)
+        return super().refine(unit)
+
+
+@pytest.mark.slow
+def test_a_worker_without_memory_puts_aside_what_another_does(
+    long_work: Work, ray_here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refine(long_work, "before")
+    company = long_work.place / "before" / "company.json"
+    with monkeypatch.context() as poor:
+        hire(poor, ray_here.remote(Poor))
+        with pytest.raises(InputError, match=r"a look at the first files: .*MemoryError"):
+            refine(long_work, "unknown")
+        assert refine(long_work, "out", company).aside == 1
+    (fault,) = faults_of(long_work.place / "out")
+    assert Path(fault["file"]).name == "part3.json"
+    assert "MemoryError" in fault["reason"]
+    assert refine(long_work, "out", company).aside == 0
+    check(long_work, "out")
+
+
+def hire(monkeypatch: pytest.MonkeyPatch, worker: Any, *arguments: object) -> None:
+    """Have a run's work done by workers of another kind."""
+
+    def make_worker(_: Any, settings: Settings, share: Share) -> Any:
+        actor = worker.options(num_cpus=share.cpus, max_restarts=0, max_concurrency=IN_FLIGHT)
+        return lambda: actor.remote(settings, *arguments)
+
+    monkeypatch.setattr("posefix.bulk.run.make_worker", make_worker)
+
+
+def command_of(work: Work, *more: object) -> list[str]:
+    words = (
+        "bulk",
+        work.poses,
+        "--images",
+        work.photos,
+        "--layout",
+        "coco17",
+        "--model",
+        "identity",
+        "--workers",
+        2,
+    )
+    return [sys.executable, "-m", "posefix", *map(str, (*words, *more))]
+
+
+def kill_driver(command: list[str], out: Path, number: int, early: float) -> tuple[bool, list[int]]:
+    """Start a driver and kill it: half of all before the first unit is done, half after it.
+
+    Returns:
+        Whether it was still at work, and what it had started.
+    """
+    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + SLOWEST
+    while number % 2 and not list(out.glob("ledger/*")) and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(random.Random(number).uniform(0, 1.0 if number % 2 else early))
+    at_work = process.poll() is None
+    started = descendants(process.pid)
+    if at_work:
+        kill(process.pid)
+    process.wait()
+    return at_work, started
+
+
+def go_on(command: list[str]) -> None:
+    again = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.slow
+def test_the_driver_may_be_killed_at_any_moment(long_work: Work, kills: int, ray_here: Any) -> None:
+    address = ray_here.get_runtime_context().gcs_address
+    at_work = 0
     for number in range(kills):
         out = long_work.place / f"out{number}"
-        process = subprocess.Popen([*command, str(out)], env=environment, stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 60
-        # Half of the moments before the first unit is done, half after it.
-        while number % 2 and not list(out.glob("ledger/*")) and time.monotonic() < until:
-            time.sleep(0.02)
-        time.sleep(random.Random(number).uniform(0, 1.0 if number % 2 else 12.0))
-        helpers = descendants(process.pid)
-        kill(process.pid)
-        process.wait()
-        until = time.monotonic() + 180  # Ray's parts look for each other once a minute or so
+        command = command_of(long_work, "--address", address, "-o", out)
+        at_work += kill_driver(command, out, number, early=20.0)[0]
+        go_on(command)  # while workers of the one that died may still be at it
+        check(long_work, out.name)
+    assert at_work, "all came too late"
+
+
+@pytest.mark.slow
+def test_a_ray_of_its_own_ends_with_its_driver(long_work: Work, kills: int) -> None:
+    for number in range(min(kills, 4)):
+        out = long_work.place / f"out{number}"
+        command = command_of(long_work, "-o", out)
+        _, helpers = kill_driver(command, out, number, early=30.0)
+        until = time.monotonic() + SLOWEST  # Ray's parts look for each other once a minute or so
         while any(map(is_there, helpers)) and time.monotonic() < until:
             time.sleep(0.1)
         assert not any(map(is_there, helpers)), "a Ray without a driver ends"
-        again = subprocess.run(
-            [*command, str(out)], env=environment, capture_output=True, text=True, check=False
-        )
-        assert again.returncode == 0, again.stderr
+        go_on(command)
         check(long_work, out.name)
 
 
 @pytest.mark.slow
 def test_a_machine_of_the_cluster_may_be_lost(long_work: Work, kills: int) -> None:
     script = Path(__file__).parent / "two_machines.py"
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    pauses = [random.Random(number).uniform(0, LONGEST) for number in range(kills)]
+    places = (long_work.poses, long_work.photos, long_work.place)
+    done = subprocess.run(
+        [sys.executable, *map(str, (script, *places, *pauses))],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [(one["aside"], one["units"], one["machines"]) for one in told] == [(0, FILES, 1)] * kills
+    assert any(one["at work"] for one in told), "all came too late"
     for number in range(kills):
-        out = f"out{number}"
-        pause = random.Random(number).uniform(0, LONGEST)
-        arguments = [str(long_work.poses), str(long_work.photos), str(long_work.place / out), str(pause)]
-        done = subprocess.run(
-            [sys.executable, str(script), *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout.splitlines()[-1]) == {"aside": 0, "units": FILES, "machines": 1}
-        check(long_work, out)
+        check(long_work, f"out{number}")
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from tests.bulk.conftest import ROOT, Work, contents, faults_of, free_port, make_work
+from tests.bulk.busy import free_port
+from tests.bulk.conftest import ROOT, Work, contents, faults_of, make_work, without_progress
 
 from posefix.bulk.settings import COMPANY_FILE, FAULTS_FILE, REPORT_FILE, RUN_FILE
 from posefix.network import DEFAULT_MODEL_NAME
@@ -42,7 +43,7 @@ def test_one_photo_one_file_and_any_number_of_workers_give_the_same_bytes(run: R
         code, told, error = bulk(
             run, work, f"out{workers}", "--company", company, "--workers", workers, model=MODEL
         )
-        assert (code, error) == (0, "")
+        assert (code, without_progress(error)) == (0, "")
         assert "keypoints moved" in told
     for path in work.files:
         plain = work.place / path.name
@@ -159,7 +160,7 @@ def test_a_fault_stops_the_run_that_asks_for_it(run: Run, faulty: Work) -> None:
     code, _, told = bulk(run, faulty, "out", "--on-error", "stop", "--workers", 1)
     assert code == 2
     assert "part1.json, row 0, field 'keypoints'" in told or "photo" in told
-    assert told.count("\n") == 1
+    assert without_progress(told).count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def test_what_cannot_be_begun_is_told_in_a_sentence(
     assert (code, out) == (2, "")
     assert message in told
     assert told.count("\n") == 1
-    assert not list(work.place.glob("out/poses"))
+    assert not list(work.place.glob("out/*")), "whoever mends the command may name the same output"
 
 
 def test_files_of_two_endings_or_layouts_are_not_one_run(run: Run, work: Work) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,10 +12,11 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from tests.bulk.conftest import BUCKET, ROOT, Work, contents, free_port, objects, upload
+from tests.bulk.busy import free_port
+from tests.bulk.conftest import BUCKET, Work, contents, faults_of, objects, upload, without_progress
 from tests.bulk.unreliable import FAULTS, Unreliable
 
-from posefix.bulk.places import Patience
+from posefix.bulk.places import Patience, Store
 
 Run = Callable[..., tuple[int, str, str]]
 MODEL = ("--layout", "coco17", "--caution", "-1", "--runtime", "onnxruntime", "--threads", "1")
@@ -38,7 +38,7 @@ def test_a_bucket_is_as_good_as_a_folder(run: Run, work: Work, store: Any) -> No
     address = f"s3://{BUCKET}/a"
     remote = ("bulk", f"{address}/poses", "--images", f"{address}/photos", "-o", f"{address}/out", *more)
     code, _, told = run(*remote)
-    assert (code, told) == (0, "")
+    assert (code, without_progress(told)) == (0, "")
     expected, found = of_poses(contents(work.place / "out")), objects(store, "a/out")
     assert len(expected) == 3
     assert of_poses(found) == expected
@@ -57,25 +57,42 @@ def test_a_photo_that_a_bucket_lacks_is_a_fault(run: Run, work: Work, store: Any
     assert (code, "missing or unreadable photos: 1" in told) == (3, True)
 
 
-def test_photos_may_lie_on_the_web(run: Run, work: Work) -> None:
+@pytest.fixture
+def web(work: Work) -> Iterator[int]:
+    """Port of a server of the photos, which the poses name."""
+
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, format: str, *arguments: object) -> None:
             pass
 
+    for path in work.files:
+        rows = [row | {"image_id": f"{row['image_id']}.jpg"} for row in json.loads(path.read_text())]
+        path.write_text(json.dumps(rows))
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(work.photos)))
     Thread(target=server.serve_forever, daemon=True).start()
-    for path in work.files:
-        path.write_text(
-            path.read_text()
-            .replace('"image_id": ', '"image_id": "')
-            .replace(',\n  "category', '.jpg",\n  "category')
-        )
-    where = f"http://127.0.0.1:{server.server_port}"
-    code, told, error = run("bulk", work.poses, "--images", where, "-o", work.place / "out", *FAST)
+    yield server.server_port
     server.shutdown()
     server.server_close()
-    assert (code, error) == (0, "")
-    assert "9 people of 6 photos" in told
+
+
+def test_photos_may_lie_on_the_web(run: Run, work: Work, web: int) -> None:
+    (work.photos / "0.jpg").unlink()
+    where = f"http://127.0.0.1:{web}"
+    code, told, _ = run("bulk", work.poses, "--images", where, "-o", work.place / "out", *FAST)
+    assert (code, "9 people of 6 photos" in told) == (3, True)
+    (fault,) = faults_of(work.place / "out")
+    assert fault["reason"] == f"{where}/0.jpg: there is no such photo"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["500", "half"])
+def test_a_failing_web_is_no_lack_of_photos(run: Run, work: Work, web: int, fault: str) -> None:
+    between = Unreliable(free_port(), web, fault, every=3)
+    where = f"http://127.0.0.1:{between.port}"
+    code, told, error = run("bulk", work.poses, "--images", where, "-o", work.place / "out", *FAST)
+    between.stop()
+    assert (code, without_progress(error)) == (0, ""), told
+    assert between.spoilt > 1
 
 
 @pytest.mark.parametrize(
@@ -98,24 +115,18 @@ def test_what_a_store_refuses_is_told_before_the_work(
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_failing_store_changes_no_byte(
-    work: Work, store: Any, endpoint: str, fault: str, tmp_path: Path
+    run: Run, work: Work, store: Any, between: Unreliable, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload(store, work.photos, f"{fault}/photos")
     upload(store, work.poses, f"{fault}/poses")
-    port = free_port()
-    between = Unreliable(port, int(endpoint.rsplit(":", 1)[1]), fault, every=5)
-    address = f"s3://{BUCKET}/{fault}"
-    command = [
-        sys.executable, "-m", "posefix", "bulk", f"{address}/poses", "--images", f"{address}/photos",
-        "-o", f"{address}/out", "--workers", "2", *FAST,
-    ]  # fmt: skip
-    environment = os.environ | {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "PYTHONPATH": f"{ROOT / 'src'}"
-    }  # fmt: skip
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    between.stop()
-    assert done.returncode == 0, done.stderr
-    assert between.spoilt > 3
+    address, before = f"s3://{BUCKET}/{fault}", between.spoilt
+    with monkeypatch.context() as failing:
+        failing.setattr(between, "every", 5)
+        failing.setattr(between, "fault", fault)
+        more = ("--images", f"{address}/photos", "-o", f"{address}/out", "--workers", 2, *FAST)
+        code, _, told = run("bulk", f"{address}/poses", *more)
+    assert code == 0, told
+    assert between.spoilt > before + 3
     found = of_poses(objects(store, f"{fault}/out"))
     assert found == {f"poses/{path.name}": path.read_bytes() for path in work.files}
 
@@ -138,3 +149,21 @@ def test_patience_ends() -> None:
     with pytest.raises(FileNotFoundError):
         Patience(3, pause=0.001)(lack)
     assert len(tried) == 4, "what is not there does not come by waiting"
+
+
+def test_a_file_that_another_run_cleared_away_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, sync = Store(str(tmp_path)), os.fsync
+    cleared: list[bool] = []
+
+    def clear_first(file: int) -> None:
+        sync(file)
+        if not cleared:
+            cleared.append(True)
+            store.clear_unfinished()
+
+    monkeypatch.setattr("os.fsync", clear_first)
+    Patience(2, pause=0.001)(lambda: store.put("poses/a.json", b"[]"))
+    assert cleared
+    assert store.get("poses/a.json") == b"[]"

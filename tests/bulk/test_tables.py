@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
-from tests.bulk.conftest import Work, contents, faults_of
+from tests.bulk.conftest import Work, contents, faults_of, without_progress
 
 import posefix.bulk
 from posefix.bulk import Model, Options
@@ -170,9 +170,25 @@ def test_addresses_in_a_column_and_archives_are_photos_as_a_folder_is(
     ):
         out = work.place / f"out{len(found)}"
         code, _, told = run("bulk", source, "--images", where, "-o", out, "--company", company, *MODEL)
-        assert (code, told) == (0, "")
+        assert (code, without_progress(told)) == (0, "")
         found.append(parquet.read_table(out / "poses").select(["keypoints", "scores"]))
     assert all(one == found[0] for one in found)
+
+
+def test_shards_for_training_are_no_photos(run: Run, work: Work) -> None:
+    shards = work.place / "shards"
+    shards.mkdir()
+    with tarfile.open(shards / "shard-000000.tar", "w") as archive:
+        for path in work.photos.iterdir():
+            archive.add(path, path.name)
+    (shards / "index.json").write_text('{"format": "posefix shards"}')
+    more = ("--layout", "coco17", "--model", "identity", "-o", work.place / "out")
+    for where in (shards, shards / "shard-000000.tar"):
+        code, _, told = run("bulk", work.poses, "--images", where, *more)
+        assert code == 2
+        assert "holds people cut out for training by `posefix prepare`" in told
+    (shards / "index.json").write_text('{"shards": 1}')  # somebody else's
+    assert run("bulk", work.poses, "--images", shards, *more, "--workers", 1)[0] == 0
 
 
 @of_ray_data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tarfile
 from collections.abc import Callable
@@ -9,10 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import PurePosixPath
 
-from posefix.bulk.places import Patience, file_system, is_folder, joined, list_files, look_up
+from posefix.bulk.places import Patience, file_system, is_folder, joined, list_files, read_bytes
 from posefix.errors import InputError
 from posefix.photos.finding import IMAGE_SUFFIXES, ImageId, id_matcher
-from posefix.shards.folder import INDEX_FILE
+from posefix.shards.folder import FORMAT, INDEX_FILE
 
 TAR = ".tar"
 
@@ -103,12 +104,25 @@ class Archives:
         ]
         if not archives:
             raise InputError(f"images: {self.address}: there is no such archive")
-        if look_up(joined(folder, INDEX_FILE)) is not None:
+        if self.patience(lambda: _is_prepared(joined(folder, INDEX_FILE))):
             raise InputError(
-                f"images: {folder}: holds people cut out for training by `posefix prepare`, not whole photos; name the "
-                "photos that they were cut out of"
+                f"images: {folder}: holds people cut out for training by `posefix prepare`, shrunk and encoded anew, "
+                "not whole photos; name the photos that they were cut out of"
             )
         return [joined(folder, name) for name in archives]
+
+
+def _is_prepared(index: str) -> bool:
+    """Whether a file is the index of shards of `posefix prepare`; other archives may have an index, too.
+
+    Raises:
+        OSError: The store does not answer.
+    """
+    try:
+        document = json.loads(read_bytes(index))
+    except (FileNotFoundError, ValueError):
+        return False
+    return isinstance(document, dict) and document.get("format") == FORMAT
 
 
 def _expression(pattern: str) -> re.Pattern[str]:

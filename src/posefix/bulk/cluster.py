@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,8 +21,12 @@ SHARE = 4
 """Cores of a worker on the CPU, unless somebody says otherwise or machines have fewer: a network uses them well, and so
 many workers decode photos for themselves."""
 ANSWER_SECONDS = 5.0
-PATIENCE = {"RAY_raylet_start_wait_time_s": "180", "RAY_agent_register_timeout_ms": "180000"}
+ROOM_SECONDS, ROOM_PAUSE = 600.0, 5.0
+"""How long a cluster may take to get a machine with room: of one that was just asked for, only the head is there."""
+PATIENCE = {"RAY_raylet_start_wait_time_s": "60", "RAY_agent_register_timeout_ms": "180000"}
 """Of Ray with its own parts, which on a busy machine take longer to begin than it waits by default."""
+STARTS = 3
+"""Tries to start a Ray: it gives some of its parts 15 s, which no setting changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,14 +102,7 @@ def connected(fleet: Fleet) -> Iterator[Any]:
         yield ray
         return
     if fleet.address is None:
-        # "local", else a Ray that somebody started on this machine would be taken for this one.
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            object_store_memory=STORE_BYTES,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        _begin(ray)
     else:
         _check_answers(fleet.address)
         try:
@@ -117,6 +115,34 @@ def connected(fleet: Fleet) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _begin(ray: Any) -> None:
+    """Start a Ray of its own.
+
+    Raises:
+        InputError: Its parts were late each time.
+    """
+    for start in range(STARTS):
+        try:
+            # "local", else a Ray that somebody started on this machine would be taken for this one.
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                object_store_memory=STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+            return
+        except Exception as error:
+            # Ray has no class of its own for parts that were late.
+            if type(error) not in (Exception, ray.exceptions.RaySystemError):
+                raise
+            if start == STARTS - 1:
+                raise InputError(
+                    f"Ray could not be started on this machine ({reason_of(error)}): it may be too busy; start one "
+                    "with `ray start --head` and name it with --address auto"
+                ) from error
 
 
 def _check_answers(address: str) -> None:
@@ -139,7 +165,7 @@ def _check_answers(address: str) -> None:
 
 
 def share_out(ray: Any, fleet: Fleet, device: str = "auto") -> Share:
-    """What each worker gets of the machines that are there.
+    """What each worker gets of the machines that are there; of a cluster, once there is a machine with room.
 
     Args:
         ray: Connected.
@@ -147,22 +173,30 @@ def share_out(ray: Any, fleet: Fleet, device: str = "auto") -> Share:
         device: Of the network; "cpu" leaves GPUs alone.
 
     Raises:
-        InputError: No machine has room for one worker.
+        InputError: No machine has room for one worker, of a cluster for `ROOM_SECONDS`.
     """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    gpus = fleet.gpus_per_worker
-    if gpus is None:
-        gpus = 1.0 if device != "cpu" and any(node.get("GPU", 0) >= 1 for node in nodes) else 0.0
-    cpus = fleet.cpus_per_worker or _cpus(nodes, fleet, gpus)
-    room = [_room(node, cpus, gpus) for node in nodes]
-    if not any(room):
-        most = max((node.get("CPU", 0) for node in nodes), default=0)
-        graphics = max((node.get("GPU", 0) for node in nodes), default=0)
-        raise InputError(
-            f"--cpus-per-worker, --gpus-per-worker: no machine has room for a worker of {cpus:g} cores and {gpus:g} "
-            f"GPUs; the largest have {most:g} cores and {graphics:g} GPUs"
-        )
-    return Share(fleet.workers or sum(room), cpus, gpus, None if gpus else max(1, int(cpus)))
+    until = time.monotonic() + (0.0 if fleet.address is None else ROOM_SECONDS)
+    while True:
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        gpus = fleet.gpus_per_worker
+        if gpus is None:
+            gpus = 1.0 if device != "cpu" and any(node.get("GPU", 0) >= 1 for node in nodes) else 0.0
+        cpus = fleet.cpus_per_worker or _cpus(nodes, fleet, gpus)
+        room = [_room(node, cpus, gpus) for node in nodes]
+        if any(room):
+            return Share(fleet.workers or sum(room), cpus, gpus, None if gpus else max(1, int(cpus)))
+        if time.monotonic() >= until:
+            raise _no_room(nodes, cpus, gpus)
+        time.sleep(ROOM_PAUSE)
+
+
+def _no_room(nodes: list[dict[str, float]], cpus: float, gpus: float) -> InputError:
+    most = max((node.get("CPU", 0) for node in nodes), default=0)
+    graphics = max((node.get("GPU", 0) for node in nodes), default=0)
+    return InputError(
+        f"--cpus-per-worker, --gpus-per-worker: no machine has room for a worker of {cpus:g} cores and {gpus:g} GPUs; "
+        f"the largest have {most:g} cores and {graphics:g} GPUs"
+    )
 
 
 def _cpus(nodes: list[dict[str, float]], fleet: Fleet, gpus: float) -> float:

@@ -123,8 +123,8 @@ class Crew:
         if isinstance(cause, InputError):
             raise InputError(str(cause)) from error
         if unit is None:
-            raise InputError(f"a worker could not begin: {_told(cause)}") from error
-        self._again(unit, _told(cause), tries=1 if isinstance(cause, OSError) else self.tries)
+            raise InputError(f"a worker could not begin: {told(cause)}") from error
+        self._again(unit, told(cause), tries=1 if isinstance(cause, OSError) else self.tries)
         self._give(worker)
 
     def _died(self, worker: Any, unit: Unit | None, error: BaseException) -> None:
@@ -132,12 +132,12 @@ class Crew:
         lost = [task for task, (owner, _) in self._tasks.items() if owner is worker]
         units = [own for own in (unit, *(self._tasks.pop(task)[1] for task in lost)) if own is not None]
         for own in units:
-            self._again(own, f"its worker died ({_told(error)})", self.tries)
+            self._again(own, f"its worker died ({told(error)})", self.tries)
         self.ray.kill(worker)
         if not units:
             self._early_deaths += 1
             if self._early_deaths > HOPELESS:
-                raise InputError(f"workers die before they begin: {_told(error)}")
+                raise InputError(f"workers die before they begin: {told(error)}")
         if self._queue or unit is None:
             self._hire()
 
@@ -166,6 +166,7 @@ def make_worker(ray: Any, settings: Settings, share: Share) -> Callable[[], Any]
     return lambda: actor.remote(settings)
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
+    """What an error is, and says, in a line."""
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {reason_of(RuntimeError(lines[0]))}"

@@ -170,6 +170,8 @@ def _refine(
         told.setdefault(str(found[image_id]), []).append(image_id)
     for photo in refinement.report.failed:
         tally.faults.append(_photo_fault(people, photo, told[str(photo.path)].pop(0), lost))
+    if not refinement.report.unchanged:
+        return refinement.poses
     usable = crop_people(poses, desk.refiner.skeleton, desk.refiner.input_size_wh).usable
     tally.faults += [
         Fault(people.file, people.person(row), "keypoints", UNSEEN) for row in rows[~usable].tolist()

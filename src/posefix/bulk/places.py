@@ -6,6 +6,7 @@ when all of it has arrived.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import re
@@ -173,9 +174,22 @@ def read_bytes(address: str) -> bytes:
         FileNotFoundError: There is none.
         OSError: It cannot be read.
     """
+    if address.startswith(("http://", "https://")):
+        return _read_web(address)
     system, path = file_system(address)
     with system.open_input_stream(path) as stream:
         return bytes(stream.read())
+
+
+def _read_web(address: str) -> bytes:
+    """All bytes of a file on the web, in one request: fsspec's files ask first, and take any failure for a lack."""
+    import fsspec
+    from aiohttp import ClientError
+
+    try:
+        return bytes(fsspec.filesystem("http").cat_file(address))
+    except (ClientError, asyncio.TimeoutError) as error:
+        raise OSError(f"{address}: {reason_of(error)}") from error
 
 
 def list_files(address: str, *, deep: bool = True) -> Iterator[Listed]:
@@ -261,9 +275,12 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
-        except OSError:
+        except OSError as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+            if isinstance(error, FileNotFoundError):
+                # Another run of this output began or ended, and cleared up: no lack of a file, but to be tried again.
+                raise OSError(f"{temporary}: was removed by another run") from error
             raise
 
     def get(self, name: str) -> bytes | None:
@@ -276,6 +293,16 @@ class Store:
             return read_bytes(self.at(name))
         except FileNotFoundError:
             return None
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        system, path = file_system(self.at(name))
+        with suppress(FileNotFoundError):
+            system.delete_file(path)
 
     def files(self, folder: str) -> Iterator[Listed]:
         """The files of one of its folders, by name.
@@ -299,8 +326,7 @@ class Store:
         name = f"{UNFINISHED}-{secrets.token_hex(8)}"
         try:
             self.put(name, b"")
-            system, path = file_system(self.at(name))
-            system.delete_file(path)
+            self.remove(name)
         except OSError as error:
             raise InputError(f"{self.address}: cannot be written ({reason_of(error)})") from error
 

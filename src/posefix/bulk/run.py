@@ -14,7 +14,7 @@ from typing import Any
 
 from posefix import __version__
 from posefix.bulk.cluster import Fleet, Share, connected, require_ray, share_out
-from posefix.bulk.fleet import Crew, make_worker
+from posefix.bulk.fleet import Crew, make_worker, told
 from posefix.bulk.inputs import Unit, list_units
 from posefix.bulk.ledger import Done, Fault, Ledger, write_faults
 from posefix.bulk.photos import open_photos
@@ -144,7 +144,7 @@ def run(
     _ensure_apart(settings.out, units)
     with _told_as_input_error(store.address):
         store.check_writable()
-        claim(store, document)
+        goes_on = claim(store, document)
         store.clear_unfinished()
         if given and store.get(COMPANY_FILE) is None:
             store.put(COMPANY_FILE, given)
@@ -153,7 +153,7 @@ def run(
     aside: list[Fault] = []
     start = time.monotonic()
     if outstanding:
-        with connected(fleet) as ray:
+        with _given_back(store, goes_on, given), connected(fleet) as ray:
             share = share_out(ray, fleet, settings.model.device)
             work = _Work(settings, store, ray, share, hashlib.sha256(store.get(RUN_FILE) or b"").hexdigest())
             kind, first = work.survey(units, sample)
@@ -222,6 +222,8 @@ class _Work:
                 self.ray.kill(worker)
                 if isinstance(error.cause, InputError | OSError):
                     raise InputError(str(error.cause)) from error
+                if isinstance(error.cause, MemoryError):
+                    raise InputError(f"a look at the first files: {told(error.cause)}") from error
                 raise
             except self.ray.exceptions.RayError as error:
                 self.ray.kill(worker)
@@ -322,6 +324,21 @@ def _ensure_apart(out: str, units: Sequence[Unit]) -> None:
 
 def _spelled(text: str) -> str:
     return f"@{absolute(text[1:])}" if text.startswith("@") else absolute(text)
+
+
+@contextlib.contextmanager
+def _given_back(store: Store, goes_on: bool, given: bytes) -> Iterator[None]:
+    """Leave an output as it was where work could not be begun: whoever mends an option may name it again."""
+    try:
+        yield
+    except InputError:
+        # A company that was measured, and poses, are of a run that did begin.
+        claimed = [COMPANY_FILE, RUN_FILE] if given else [RUN_FILE]
+        with contextlib.suppress(OSError):
+            if not goes_on and {one.name for one in store.files("")} <= set(claimed):
+                for name in claimed:
+                    store.remove(name)
+        raise
 
 
 @contextlib.contextmanager

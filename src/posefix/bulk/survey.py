@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,15 +19,19 @@ from posefix.bulk.places import Patience, file_system, read_bytes
 from posefix.bulk.tables import photo_column, poses_of
 from posefix.errors import InputError
 from posefix.photos.finding import decode_image
-from posefix.pose.poses import ImageId, Poses
+from posefix.pose.poses import ImageId, Poses, Rows
 from posefix.refine.company import Company
 from posefix.skeletons import Skeleton, load_skeleton, why_foreign
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LOOKED_AT = 16
-"""So many units are read before the work starts, or more until there are people enough for the company."""
+LOOKED_AT, FEWEST, SHARE = 16, 4, 16
+"""So many units are read before the work starts, or more until there are people enough for the company; of few units
+one in so many, but so many at least: what is read twice is to be little beside the work."""
+AT_ONCE = 8
+"""People of a photo whom the company is measured on before others of it: photos cost more, and those of many people
+tell less of an estimator than as many people of many photos."""
 SEED = 0
 
 
@@ -49,9 +54,10 @@ def look_around(desk: Desk, units: Sequence[Unit], sample: int) -> dict[str, Any
     kind: Kind | None = None
     drawn: list[tuple[Poses, Any]] = []
     first_fault: InputError | None = None
+    enough = min(LOOKED_AT, max(FEWEST, len(units) // SHARE))
     for count, place in enumerate(order.tolist()):
         people = sum(len(poses) for poses, _ in drawn)
-        if count >= LOOKED_AT and people >= 2 * sample:
+        if count >= enough and people >= 2 * sample:
             break
         try:
             own, poses, names = _read(desk, units[place])
@@ -150,8 +156,8 @@ def _fetched(desk: Desk, image_ids: Sequence[ImageId], names: Any) -> Iterator[F
 
 def _measure(desk: Desk, drawn: Sequence[tuple[Poses, Any]], sample: int) -> str:
     """The text of the company's file, measured on people drawn from all that were read."""
-    people = sum(len(poses) for poses, _ in drawn)
-    chosen = np.sort(np.random.default_rng(SEED).permutation(people)[:sample])
+    photos = [(number, one) for number, (poses, _) in enumerate(drawn) for one in poses.image_ids]
+    chosen = draw(photos, sample)
     with tempfile.TemporaryDirectory(dir=desk.folder) as folder:
         poses, found = _gathered(desk, drawn, chosen, Path(folder))
         if not len(poses):
@@ -162,6 +168,27 @@ def _measure(desk: Desk, drawn: Sequence[tuple[Poses, Any]], sample: int) -> str
         path = Path(folder, "company.json")
         company.write(path, desk.refiner.calibration, len(poses))
         return path.read_text(encoding="utf-8")
+
+
+def draw(photos: Sequence[Hashable], count: int) -> Rows:
+    """Rows (N,) of people at random, in order: a few of each photo, and more only where all photos gave as many.
+
+    Args:
+        photos: Of each person.
+        count: People, of whom there may be fewer.
+    """
+    order = np.random.default_rng(SEED).permutation(len(photos)).tolist()
+    before: Counter[Hashable] = Counter()
+    turns: list[
+        tuple[int, int]
+    ] = []  # which turn of their photo people have, and when that photo was drawn first
+    drawn_at: dict[Hashable, int] = {}
+    for row in order:
+        photo = photos[row]
+        turns.append((before[photo] // AT_ONCE, drawn_at.setdefault(photo, len(drawn_at))))
+        before[photo] += 1
+    first = sorted(range(len(order)), key=turns.__getitem__)[:count]
+    return np.sort(np.array([order[place] for place in first], dtype=np.int64))
 
 
 def _gathered(
