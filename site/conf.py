@@ -21,6 +21,7 @@ include_patterns = [
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"  # light and dark
 html_title = f"posefix {release}"
+html_show_copyright = False  # LICENSE says whose it is
 myst_heading_anchors = 4  # links to headings, as GitHub makes them
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
