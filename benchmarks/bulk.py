@@ -28,11 +28,14 @@ from benchmarks.environment import RESULTS, describe, keep, kept, spread
 from benchmarks.made_files import write_photos, write_results
 
 from posefix.bulk.fleet import IN_FLIGHT
-from posefix.bulk.settings import Model, Settings
+from posefix.bulk.settings import COMPANY_FILE, Model, Settings
+from posefix.interchange import read_pose_file, write_pose_file
 from posefix.network import DEFAULT_MODEL_NAME
+from posefix.photos.finding import find_images
 
 PEOPLE_PER_PHOTO, PHOTO_WH = 50, (640, 480)
 THREADS = 1
+COMPANY_PEOPLE = 20
 UNIT_SECONDS, UNITS_PER_WORKER = 5.0, 6
 PACKAGES = ["ray", "pyarrow"]
 PR_SET_CHILD_SUBREAPER = 36
@@ -101,9 +104,19 @@ def compared(people: int, files: int, *more: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "work")
         make(folder, people, files)
+        if "--network" in more:
+            measure_company(folder)
         plain = spent([sys.executable, "-m", "benchmarks.bulk", "--plain", str(folder), *more])
         bulk = spent([sys.executable, "-m", "benchmarks.bulk", "--bulk", str(folder), *more])
     return {"people": people, "files": files, "plain": plain, "bulk": bulk}
+
+
+def measure_company(folder: Path) -> None:
+    """For both ways: how many people bulk measures it on depends on how many there are."""
+    refiner, file = model_of(True).refiner(), read_pose_file(folder / "poses/00000.json", "coco17")
+    few = file.poses[:COMPANY_PEOPLE]
+    company = refiner.measure_company(few, find_images(few.image_ids, folder / "photos"))
+    company.write(folder / COMPANY_FILE, refiner.calibration, len(few))
 
 
 def overhead(people: int, files: int) -> dict[str, Any]:
@@ -140,10 +153,9 @@ def model_of(network: bool) -> Model:
 
 def refine_plainly(folder: Path, network: bool) -> None:
     """What `posefix refine` does, with a company."""
-    from posefix.interchange import read_pose_file, write_pose_file
-    from posefix.photos.finding import find_images
-
     refiner = model_of(network).refiner(THREADS)
+    if network:
+        refiner = refiner.with_company(folder / COMPANY_FILE)
     (folder / "plain").mkdir()
     for path in sorted((folder / "poses").iterdir()):
         file = read_pose_file(path, "coco17")
@@ -168,7 +180,8 @@ def refine_in_bulk(folder: Path, network: bool) -> None:
         layout="coco17",
         threads=THREADS,
     )
-    run([str(folder / "poses")], settings, Fleet(workers=1 if network else 2, cpus_per_worker=THREADS))
+    fleet = Fleet(workers=1 if network else 2, cpus_per_worker=THREADS)
+    run([str(folder / "poses")], settings, fleet, company=folder / COMPANY_FILE if network else None)
     # Not getrusage: on Linux its peak is handed on from the process that started this one.
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
