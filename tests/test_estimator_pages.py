@@ -138,9 +138,10 @@ def as_blazepose(keypoints: Array) -> Array:
 
 
 def is_mended(after: Any, before: Any) -> bool:
-    """Whether two keypoints have gone far: the shoulders, to their own sides."""
-    distance = np.linalg.norm(np.asarray(after, np.float64) - np.asarray(before, np.float64), axis=-1)
-    return bool((distance > 200).sum() == 2)
+    """Whether two keypoints of those in the photo have gone far: the shoulders, to their own sides."""
+    after, before = np.asarray(after, np.float64), np.asarray(before, np.float64)
+    far = np.linalg.norm(after - before, axis=-1) > 200
+    return bool((far & (before[..., 1] < SIZE_WH[1])).sum() == 2)
 
 
 # --- the pages as a whole ---
