@@ -161,9 +161,8 @@ def refine_plainly(folder: Path, network: bool) -> None:
         file = read_pose_file(path, "coco17")
         photos = find_images(file.poses.image_ids, folder / "photos")
         if refiner.company is None:
-            sample = np.random.default_rng(0).permutation(len(file.poses))[
-                :1000
-            ]  # as `posefix company` draws
+            # As `posefix company` draws.
+            sample = np.random.default_rng(0).permutation(len(file.poses))[:1000]
             refiner = refiner.with_company(refiner.measure_company(file.poses[sample], photos))
         write_pose_file(folder / "plain" / path.name, file, refiner.refine(file.poses, photos).poses)
 

@@ -22,19 +22,12 @@ from typing import Any
 
 import hotcoco
 from benchmarks.environment import DATA, describe, keep, spread
-from benchmarks.evaluators import SETS, Json, repeat
+from benchmarks.evaluators import coco_dev, repeat
 
 from posefix.evaluation.judge import Judge
 
 LAYOUT = "coco17"
 Times = dict[str, list[float]]
-
-
-def coco_dev(data: Path) -> tuple[Json, list[Json]]:
-    """Annotations of a set, and the results of all estimators of its layout."""
-    truth = json.loads((data / SETS["coco_dev"]).read_text(encoding="utf-8"))
-    paths = sorted((data / "predictions" / "coco_dev").glob(f"*.{LAYOUT}.json"))
-    return truth, [row for path in paths for row in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def by_hotcoco(truth: Path, results: Path) -> None:

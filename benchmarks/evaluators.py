@@ -142,15 +142,16 @@ def exactness(data: Path) -> dict[str, dict[str, float]]:
     return differences
 
 
+def coco_dev(data: Path) -> tuple[Json, list[Json]]:
+    """Annotations of a set, and the results of all COCO-17 estimators on it."""
+    truth = json.loads((data / SETS["coco_dev"]).read_text(encoding="utf-8"))
+    paths = sorted((data / "predictions" / "coco_dev").glob("*.coco17.json"))
+    return truth, [row for path in paths for row in json.loads(path.read_text(encoding="utf-8"))]
+
+
 def speed(data: Path, copies: int, repeats: int) -> dict[str, Any]:
     """Seconds per evaluation from dictionaries, for this package `Poses`, in memory to the ten numbers."""
-    truth = json.loads((data / SETS["coco_dev"]).read_text(encoding="utf-8"))
-    rows = [
-        row
-        for path in sorted((data / "predictions" / "coco_dev").glob("*.coco17.json"))
-        for row in json.loads(path.read_text(encoding="utf-8"))
-    ]
-    truth, rows = repeat(truth, rows, copies)
+    truth, rows = repeat(*coco_dev(data), copies)
     sigmas = [float(value) for value in load_skeleton("coco17").sigmas]
     times = {
         name: spread(seconds(lambda stats=stats: stats(truth, rows, sigmas), repeats))  # type: ignore[misc]

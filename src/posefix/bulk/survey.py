@@ -179,9 +179,8 @@ def draw(photos: Sequence[Hashable], count: int) -> Rows:
     """
     order = np.random.default_rng(SEED).permutation(len(photos)).tolist()
     before: Counter[Hashable] = Counter()
-    turns: list[
-        tuple[int, int]
-    ] = []  # which turn of their photo people have, and when that photo was drawn first
+    # Of each person, which turn of their photo they have, and when that photo was drawn first.
+    turns: list[tuple[int, int]] = []
     drawn_at: dict[Hashable, int] = {}
     for row in order:
         photo = photos[row]

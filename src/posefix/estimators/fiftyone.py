@@ -14,16 +14,13 @@ from typing import Any
 import numpy as np
 
 from posefix.errors import InputError
-from posefix.estimators.prediction import resolve_skeleton
+from posefix.estimators.prediction import COCO, NEXT_TO_NOTHING, resolve_skeleton
 from posefix.photos.pixels import read_size
 from posefix.pose.poses import BoolArray, FloatArray, Poses
 from posefix.refine.merge import Missing
 from posefix.refine.refiner import Refiner
 from posefix.refine.results import RefinementReport
 from posefix.skeletons import Skeleton, load_skeleton
-
-SMALLEST_SCORE = 1e-9
-"""For a confidence of 0 that is meant: to the refiner, score 0 is a missing keypoint."""
 
 
 def refine_dataset(
@@ -124,13 +121,13 @@ def _poses(people: list[tuple[str, Any]], named: Skeleton | None) -> tuple[Poses
             f"samples: expected people of one layout, got {min(counts)} to {max(counts)} keypoints; refine a view of "
             "those alike"
         )
-    layout = resolve_skeleton(named, (len(people), *counts), {17: "coco17"}, "FiftyOne")
+    layout = resolve_skeleton(named, (len(people), *counts), COCO, "FiftyOne")
     known = {path: read_size(path) for path in {path for path, _ in people}}
     sizes = np.array([known[path] for path, _ in people], dtype=np.float64)
     shares = np.array([person.points for _, person in people], dtype=np.float64)
     valid: BoolArray = np.asarray(np.isfinite(shares).all(axis=-1))
     scores = np.array([_confidence(person, len(layout)) for _, person in people])
-    scores = np.where(valid, np.maximum(scores, SMALLEST_SCORE), 0.0)
+    scores = np.where(valid, np.maximum(scores, NEXT_TO_NOTHING), 0.0)
     counted = np.maximum(valid.sum(axis=1), 1)
     poses = Poses(
         keypoints=np.where(valid[..., None], shares * sizes[:, None], 0.0),

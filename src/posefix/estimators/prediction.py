@@ -14,6 +14,8 @@ from posefix.skeletons import Skeleton, layouts_of_count, load_skeleton
 
 COCO = {17: "coco17"}
 """Of libraries whose own models have COCO's seventeen keypoints: number of keypoints -> layout."""
+NEXT_TO_NOTHING = 1e-9
+"""For pixels and scores that are 0 and mean it: to the refiner, 0, 0 and score 0 are missing keypoints."""
 
 
 @dataclass(frozen=True, eq=False)

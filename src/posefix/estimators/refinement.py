@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from posefix.errors import InputError
 from posefix.estimators import detectron2, mediapipe, supervision, torchvision, transformers, ultralytics
-from posefix.estimators.prediction import Change, Estimator, Prediction
+from posefix.estimators.prediction import NEXT_TO_NOTHING, Change, Estimator, Prediction
 from posefix.photos.finding import decode_image
 from posefix.pose.poses import FloatArray
 from posefix.refine.merge import Missing
@@ -26,8 +26,6 @@ ESTIMATORS: tuple[Estimator, ...] = (
     torchvision.ESTIMATOR,
     transformers.ESTIMATOR,
 )
-NEXT_TO_NOTHING = 1e-9
-"""For pixels and scores that are 0 and mean it: to the refiner, 0, 0 and score 0 are missing keypoints."""
 
 
 def refine_predictions(

@@ -8,6 +8,7 @@ A crop is one affine matrix per person, applied to image and keypoints alike and
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -45,14 +46,19 @@ def box_from_keypoints(keypoints: FloatArray, valid: BoolArray) -> FloatArray:
     boxes = np.zeros((len(keypoints), 4))
     if keypoints.shape[1] == 0:
         return boxes
-    for start in range(0, len(boxes), POSES_AT_ONCE):
-        rows = slice(start, start + POSES_AT_ONCE)
+    for rows in parts(len(boxes)):
         there = valid[rows] & ~far_off(keypoints[rows], valid[rows])
         points = np.where(there[..., None], keypoints[rows], np.nan)
         points[~there.any(axis=1)] = 0.0
         low, high = np.nanmin(points, axis=1), np.nanmax(points, axis=1)
         boxes[rows] = np.concatenate([low, high - low], axis=1)
     return boxes
+
+
+def parts(count: int) -> Iterator[slice]:
+    """Rows of so many poses, `POSES_AT_ONCE` after another."""
+    for start in range(0, count, POSES_AT_ONCE):
+        yield slice(start, start + POSES_AT_ONCE)
 
 
 def union(first: FloatArray, second: FloatArray) -> FloatArray:

@@ -56,16 +56,17 @@ class CroppedPeople:
 
     def offset(self, keypoints: FloatArray) -> FloatArray:
         """How far places (N, K, 2) are from those of the poses, in units of `falloff`: (N, K)."""
-        return np.asarray(geometry.lengths(keypoints - self.keypoints) / self.falloff)
+        return self._offset(keypoints, slice(None))
 
     def agreement(self, keypoints: FloatArray) -> FloatArray:
         """Mean KS (N,) between places (N, K, 2) and those of the poses, over the keypoints that these have."""
         means = np.empty(len(keypoints))
-        for start in range(0, len(means), geometry.POSES_AT_ONCE):
-            rows = slice(start, start + geometry.POSES_AT_ONCE)
-            offset = geometry.lengths(keypoints[rows] - self.keypoints[rows]) / self.falloff[rows]
-            means[rows] = _mean(np.exp(-(offset**2)), self.valid[rows])
+        for rows in geometry.parts(len(means)):
+            means[rows] = _mean(np.exp(-(self._offset(keypoints, rows) ** 2)), self.valid[rows])
         return means
+
+    def _offset(self, keypoints: FloatArray, rows: slice) -> FloatArray:
+        return np.asarray(geometry.lengths(keypoints[rows] - self.keypoints[rows]) / self.falloff[rows])
 
     def mean(self, values: FloatArray) -> FloatArray:
         """Mean (N,) of values (N, K) over the keypoints that the poses have; 0 where they have none."""

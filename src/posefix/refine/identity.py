@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from posefix.pose.geometry import POSES_AT_ONCE, box_from_keypoints
+from posefix.pose.geometry import box_from_keypoints, parts
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Rows, rows_by_image
 from posefix.refine.crops import CroppedPeople
 
@@ -100,9 +100,10 @@ class Neighbours:
 
     def _own_agreement(self, places: FloatArray, rows: Rows) -> FloatArray:
         """How far places (n, K, 2) of the people `rows` agree with their own pose (n,)."""
-        everyone = np.arange(len(rows))
-        parts = np.split(everyone, everyone[POSES_AT_ONCE::POSES_AT_ONCE])
-        return np.concatenate([self.people.of(rows[part]).agreement(places[part]) for part in parts])
+        own = np.empty(len(rows))
+        for part in parts(len(rows)):
+            own[part] = self.people.of(rows[part]).agreement(places[part])
+        return own
 
     def collided(self, places: FloatArray) -> BoolArray:
         """Who of all people (N,) is at places (N, K, 2) on one body with somebody else, and was moved the farther."""

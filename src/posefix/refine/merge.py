@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from posefix.pose.geometry import POSES_AT_ONCE, lengths
+from posefix.pose.geometry import lengths, parts
 from posefix.pose.poses import BoolArray, FloatArray, Poses
 from posefix.refine.crops import CroppedPeople
 from posefix.refine.cutting import FailedPhoto
@@ -51,12 +51,9 @@ def merge(
     written = np.zeros_like(poses.valid)
     written[:, source] = choice.seen[:, None] & (poses.valid[:, source] | (missing == "fill"))
     filled, moved, keypoints = written & ~poses.valid, written & poses.valid, poses.keypoints.copy()
-    for start in range(0, len(poses), POSES_AT_ONCE):
-        rows = slice(start, start + POSES_AT_ONCE)
-        found, own = (
-            choice.keypoints[rows][:, target],
-            keypoints[rows],
-        )  # a view: what is put in stands in `keypoints`
+    for rows in parts(len(poses)):
+        found = choice.keypoints[rows][:, target]
+        own = keypoints[rows]  # a view: what is put in stands in `keypoints`
         own[:, source] = np.where(written[rows][:, source, None], found, own[:, source])
         moved[rows] &= lengths(own - poses.keypoints[rows]) > VISIBLE_MOVE
     keypoints.flags.writeable = False  # else the poses would hold a copy
