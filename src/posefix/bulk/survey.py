@@ -26,7 +26,7 @@ from posefix.skeletons import Skeleton, load_skeleton, why_foreign
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LOOKED_AT, FEWEST, SHARE = 16, 4, 16
+LOOKED_AT, FEWEST, SHARE = 16, 2, 16
 """So many units are read before the work starts, or more until there are people enough for the company; of few units
 one in so many, but so many at least: what is read twice is to be little beside the work."""
 AT_ONCE = 8
