@@ -5,7 +5,7 @@
 FOLDERs are the outputs of the parts' trainings in their order, NAMEs what the figure calls them. As in
 `benchmarks.ablation`, the networks refine the results of all eight estimators on photos that nothing was trained on,
 with every keypoint moved and the input's scores, and the gain is the mean in AP. The last point is the packaged model,
-its rule off as well, but with the strengths and the looks anew that its calibration sets.
+its rule off as well, but with the strengths and the looks elsewhere that its calibration sets.
 
 With --add the parts follow those of the kept result, whose networks are not needed any more.
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from tests.refine.looks import calibration_of
 
 import posefix
 from posefix.cli.app import EXIT_PIPE_CLOSED
@@ -312,7 +313,7 @@ def test_scores_of_the_model_are_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
-    use_backend(monkeypatch, shift_backend, Calibration(even, even, even, even, even, even))
+    use_backend(monkeypatch, shift_backend, calibration_of(*[even] * 6))
     output = tmp_path / "out.json"
     command = ["refine", results, "--images", photos, "-o", output, "--layout", "coco17"]
     assert run(*command, "--scores", scores)[0] == 0

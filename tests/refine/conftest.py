@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from tests.refine.looks import SHAPE, evidence, look, people
+from tests.refine.looks import SHAPE, calibration_of, evidence, look, people
 
 from posefix.refine.calibration import FEATURES, Calibration, Regression
 from posefix.refine.look import Look
@@ -21,15 +21,15 @@ def believing() -> Calibration:
     """Of posefix19: expected similarities are what the heatmaps say.
 
     A refined place is right with probability .9, a given one with .8, a filled
-    one with .7. It does not look elsewhere.
+    one with .7.
     """
-    return Calibration(
-        refined_similarity=regression("similarity"),
-        refined_right=regression(probability=0.9),
-        given_similarity=regression("given_similarity"),
-        given_right=regression(probability=0.8),
-        filled_similarity=regression("similarity"),
-        filled_right=regression(probability=0.7),
+    return calibration_of(
+        regression("similarity"),
+        regression(probability=0.9),
+        regression("given_similarity"),
+        regression(probability=0.8),
+        regression("similarity"),
+        regression(probability=0.7),
     )
 
 

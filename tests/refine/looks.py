@@ -10,6 +10,14 @@ import numpy.typing as npt
 
 from posefix.network.decoding import Evidence
 from posefix.pose.poses import Poses
+from posefix.refine.calibration import (
+    ALL_MEANS,
+    OPINION_FEATURES,
+    REGRESSIONS,
+    Calibration,
+    Regression,
+    UsualCompany,
+)
 from posefix.refine.company import Company
 from posefix.refine.crops import CroppedPeople, crop_people
 from posefix.refine.features import measure_poses
@@ -20,6 +28,10 @@ MODEL = load_skeleton("posefix19")
 COUNT, SHAPE = 4, (4, 19)
 MISSING = (1, 7)
 """Person and keypoint that `people` leaves out."""
+ALWAYS_BETTER, NEVER_BETTER = (
+    Regression(np.array([bias]), np.zeros(len(OPINION_FEATURES))) for bias in (700.0, -700.0)
+)
+"""Of what is found elsewhere."""
 
 
 def people() -> CroppedPeople:
@@ -56,8 +68,15 @@ def look(
     withheld: Evidence | None = None,
 ) -> Look:
     """At `people`, with random evidence where none is named; everybody was seen."""
-    return Look(
-        given or people(), found or evidence(), withheld or evidence(), *[np.array(seen, dtype=bool)] * 2
+    return Look(given or people(), found or evidence(), withheld or evidence(), np.array(seen, dtype=bool))
+
+
+def calibration_of(*regressions: Regression) -> Calibration:
+    """With these of keypoints; it prefers nothing found elsewhere, expects nothing beforehand and trusts nobody."""
+    nothing = np.zeros(len(ALL_MEANS))
+    of_keypoints: dict[str, Any] = dict(zip(REGRESSIONS, regressions, strict=True))
+    return Calibration(
+        **of_keypoints, elsewhere=NEVER_BETTER, usual=UsualCompany(nothing, nothing), trusted=0.0
     )
 
 

@@ -16,16 +16,16 @@ from posefix.errors import InputError
 from posefix.network.decoding import Evidence
 from posefix.pose.poses import Poses
 from posefix.refine.calibration import ALL_MEANS, RESERVE, Calibration, UsualCompany
-from posefix.refine.company import RESERVE_FADE, STRANGERS, hold_back, measure_company, read_company, trust
+from posefix.refine.company import hold_back, measure_company, read_company, trust
 from posefix.refine.features import measure_poses
 from posefix.refine.look import Look
 from posefix.refine.refiner import Refiner
 
 
-def test_the_means_are_those_of_the_people_seen(calibration: Calibration | None) -> None:
+def test_the_means_are_those_of_the_people_seen(believing: Calibration) -> None:
     at = look(seen=[True, True, False, True])
     poses = measure_poses(at)
-    np.testing.assert_allclose(measure_company(at, calibration).means, (poses[0] + poses[1] + poses[3]) / 3)
+    np.testing.assert_allclose(measure_company(at, believing).means, (poses[0] + poses[1] + poses[3]) / 3)
 
 
 def test_a_few_people_say_less_about_their_estimator_than_many(believing: Calibration) -> None:
@@ -40,24 +40,17 @@ def test_a_few_people_say_less_about_their_estimator_than_many(believing: Calibr
     np.testing.assert_array_equal(nobody.means, usual.means)
 
 
-def test_poses_are_held_back_by_what_their_company_gains(
-    calibration: Calibration | None, promising: Look
-) -> None:
-    for seen, total in (([False, True, True, True], 3 * 0.1 / 19), ([True] * 4, 0.4 + 3 * 0.1 / 19)):
-        mean_gain = total / (sum(seen) + STRANGERS)
-        company = measure_company(dataclasses.replace(promising, seen=np.array(seen)), calibration)
-        assert company.reserve == pytest.approx(
-            RESERVE * np.exp(-((mean_gain / RESERVE_FADE) ** 2)), rel=1e-6
-        )
-
-
-def test_a_calibration_may_say_how_much_is_held_back(believing: Calibration, promising: Look) -> None:
+def test_a_calibration_says_how_much_is_held_back(believing: Calibration) -> None:
     reserves = [
-        measure_company(promising, dataclasses.replace(believing, reserve=reserve)).reserve
+        measure_company(look(), dataclasses.replace(believing, trusted=1.0, reserve=reserve)).reserve
         for reserve in (RESERVE, RESERVE / 2, 0.0)
     ]
     assert reserves[0] > 0
     np.testing.assert_allclose(reserves, [reserves[0], reserves[0] / 2, 0.0])
+
+
+def test_without_a_calibration_nothing_is_held_back() -> None:
+    assert measure_company(look(), None).reserve == 0.0
 
 
 @pytest.mark.parametrize(
@@ -72,7 +65,7 @@ def test_an_estimator_whom_the_photo_hardly_contradicts_is_trusted(
     means[ALL_MEANS.index("contradicted")] = 0.5 * contradicted
     assert trust(means, trusted) == pytest.approx(expected, abs=1e-3)
     calibration = dataclasses.replace(believing, trusted=trusted, reserve=0.25)
-    assert hold_back(look(), calibration, means) == pytest.approx(0.25 * expected, abs=1e-3)
+    assert hold_back(means, calibration) == pytest.approx(0.25 * expected, abs=1e-3)
 
 
 def test_nobody_seen_is_no_fault(calibration: Calibration | None, promising: Look) -> None:
@@ -115,7 +108,7 @@ def test_a_file_that_is_of_no_use_says_so(
 
 
 def test_a_known_company_makes_one_photo_what_many_are(believing: Calibration, tmp_path: Path) -> None:
-    """Of a company that has much to gain, one photo with little to gain is moved as it is together with all."""
+    """Of a company that is contradicted, one photo that contradicts nobody is moved as it is together with all."""
     photos: dict[int | str, Path] = {}
     for number in range(6):
         path = photos[number] = tmp_path / f"{number}.png"
@@ -124,13 +117,14 @@ def test_a_known_company_makes_one_photo_what_many_are(believing: Calibration, t
     ones = np.ones((6, 19))
     poses = Poses(places, ones, ones > 0, tuple(photos), ones[:, 0], MODEL)
 
-    def sure_of_bright_photos(images: Any, keypoints: Any, weights: Any) -> Evidence:
-        gain = images.mean(axis=(1, 2, 3))[np.arange(len(keypoints)) % len(images)] / 400
-        believed = np.broadcast_to(0.5 + gain[:, None], weights.shape)
-        half = np.full(weights.shape, 0.5)
-        return Evidence(keypoints + 5, believed, believed, half, half)
+    def contradicted_by_bright_photos(images: Any, keypoints: Any, weights: Any) -> Evidence:
+        bright = images.mean(axis=(1, 2, 3))[np.arange(len(keypoints)) % len(images)]
+        step = np.where(weights.any(axis=1), 5.0, bright)
+        sure, half = np.full(weights.shape, 0.7), np.full(weights.shape, 0.5)
+        return Evidence(keypoints + step[:, None, None], sure, sure, half, half)
 
-    plain = Refiner(sure_of_bright_photos, MODEL, (96, 128), calibration=believing)
+    trusting = dataclasses.replace(believing, trusted=0.5)
+    plain = Refiner(contradicted_by_bright_photos, MODEL, (96, 128), calibration=trusting)
     known = plain.with_company(plain.measure_company(poses, photos))
     together = known.refine(poses, photos).poses.keypoints
     np.testing.assert_array_equal(together, plain.refine(poses, photos).poses.keypoints)

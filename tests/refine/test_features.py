@@ -12,7 +12,7 @@ import pytest
 from tests.refine.looks import COUNT, MISSING, SHAPE, alone, evidence, look, people
 
 from posefix.network.decoding import Evidence
-from posefix.refine.calibration import ALL_MEANS, ALONE_FEATURES, FEATURES, FIRST_FEATURES, Calibration
+from posefix.refine.calibration import ALL_MEANS, ALONE_FEATURES, FEATURES, Calibration
 from posefix.refine.company import Company
 from posefix.refine.features import LEAST, measure_features, measure_poses
 from posefix.refine.judge import judge
@@ -61,15 +61,6 @@ def test_features_are_chosen_by_name() -> None:
     chosen = measure_features(at, company, names)
     np.testing.assert_array_equal(chosen, everything[..., [FEATURES.index(name) for name in names]])
     assert (chosen[..., 0] == ALL_MEANS.index("alone_nearness")).all()
-
-
-def test_the_first_calibrations_see_nothing_of_the_photo_alone() -> None:
-    other = dataclasses.replace(evidence(similarity=0.2, given_similarity=0.7), keypoints=people().keypoints)
-    one, two = (
-        measure_features(at, alone(at).means, FIRST_FEATURES) for at in (look(), look(withheld=other))
-    )
-    assert one.shape == (*SHAPE, 16)
-    np.testing.assert_array_equal(one, two)
 
 
 def test_means_are_over_the_keypoints_of_one_person() -> None:

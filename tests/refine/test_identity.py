@@ -16,11 +16,11 @@ import pytest
 from posefix.network.decoding import Evidence
 from posefix.pose.poses import ImageId, Poses
 from posefix.refine.again import unsettled
-from posefix.refine.calibration import ALL_MEANS, CONTRADICTION_FEATURES, Calibration, Regression
-from posefix.refine.company import Company, measure_company
+from posefix.refine.calibration import ALL_MEANS, Calibration
+from posefix.refine.company import Company
 from posefix.refine.crops import CroppedPeople, crop_people
 from posefix.refine.identity import TAKEN, Neighbours
-from posefix.refine.judge import NEVER, judge
+from posefix.refine.judge import judge
 from posefix.refine.look import Look
 from posefix.refine.refiner import Refiner
 from posefix.skeletons import load_skeleton
@@ -187,27 +187,13 @@ def test_a_pose_that_would_land_on_a_neighbour_stays(calibrated: bool, believing
     assert np.array_equal(apart.moved, there[:1]), "without the neighbour nothing speaks against the place"
 
 
-def test_nobody_is_looked_for_anew_where_somebody_else_is(believing: Calibration) -> None:
-    always = Regression(np.array([700.0]), np.zeros(len(CONTRADICTION_FEATURES)))
-    contradicting = dataclasses.replace(believing, anew=always)
-    given = poses([0, 30, 300])
-    people, look = cropped(given), Look.of_nobody(cropped(given))
-    look.seen[:] = look.asked[:] = True
-    # The photo alone shows the first where the second is, the others where nobody is.
-    look.alone.keypoints[:] += np.array([30, 0])
-    choice = judge(look, measure_company(look, contradicting), contradicting, NEVER)
-    again = unsettled(look, choice, contradicting, 0.0, Neighbours.of(people, given.image_ids))
-    assert again.rows.tolist() == [1, 2]
-    np.testing.assert_allclose(again.keypoints, given.keypoints[1:] + np.array([30, 0]))
-
-
 def test_unseen_people_stay_unseen(believing: Calibration) -> None:
     given = poses([0, 30])
     look = Look.of_nobody(cropped(given))
     choice = judge(look, Company(np.zeros(len(ALL_MEANS))), believing, 0.0)
     neighbours = neighbours_of(given)
     assert not neighbours.taken(choice.keypoints, choice.rows).any()
-    assert len(unsettled(look, choice, believing, 0.0, neighbours).rows) == 0
+    assert len(unsettled(look, choice).rows) == 0
 
 
 def test_of_two_who_are_put_onto_one_body_the_one_moved_farther_goes_back() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.refine.looks import calibration_of
 
 pytest.importorskip("torch")
 pytest.importorskip("timm")
@@ -20,7 +21,6 @@ from posefix.refine.calibration import (
     ALL_MEANS,
     FEATURES,
     OPINION_FEATURES,
-    Calibration,
     Regression,
     UsualCompany,
     read_calibration,
@@ -48,6 +48,8 @@ from posefix.training.recipe_people import load_sets
 from posefix.training.run import train
 from posefix.training.trials import Attempt, Examples, Trial, companies, draw_calls, join, usual_company
 
+USUAL = UsualCompany(np.ones(len(ALL_MEANS)), np.full(len(ALL_MEANS), 2.0))
+
 
 def examples(count: int, similarity: float) -> Examples:
     everything = np.ones((count, 1), dtype=bool)
@@ -62,14 +64,14 @@ def examples(count: int, similarity: float) -> Examples:
 
 
 def test_a_small_set_counts_as_much_as_a_large_one() -> None:
-    calibration = fit([examples(1000, 0.9), examples(10, 0.3)])
+    calibration = fit([examples(1000, 0.9), examples(10, 0.3)], USUAL)
     expected = calibration.refined_similarity(np.zeros((1, 1, len(FEATURES)))).item()
     assert expected == pytest.approx(0.6, abs=0.01)
 
 
 def test_an_unimportant_pose_counts_less() -> None:
     parts = [examples(100, 0.9), dataclasses.replace(examples(100, 0.3), importance=np.full(100, 0.5))]
-    calibration = fit([join(parts)])
+    calibration = fit([join(parts)], USUAL)
     expected = calibration.refined_similarity(np.zeros((1, 1, len(FEATURES)))).item()
     assert expected == pytest.approx(0.7, abs=0.01)
 
@@ -102,12 +104,16 @@ def attempt(right: npt.NDArray[np.bool_]) -> Attempt:
     return Attempt(look, neighbours, truth, everything, people.falloff, company)
 
 
+def trial_from(given: Attempt, refined: Attempt, anew: Attempt) -> Trial:
+    return Trial(given, refined, anew, "real", measure_poses(given.look))
+
+
 def test_what_is_found_elsewhere_is_preferred_where_it_was_the_better_pose() -> None:
     # Nothing is to be gained, so all keep their places.
     even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
-    keeping = Calibration(even, even, even, even, even, even)
+    keeping = calibration_of(*[even] * 6)
     right = np.random.default_rng(1).random(100) < 0.5
-    trial = Trial(attempt(right), attempt(right), attempt(~right), "real")
+    trial = trial_from(attempt(right), attempt(right), attempt(~right))
     features, gain = trial.opinions(keeping)
     assert features.shape == (100, 1, len(OPINION_FEATURES))
     assert np.array_equal(gain > 0.5, ~right) and np.array_equal(gain < -0.5, right)
@@ -117,9 +123,9 @@ def test_what_is_found_elsewhere_is_preferred_where_it_was_the_better_pose() -> 
 
 def test_what_is_lost_counts_more_than_what_is_won() -> None:
     even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
-    keeping = Calibration(even, even, even, even, even, even)
+    keeping = calibration_of(*[even] * 6)
     right = np.arange(100) < 40
-    trial = Trial(attempt(right), attempt(right), attempt(~right), "real")
+    trial = trial_from(attempt(right), attempt(right), attempt(~right))
     trial.given.look.alone.given_similarity[:] = 0.5  # nobody can be told from anybody
     features, _ = trial.opinions(keeping)
     assert not is_better(features, fit_elsewhere([[trial]], keeping), caution=0.0).any()
@@ -136,7 +142,7 @@ def trial_of(contradicted: float, gains: bool) -> Trial:
     if gains:
         given.look.evidence.keypoints[:] = given.truth
         given.look.evidence.similarity[:] = 0.9
-    return Trial(given, given, given, "real")
+    return trial_from(given, given, given)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +159,7 @@ def test_estimators_are_trusted_who_are_contradicted_less_than_all_who_gain(
 ) -> None:
     refined = Regression(np.full(19, -1.0), np.array([float(name == "similarity") for name in FEATURES]))
     even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
-    calibration = Calibration(refined, even, even, even, even, even)
+    calibration = calibration_of(refined, *[even] * 5)
     trials = [trial_of(contradicted, gains) for contradicted, gains in estimators]
     assert fit_trust(trials, calibration) == pytest.approx(expected, rel=1e-2)
 
@@ -163,8 +169,7 @@ def test_company_is_the_mean_pose_of_a_call_and_of_what_is_usual() -> None:
     look = dataclasses.replace(attempt(right).look, seen=np.array([True, True, False, True]))
     look.evidence.similarity[:] = [[0.2], [0.4], [0.6], [0.8]]
     poses = measure_poses(look)
-    usual = UsualCompany(np.ones(len(ALL_MEANS)), np.full(len(ALL_MEANS), 2.0))
-    company = companies(look, np.array([7, 7, 7, 0]), usual).means
+    company = companies(poses, look.seen, np.array([7, 7, 7, 0]), USUAL).means
     np.testing.assert_allclose(company[:2], [(poses[0] + poses[1] + 2) / 4] * 2)
     assert not company[2].any()
     np.testing.assert_allclose(company[3], (poses[3] + 2) / 3)
@@ -210,10 +215,9 @@ def test_a_trained_model_is_calibrated_on_the_photos_held_out(recipe: Path, tmp_
     assert calibration.features == FEATURES
     for feature in ("alone_similarity", "pose_alone_nearness", "company_alone_given_similarity"):
         assert calibration.refined_similarity.weights[FEATURES.index(feature)]
-    assert calibration.elsewhere is not None and calibration.elsewhere.products is not None
-    assert calibration.anew is None
+    assert calibration.elsewhere.products is not None
     assert calibration.strengths == (0.5, 0.25)
-    assert calibration.usual is not None and (calibration.usual.people > 0).all()
+    assert (calibration.usual.people > 0).all()
     assert json.loads((tmp_path / "model" / "model.json").read_text())["training"]["name"] == "made"
     assert Refiner.from_pretrained(tmp_path / "model", device="cpu", scores="model").scores == "model"
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,17 +32,19 @@ ALONE_FEATURES = (
 )
 """Of the photo alone: what it says of its own place and of the given one, and how near its place is to the given one
 and to the refined one."""
-MEANS = ("similarity", "vicinity", "given_similarity", "distance", "nearness")
-ALONE_MEANS = ("alone_given_similarity", "alone_nearness", "contradicted", "sure")
-ALL_MEANS = (*MEANS, *ALONE_MEANS)
+ALL_MEANS = (
+    "similarity",
+    "vicinity",
+    "given_similarity",
+    "distance",
+    "nearness",
+    "alone_given_similarity",
+    "alone_nearness",
+    "contradicted",
+    "sure",
+)
 """Of which there are means over a pose, and over the poses refined together."""
 COMPANY = "company_"
-FIRST_FEATURES = (
-    *KEYPOINT_FEATURES,
-    *(f"pose_{name}" for name in MEANS),
-    *(f"{COMPANY}{name}" for name in MEANS),
-)
-"""What the regressions of models see that do not name their features."""
 FEATURES = (
     *KEYPOINT_FEATURES,
     *ALONE_FEATURES,
@@ -51,8 +52,6 @@ FEATURES = (
     *(f"{COMPANY}{name}" for name in ALL_MEANS),
 )
 """What regressions see of a keypoint: `posefix.refine.features.measure_features`."""
-CONTRADICTION_FEATURES = ("given_similarity", "given_vicinity", "similarity", "agreement")
-"""What `Calibration.anew` sees of a person: `posefix.refine.again.measure_contradiction`."""
 OPINION_FEATURES = (
     "chosen_similarity",
     "found_similarity",
@@ -69,8 +68,16 @@ OPINION_FEATURES = (
 )
 """What `Calibration.elsewhere` sees of a person: `posefix.refine.elsewhere.measure_opinions`."""
 RESERVE = 0.5
-"""Gain in KS that a keypoint must promise to be moved where nothing is to be gained on the whole, for models that do
-not say it."""
+"""Gain in KS that a keypoint must promise to be moved where nothing is to be gained on the whole."""
+REGRESSIONS = (
+    "refined_similarity",
+    "refined_right",
+    "given_similarity",
+    "given_right",
+    "filled_similarity",
+    "filled_right",
+)
+"""Those of a calibration that see keypoints."""
 FULL_STRENGTH = (1.0, 1.0)
 DECIMALS = 5
 """Of a regression's numbers in a model's description; features and their products are below a hundred."""
@@ -148,15 +155,13 @@ class Calibration:
         filled_similarity: The same where no place was given.
         filled_right: The same where no place was given.
         elsewhere: Probability that what is found where the photo alone shows a person is the better pose, see
-            `posefix.refine.elsewhere`; one bias. None for models that do not look there.
-        anew: Probability that the pose which the photo alone shows is a better start than the given one, see
-            `posefix.refine.again`; one bias. None for models that look elsewhere and compare.
+            `posefix.refine.elsewhere`; one bias.
+        usual: What is expected of an estimator beforehand.
+        trusted: Nothing is to be gained of estimators whose places the photo alone, where it is sure, contradicts less
+            than so; 0 trusts none.
         features: What the regressions of keypoints see, in their order.
-        usual: What is expected of an estimator beforehand; None believes the people of a call alone.
         reserve: Gain in KS that a keypoint must promise to be moved where nothing is to be gained on the whole
             (`posefix.refine.company`).
-        trusted: Nothing is to be gained of estimators whose places the photo alone, where it is sure, contradicts less
-            than so; 0 trusts none, None looks at the promised gain instead.
         strengths: With what share of its strength a pose enters the network at the first look and at later ones, see
             `posefix.refine.refiner.Refiner`; the regressions hold for these.
     """
@@ -167,37 +172,23 @@ class Calibration:
     given_right: Regression
     filled_similarity: Regression
     filled_right: Regression
-    elsewhere: Regression | None = None
-    anew: Regression | None = None
+    elsewhere: Regression
+    usual: UsualCompany
+    trusted: float
     features: tuple[str, ...] = FEATURES
-    usual: UsualCompany | None = None
     reserve: float = RESERVE
-    trusted: float | None = None
     strengths: tuple[float, float] = FULL_STRENGTH
-
-    @property
-    def sees_alone(self) -> bool:
-        """Whether the regressions of keypoints see what the photo alone says, so that it is asked about everybody."""
-        return not set(ALONE_FEATURES).isdisjoint(self.features)
 
     def as_dict(self) -> dict[str, Any]:
         """For a model's description."""
-        regressions = {name: getattr(self, name) for name in (*REGRESSIONS, *OF_PERSONS)}
         return {
-            **{name: regression.as_dict() for name, regression in regressions.items() if regression},
+            **{name: getattr(self, name).as_dict() for name in (*REGRESSIONS, "elsewhere")},
             "features": list(self.features),
-            **({} if self.usual is None else {"usual_company": self.usual.as_dict()}),
+            "usual_company": self.usual.as_dict(),
             "reserve": self.reserve,
-            **({} if self.trusted is None else {"trusted": round(self.trusted, DECIMALS)}),
+            "trusted": round(self.trusted, DECIMALS),
             "strengths": list(self.strengths),
         }
-
-
-REGRESSIONS = tuple(
-    field.name for field in dataclasses.fields(Calibration) if field.default is dataclasses.MISSING
-)
-OF_PERSONS = {"elsewhere": OPINION_FEATURES, "anew": CONTRADICTION_FEATURES}
-"""Regressions of persons that a calibration may have, and what they see."""
 
 
 def multiplied(features: Sequence[str]) -> int:
@@ -218,47 +209,33 @@ def read_calibration(model: Model) -> Calibration | None:
         return None
     path = model.folder / DESCRIPTION_FILE
     try:
-        features = _read_names(model.calibration.get("features", FIRST_FEATURES))
-        regressions = {
-            name: _read_regression(model.calibration[name], multiplied(features)) for name in REGRESSIONS
-        }
-        of_persons = {
-            name: _read_regression(model.calibration[name], len(seen))
-            for name, seen in OF_PERSONS.items()
-            if name in model.calibration
-        }
-        usual = _read_usual(model.calibration.get("usual_company"))
-        reserve = _read_not_negative(model.calibration, "reserve")
-        trusted = _read_not_negative(model.calibration, "trusted")
-        first, later = (float(value) for value in model.calibration["strengths"])
+        return _read(model.calibration, len(model.skeleton))
     except InputError as error:
         raise InputError(f"{path}: calibration: {error}; calibrate the model again") from error
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
-            f"{path}: calibration: expected objects {', '.join(REGRESSIONS)} with numbers 'bias' and 'weights', and "
-            f"two 'strengths' ({error!r}); calibrate the model again"
+            f"{path}: calibration: expected objects {', '.join(REGRESSIONS)} and elsewhere with numbers 'bias' and "
+            "'weights', names of 'features', an object 'usual_company', numbers 'reserve' and 'trusted', and two "
+            f"'strengths' ({error!r}); calibrate the model again"
         ) from error
-    try:
-        check_strengths((first, later))
-    except InputError as error:
-        raise InputError(f"{path}: calibration: {error}; calibrate the model again") from error
-    for name, regression in (regressions | of_persons).items():
-        seen = OF_PERSONS.get(name)
-        expected = (len(model.skeleton), len(features)) if seen is None else (1, len(seen))
-        if regression.bias.shape != expected[:1] or regression.weights.shape != expected[1:]:
-            raise InputError(
-                f"{path}: calibration: {name}: expected {expected[0]} biases and {expected[1]} weights, "
-                f"got {regression.bias.shape} and {regression.weights.shape}; calibrate the model again"
-            )
-    return Calibration(
-        **regressions,
-        **of_persons,
+
+
+def _read(content: Mapping[str, Any], keypoints: int) -> Calibration:
+    """What `Calibration.as_dict` gave, of a model of so many keypoints."""
+    features = _read_names(content["features"])
+    calibration = Calibration(
+        **{name: _read_regression(content[name], multiplied(features)) for name in REGRESSIONS},
+        elsewhere=_read_regression(content["elsewhere"], len(OPINION_FEATURES)),
+        usual=_read_usual(content["usual_company"]),
+        trusted=_read_not_negative(content, "trusted"),
         features=features,
-        usual=usual,
-        reserve=RESERVE if reserve is None else reserve,
-        trusted=trusted,
-        strengths=(first, later),
+        reserve=_read_not_negative(content, "reserve"),
+        strengths=_read_strengths(content["strengths"]),
     )
+    for name in REGRESSIONS:
+        _check_shape(name, getattr(calibration, name), keypoints, len(features))
+    _check_shape("elsewhere", calibration.elsewhere, 1, len(OPINION_FEATURES))
+    return calibration
 
 
 def _read_names(names: Any) -> tuple[str, ...]:
@@ -276,9 +253,7 @@ def _read_names(names: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _read_usual(content: Mapping[str, Any] | None) -> UsualCompany | None:
-    if content is None:
-        return None
+def _read_usual(content: Mapping[str, Any]) -> UsualCompany:
     means, people = (
         np.array([content[part][name] for name in ALL_MEANS], dtype=np.float64)
         for part in ("means", "people")
@@ -288,13 +263,17 @@ def _read_usual(content: Mapping[str, Any] | None) -> UsualCompany | None:
     return UsualCompany(means, people)
 
 
-def _read_not_negative(content: Mapping[str, Any], field: str) -> float | None:
-    if field not in content:
-        return None
+def _read_not_negative(content: Mapping[str, Any], field: str) -> float:
     number = float(content[field])
     if not 0 <= number < np.inf:
         raise InputError(f"{field}: expected a number of at least 0, got {number}")
     return number
+
+
+def _read_strengths(numbers: Any) -> tuple[float, float]:
+    first, later = (float(value) for value in numbers)
+    check_strengths((first, later))
+    return first, later
 
 
 def check_strengths(strengths: tuple[float, float]) -> None:
@@ -315,3 +294,11 @@ def _read_regression(content: Mapping[str, Any], factors: int) -> Regression:
     if not all(np.isfinite(part).all() for part in (bias, weights, products) if part is not None):
         raise ValueError("a number is missing or not finite")
     return Regression(bias, weights, products)
+
+
+def _check_shape(name: str, regression: Regression, biases: int, weights: int) -> None:
+    if regression.bias.shape != (biases,) or regression.weights.shape != (weights,):
+        raise InputError(
+            f"{name}: expected {biases} biases and {weights} weights, "
+            f"got {regression.bias.shape} and {regression.weights.shape}"
+        )

@@ -18,18 +18,14 @@ import numpy as np
 from posefix.errors import InputError
 from posefix.files import read_json, write_text_atomic
 from posefix.pose.poses import FloatArray
-from posefix.refine.calibration import ALL_MEANS, RESERVE, Calibration
-from posefix.refine.features import LEAST, expected_gain, measure_poses
+from posefix.refine.calibration import ALL_MEANS, Calibration
+from posefix.refine.features import LEAST, measure_poses
 from posefix.refine.look import Look
 
-RESERVE_FADE = 0.017
-"""Mean gain at which the reserve has fallen to 1/e of it; chosen on the dev sets (see the model card)."""
 TRUST_FADE = 14
 """Power of the contradiction with which trust fades: .9 of it are left at .85 times `Calibration.trusted`, .1 at 1.17
 times."""
 FORMAT = "posefix company"
-STRANGERS = 4
-"""So many people who have nothing to gain are taken to be in the company: of a single photo's one can't be sure."""
 
 
 @dataclass(frozen=True)
@@ -98,41 +94,33 @@ def _fingerprint(calibration: Calibration | None) -> str:
 
 
 def measure_company(look: Look, calibration: Calibration | None) -> Company:
-    """Get to know an estimator by the people whom the network saw; of nobody nothing is known, and nothing held back.
+    """Get to know an estimator by the people whom the network saw; of nobody what is usual is known, and not held back.
 
     Args:
-        look: At its people, with their pose and with it withheld.
-        calibration: Of the model, or None.
+        look: At its people, with their pose and, for a calibration, with it withheld.
+        calibration: Of the model; without one nothing is asked of a company, and nothing known of it.
     """
-    usual = None if calibration is None else calibration.usual
+    if calibration is None:
+        return Company(np.zeros(len(ALL_MEANS)))
     if not look.seen.any():
-        return Company(np.zeros(len(ALL_MEANS)) if usual is None else usual.means)
-    means = measure_poses(look)[look.seen].mean(axis=0)
-    if usual is not None:
-        means = usual.with_people(means, int(look.seen.sum()))
-    return Company(means, hold_back(look, calibration, means))
+        return Company(calibration.usual.means)
+    measured = measure_poses(look)[look.seen].mean(axis=0)
+    means = calibration.usual.with_people(measured, int(look.seen.sum()))
+    return Company(means, hold_back(means, calibration))
 
 
-def hold_back(look: Look, calibration: Calibration | None, means: FloatArray) -> float:
+def hold_back(means: FloatArray, calibration: Calibration) -> float:
     """Gain in KS beyond the caution that a move must bring.
 
     Where little is to be gained on the whole, the poses are those of a good estimator, which is more often right about
     the odd keypoint than the network. This shows where the photo alone hardly ever contradicts a place of which it is
-    sure; for calibrations that do not say how often that is, in the mean gain of all people seen.
+    sure.
 
     Args:
-        look: At people of the company, with their pose and with it withheld.
-        calibration: Of the model, or None.
         means: Of the company.
+        calibration: Of the model.
     """
-    reserve = RESERVE if calibration is None else calibration.reserve
-    if calibration is not None and calibration.trusted is not None:
-        return reserve * trust(means, calibration.trusted)
-    pose_gain = np.zeros(len(look.seen))
-    for places, part in look.parts():
-        pose_gain[places] = _promised_gain(part, calibration, means)
-    mean_gain = pose_gain[look.seen].sum() / (look.seen.sum() + STRANGERS)
-    return float(reserve * np.exp(-((mean_gain / RESERVE_FADE) ** 2)))
+    return calibration.reserve * trust(means, calibration.trusted)
 
 
 def trust(means: FloatArray, trusted: float) -> float:
@@ -150,11 +138,3 @@ def contradiction_of(means: FloatArray) -> float:
     """Share of what the photo alone is sure of by which it contradicts the places of a company with these means."""
     contradicted, sure = (means[ALL_MEANS.index(name)] for name in ("contradicted", "sure"))
     return float(np.clip(contradicted / max(sure, LEAST), LEAST, 1))
-
-
-def _promised_gain(look: Look, calibration: Calibration | None, means: FloatArray) -> FloatArray:
-    """Mean gain in KS (N,) of moving the keypoints that gain."""
-    valid = look.people.valid
-    gain = expected_gain(look, calibration, means)
-    promised = np.where(valid, np.maximum(gain, 0.0), 0.0).sum(axis=1)
-    return np.asarray(promised / np.maximum(valid.sum(axis=1), 1))

@@ -32,7 +32,7 @@ def elsewhere(look: Look, choice: Choice, neighbours: Neighbours) -> CroppedPeop
     """
     people, alone = look.people, look.alone.keypoints
     apart = people.at(choice.keypoints[people.rows]).agreement(alone) < APART
-    places = np.flatnonzero(look.asked & apart)
+    places = np.flatnonzero(look.seen & apart)
     places = places[~neighbours.taken(alone[places], people.rows[places])]
     return recrop(people.of(places), alone[places])
 

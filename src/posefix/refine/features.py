@@ -10,28 +10,13 @@ import numpy.typing as npt
 
 from posefix.pose.geometry import lengths
 from posefix.pose.poses import BoolArray, FloatArray
-from posefix.refine.calibration import ALL_MEANS, COMPANY, FEATURES, Calibration
+from posefix.refine.calibration import ALL_MEANS, COMPANY, FEATURES
 from posefix.refine.look import Look
 
 SURE = 8
 """Power of the expected similarity by which the photo alone is sure of its place: of .5 hardly, of .9 by .4."""
 LEAST = 1e-4
 """Evidence is taken as at least this and at most one minus this, so that its log odds stay finite."""
-
-
-def expected_gain(look: Look, calibration: Calibration | None, company: FloatArray) -> FloatArray:
-    """Expected KS of the refined places minus that of the given ones, (N, K).
-
-    Args:
-        look: At N people, with their pose and, for a calibration, with it withheld.
-        calibration: Of the model; without one the heatmap's own expected KS is taken.
-        company: See `measure_features`.
-    """
-    if calibration is None:
-        evidence = look.evidence
-        return np.asarray(np.subtract(evidence.similarity, evidence.given_similarity, dtype=np.float64))
-    features = measure_features(look, company, calibration.features)
-    return calibration.refined_similarity(features) - calibration.given_similarity(features)
 
 
 def measure_features(look: Look, company: FloatArray, names: Sequence[str] = FEATURES) -> FloatArray:

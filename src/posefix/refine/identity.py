@@ -1,8 +1,8 @@
 """Whose pose it is: nobody is moved onto somebody else whose pose is in the same call.
 
 Where people stand close together, the network may take the neighbour for the person in the middle of the crop. Whoever
-would land on the neighbour's pose so stays where they were given, and is not looked for anew there; so does the one of
-two whom the network puts onto one body who is moved the farther. Poses that already lay on each other, such as an
+would land on the neighbour's pose so stays where they were given, and is not looked for there; so does the one of two
+whom the network puts onto one body who is moved the farther. Poses that already lay on each other, such as an
 estimator's several of one person, are free to move.
 """
 

@@ -17,7 +17,7 @@ from posefix.pose import geometry
 from posefix.pose.poses import BoolArray, FloatArray, Rows
 from posefix.refine.calibration import Calibration
 from posefix.refine.company import Company
-from posefix.refine.features import expected_gain, measure_features
+from posefix.refine.features import measure_features
 from posefix.refine.look import Look
 
 ALWAYS, NEVER = -1.0, 1.0
@@ -107,8 +107,9 @@ def _judge(
     """Which keypoints move, their gain being above the threshold; confidence; expected KS of what was chosen."""
     given = look.people.valid
     if calibration is None:
-        nothing = np.full(given.shape, np.nan)
-        return (expected_gain(look, None, company) > threshold) | ~given, nothing, nothing
+        nothing, evidence = np.full(given.shape, np.nan), look.evidence
+        gain = np.subtract(evidence.similarity, evidence.given_similarity, dtype=np.float64)
+        return (gain > threshold) | ~given, nothing, nothing
     features = measure_features(look, company, calibration.features)
     similarity = calibration.refined_similarity(features)
     kept_similarity = calibration.given_similarity(features)

@@ -21,8 +21,6 @@ from posefix.refine.crops import CroppedPeople
 from posefix.refine.cutting import Crop, Image, Progress, batches
 
 EVIDENCE = tuple(field.name for field in dataclasses.fields(Evidence))
-NOBODY, EVERYBODY = -np.inf, np.inf
-"""As doubt, see `look_at`: whom the network is asked about with the pose withheld."""
 PEOPLE_AT_ONCE = 2048
 """What is measured of people takes several times the memory of what is known of them, so it is done by parts."""
 
@@ -34,46 +32,40 @@ class Look:
     Attributes:
         people: With the pose that they were given.
         evidence: With this pose shown to the network; its places in original-image pixels.
-        alone: With the pose withheld: the photo's own opinion, also of the places that were given.
+        alone: With the pose withheld: the photo's own opinion, also of the places that were given. It says nothing
+            where this was not asked for.
         seen: (N,) of whom it was asked; of the others the evidence says nothing.
-        asked: (N,) of whom it was asked with the pose withheld, too; of the others `alone` says nothing.
     """
 
     people: CroppedPeople
     evidence: Evidence
     alone: Evidence
     seen: BoolArray
-    asked: BoolArray
 
     @classmethod
-    def of_nobody(cls, people: CroppedPeople, *, asks: bool = True) -> Look:
+    def of_nobody(cls, people: CroppedPeople, *, withheld: bool = True) -> Look:
         """Evidence to be filled in, in the network's precision but for the places.
 
         Args:
             people: The people.
-            asks: Whether the pose will be withheld of anybody; else `alone` is not to be written to.
+            withheld: Whether the pose will be withheld, too; else `alone` is not to be written to.
         """
-        nobody = np.zeros(len(people.valid), dtype=bool)
-        places = people.keypoints.copy() if asks else people.keypoints
-        alone = _nothing(people, places)
-        return cls(people, _nothing(people, people.keypoints.copy()), alone, nobody, nobody.copy())
+        shown, places = people.keypoints.copy(), people.keypoints
+        alone = places.copy() if withheld else places
+        nobody = np.zeros(len(places), dtype=bool)
+        return cls(people, _nothing(people, shown), _nothing(people, alone), nobody)
 
     def take(self, places: Rows, found: Evidence, alone: Evidence | None = None) -> None:
         """Write down what the network says of some of the people: with the pose and, if known, with it withheld."""
         _write(self.evidence, places, found)
         self.seen[places] = True
         if alone is not None:
-            self.take_alone(places, alone)
-
-    def take_alone(self, places: Rows, found: Evidence) -> None:
-        """Write down what the network says of some of the people with the pose withheld."""
-        _write(self.alone, places, found)
-        self.asked[places] = True
+            _write(self.alone, places, alone)
 
     def of(self, places: Rows) -> Look:
         """That at some of the people."""
         evidence, alone = _of(self.evidence, places), _of(self.alone, places)
-        return Look(self.people.of(places), evidence, alone, self.seen[places], self.asked[places])
+        return Look(self.people.of(places), evidence, alone, self.seen[places])
 
     def parts(self) -> Iterator[tuple[Rows, Look]]:
         """That at `PEOPLE_AT_ONCE` people after another, with their places among these."""
@@ -102,33 +94,28 @@ def look_at(
     backend: Backend,
     batch_size: int,
     *,
-    doubt: float,
+    withheld: bool,
     strength: float = 1.0,
     progress: Progress | None = None,
 ) -> Look:
-    """Show people to the network, with their pose and, where that is asked for, with it withheld.
+    """Show people to the network, with their pose and, if that is asked for, with it withheld.
 
     Args:
         people: With poses.
         crops: Of those of them who can be seen.
         backend: Runs the network.
         batch_size: People shown at once.
-        doubt: Of whom to ask for `Look.alone`, too: those whose pose the network's places agree with less than so.
+        withheld: Ask for `Look.alone`, too.
         strength: Share of its strength with which a pose enters the network.
         progress: Called after each batch.
 
     Raises:
         InputError: The network returns no such places, or crops cannot be made.
     """
-    look = Look.of_nobody(people, asks=doubt > NOBODY)
+    look = Look.of_nobody(people, withheld=withheld)
+    shares = (strength, 0.0) if withheld else (strength,)
     for places, images in batches(crops, batch_size):
-        shares = (strength, 0.0) if doubt == EVERYBODY else (strength,)
-        some = people.of(places)
-        found = _ask(backend, some, images, shares)
-        look.take(places, *found)
-        unsure = np.flatnonzero(some.agreement(found[0].keypoints) < doubt)
-        if len(shares) == 1 and unsure.size:
-            look.take_alone(places[unsure], *_ask(backend, some.of(unsure), images[unsure], (0.0,)))
+        look.take(places, *_ask(backend, people.of(places), images, shares))
         if progress is not None:
             progress(int(look.seen.sum()), int(people.usable.sum()))
     return look

@@ -16,7 +16,7 @@ from posefix.network import DEFAULT_MODEL_NAME
 from posefix.network.models import load_model
 from posefix.photos.finding import Exif, ImageId, find_images
 from posefix.pose.poses import Poses
-from posefix.refine.again import SETTLED, unsettled
+from posefix.refine.again import unsettled
 from posefix.refine.arrays import poses_from_arrays
 from posefix.refine.backends import Backend, Runtime, open_backend
 from posefix.refine.boxes import WholeBoxes, check_boxes
@@ -27,7 +27,7 @@ from posefix.refine.cutting import Cut, ManyPhotos, OnePhoto, Photo, Progress
 from posefix.refine.elsewhere import elsewhere, prefer
 from posefix.refine.identity import Neighbours
 from posefix.refine.judge import ALWAYS, NEVER, Choice, judge
-from posefix.refine.look import EVERYBODY, NOBODY, Look, look_at
+from posefix.refine.look import Look, look_at
 from posefix.refine.merge import Missing, merge
 from posefix.refine.results import RefinedPoses, Refinement
 from posefix.refine.scores import Scores, resolve_scores, write_scores
@@ -51,8 +51,8 @@ class Refiner:
             `posefix.refine.company`). 1 never moves, -1 always. Missing keypoints are filled whatever it is. But at
             -1, nobody is moved onto somebody else whose pose is in the same call (`posefix.refine.identity`).
         looks: How often a person is looked at, at most: one whose pose changed so much that its crop was a poor one is
-            looked at again, in the crop that the refined pose makes, or that the pose makes which the photo alone
-            shows, where the photo contradicts the given one (`posefix.refine.again`).
+            looked at again, in the crop that the refined pose makes (`posefix.refine.again`). At 2 or more, a model
+            with a calibration also looks where the photo alone shows a person (`posefix.refine.elsewhere`).
         scores: Whose scores the refined poses carry: the estimator's ("input"), the model's confidence in each
             keypoint and expected OKS of each pose ("model"), or their product. None is the product if the model has a
             calibration, else the estimator's.
@@ -232,7 +232,7 @@ class Refiner:
         """
         paths = images if isinstance(images, Mapping) else find_images(poses.image_ids, images)
         cut = ManyPhotos(poses.image_ids, paths, 2 * self.batch_size, exif)
-        look = self._look(self._crop(poses), cut, self._doubt(0), self._strengths[0], progress)
+        look = self._look(self._crop(poses), cut, self._strengths[0], progress)
         if not look.seen.any():
             raise InputError(
                 "poses: nobody can be seen in these photos, so nothing is known of the estimator"
@@ -252,7 +252,8 @@ class Refiner:
             strength: Share of its strength with which the pose enters the network.
         """
         cut, people = ManyPhotos(poses.image_ids, images, 2 * self.batch_size), self._crop(poses)
-        return self._look(people, cut, EVERYBODY, strength), Neighbours.of(people, poses.image_ids)
+        look = self._look(people, cut, strength, withheld=True)
+        return look, Neighbours.of(people, poses.image_ids)
 
     def _refine(
         self,
@@ -266,18 +267,18 @@ class Refiner:
         first, later = self._strengths
         everyone = people
         neighbours = Neighbours.of(everyone, poses.image_ids)
-        look = first_look = self._look(people, cut, self._doubt(self.looks - 1), first, progress)
+        look = first_look = self._look(people, cut, first, progress)
         failed = tuple(cut.failed)  # photos that fail at a later look have been seen
         company = self.company or measure_company(look, self.calibration)
         choice = judge(look, company, self.calibration, self.caution)
         for _ in range(self.looks - 1):
             progress = _later(progress, people)
-            people = unsettled(look, choice, self.calibration, self.caution, neighbours)
+            people = unsettled(look, choice)
             if not people.usable.any():
                 break
-            look = self._look(people, cut, self._doubt(0), later, progress)
+            look = self._look(people, cut, later, progress)
             choice.take(judge(look, company, self.calibration, self.caution))
-        if self._looks_elsewhere:
+        if self.looks > 1 and self.calibration is not None:
             choice.take(
                 self._found_elsewhere(first_look, company, choice, neighbours, cut, _later(progress, people))
             )
@@ -286,10 +287,6 @@ class Refiner:
         merged = merge(poses, everyone, choice, missing=missing, failed=failed, caution=self.caution)
         merged = merged.made_by(self.source)
         return write_scores(merged, resolve_scores(self.scores, self.calibration is not None))
-
-    @property
-    def _looks_elsewhere(self) -> bool:
-        return self.looks > 1 and self.calibration is not None and self.calibration.elsewhere is not None
 
     def _found_elsewhere(
         self,
@@ -301,11 +298,11 @@ class Refiner:
         progress: Progress | None,
     ) -> Choice:
         """What becomes of people of the first look whom the photo alone shows elsewhere and who are found there."""
-        assert self.calibration is not None and self.calibration.elsewhere is not None
+        assert self.calibration is not None
         people = elsewhere(look, choice, neighbours)
         if not people.usable.any():
             return choice.of(people.rows)
-        there = self._look(people, cut, self._doubt(0), self._strengths[1], progress)
+        there = self._look(people, cut, self._strengths[1], progress)
         found = judge(there, company, self.calibration, self.caution)
         regression = self.calibration.elsewhere
         return prefer(choice, look, there, found, neighbours, regression, self.caution)
@@ -326,28 +323,22 @@ class Refiner:
         """With what shares of their strength poses enter the network at the first look and at later ones."""
         return FULL_STRENGTH if self.calibration is None else self.calibration.strengths
 
-    def _doubt(self, looks_left: int) -> float:
-        """Whom to ask about with the pose withheld: everybody if the judge sees it, else who may be looked for anew."""
-        if self.calibration is None:
-            return NOBODY
-        if self.calibration.sees_alone:
-            return EVERYBODY
-        return SETTLED if looks_left else NOBODY
-
     def _look(
         self,
         people: CroppedPeople,
         cut: Cut,
-        doubt: float,
         strength: float,
         progress: Progress | None = None,
+        *,
+        withheld: bool = False,
     ) -> Look:
+        """Look at people; with the pose withheld, too, for a calibration or if that is asked for."""
         return look_at(
             people,
             cut(people),
             self.backend,
             self.batch_size,
-            doubt=doubt,
+            withheld=withheld or self.calibration is not None,
             strength=strength,
             progress=progress,
         )

@@ -30,6 +30,7 @@ from posefix.refine.calibration import (
     OPINION_FEATURES,
     Calibration,
     Regression,
+    UsualCompany,
     check_strengths,
     multiplied,
 )
@@ -99,11 +100,10 @@ def calibrate(
             trials[-1].append(try_starts(refiner, given, records, strengths))
     usual = usual_company([trial.poses() for part in trials for trial in part])
     trials = [[trial.in_calls(usual) for trial in part] for part in trials]
-    calibration = fit([join([trial.examples() for trial in part]) for part in trials])
+    calibration = fit([join([trial.examples() for trial in part]) for part in trials], usual)
     calibration = dataclasses.replace(
         calibration,
         elsewhere=fit_elsewhere(trials, calibration),
-        usual=usual,
         # Sets differ in what is to be gained; this is for estimators who gain nothing in one of them.
         trusted=max(fit_trust(part, calibration) for part in trials),
         strengths=strengths,
@@ -167,8 +167,11 @@ def _as_poses(
     )
 
 
-def fit(sets: list[Examples]) -> Calibration:
-    """The regressions of a calibration for keypoints, each set of equal weight."""
+def fit(sets: list[Examples], usual: UsualCompany) -> Calibration:
+    """A calibration by its regressions of keypoints, each set of equal weight.
+
+    It prefers nothing that is found elsewhere, and trusts nobody.
+    """
     examples = join(sets)
     there, absent = examples.labelled & examples.given, examples.labelled & ~examples.given
     weights = np.concatenate(
@@ -188,6 +191,9 @@ def fit(sets: list[Examples]) -> Calibration:
         given_right=regression(kept > RIGHT, there),
         filled_similarity=regression(refined, absent),
         filled_right=regression(refined > RIGHT, absent),
+        elsewhere=Regression(np.full(1, -np.inf), np.zeros(len(OPINION_FEATURES))),
+        usual=usual,
+        trusted=0.0,
     )
 
 

@@ -139,24 +139,26 @@ class Trial:
         refined: What the network made of them.
         anew: What it sees without any pose.
         kind: Of the given poses.
+        measured: (N, M) what regressions see of the given poses, see `measure_poses`.
     """
 
     given: Attempt
     refined: Attempt
     anew: Attempt
     kind: Kind
+    measured: FloatArray
 
     def poses(self) -> FloatArray:
         """What regressions see of the given poses of the n people whom the network saw, (n, M)."""
-        return measure_poses(self.given.look)[self.given.look.seen]
+        return self.measured[self.given.look.seen]
 
     def in_calls(self, usual: UsualCompany) -> Trial:
         """The same with people who are refined in calls of many sizes."""
-        company = companies(self.given.look, draw_calls(len(self.given.truth)), usual)
+        company = companies(self.measured, self.given.look.seen, draw_calls(len(self.measured)), usual)
         given, refined, anew = (
             dataclasses.replace(attempt, company=company) for attempt in (self.given, self.refined, self.anew)
         )
-        return Trial(given, refined, anew, self.kind)
+        return dataclasses.replace(self, given=given, refined=refined, anew=anew)
 
     def gain(self, calibration: Calibration) -> float:
         """Mean gain in worth of the given poses at the first look."""
@@ -196,7 +198,8 @@ def try_starts(
     reach = falloff(area, refiner.skeleton.sigmas)
     at_first, later = strengths
     look, neighbours = refiner.examine(poses, photos, strength=at_first)
-    company = Company(measure_poses(look))
+    measured = measure_poses(look)
+    company = Company(measured)
 
     def attempt(look: Look, neighbours: Neighbours) -> Attempt:
         return Attempt(look, neighbours, truth, records.labelled[rows] & look.seen[:, None], reach, company)
@@ -206,7 +209,11 @@ def try_starts(
         return attempt(*refiner.examine(start, photos, strength=later))
 
     return Trial(
-        attempt(look, neighbours), again(look.evidence.keypoints), again(look.alone.keypoints), given.kind
+        attempt(look, neighbours),
+        again(look.evidence.keypoints),
+        again(look.alone.keypoints),
+        given.kind,
+        measured,
     )
 
 
@@ -226,18 +233,18 @@ def usual_company(estimators: Sequence[FloatArray]) -> UsualCompany:
     return UsualCompany(means.mean(axis=0), np.maximum(within, TINY) / np.maximum(between, TINY))
 
 
-def companies(look: Look, calls: Rows, usual: UsualCompany) -> Company:
+def companies(poses: FloatArray, seen: BoolArray, calls: Rows, usual: UsualCompany) -> Company:
     """Of each person the company of those who are refined in the same call, nothing held back.
 
     Args:
-        look: At N people; those whom the network did not see are in nobody's company, and their own is 0.
+        poses: (N, M) what regressions see of N people's poses.
+        seen: (N,) whom the network saw; the others are in nobody's company, and their own is 0.
         calls: (N,) number of each person's call.
         usual: What is expected of an estimator beforehand.
     """
-    poses = measure_poses(look)
     means = np.zeros_like(poses)
-    for call in np.unique(calls[look.seen]):
-        together = look.seen & (calls == call)
+    for call in np.unique(calls[seen]):
+        together = seen & (calls == call)
         means[together] = usual.with_people(poses[together].mean(axis=0), int(together.sum()))
     return Company(means)
 
