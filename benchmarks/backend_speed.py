@@ -31,6 +31,7 @@ from posefix.evaluation.coco import evaluate_coco
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.network import DEFAULT_MODEL_NAME
 from posefix.network.models import ONNX_FILE, Model, load_model
+from posefix.network.openvino_core import openvino_core
 from posefix.photos.finding import find_images
 from posefix.refine.backends import HeatmapBackend
 from posefix.refine.networks import Network, OnnxNetwork, OpenVinoNetwork, TorchNetwork
@@ -74,7 +75,7 @@ def quantise(path: Path, crops: list[Batch], folder: Path) -> Path:
 
     chosen = nncf.Dataset([list(batch) for batch in crops])
     graph = nncf.quantize(
-        openvino.Core().read_model(str(path)),
+        openvino_core().read_model(str(path)),
         chosen,
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(crops),

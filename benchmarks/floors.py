@@ -34,6 +34,7 @@ from PIL import Image
 from posefix.evaluation import evaluate_coco
 from posefix.network.decoding import ASCENT_STEPS, Decoder
 from posefix.network.models import ONNX_FILE, Model, load_model, missing_libraries
+from posefix.network.openvino_core import openvino_core
 from posefix.people import build_records
 from posefix.photos.finding import decode_image, decode_reduced
 from posefix.pose.geometry import crop_matrices, warp
@@ -223,9 +224,7 @@ def _runtimes() -> Iterator[tuple[Runtime, str, str]]:
     """Runtimes of the plain install, their names, and the precision that each takes by default on this CPU."""
     yield "onnxruntime", "ONNX Runtime", "float32"
     if openvino_is_there() and not missing_libraries():  # which measures the ceiling in bfloat16
-        import openvino
-
-        half = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        half = "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         yield "openvino", "OpenVINO", "bfloat16" if half else "float32"
 
 

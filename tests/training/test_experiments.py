@@ -70,15 +70,15 @@ def test_each_comparison_needs_the_paper_s_systems() -> None:
 
 
 def test_the_lines_of_results_name_their_file(judged: TrainConfig) -> None:
-    judge = experiments.load_judge(judged, needs_results=True)
-    rows = experiments.expand(EXPERIMENTS["pipelines"], judge)
+    people = experiments.load_validation_people(judged, needs_results=True)
+    rows = experiments.expand(EXPERIMENTS["pipelines"], people)
     assert [label for label, _, _ in rows][:3] == ["results", "results + F2F", "results + C2F"]
     against = [experiments.against_label(line, label, poses) for label, line, poses in rows]
     assert against == ["", *["results"] * 5]
 
 
 def test_results_may_have_any_format_and_the_photos_names(judged: TrainConfig, tmp_path: Path) -> None:
-    expected = experiments.load_judge(judged, needs_results=True).results["results"]
+    expected = experiments.load_validation_people(judged, needs_results=True).results["results"]
     lines: dict[str, list[str]] = {}
     for image_id, keypoints in zip(expected.image_ids, expected.keypoints, strict=True):
         triples = np.column_stack([keypoints / [160, 120], np.ones(len(keypoints))])
@@ -87,7 +87,7 @@ def test_results_may_have_any_format_and_the_photos_names(judged: TrainConfig, t
     for name, people in lines.items():
         (tmp_path / name).write_text("\n".join(people))
     data = dataclasses.replace(judged.data, validation_results=(str(tmp_path),))
-    (found,) = experiments.load_judge(
+    (found,) = experiments.load_validation_people(
         dataclasses.replace(judged, data=data), needs_results=True
     ).results.values()
     assert found.image_ids == expected.image_ids

@@ -47,8 +47,7 @@ def draw_photos(
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    check_same_people(before, after)
-    rows_of = rows_by_image(before.image_ids)
+    rows_of = _rows_of_photos(before, after)
     is_crowded = any(len(rows_of.get(image_id, ())) > CROWD for image_id in image_ids)
     size_wh = CROWD_PANEL_WH if is_crowded else PANEL_WH
     pictures = []
@@ -80,8 +79,7 @@ def draw_close_ups(
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    check_same_people(before, after)
-    rows_of = rows_by_image(before.image_ids)
+    rows_of = _rows_of_photos(before, after)
     pictures = []
     for row in rows:
         image_id = before.image_ids[row]
@@ -92,6 +90,12 @@ def draw_close_ups(
         image = decode_image(photos[image_id], exif=exif)
         pictures.append(_panels(image, _view(box, image), rows_of[image_id], before, after))
     return _stack(pictures)
+
+
+def _rows_of_photos(before: Poses, after: Poses | None) -> dict[ImageId, Rows]:
+    """Rows of the people of each photo, after it is known that the two are the same people."""
+    check_same_people(before, after)
+    return rows_by_image(before.image_ids)
 
 
 def most_changed(before: Poses, after: Poses, count: int) -> list[int]:

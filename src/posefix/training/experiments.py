@@ -36,7 +36,7 @@ from posefix.training.validation import read_validation_poses
 
 
 @dataclass(frozen=True)
-class Judge:
+class ValidationPeople:
     """The people that systems are judged on.
 
     Attributes:
@@ -90,17 +90,17 @@ class Experiment:
             for seed in range(self.seeds)
             for system in systems
         }
-        judge = load_judge(self.recipe, needs_results=lines[0].poses == RESULTS)
+        people = load_validation_people(self.recipe, needs_results=lines[0].poses == RESULTS)
         measured: dict[str, Measured] = {}
         for seed in range(self.seeds):
             for system in systems:
                 if not finished[system.name, seed]:
                     self._train(system, seed)
-            for label, line, poses in expand(lines, judge):
+            for label, line, poses in expand(lines, people):
                 self._tell(f"measuring {label}, seed {seed + 1} of {self.seeds}")
                 entry = measured.setdefault(label, Measured(label, against_label(line, label, poses), []))
                 entry.seeds.append(
-                    evaluate_coco(self._poses(line, poses, judge, seed), judge.annotations).as_dict()
+                    evaluate_coco(self._poses(line, poses, people, seed), people.annotations).as_dict()
                 )
             self._write(list(measured.values()))
         return as_text(self._title(), list(measured.values()))
@@ -123,23 +123,23 @@ class Experiment:
         config = system_config(self.recipe, system, self.output, seed)
         train_once(config, folder, device=self.device, on_step=self.on_step)
 
-    def _poses(self, line: Line, given: Poses | None, judge: Judge, seed: int) -> Poses:
+    def _poses(self, line: Line, given: Poses | None, people: ValidationPeople, seed: int) -> Poses:
         """The poses of a line, refined if it has a refiner."""
-        poses = self._estimated(line.poses, judge, seed) if given is None else given
+        poses = self._estimated(line.poses, people, seed) if given is None else given
         if not line.refiner:
             return poses
         return refine_as_published(
-            system_folder(self.output, line.refiner, seed), poses, judge.photos, device=self.device
+            system_folder(self.output, line.refiner, seed), poses, people.photos, device=self.device
         )
 
-    def _estimated(self, system: str, judge: Judge, seed: int) -> Poses:
+    def _estimated(self, system: str, people: ValidationPeople, seed: int) -> Poses:
         """What a pose network finds in the boxes of the annotated people; once for all lines."""
         folder = system_folder(self.output, system, seed)
         if folder not in self._estimates:
             model = load_model(folder)
-            image_ids, boxes = labelled_boxes(judge.annotations)
+            image_ids, boxes = labelled_boxes(people.annotations)
             backend = open_backend(model, device=self.device)
-            self._estimates[folder] = estimate_poses(model, backend, image_ids, boxes, judge.photos)
+            self._estimates[folder] = estimate_poses(model, backend, image_ids, boxes, people.photos)
         return self._estimates[folder]
 
     def _write(self, measured: list[Measured]) -> None:
@@ -148,7 +148,7 @@ class Experiment:
         write_text_atomic(self.output / f"{self.name}.json", json.dumps(document, indent=1) + "\n")
 
 
-def load_judge(recipe: TrainConfig, *, needs_results: bool) -> Judge:
+def load_validation_people(recipe: TrainConfig, *, needs_results: bool) -> ValidationPeople:
     """Read the validation people of a recipe and the results on them.
 
     Raises:
@@ -168,15 +168,15 @@ def load_judge(recipe: TrainConfig, *, needs_results: bool) -> Judge:
     for poses in results.values():
         check_images(poses, annotations)
     photos = find_photos(annotations, root / data.validation_images)
-    return Judge(annotations, photos, results)
+    return ValidationPeople(annotations, photos, results)
 
 
-def expand(lines: tuple[Line, ...], judge: Judge) -> list[tuple[str, Line, Poses | None]]:
+def expand(lines: tuple[Line, ...], people: ValidationPeople) -> list[tuple[str, Line, Poses | None]]:
     """Label, line and given poses of each line of the table; those of results once for each file."""
     rows: list[tuple[str, Line, Poses | None]] = []
     for line in lines:
         if line.poses == RESULTS:
-            rows += [(_label(line, name), line, poses) for name, poses in judge.results.items()]
+            rows += [(_label(line, name), line, poses) for name, poses in people.results.items()]
         else:
             rows.append((line.label or _label(line, line.poses), line, None))
     return rows
