@@ -273,7 +273,7 @@ def test_ultralytics(found: Array, monkeypatch: Patch) -> None:
 def test_ultralytics_with_a_network_of_random_weights() -> None:
     model = library("ultralytics").YOLO("yolo11n-pose.yaml")
     library("torchvision")  # its non-maximum suppression
-    refiner = posefix.Refiner.from_pretrained("small", threads=1)
+    refiner = posefix.Refiner.from_pretrained(threads=1)
     for confidence, people in ((0.0, 2), (0.999999, 0)):
         result = model("photo.jpg", conf=confidence, max_det=2, device="cpu", verbose=False)[0]
         # Its eighty classes have no names, so nobody knows that these are people.

@@ -27,6 +27,7 @@ from tests.estimators.libraries import (
 import posefix
 from posefix.errors import InputError
 from posefix.estimators import refine_predictions
+from posefix.network import DEFAULT_MODEL_NAME
 from posefix.network.decoding import Evidence
 from posefix.network.models import model_names
 from posefix.refine.backends import Backend, identity_backend
@@ -52,9 +53,9 @@ def refiner(backend: Backend = shift_backend, **options: Any) -> Refiner:
 @pytest.fixture(scope="module")
 def sure() -> Refiner:
     """A model with a confidence of its own."""
-    if "small" not in model_names():
+    if DEFAULT_MODEL_NAME not in model_names():
         pytest.skip("the packaged model is not in this checkout")
-    return Refiner.from_pretrained("small", threads=1, flip_test=False, scores="model")
+    return Refiner.from_pretrained(threads=1, flip_test=False, scores="model")
 
 
 each_library = pytest.mark.parametrize("name", LIBRARIES)

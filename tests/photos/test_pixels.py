@@ -164,7 +164,7 @@ def test_a_pose_is_refined_to_the_same_places(factor: int) -> None:
     enlarged = np.kron(scene.image, np.ones((8, 8, 1), np.uint8))
     content = jpeg(cv2.GaussianBlur(enlarged, (0, 0), 4).astype(np.uint8), quality=92)
     # One look: the crop of a second follows places filled in by guess, which a hair's breadth may turn.
-    refiner = replace(Refiner.from_pretrained("small", device="cpu", threads=1), looks=1)
+    refiner = replace(Refiner.from_pretrained(device="cpu", threads=1), looks=1)
     keypoints = np.where(scene.poses.valid[..., None], 8 * scene.poses.keypoints + 3.5, 0.0)
     expected = refiner(decode_image(content), keypoints, skeleton=scene.poses.skeleton)
     small = decode_reduced(content, factor)
