@@ -12,6 +12,7 @@ from posefix.network.decoding import Evidence
 from posefix.pose.poses import Poses
 from posefix.refine.calibration import (
     ALL_MEANS,
+    FEATURES,
     OPINION_FEATURES,
     REGRESSIONS,
     Calibration,
@@ -78,6 +79,12 @@ def calibration_of(*regressions: Regression) -> Calibration:
     return Calibration(
         **of_keypoints, elsewhere=NEVER_BETTER, usual=UsualCompany(nothing, nothing), trusted=0.0
     )
+
+
+def trusting() -> Calibration:
+    """Trusts everybody whom the photo alone does not contradict, and expects of nothing that it is any better."""
+    even = Regression(np.zeros(len(MODEL)), np.zeros(len(FEATURES)))
+    return dataclasses.replace(calibration_of(*[even] * len(REGRESSIONS)), trusted=0.5)
 
 
 def alone(of: Look) -> Company:

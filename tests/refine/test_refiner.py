@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tests.refine.looks import calibration_of
+from tests.refine.looks import trusting
 
 from posefix.errors import InputError
 from posefix.network.decoding import Evidence
 from posefix.pose.poses import Poses
 from posefix.refine.backends import Backend, identity_backend
-from posefix.refine.calibration import FEATURES, RESERVE, Calibration, Regression
+from posefix.refine.calibration import RESERVE
 from posefix.refine.refiner import Refiner
 from posefix.refine.results import RefinementReport
 from posefix.skeletons import Skeleton, load_skeleton
@@ -478,12 +478,6 @@ def test_a_photo_that_fails_at_the_second_look_was_seen(photos: Path) -> None:
 def test_looks_are_at_least_one() -> None:
     with pytest.raises(InputError, match="looks: expected 1 or more, got 0"):
         refiner(looks=0)
-
-
-def trusting() -> Calibration:
-    """Trusts everybody whom the photo alone does not contradict, and expects of nothing that it is any better."""
-    even = Regression(np.zeros(19), np.zeros(len(FEATURES)))
-    return dataclasses.replace(calibration_of(*[even] * 6), trusted=0.5)
 
 
 @pytest.mark.parametrize(("caution", "told"), [(0.0, True), (-1.0, False), (1.0, False)])
