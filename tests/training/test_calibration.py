@@ -104,8 +104,8 @@ def attempt(right: npt.NDArray[np.bool_]) -> Attempt:
     return Attempt(look, neighbours, truth, everything, people.falloff, company)
 
 
-def trial_from(given: Attempt, refined: Attempt, anew: Attempt) -> Trial:
-    return Trial(given, refined, anew, "real", measure_poses(given.look))
+def trial_from(given: Attempt, refined: Attempt, alone: Attempt) -> Trial:
+    return Trial(given, refined, alone, "real", measure_poses(given.look))
 
 
 def test_what_is_found_elsewhere_is_preferred_where_it_was_the_better_pose() -> None:

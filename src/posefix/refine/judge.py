@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from posefix.network.decoding import Evidence
 from posefix.pose import geometry
 from posefix.pose.poses import BoolArray, FloatArray, Rows
 from posefix.refine.calibration import Calibration
@@ -35,6 +36,8 @@ class Choice:
         confidence: (N, K) probability that KS to the truth is above .5; NaN without a calibration.
         expected_similarity: (N, K) expected KS to the truth; NaN without a calibration.
         reserve: Gain in KS beyond the caution that a move had to promise, see `Company`.
+        calibrated: Whether there was a calibration; without one confidence and expected KS take no memory and are not
+            to be written to.
     """
 
     rows: Rows
@@ -43,16 +46,17 @@ class Choice:
     confidence: FloatArray
     expected_similarity: FloatArray
     reserve: float
+    calibrated: bool
 
     def of(self, places: Rows) -> Choice:
         """That of some of the people, by their places among these."""
-        return Choice(
-            self.rows[places],
-            self.seen[places],
-            self.keypoints[places],
-            self.confidence[places],
-            self.expected_similarity[places],
-            self.reserve,
+        return dataclasses.replace(
+            self,
+            rows=self.rows[places],
+            seen=self.seen[places],
+            keypoints=self.keypoints[places],
+            confidence=self.confidence[places],
+            expected_similarity=self.expected_similarity[places],
         )
 
     def among(self, people: BoolArray) -> Choice:
@@ -63,7 +67,7 @@ class Choice:
         """Replace what was chosen for all poses by a later choice, for the people whom the network saw then."""
         rows = later.rows[later.seen]
         self.keypoints[rows] = later.keypoints[later.seen]
-        if self.confidence.flags.writeable:  # else nothing is known of anybody
+        if self.calibrated:
             self.confidence[rows] = later.confidence[later.seen]
             self.expected_similarity[rows] = later.expected_similarity[later.seen]
 
@@ -83,38 +87,41 @@ def judge(look: Look, company: Company, calibration: Calibration | None, caution
     if not ALWAYS < caution < NEVER:
         # Rounding can put a gain on or beyond the ends of its scale, where caution means never and always.
         caution, reserve = np.inf * caution, 0.0
-    keypoints = people.keypoints.copy()
-    confidence, similarity = (_numbers(people.valid.shape, calibration) for _ in range(2))
+    keypoints, calibrated = people.keypoints.copy(), calibration is not None
+    confidence, similarity = (_numbers(people.valid.shape, calibrated) for _ in range(2))
     for places, part in look.parts():
         given = part.people
         # A keypoint far off the rest of its pose is no estimator's considered place: nothing speaks for keeping it.
         held = np.where(geometry.far_off(given.keypoints, given.valid), 0.0, reserve)
-        moved, *numbers = _judge(part, means[places], calibration, caution + held)
-        keypoints[places] = np.where(moved[..., None], part.evidence.keypoints, given.keypoints)
-        if calibration is not None:
+        if calibration is None:
+            better = _promised_gain(part.evidence) > caution + held
+        else:
+            features = measure_features(part, means[places], calibration.features)
+            better, *numbers = _judge(features, given.valid, calibration, caution + held)
             confidence[places], similarity[places] = numbers
-    return Choice(people.rows, look.seen, keypoints, confidence, similarity, reserve)
+        moved = better | ~given.valid
+        keypoints[places] = np.where(moved[..., None], part.evidence.keypoints, given.keypoints)
+    return Choice(people.rows, look.seen, keypoints, confidence, similarity, reserve, calibrated)
 
 
-def _numbers(shape: tuple[int, ...], calibration: Calibration | None) -> FloatArray:
+def _numbers(shape: tuple[int, ...], calibrated: bool) -> FloatArray:
     """Room for what a calibration tells of each keypoint; without one NaN, which takes no memory."""
-    return np.zeros(shape) if calibration is not None else np.broadcast_to(np.float64(np.nan), shape)
+    return np.zeros(shape) if calibrated else np.broadcast_to(np.float64(np.nan), shape)
+
+
+def _promised_gain(evidence: Evidence) -> FloatArray:
+    """Expected KS (N, K) of the network's place over that of the given one, as the heatmap itself has it."""
+    return np.subtract(evidence.similarity, evidence.given_similarity, dtype=np.float64)
 
 
 def _judge(
-    look: Look, company: FloatArray, calibration: Calibration | None, threshold: FloatArray
+    features: FloatArray, given: BoolArray, calibration: Calibration, threshold: FloatArray
 ) -> tuple[BoolArray, FloatArray, FloatArray]:
-    """Which keypoints move, their gain being above the threshold; confidence; expected KS of what was chosen."""
-    given = look.people.valid
-    if calibration is None:
-        nothing, evidence = np.full(given.shape, np.nan), look.evidence
-        gain = np.subtract(evidence.similarity, evidence.given_similarity, dtype=np.float64)
-        return (gain > threshold) | ~given, nothing, nothing
-    features = measure_features(look, company, calibration.features)
+    """Of which keypoints (N, K) the gain is above the threshold; confidence; expected KS of what is chosen."""
     similarity = calibration.refined_similarity(features)
     kept_similarity = calibration.given_similarity(features)
-    moved = (similarity - kept_similarity > threshold) | ~given
-    right = np.where(moved, calibration.refined_right(features), calibration.given_right(features))
+    better = similarity - kept_similarity > threshold
+    right = np.where(better, calibration.refined_right(features), calibration.given_right(features))
     confidence = np.where(given, right, calibration.filled_right(features))
-    chosen = np.where(moved, similarity, kept_similarity)
-    return moved, confidence, np.where(given, chosen, calibration.filled_similarity(features))
+    chosen = np.where(better, similarity, kept_similarity)
+    return better, confidence, np.where(given, chosen, calibration.filled_similarity(features))

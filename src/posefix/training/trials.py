@@ -137,14 +137,14 @@ class Trial:
     Attributes:
         given: The given poses.
         refined: What the network made of them.
-        anew: What it sees without any pose.
+        alone: What it sees without any pose.
         kind: Of the given poses.
         measured: (N, M) what regressions see of the given poses, see `measure_poses`.
     """
 
     given: Attempt
     refined: Attempt
-    anew: Attempt
+    alone: Attempt
     kind: Kind
     measured: FloatArray
 
@@ -155,10 +155,11 @@ class Trial:
     def in_calls(self, usual: UsualCompany) -> Trial:
         """The same with people who are refined in calls of many sizes."""
         company = companies(self.measured, self.given.look.seen, draw_calls(len(self.measured)), usual)
-        given, refined, anew = (
-            dataclasses.replace(attempt, company=company) for attempt in (self.given, self.refined, self.anew)
+        given, refined, alone = (
+            dataclasses.replace(attempt, company=company)
+            for attempt in (self.given, self.refined, self.alone)
         )
-        return dataclasses.replace(self, given=given, refined=refined, anew=anew)
+        return dataclasses.replace(self, given=given, refined=refined, alone=alone)
 
     def gain(self, calibration: Calibration) -> float:
         """Mean gain in worth of the given poses at the first look."""
@@ -167,7 +168,7 @@ class Trial:
         return float(worth[given.look.seen].mean())
 
     def examples(self) -> Examples:
-        """What the regressions of keypoints learn from; with `anew` among it, confidences come out too low."""
+        """What the regressions of keypoints learn from; with `alone` among it, confidences come out too low."""
         importance = IMPROVED_IMPORTANCE if self.kind == "improved" else 1.0
         parts = self.given.examples(importance), self.refined.examples(REFINED_IMPORTANCE * importance)
         return join(list(parts))
@@ -177,13 +178,13 @@ class Trial:
 
         The gain (n,) in worth is that of what is found there over what was chosen.
         """
-        first, found = self.given.look, self.anew.judged(calibration)
+        first, found = self.given.look, self.alone.judged(calibration)
         choice = self.given.judged(calibration)
         changed = first.people.agreement(choice.keypoints) < SETTLED
         choice.take(self.refined.judged(calibration).among(changed))
         places = elsewhere(first, choice, self.given.neighbours).rows
-        gain = self.anew.worth(found.keypoints) - self.given.worth(choice.keypoints)
-        there, found = self.anew.look.of(places), found.of(places)
+        gain = self.alone.worth(found.keypoints) - self.given.worth(choice.keypoints)
+        there, found = self.alone.look.of(places), found.of(places)
         return measure_opinions(choice, first, there, found, self.given.neighbours), gain[places]
 
 
