@@ -1,12 +1,12 @@
-"""What each option of the packaged model's training is worth: trained without it, all else equal.
+"""What each option of the training data is worth: trained without it, all else equal.
 
     python -m benchmarks.ablation [--data DIR] [--without NAME ...] [--epochs N] [--images N] [--output DIR]
 
-Small networks (64x96, from ImageNet weights) are trained as the recipe `small` says, again with one option turned off,
-and once with another seed: smaller differences than that one say nothing. They refine the results of all eight
-estimators on photos that nothing was trained on, uncalibrated and with every keypoint moved, so that only the network
-differs. The mean gain in AP is given for the estimators whose poses were among the training inputs, and for those that
-training has never met: an option that serves the first alone was fitted to them.
+Small networks are trained as the recipe beside this file says (64x96, from ImageNet weights, with all options), again
+with one option turned off, and once with another seed: smaller differences than that one say nothing. They refine the
+results of all eight estimators on photos that nothing was trained on, uncalibrated and with every keypoint moved, so
+that only the network differs. The mean gain in AP is given for the estimators whose poses were among the training
+inputs, and for those that training has never met: an option that serves the first alone was fitted to them.
 
 A finished network is not trained again, but measured. Keeps benchmarks/results/ablation.json and writes the table into
 docs/training.md; a run of some options only does neither.
@@ -29,18 +29,7 @@ from posefix.formats.coco_annotations import Annotations
 from posefix.training.config import load_recipe
 from posefix.training.once import train_once
 
-BASE = {
-    "seed": "7",
-    "initial_weights": "",
-    "backbone_weights": "backbones/resnet18_imagenet_to_layer3.safetensors",
-    "model.input_size_wh": "[64, 96]",
-    "model.sigma": "2.4",
-    "data.repeats": "[1, 4]",
-    "optimiser.learning_rate": "1e-3",
-    "optimiser.warmup_steps": "100",
-    "optimiser.schedule": "cosine",
-    "optimiser.average": "0.99",
-}
+RECIPE = Path(__file__).parent / "ablation.toml"
 NOTHING, ALL = "nothing", "all: gain in AP"
 DOCUMENT = Path(__file__).parent.parent / "docs" / "training.md"
 OFF: dict[str, dict[str, str]] = {
@@ -96,10 +85,8 @@ def summary(gains: Gains, met: set[str]) -> dict[str, float]:
 def ablate(name: str, arguments: argparse.Namespace) -> Gains:
     """Train without an option unless that is done already, and measure."""
     folder = arguments.output / name.replace(" ", "-")
-    settings = (
-        BASE | {"data.root": str(arguments.data), "optimiser.epochs": str(arguments.epochs)} | OFF[name]
-    )
-    train_once(load_recipe("small", settings), folder, on_epoch=print)
+    settings = {"data.root": str(arguments.data), "optimiser.epochs": str(arguments.epochs)} | OFF[name]
+    train_once(load_recipe(RECIPE, settings), folder, on_epoch=print)
     return measure(folder, arguments.data, arguments.images)
 
 
@@ -125,7 +112,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/ablation"))
     arguments = parser.parse_args()
     environment = describe(["torch", "timm", "onnxruntime"])
-    met = {Path(file).name.split(".")[0] for file in load_recipe("small").data.estimates}
+    met = {Path(file).name.split(".")[0] for file in load_recipe(RECIPE).data.estimates}
     results: dict[str, Gains] = {}
     for name in dict.fromkeys([NOTHING, *arguments.without]):
         results[name] = ablate(name, arguments)

@@ -111,7 +111,7 @@ def _numbers(shape: tuple[int, ...], calibrated: bool) -> FloatArray:
 
 def _promised_gain(evidence: Evidence) -> FloatArray:
     """Expected KS (N, K) of the network's place over that of the given one, as the heatmap itself has it."""
-    return np.subtract(evidence.similarity, evidence.given_similarity, dtype=np.float64)
+    return np.asarray(np.subtract(evidence.similarity, evidence.given_similarity, dtype=np.float64))
 
 
 def _judge(
