@@ -16,6 +16,7 @@ from posefix.cli.demo_scene import SAMPLE_PHOTO, packaged_scene, read_scene, ref
 from posefix.errors import InputError
 from posefix.formats.coco_annotations import read_annotations
 from posefix.interchange import read_pose_file
+from posefix.network import DEFAULT_MODEL_NAME
 from posefix.network.decoding import Evidence
 from posefix.network.models import model_names
 from posefix.photos.finding import decode_image
@@ -91,7 +92,9 @@ def test_the_table_names_what_was_repaired_and_what_was_made_worse() -> None:
     assert f"{len(changes) - 1} keypoints repaired, 1 made worse" in lines
 
 
-@pytest.mark.skipif("small" not in model_names(), reason="the packaged model is not in this checkout")
+@pytest.mark.skipif(
+    DEFAULT_MODEL_NAME not in model_names(), reason="the packaged model is not in this checkout"
+)
 def test_the_packaged_model_repairs_much_and_breaks_nothing() -> None:
     changes = refine_scene(packaged_scene(), Refiner.from_pretrained()).error_changes()
     assert all(change.after < change.before for change in changes)
