@@ -3,9 +3,10 @@
     python -m benchmarks.procedure [--data DIR] [--draws 3]
 
 Of real people's true poses wrong ones are drawn with each setting: how often keypoints are swapped or missed, and how
-far off these lie, in units of the distance at which KS by the annotated area is .5. Beside it, what the settings of the
-loss weigh: how many keypoints have a label, and how much less people with few of them count in a mean over all. Keeps
-benchmarks/results/procedure.json. Data.
+far off these lie, in units of the distance at which KS by the annotated area is .5. Of people with enough labels to
+know their size, how many fill less than a third of the crop, by what that lies around. Beside it, what the settings of
+the loss weigh: how many keypoints have a label, and how much less people with few of them count in a mean over all.
+Keeps benchmarks/results/procedure.json. Data.
 """
 
 from __future__ import annotations
@@ -22,13 +23,20 @@ from posefix import load_skeleton
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.nn.model import IMAGENET_STD
 from posefix.people import Neighbours, build_records
+from posefix.pose import geometry
 from posefix.pose.similarity import distance_at
 from posefix.pose_errors.profile import load_error_profile
-from posefix.pose_errors.synthesis import PersonArea, synthesize
+from posefix.pose_errors.synthesis import PersonArea, SynthesisOptions, synthesize
 from posefix.pose_errors.taxonomy import JITTER_SIMILARITY, Status
+from posefix.training.augmentation import AugmentationConfig
+from posefix.training.config import CropAround
+from posefix.training.datasets import InputSource, WrongPoseDataset
 
 SETS = ("coco/person_keypoints_train.json", "everyday/person_keypoints_train.json")
 FEW_LABELS = 5
+ENOUGH_LABELS = 8
+CROP_WH = (192, 256)
+PLAIN = AugmentationConfig(scale=0.0, rotation_rate=0.0, flip_rate=0.0)
 
 
 def samples(truth: Annotations, area: PersonArea, neighbours: Neighbours, draws: int) -> dict[str, float]:
@@ -61,6 +69,22 @@ def samples(truth: Annotations, area: PersonArea, neighbours: Neighbours, draws:
     }
 
 
+def small_in_crop(truth: Annotations, neighbours: Neighbours, around: CropAround, draws: int) -> float:
+    """Share of samples in which both sides of the true pose are below a third of the crop's, unaugmented."""
+    skeleton = load_skeleton(truth.skeleton.name)
+    photos = dict.fromkeys(truth.people.image_ids, Path())
+    records = build_records(truth, photos, skeleton, neighbours=neighbours)
+    source = InputSource(load_error_profile(), SynthesisOptions(), crop_around=around)
+    dataset = WrongPoseDataset(records, skeleton, source, PLAIN, input_size_wh=CROP_WH, seed=0)
+    rows = np.flatnonzero(records.labelled.sum(axis=1) >= ENOUGH_LABELS)
+    small = 0
+    for epoch in range(draws):
+        _, _, targets, labelled = (part.numpy() for part in dataset.draw((epoch, 0, *rows.tolist())).poses)
+        sides = geometry.box_from_keypoints(targets.astype(np.float64), labelled)[:, 2:]
+        small += int((sides < np.array(CROP_WH) / 3).all(axis=1).sum())
+    return small / (draws * len(rows))
+
+
 def labels(truth: Annotations) -> dict[str, float]:
     """How many keypoints have a label, of all people and of those with few."""
     labelled = truth.people.visibility[truth.people.counted()] > 0
@@ -90,11 +114,23 @@ def main() -> None:
             for neighbours in get_args(Neighbours)
             for area in get_args(PersonArea)
         }
-        measured["sets"][name] = {"labels": labels(truth), "box_reach": reach, "samples": drawn}
+        small = {
+            f"{neighbours}, {around}": small_in_crop(truth, neighbours, around, arguments.draws)
+            for neighbours in get_args(Neighbours)
+            for around in get_args(CropAround)
+        }
+        measured["sets"][name] = {
+            "labels": labels(truth),
+            "box_reach": reach,
+            "samples": drawn,
+            "below_a_third_of_the_crop": small,
+        }
         print(f"{name}: {len(people)} people, distances by the box {reach:.2f} times as long")
         print("  " + ", ".join(f"{what} {value:.3f}" for what, value in labels(truth).items()))
         for setting, numbers in drawn.items():
             print(f"  {setting}: " + ", ".join(f"{what} {value:.3f}" for what, value in numbers.items()))
+        for setting, value in small.items():
+            print(f"  {setting}: true pose below a third of the crop {value:.4f}")
     print(f"kept: {keep('procedure', describe([]), measured)}")
 
 

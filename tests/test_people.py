@@ -88,10 +88,11 @@ def test_padding_is_nobody(records: PersonRecords) -> None:
 def test_joined_sets_keep_their_neighbours(records: PersonRecords) -> None:
     single = PersonRecords(
         records.keypoints[3:], records.labelled[3:], records.area[3:], records.overlap[3:],
-        np.empty((1, 0), np.int64), records.images[3:], records.estimates[3:], records.estimated[3:],
+        np.empty((1, 0), np.int64), records.images[3:], records.estimates[3:], records.estimated[3:], records.boxes[3:],
     )  # fmt: skip
     joined = join_records([single, records])
     np.testing.assert_array_equal(joined.neighbours, [[-1, -1], [2, 3], [1, 3], [1, 2], [-1, -1]])
+    np.testing.assert_array_equal(joined.boxes[:, 0], [0, 0, 50, 400, 0])
     assert len(joined) == 5
 
 

@@ -45,6 +45,7 @@ class PersonRecords:
         images: Photo of each person.
         estimates: (N, E, K, 2) poses that E estimators found of the person, original-image pixels.
         estimated: (N, E, K) bool, which of their keypoints are there.
+        boxes: (N, 4) annotated bbox_xywh.
     """
 
     keypoints: npt.NDArray[np.float32]
@@ -55,6 +56,7 @@ class PersonRecords:
     images: tuple[Path, ...]
     estimates: npt.NDArray[np.float32]
     estimated: npt.NDArray[np.bool_]
+    boxes: npt.NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -138,6 +140,7 @@ def build_records(
         tuple(photos[image_id] for image_id in image_ids),
         np.zeros((len(usable), len(estimates), len(skeleton), 2), dtype=np.float32),
         np.zeros((len(usable), len(estimates), len(skeleton)), dtype=bool),
+        people.bbox_xywh[usable].astype(np.float32),
     )
     for number, poses in enumerate(estimates):
         _fill_estimates(records, number, image_ids, poses, skeleton)
@@ -243,6 +246,7 @@ def join_records(parts: Sequence[PersonRecords]) -> PersonRecords:
         tuple(path for part in parts for path in part.images),
         np.concatenate([_padded(part.estimates, estimators) for part in parts]),
         np.concatenate([_padded(part.estimated, estimators) for part in parts]),
+        np.concatenate([part.boxes for part in parts]),
     )
 
 

@@ -175,6 +175,7 @@ def _records(photo: Path) -> PersonRecords:
     return PersonRecords(
         keypoints, np.ones((3, 5), bool), np.full(3, 900.0, np.float32), np.zeros(3, np.int64),
         np.full((3, 2), -1), (photo,) * 3, np.zeros((3, 0, 5, 2), np.float32), np.zeros((3, 0, 5), bool),
+        np.zeros((3, 4), np.float32),
     )  # fmt: skip
 
 

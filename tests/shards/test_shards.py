@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
+import hashlib
 import json
 import tarfile
 from pathlib import Path
@@ -19,7 +21,7 @@ from posefix.photos.finding import decode_image
 from posefix.pose import geometry
 from posefix.shards import writing
 from posefix.shards.contexts import ContextOptions, context_squares, cut_context
-from posefix.shards.folder import read_index, read_people, shard_path
+from posefix.shards.folder import INDEX_FILE, PEOPLE_FILE, read_index, read_people, shard_path
 from posefix.shards.reading import ShardPictures, open_pictures
 from posefix.shards.writing import plan_shards, write_shards
 
@@ -63,6 +65,9 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> PersonRecords:
         tuple(folder / f"{number}.png" for number in photos),
         generator.random((count, 1, 5, 2), np.float32),
         np.ones((count, 1, 5), bool),
+        np.array(
+            [(x - s / 2, y - s / 2, s, s) for (x, y), s in zip(centres, sides, strict=True)], np.float32
+        ),
     )
 
 
@@ -111,7 +116,9 @@ def test_crops_of_shards_are_crops_of_photos(
 def test_a_context_is_no_finer_than_crops_need_and_knows_where_it_lies() -> None:
     photo = gradient(1, (3000, 2000))
     keypoints = np.array([[[1000, 500], [1600, 1300]]], np.float32)
-    square, scale = context_squares(keypoints, np.ones((1, 2), bool), np.array([2e5], np.float32), OPTIONS)
+    square, scale = context_squares(
+        keypoints, np.ones((1, 2), bool), np.array([2e5], np.float32), np.zeros((1, 4), np.float32), OPTIONS
+    )
     context = cut_context(photo, square[0], float(scale[0]), 100)
     # 800 pixels and half as many again make the 64 of a crop's height, at a resolution of 1.25.
     assert float(scale[0]) == pytest.approx(1.25 * 64 / 1200)
@@ -123,6 +130,43 @@ def test_a_context_is_no_finer_than_crops_need_and_knows_where_it_lies() -> None
         place = (np.array([x, y]) * context.scale_xy + context.offset_xy).round().astype(int)
         red, green = (np.linspace(20, 235, size)[at] for size, at in ((3000, x), (2000, y)))
         assert abs(decoded[place[1], place[0], ::-1].astype(float)[:2] - [red, green]).max() < 4
+
+
+def test_a_context_with_boxes_holds_the_crop_around_the_box_as_well() -> None:
+    """Of who is labelled at the head alone; as sharp as the crop around the box, which is larger, needs it."""
+    keypoints = np.array([[[1000, 500], [1040, 530]]], np.float32)
+    box = np.array([[900, 450, 240, 800]], np.float32)
+    who = keypoints, np.ones((1, 2), bool), np.array([1e4], np.float32)
+    (left, top, width, height), scale = (
+        value[0] for value in context_squares(*who, box, dataclasses.replace(OPTIONS, boxes=True))
+    )
+    assert scale == pytest.approx(1.25 * 64 / (800 * 1.25))
+    # 1.5 times the longer side of the crop, about the middle of the box.
+    assert width == height == pytest.approx(1.5 * 1000)
+    assert (left, top) == pytest.approx((1020 - 750, 850 - 750))
+    alone, _ = context_squares(*who, box, OPTIONS)
+    without, _ = context_squares(*who, 0 * box, dataclasses.replace(OPTIONS, boxes=True))
+    np.testing.assert_array_equal(alone, without)
+    assert alone[0, 3] < 300
+
+
+def test_a_folder_of_an_earlier_version_is_read_and_finished(records: PersonRecords, tmp_path: Path) -> None:
+    """Its people have no boxes, its settings say nothing of them."""
+    write(tmp_path, records)
+    index = json.loads((tmp_path / INDEX_FILE).read_text())
+    index["settings"]["context"] = {"size_wh": list(CROP)}
+    with np.load(tmp_path / PEOPLE_FILE) as arrays:
+        old = {name: arrays[name] for name in arrays.files if name != "boxes"}
+    np.savez_compressed(tmp_path / PEOPLE_FILE, **old)
+    index["people_sha256"] = hashlib.sha256((tmp_path / PEOPLE_FILE).read_bytes()).hexdigest()
+    (tmp_path / INDEX_FILE).write_text(json.dumps(index))
+    found = read_index(tmp_path)
+    assert found.settings["context"]["boxes"] is False
+    people = read_people(tmp_path, found)
+    assert not people.boxes.any() and people.boxes.shape == (len(records), 4)
+    np.testing.assert_array_equal(people.keypoints, records.keypoints)
+    write(tmp_path, records, context={"size_wh": list(CROP), "boxes": False})
+    np.testing.assert_array_equal(read_people(tmp_path, read_index(tmp_path)).boxes, records.boxes)
 
 
 def test_a_crop_that_shrinks_a_context_gets_it_at_a_part_of_its_size(

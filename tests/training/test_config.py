@@ -99,8 +99,8 @@ estimate_layouts = ['coco17']
         ("name = 'x'\n[optimiser]\naverage = 2", "average must be below 1"),
         ("name = 'x'\n[optimiser]\ndrop_factor = 0", "drop_factor must be above 0 and at most 1"),
         (
-            "name = 'x'\n[data]\ncrop_around = 'box'",
-            "data.crop_around must be one of input, truth, got 'box'",
+            "name = 'x'\n[data]\ncrop_around = 'pose'",
+            "data.crop_around must be one of input, truth, box, got 'pose'",
         ),
         ("name = 'x'\n[data]\nlimit = -1", "limit must be at least 0"),
         ("name = 'x'\n[model]\narchitecture = 'refine_net'", "'refine_net' takes no input pose"),

@@ -45,6 +45,8 @@ PLACES = {
 POSE = np.array([PLACES[name] for name in LSP.keypoint_names], dtype=np.float32)
 PEOPLE = 12
 AREA = 20000.0
+BOX = (10, 5, 180, 300)
+"""Annotated: not the middle of the keypoints."""
 CROP = (192, 256)
 STILL = AugmentationConfig(scale=0, rotation_rate=0, flip_rate=0)
 DOT = 245
@@ -87,6 +89,7 @@ def records_of(keypoints: npt.NDArray[np.float32], photos: tuple[Path, ...]) -> 
         photos,
         np.zeros((count, 0, size, 2), np.float32),
         np.zeros((count, 0, size), bool),
+        np.tile(np.array(BOX, np.float32), (count, 1)),
     )
 
 
@@ -135,6 +138,30 @@ def same(first: Batch, second: Batch) -> bool:
         torch.equal(getattr(first, field.name), getattr(second, field.name))
         for field in dataclasses.fields(Batch)
     )
+
+
+def test_crops_around_the_box_are_the_original_s(records: PersonRecords) -> None:
+    """The annotated box times 1.25, whatever the wrong pose is; 180 x 300 grow to the aspect of 192 x 256."""
+    wild = SynthesisOptions(severity=3.0)
+    batch = everybody(dataset(records, STILL, InputSource(profile(miss=0.5), wild, crop_around="box")))
+    scale = 256 / (300 * 1.25)
+    expected = (records.keypoints - [10 + 180 / 2, 5 + 300 / 2]) * scale + [95.5, 127.5]
+    np.testing.assert_allclose(batch.targets.numpy(), expected, atol=1e-3)
+
+
+def test_halves_and_people_without_a_box_are_cut_by_the_true_pose(records: PersonRecords) -> None:
+    no_extent = records.boxes * np.array([1, 1, 0, 1], np.float32)
+    halves = dataclasses.replace(STILL, half_body_rate=1.0)
+    for people, augmentation in (
+        (records, halves), (dataclasses.replace(records, boxes=no_extent), STILL),
+    ):  # fmt: skip
+        boxes, truths = (
+            everybody(
+                dataset(people, augmentation, InputSource(profile(), SynthesisOptions(), crop_around=around))
+            )
+            for around in ("box", "truth")
+        )
+        assert same(boxes, truths)
 
 
 def test_without_crowding_a_crop_shows_one_person(records: PersonRecords) -> None:

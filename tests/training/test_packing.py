@@ -121,6 +121,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> PersonRecords:
         tuple(photos),
         np.zeros((count, 0, size, 2), np.float32),
         np.zeros((count, 0, size), bool),
+        np.zeros((count, 4), np.float32),
     )
 
 

@@ -53,6 +53,7 @@ def from_shards(recipe: Path, shards: Path, **settings: str) -> TrainConfig:
     "settings",
     [
         {},
+        {"data.crop_around": '"box"'},
         {
             "data.annotations": '["train.json", "train.json"]',
             "data.images": '["images", "images"]',
@@ -87,6 +88,20 @@ def test_people_and_samples_are_those_of_the_photos(
     for name in ("keypoints", "weights", "targets", "labelled"):
         assert torch.equal(getattr(photo, name), getattr(shard, name)), name
     assert float((photo.images.float() - shard.images.float()).abs().mean()) < 8  # JPEG of hard squares
+
+
+@pytest.mark.usefixtures("data")
+def test_shards_around_poses_serve_no_crops_around_boxes(recipe: Path, tmp_path: Path) -> None:
+    """The other way round they do."""
+    around_box = {"data.crop_around": '"box"'}
+    skeleton = load_skeleton(load_recipe(recipe).skeleton)
+    prepare(load_recipe(recipe), tmp_path / "poses")
+    with pytest.raises(
+        InputError, match=r"poses: the shards were prepared for crops around poses, .* is 'box'"
+    ):
+        load_prepared(from_shards(recipe, tmp_path / "poses", **around_box), skeleton)
+    prepare(load_recipe(recipe, around_box), tmp_path / "boxes")
+    load_prepared(from_shards(recipe, tmp_path / "boxes"), skeleton)
 
 
 @pytest.mark.usefixtures("data")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from posefix.nn.architectures import build_network  # noqa: E402
 from posefix.pose_errors.profile import load_error_profile  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training.ad_hoc_synthesis import synthesize_ad_hoc  # noqa: E402
-from posefix.training.config import load_recipe, recipe_names  # noqa: E402
+from posefix.training.config import CropAround, load_recipe, recipe_names  # noqa: E402
 from posefix.training.datasets import InputSource, WrongPoseDataset  # noqa: E402
 from posefix.training.recipe_people import load_records  # noqa: E402
 from posefix.training.run import train  # noqa: E402
@@ -73,21 +74,22 @@ def test_a_dry_run_of_every_recipe(name: str, made_data: Path, tmp_path: Path) -
     assert json.loads((tmp_path / "run" / "model.json").read_text())["network"]["backbone"] == "resnet18"
 
 
-def test_a_pose_network_s_crops_lie_around_the_true_pose(recipe: Path) -> None:
-    """Without changes of the crop, the middle of the true keypoints is that of the crop, whatever the wrong pose."""
+def test_crops_lie_around_what_the_recipe_says(recipe: Path) -> None:
+    """Around the true pose or its box, its middle is that of the crop, whatever the wrong pose."""
     config = load_recipe(recipe)
     skeleton = load_skeleton(config.skeleton)
     records = load_records(config, skeleton)
     plain = dataclasses.replace(config.augmentation, scale=0.0, rotation_rate=0.0)
     wild = dataclasses.replace(config.synthesis, severity=2.0)
     off = {}
-    for around in (False, True):
-        source = InputSource(load_error_profile(), wild, crop_around_truth=around)
+    for around in get_args(CropAround):
+        source = InputSource(load_error_profile(), wild, crop_around=around)
         dataset = WrongPoseDataset(records, skeleton, source, plain, input_size_wh=(48, 64), seed=0)
         targets = dataset[(0, 0, *range(12))].targets
         middle = (targets.amin(dim=1) + targets.amax(dim=1)) / 2
         off[around] = float((middle - torch.tensor([23.5, 31.5])).norm(dim=-1).max())
-    assert off[True] < 0.01 and off[False] > 1
+    # The made boxes are drawn tightly around the keypoints.
+    assert off["truth"] < 0.01 and off["box"] < 0.01 and off["input"] > 1
 
 
 def test_a_limit_takes_about_so_many_people(recipe: Path) -> None:

@@ -1,7 +1,8 @@
 """How much of a photo is kept around a person, and in how many pixels.
 
 A context is a square about the person's true pose, cut off at the photo's edges, that holds nearly all crops which
-training makes of the person: moved, scaled, turned, and around wrong poses. It is shrunk where the person is larger
+training makes of the person: moved, scaled, turned, and around wrong poses; where crops are to lie around annotated
+boxes, it holds the crop around the box as well. It is shrunk where the person is larger
 than a crop shows it. Crops that reach beyond it, as those of poses do that have a keypoint on a far neighbour, show
 much of the photo and little detail: for them the whole photo is kept once, small.
 """
@@ -37,11 +38,13 @@ class ContextOptions:
         size_wh: Width and height of the crops that training will make, in pixels.
         resolution: Pixels of the context for each pixel of the crop around the true pose, at most.
         quality: Of the JPEG files, 1 to 100.
+        boxes: Whether crops around annotated boxes are held, too; they are then what `resolution` speaks of.
     """
 
     size_wh: tuple[int, int]
     resolution: float = 1.25
     quality: int = 92
+    boxes: bool = False
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.resolution <= 10:
@@ -73,6 +76,7 @@ def context_squares(
     keypoints: npt.NDArray[np.float32],
     labelled: npt.NDArray[np.bool_],
     area: npt.NDArray[np.float32],
+    annotated: npt.NDArray[np.float32],
     options: ContextOptions,
 ) -> tuple[FloatArray, FloatArray]:
     """Where the contexts of N people lie, not yet cut off at the photo's edges.
@@ -81,20 +85,35 @@ def context_squares(
         keypoints: (N, K, 2) true poses in the photos' pixels.
         labelled: (N, K).
         area: (N,) of the people in square pixels.
+        annotated: (N, 4) bbox_xywh of the people.
         options: How much is kept.
 
     Returns:
-        bbox_xywh (N, 4) in the photos' pixels, and (N,) context pixels for each pixel of the photo.
+        bbox_xywh (N, 4) in the photos' pixels, oblong where a box is off the pose, and (N,) context pixels for each
+        pixel of the photo.
     """
     boxes = geometry.box_from_keypoints(keypoints.astype(np.float64), labelled)
     boxes = geometry.enlarge(boxes, geometry.KEYPOINT_BOX_FACTOR * geometry.CROP_FACTOR)
     scale = geometry.crop_matrices(boxes, options.size_wh)[:, 0, 0] * options.resolution
     margin = MARGIN * np.sqrt(area.astype(np.float64))[:, None]
     boxes = np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + 2 * margin], axis=1)
+    squares = _squares(boxes, options.size_wh)
+    if options.boxes:
+        use = (annotated[:, 2:] > 0).all(axis=1, keepdims=True)
+        wide = geometry.enlarge(annotated.astype(np.float64), geometry.CROP_FACTOR)
+        both = geometry.union(squares, _squares(wide, options.size_wh))
+        squares = np.where(use, both, squares)
+        of_box = geometry.crop_matrices(wide, options.size_wh)[:, 0, 0] * options.resolution
+        scale = np.where(use[:, 0], of_box, scale)
+    return squares, np.minimum(scale, 1.0)
+
+
+def _squares(boxes: FloatArray, size_wh: tuple[int, int]) -> FloatArray:
+    """Squares, bbox_xywh (N, 4), that hold the crops around boxes (N, 4) wherever training moves them."""
     # The crop matrix knows how a box grows to the crop's aspect ratio.
-    side = REACH * max(options.size_wh) / geometry.crop_matrices(boxes, options.size_wh)[:, :1, 0]
+    side = REACH * max(size_wh) / geometry.crop_matrices(boxes, size_wh)[:, :1, 0]
     centre = boxes[:, :2] + boxes[:, 2:] / 2
-    return np.concatenate([centre - side / 2, side, side], axis=1), np.minimum(scale, 1.0)
+    return np.concatenate([centre - side / 2, side, side], axis=1)
 
 
 def cut_context(photo: Photo, square: FloatArray, scale: float, quality: int) -> Picture:

@@ -88,6 +88,9 @@ def read_index(folder: Path) -> Index:
         raise InputError(
             f"{path}: expected numbers of people and shards; delete the folder and prepare it again"
         )
+    settings: Any = document["settings"]
+    if isinstance(settings, dict) and isinstance(settings.get("context"), dict):
+        settings["context"].setdefault("boxes", False)  # earlier versions knew of none
     return index
 
 
@@ -176,6 +179,8 @@ def read_people(folder: Path, index: Index) -> PersonRecords:
     except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: cannot be read ({error}); {MEND}") from error
     images = tuple(Path(name) for name in values.pop("images").tolist())
+    # Folders of earlier versions have none; their contexts hold no crops around boxes either.
+    values.setdefault("boxes", np.zeros((len(images), 4), dtype=np.float32))
     return PersonRecords(**values, images=images)
 
 

@@ -110,7 +110,11 @@ class ShardWriter:
         rows = [row for people in photos.values() for row in people]
         records = self.records
         squares, scales = context_squares(
-            records.keypoints[rows], records.labelled[rows], records.area[rows], self.options
+            records.keypoints[rows],
+            records.labelled[rows],
+            records.area[rows],
+            records.boxes[rows],
+            self.options,
         )
         frames = {row: (squares[place], float(scales[place])) for place, row in enumerate(rows)}
 

@@ -27,7 +27,7 @@ PACKAGED_RECIPES = Path(__file__).parent.parent / "data" / "recipes"
 
 Precision = Literal["float32", "bfloat16"]
 Schedule = Literal["step", "cosine"]
-CropAround = Literal["input", "truth"]
+CropAround = Literal["input", "truth", "box"]
 CropOn = Literal["auto", "workers", "device"]
 
 
@@ -98,7 +98,9 @@ class DataConfig:
         neighbours: With whom a person may be mixed up: "all" in the photo, or those whose boxes are "overlapping" (by
             an IoU of .1, as in the paper's code).
         ad_hoc_synthesis: Make poses wrong as PoseRefiner does, not by the error profile (paper, table 6).
-        crop_around: The pose that the crop shows: "input" as for a refiner, or "truth" for a pose network.
+        crop_around: What the crop lies around: the "input" pose, as a refiner cuts it that is given no boxes; the
+            "truth", for a pose network; or the annotated "box", as in the paper's code. For half bodies and boxes
+            without extent the true pose stands in for the box.
         limit: Train on so many people at most, of photos drawn by the checksums of their names; 0 for all.
         validation_annotations: Ground truth of the validation photos; empty for none.
         validation_images: Folder of the validation photos.

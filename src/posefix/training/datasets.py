@@ -1,7 +1,8 @@
 """Batches of wrong poses with their crops: annotation -> wrong pose -> box -> augmented crop, as in a test.
 
 The crop comes from the *wrong* pose, exactly as the refiner will cut it, so the network meets the boxes that bad poses
-make. A batch is a function of (seed, epoch, its indices), whatever the number of workers, and wherever crops are made.
+make; or, where a recipe says so, from the true pose or the annotated box. A batch is a
+function of (seed, epoch, its indices), whatever the number of workers, and wherever crops are made.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from posefix.pose_errors.taxonomy import LabelledPeople
 from posefix.skeletons import Skeleton
 from posefix.training.ad_hoc_synthesis import synthesize_ad_hoc
 from posefix.training.augmentation import AugmentationConfig, Spoil, draw_spoil
+from posefix.training.config import CropAround
 from posefix.training.crowding import Donors, add_neighbours, body_mask, choose_donors, paste
 from posefix.training.loading import TensorBatch
 
@@ -51,7 +53,7 @@ class InputSource:
         estimate_rate: Probability that a person who has estimates gets one of them instead of a synthesised pose.
         improved_rate: Probability that such an estimate is brought part of the way to the truth, as a better
             estimator's would be.
-        crop_around_truth: Whether crops show the true pose, as a pose network needs it, and not the wrong one.
+        crop_around: As in `posefix.training.config.DataConfig`.
         ad_hoc: Whether poses are made wrong as PoseRefiner does (`posefix.training.ad_hoc_synthesis`), not by profile
             and options.
     """
@@ -60,7 +62,7 @@ class InputSource:
     options: SynthesisOptions
     estimate_rate: float = 0.0
     improved_rate: float = 0.0
-    crop_around_truth: bool = False
+    crop_around: CropAround = "input"
     ad_hoc: bool = False
 
 
@@ -155,7 +157,9 @@ class WrongPoseDataset(Dataset[Batch]):
         kept = self._half_bodies(people.labelled, extra)
         wrong, present = self._inputs(rows, add_neighbours(people, donors), generator)
         present, labelled = present & kept, people.labelled & kept
-        flip, matrices = self._crops(wrong, present, people.keypoints, labelled, generator)
+        whole = (kept | ~people.labelled).all(axis=1)
+        boxes, growth = self._boxes(rows, whole, (wrong, present), (people.keypoints, labelled))
+        flip, matrices = self._crops(boxes, growth, generator)
         order = np.where(flip[:, None], self.skeleton.flip_index[None], np.arange(len(self.skeleton))[None])
         row = np.arange(len(rows))[:, None]
         keypoints = geometry.transform(matrices, wrong)[row, order]
@@ -244,27 +248,42 @@ class WrongPoseDataset(Dataset[Batch]):
             return synthesize_ad_hoc(people, self.skeleton, generator)
         return synthesize(people, self.skeleton, self.source.profile, generator, self.source.options)
 
-    def _crops(
+    def _boxes(
         self,
-        keypoints: npt.NDArray[np.float64],
-        present: npt.NDArray[np.bool_],
-        truth: npt.NDArray[np.float32],
-        labelled: npt.NDArray[np.bool_],
-        generator: np.random.Generator,
-    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
-        """Augmented crop of each wrong pose: flips, matrices.
+        rows: npt.NDArray[np.int64],
+        whole: npt.NDArray[np.bool_],
+        wrong: tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]],
+        truth: tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]],
+    ) -> tuple[FloatArray, FloatArray]:
+        """What each crop lies around, bbox_xywh (B, 4), and how much that grows to hold the person (B, 1).
 
-        With fewer than two keypoints present nothing tells the person's size; then the true pose does.
+        With fewer than two keypoints present nothing tells the person's size; then the true pose does. A whole person's
+        annotated box is no half body's.
+
+        Args:
+            rows: (B,) of the records.
+            whole: (B,) who is no half body.
+            wrong: Input poses (B, K, 2), and which of their keypoints are there.
+            truth: True poses (B, K, 2), and which of their keypoints are labelled.
         """
-        augmentation, count = self.augmentation, len(keypoints)
-        few = (present.sum(axis=1, keepdims=True) < 2) | self.source.crop_around_truth
-        points = np.where(few[..., None], truth, keypoints).astype(np.float64)
-        boxes = geometry.box_from_keypoints(points, np.where(few, labelled, present))
+        around = self.source.crop_around
+        true = (wrong[1].sum(axis=1, keepdims=True) < 2) | (around != "input")
+        points = np.where(true[..., None], truth[0], wrong[0]).astype(np.float64)
+        boxes = geometry.box_from_keypoints(points, np.where(true, truth[1], wrong[1]))
+        annotated = self.records.boxes[rows].astype(np.float64)
+        use = (whole & (annotated[:, 2:] > 0).all(axis=1) & (around == "box"))[:, None]
+        return np.where(use, annotated, boxes), np.where(use, 1.0, geometry.KEYPOINT_BOX_FACTOR)
+
+    def _crops(
+        self, boxes: FloatArray, growth: FloatArray, generator: np.random.Generator
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+        """Augmented crops around boxes (B, 4) that grow by a factor each (B, 1) before: flips, matrices."""
+        augmentation, count = self.augmentation, len(boxes)
         factor = np.clip(
             1 + augmentation.scale * generator.standard_normal(count), *_around_one(augmentation.scale)
         )
         boxes[:, :2] += boxes[:, 2:] * generator.uniform(-augmentation.shift, augmentation.shift, (count, 2))
-        boxes = geometry.enlarge(boxes, geometry.KEYPOINT_BOX_FACTOR * geometry.CROP_FACTOR * factor[:, None])
+        boxes = geometry.enlarge(boxes, growth * geometry.CROP_FACTOR * factor[:, None])
         limit = 2 * augmentation.rotation_degrees
         rotation = np.clip(augmentation.rotation_degrees * generator.standard_normal(count), -limit, limit)
         rotation *= generator.random(count) < augmentation.rotation_rate

@@ -49,13 +49,14 @@ def prepare(
 ) -> Prepared:
     """Cut the people of a recipe's annotation files out of their photos, so that training decodes no photo.
 
-    All people that the recipe does not hold out are cut, whatever its `data.repeats` and `data.limit`. A folder in
-    which the same was begun is finished.
+    All people that the recipe does not hold out are cut, whatever its `data.repeats` and `data.limit`. With
+    `data.crop_around = "box"` what is kept of each holds the crop around the annotated box, too. A folder in which the
+    same was begun is finished.
 
     Args:
         config: The recipe.
         folder: A new or empty folder, or one that holds shards of the same.
-        resolution: Pixels that are kept for each pixel of the crop around a true pose, at most.
+        resolution: Pixels that are kept for each pixel of the crop around a true pose or the box, at most.
         quality: Of the JPEG files.
         on_person: Called with the people done and in all.
 
@@ -63,7 +64,9 @@ def prepare(
         InputError: Data are missing, the folder holds something else, a photo cannot be read, or the disk is full.
     """
     skeleton = load_skeleton(config.skeleton)
-    options = ContextOptions(config.model.input_size_wh, resolution, quality)
+    options = ContextOptions(
+        config.model.input_size_wh, resolution, quality, boxes=config.data.crop_around == "box"
+    )
     context = {**asdict(options), "size_wh": list(options.size_wh)}
     settings = {**label_settings(config, skeleton), "context": context}
     parts = load_sets(config, skeleton)
@@ -112,7 +115,7 @@ def load_prepared(config: TrainConfig, skeleton: Skeleton) -> tuple[PersonRecord
     folder = Path(config.data.root) / config.data.shards
     index = read_index(folder)
     check_settings(folder, index.settings, label_settings(config, skeleton), "this recipe")
-    _check_size(folder, index.settings["context"]["size_wh"], config)
+    _check_context(folder, index.settings["context"], config)
     people = read_people(folder, index)
     pictures = open_pictures(folder, index, config.model.input_size_wh)
     ends = np.cumsum(index.parts)
@@ -127,7 +130,13 @@ def load_prepared(config: TrainConfig, skeleton: Skeleton) -> tuple[PersonRecord
     return records, pictures.select(kept)
 
 
-def _check_size(folder: Path, prepared_wh: list[int], config: TrainConfig) -> None:
+def _check_context(folder: Path, context: dict[str, Any], config: TrainConfig) -> None:
+    if config.data.crop_around == "box" and not context["boxes"]:
+        raise InputError(
+            f"{folder}: the shards were prepared for crops around poses, data.crop_around is 'box'; prepare them with "
+            "this recipe in another folder"
+        )
+    prepared_wh: list[int] = context["size_wh"]
     wanted_wh = config.model.input_size_wh
     if max(wanted_wh) > max(prepared_wh):
         raise InputError(

@@ -152,7 +152,7 @@ def load_dataset(
         config.synthesis,
         config.data.estimate_rate,
         config.data.improved_rate,
-        config.data.crop_around == "truth",
+        config.data.crop_around,
         config.data.ad_hoc_synthesis,
     )
     samples = WrongPoseDataset(

@@ -120,7 +120,8 @@ def system_folder(output: Path, system: str, seed: int) -> Path:
 def system_config(recipe: TrainConfig, system: System, output: Path, seed: int) -> TrainConfig:
     """The recipe of one system.
 
-    Pose networks see crops around the true pose, as the paper trains them; nothing is validated on the way.
+    Pose networks see crops around the true pose, or around the annotated box where the recipe has that; nothing is
+    validated on the way.
 
     Args:
         recipe: Of a refiner, in common for all.
@@ -140,9 +141,10 @@ def system_config(recipe: TrainConfig, system: System, output: Path, seed: int) 
         model = dataclasses.replace(recipe.model, **system.model)
     except InputError as error:
         raise InputError(f"{recipe.name}, {system.name}: {error}") from error
+    around = recipe.data.crop_around
     data = dataclasses.replace(
         recipe.data,
-        **{"crop_around": "input" if model.pose_input else "truth", **system.data},
+        **{"crop_around": "truth" if around == "input" and not model.pose_input else around, **system.data},
         validation_results=(),
         validation_layouts=(),
     )
