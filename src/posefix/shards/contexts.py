@@ -99,12 +99,12 @@ def context_squares(
     boxes = np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + 2 * margin], axis=1)
     squares = _squares(boxes, options.size_wh)
     if options.boxes:
-        use = (annotated[:, 2:] > 0).all(axis=1, keepdims=True)
+        use: npt.NDArray[np.bool_] = np.all(annotated[:, 2:] > 0, axis=1)
         wide = geometry.enlarge(annotated.astype(np.float64), geometry.CROP_FACTOR)
         both = geometry.union(squares, _squares(wide, options.size_wh))
-        squares = np.where(use, both, squares)
+        squares = np.where(use[:, None], both, squares)
         of_box = geometry.crop_matrices(wide, options.size_wh)[:, 0, 0] * options.resolution
-        scale = np.where(use[:, 0], of_box, scale)
+        scale = np.where(use, of_box, scale)
     return squares, np.minimum(scale, 1.0)
 
 
