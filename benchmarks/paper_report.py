@@ -2,8 +2,8 @@
 
     python -m benchmarks.paper_report
 
-Reads the documents that `posefix experiment pipelines`, `end-to-end` and `baselines` leave in their output folder, from
-benchmarks/results/experiments/.
+Reads the documents that `posefix experiment` leaves in its folder of tables, from benchmarks/results/experiments/SET/,
+a folder for each set of people to judge by (`SETS`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.documents import insert, markdown
+from benchmarks.documents import TITLES, insert, markdown
 from benchmarks.environment import RESULTS
 
 from posefix.evaluation.percentages import percent, signed
@@ -23,8 +23,11 @@ from posefix.files import write_text_atomic
 DOCUMENT = Path(__file__).parent.parent / "docs" / "paper.md"
 FOLDER = RESULTS / "experiments"
 
+SETS = ("lspet_val", "everyday_dev")
+
 Line = Mapping[str, Any]
 TABLES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "figure 6, the paper's input": ("pipelines", ("RefineNet", "RefineNet + *")),
     "figure 6": ("pipelines", ("movenet", "movenet + *")),
     "figure 6, a poor input": ("pipelines", ("hourglass", "hourglass + *")),
     "table 1": ("end-to-end", ("*",)),
@@ -33,6 +36,8 @@ TABLES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "table 6, an estimator": ("baselines", ("movenet", "movenet + *")),
     "table 6, a poor input": ("baselines", ("hourglass", "hourglass + *")),
     "table 2": ("baselines", ("IntegralPose", "IntegralPose + *")),
+    "procedure": ("procedure", ("movenet", "movenet + *")),
+    "procedure, a poor input": ("procedure", ("hourglass", "hourglass + *")),
 }
 """Mark in the document -> the experiment, and the labels of its lines, a star for the rest of one."""
 
@@ -85,13 +90,24 @@ def _with_spread(mean: str, deviation: float, seeds: Sequence[object]) -> str:
     return f"{mean} ± {100 * deviation:.1f}" if len(seeds) > 1 else mean
 
 
+def section(name: str, patterns: Sequence[str], folder: Path) -> str:
+    """Table and order of some lines of an experiment on each set that it was judged on; empty for none."""
+    parts = []
+    for which in SETS:
+        path = folder / which / f"{name}.json"
+        if path.exists():
+            lines = chosen(json.loads(path.read_text(encoding="utf-8"))["lines"], patterns)
+            if lines:
+                parts.append(f"{TITLES[which]}:\n\n{table(lines)}\n{order(lines)}")
+    return "\n".join(parts)
+
+
 def main() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     for mark, (name, patterns) in TABLES.items():
-        path = FOLDER / f"{name}.json"
-        if path.exists():
-            lines = chosen(json.loads(path.read_text(encoding="utf-8"))["lines"], patterns)
-            text = insert(text, mark, f"{table(lines)}\n{order(lines)}")
+        found = section(name, patterns, FOLDER)
+        if found:
+            text = insert(text, mark, found)
     write_text_atomic(DOCUMENT, text)
 
 

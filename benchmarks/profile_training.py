@@ -2,7 +2,8 @@
 
     python -m benchmarks.profile_training [--data DIR] [--seeds 1] [--epochs 10] [--output DIR]
 
-Small networks (recipe `experiment`: 96x128, ImageNet weights, 2,000 people, synthesised inputs only) are trained with
+Small networks (benchmarks/profile_training.toml: 96x128, ImageNet weights, 2,000 people, synthesised inputs only) are
+trained with
 
 * paper: the paper's profile and procedure, nothing else;
 * adapted: the paper's profile with the recipe's hand-made options beyond it (more errors, errors by person);
@@ -40,6 +41,7 @@ from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.training.config import load_recipe
 from posefix.training.once import train_once
 
+RECIPE = Path(__file__).with_suffix(".toml")
 LEFT_OUT = ("tinypose128", "efficientpose-rt", "tfpose")
 """A good, a middling and a poor estimator."""
 SYSTEMS = ("paper", "adapted", *(f"{kind} {name}" for name in LEFT_OUT for kind in ("own", "pooled")))
@@ -124,7 +126,7 @@ def run_system(system: str, seed: int, profiles: Mapping[str, str], arguments: a
         "seed": str(seed),
     }
     settings |= {} if system == "adapted" else PLAIN
-    train_once(load_recipe("experiment", settings), folder, on_epoch=print)
+    train_once(load_recipe(RECIPE, settings), folder, on_epoch=print)
     name = system.split(" ", 1)[-1]
     return measure(folder, arguments.data, {name} if name in LEFT_OUT else set(LEFT_OUT), arguments.images)
 

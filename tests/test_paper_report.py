@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from benchmarks.documents import insert
-from benchmarks.paper_report import DOCUMENT, FOLDER, TABLES, chosen, order, table
+from benchmarks.paper_report import DOCUMENT, FOLDER, TABLES, chosen, order, section, table
 
 from posefix.training.experiment_table import Measured, as_document
 from posefix.training.systems import EXPERIMENTS
@@ -46,13 +47,24 @@ def test_lines_are_chosen_by_label() -> None:
     assert chosen(some, ("*",)) == some
 
 
+def test_a_section_has_a_table_for_each_set(tmp_path: Path) -> None:
+    for which, value in (("lspet_val", 0.2), ("everyday_dev", 0.3)):
+        (tmp_path / which).mkdir()
+        document = {"lines": lines(a=[value], b=[value + 0.1])}
+        (tmp_path / which / "x.json").write_text(json.dumps(document))
+    text = section("x", ("b",), tmp_path)
+    assert [line for line in text.splitlines() if line.endswith(":") or line.startswith("| b")] == [
+        "LSP-Extended:",
+        "| b | 30.0 | +10.0 | 30.0 | 30.0 |",
+        "Everyday people (COCO val2017):",
+        "| b | 40.0 | +10.0 | 40.0 | 40.0 |",
+    ]
+    assert section("y", ("b",), tmp_path) == section("x", ("c",), tmp_path) == ""
+
+
 def test_every_table_of_the_document_has_its_experiment_and_says_what_was_found() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     for mark, (name, patterns) in TABLES.items():
         assert name in EXPERIMENTS
-        path = FOLDER / f"{name}.json"
-        if path.exists():
-            found = chosen(json.loads(path.read_text(encoding="utf-8"))["lines"], patterns)
-            assert insert(text, mark, f"{table(found)}\n{order(found)}") == text
-        else:
-            insert(text, mark, "")
+        found = section(name, patterns, FOLDER)
+        assert insert(text, mark, found) == text if found else insert(text, mark, "")

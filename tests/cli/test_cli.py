@@ -39,7 +39,7 @@ COMMANDS = {
     "estimate": ["--annotations", "--images", "--output", "-o", "--no-flip", "--device"],
     "experiment": [
         "--recipe", "--output", "-o", "--seeds", "--device", "--set", "--annotations", "--images", "--results",
-        "--layouts", "--validation-annotations", "--validation-images",
+        "--layouts", "--validation-annotations", "--validation-images", "--tables",
     ],
     "skeleton": ["--to", "--output", "--sigmas"],
     "synthesize": ["--output"],

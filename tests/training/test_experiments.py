@@ -17,7 +17,13 @@ from posefix.training import experiments  # noqa: E402
 from posefix.training.config import TrainConfig, load_recipe  # noqa: E402
 from posefix.training.experiment_table import Measured, as_document, as_text  # noqa: E402
 from posefix.training.experiments import Experiment  # noqa: E402
-from posefix.training.systems import EXPERIMENTS, SYSTEMS, system_config, systems_of  # noqa: E402
+from posefix.training.systems import (  # noqa: E402
+    EXPERIMENTS,
+    SYSTEMS,
+    system_config,
+    system_folder,
+    systems_of,
+)
 
 
 @pytest.fixture
@@ -62,7 +68,7 @@ def test_pose_networks_start_and_crop_as_the_paper_says(judged: TrainConfig, tmp
 
 def test_each_comparison_needs_the_paper_s_systems() -> None:
     names = {name: {system.name for system in systems_of(lines)} for name, lines in EXPERIMENTS.items()}
-    assert names["pipelines"] == {"C2F", "F2F", "C2F-LC", "C2F-LH", "C2C"}
+    assert names["pipelines"] == {"RefineNet", "C2F", "F2F", "C2F-LC", "C2F-LH", "C2C"}
     assert names["end-to-end"] == {"IntegralPose", "E2E-refine", "C2F"}
     assert names["baselines"] == {"GlobalNet", "RefineNet", "Simple", "IntegralPose", "PoseRefiner", "C2F"}
     order = [system.name for system in systems_of(EXPERIMENTS["end-to-end"])]
@@ -72,9 +78,50 @@ def test_each_comparison_needs_the_paper_s_systems() -> None:
 def test_the_lines_of_results_name_their_file(judged: TrainConfig) -> None:
     people = experiments.load_validation_people(judged, needs_results=True)
     rows = experiments.expand(EXPERIMENTS["pipelines"], people)
-    assert [label for label, _, _ in rows][:3] == ["results", "results + F2F", "results + C2F"]
+    assert [label for label, _, _ in rows][5:8] == ["RefineNet + C2C", "results", "results + F2F"]
     against = [experiments.against_label(line, label, poses) for label, line, poses in rows]
-    assert against == ["", *["results"] * 5]
+    assert against == ["", *["RefineNet"] * 5, "", *["results"] * 5]
+
+
+def test_the_procedure_s_systems_differ_from_ours_in_one_setting(judged: TrainConfig, tmp_path: Path) -> None:
+    recipe = load_recipe("experiment")
+    ours = system_config(recipe, SYSTEMS["C2F"], tmp_path, 0)
+    assert ours.data.crop_around == "box"
+    others = [system for system in systems_of(EXPERIMENTS["procedure"]) if system.name != "C2F"]
+    assert len(others) == 6
+    for system in others:
+        config = system_config(recipe, system, tmp_path, 0)
+        parts = ("model", "data", "synthesis")
+        before, now = (
+            [
+                (part, key, value)
+                for part in parts
+                for key, value in dataclasses.asdict(getattr(one, part)).items()
+            ]
+            for one in (ours, config)
+        )
+        changed = [key for (_, key, old), (_, _, new) in zip(before, now, strict=True) if old != new]
+        assert len(changed) == 1, system.name
+    folder = system_folder(tmp_path, "C2F, crops around poses", 0)
+    assert folder.name == "c2f-crops-around-poses-seed0"
+
+
+def test_trained_systems_are_judged_on_a_second_set_without_training(
+    judged: TrainConfig, tmp_path: Path
+) -> None:
+    runs, first, second = (tmp_path / name for name in ("runs", "first", "second"))
+    Experiment("end-to-end", judged, runs, 1, "cpu", tables=first).run()
+    told: list[str] = []
+    truth = json.loads((Path(judged.data.root) / "train.json").read_text())
+    truth["annotations"] = truth["annotations"][:4]
+    (tmp_path / "other.json").write_text(json.dumps(truth))
+    data = dataclasses.replace(judged.data, validation_annotations=str(tmp_path / "other.json"))
+    other = dataclasses.replace(judged, data=data)
+    Experiment("end-to-end", other, runs, 1, "cpu", told.append, tables=second).run()
+    assert told and not any(line.startswith("training") for line in told)
+    found = [(folder / "end-to-end.txt").read_text() for folder in (first, second)]
+    assert "train.json" in found[0] and "other.json" in found[1]
+    assert not (runs / "end-to-end.txt").exists()
 
 
 def test_results_may_have_any_format_and_the_photos_names(judged: TrainConfig, tmp_path: Path) -> None:
@@ -110,7 +157,7 @@ def test_what_cannot_be_judged_is_refused(
 ) -> None:
     data = dataclasses.replace(judged.data, **settings)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=message):
-        Experiment("pipelines", dataclasses.replace(judged, data=data), tmp_path).run()
+        Experiment("procedure", dataclasses.replace(judged, data=data), tmp_path).run()
 
 
 def test_results_of_other_photos_are_refused(judged: TrainConfig, tmp_path: Path) -> None:

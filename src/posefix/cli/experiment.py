@@ -46,6 +46,9 @@ class ExperimentFiles:
 
     output: Output = Path("runs/experiment")
     """Folder for the trained systems, the table and its numbers."""
+    tables: Path | None = None
+    """Folder for the table and its numbers alone: run again with other people to judge by and another folder, the same
+    trained systems are judged once more."""
     plot: Path | None = None
     """Also draws AP of the systems as bars (figure 6), .svg, .png or .pdf."""
 
@@ -54,7 +57,7 @@ EXPERIMENT_FILES = ExperimentFiles()
 
 
 def experiment(
-    name: Literal["pipelines", "end-to-end", "baselines"],
+    name: Literal["pipelines", "end-to-end", "baselines", "procedure"],
     /,
     *,
     recipe: str = "experiment",
@@ -66,8 +69,9 @@ def experiment(
 ) -> None:
     """Train the systems of one of the paper's comparisons with one recipe, judge them, and print the table.
 
-    pipelines is figure 6, end-to-end table 1, baselines tables 2, 3 and 6. Run again, it goes on where it stopped; a
-    system that two comparisons share is trained once if they have one output folder.
+    pipelines is figure 6, end-to-end table 1, baselines tables 2, 3 and 6; procedure is ours with each setting in which
+    the paper's text and its code differ. Run again, it goes on where it stopped; a system that two comparisons share is
+    trained once if they have one output folder.
 
     Args:
         name: Which comparison.
@@ -103,8 +107,9 @@ def experiment(
             on_step=lambda epoch, done, steps, loss: bar(
                 done, steps, f"epoch {epoch} of {epochs}, loss {loss:.3f}"
             ),
+            tables=files.tables,
         ).run()
-    numbers = files.output / f"{name}.json"
+    numbers = (files.tables or files.output) / f"{name}.json"
     print(f"{table}\nnumbers: {numbers}")
     if files.plot is not None:
         _draw(files.plot, numbers)

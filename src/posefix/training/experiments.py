@@ -63,6 +63,7 @@ class Experiment:
         device: "auto", "cpu" or "cuda".
         report: Called with a line about what is done next.
         on_step: Called after each step of training.
+        tables: Folder of the table and its numbers, so that several sets can judge the same systems; `output` if None.
     """
 
     name: ExperimentName
@@ -72,10 +73,11 @@ class Experiment:
     device: str = "auto"
     report: Callable[[str], None] | None = None
     on_step: OnStep | None = None
+    tables: Path | None = None
     _estimates: dict[Path, Poses] = field(default_factory=dict, init=False)
 
     def run(self) -> str:
-        """Train, measure, write `output`/NAME.txt and NAME.json after each seed; the table.
+        """Train, measure, write NAME.txt and NAME.json into the folder of tables after each seed; the table.
 
         Raises:
             InputError: Data or recipe are faulty, or the folder holds systems of another recipe; before any training.
@@ -83,6 +85,7 @@ class Experiment:
         if self.seeds < 1:
             raise InputError(f"seeds: expected 1 or more, got {self.seeds}")
         make_folder(self.output)
+        make_folder(self._tables)
         lines = EXPERIMENTS[self.name]
         systems = systems_of(lines)
         finished = {
@@ -104,6 +107,10 @@ class Experiment:
                 )
             self._write(list(measured.values()))
         return as_text(self._title(), list(measured.values()))
+
+    @property
+    def _tables(self) -> Path:
+        return self.output if self.tables is None else self.tables
 
     def _tell(self, text: str) -> None:
         if self.report is not None:
@@ -143,9 +150,9 @@ class Experiment:
         return self._estimates[folder]
 
     def _write(self, measured: list[Measured]) -> None:
-        write_text_atomic(self.output / f"{self.name}.txt", as_text(self._title(), measured) + "\n")
+        write_text_atomic(self._tables / f"{self.name}.txt", as_text(self._title(), measured) + "\n")
         document = {"experiment": self.name, "recipe": self.recipe.name, "lines": as_document(measured)}
-        write_text_atomic(self.output / f"{self.name}.json", json.dumps(document, indent=1) + "\n")
+        write_text_atomic(self._tables / f"{self.name}.json", json.dumps(document, indent=1) + "\n")
 
 
 def load_validation_people(recipe: TrainConfig, *, needs_results: bool) -> ValidationPeople:

@@ -15,8 +15,19 @@ from posefix.training.config import TrainConfig, with_defaults
 from posefix.training.loop import CHECKPOINT_FILE, OnEpoch, OnStep
 from posefix.training.run import train
 
-WHERE_ONLY = ("workers", "compile", "crop_on", "data.root", "data.shards")
-"""Settings that say how or where a system was trained, and make no other system of it."""
+WHERE_ONLY = (
+    "workers",
+    "compile",
+    "crop_on",
+    "data.root",
+    "data.shards",
+    "data.validation_annotations",
+    "data.validation_images",
+    "data.validation_results",
+    "data.validation_layouts",
+    "data.validate_every",
+)
+"""Settings that say how or where a system was trained or on whom it was judged, and make no other system of it."""
 
 
 def is_trained(config: TrainConfig, folder: Path) -> bool:

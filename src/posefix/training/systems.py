@@ -11,7 +11,7 @@ from typing import Any, Literal
 from posefix.errors import InputError
 from posefix.training.config import TrainConfig
 
-ExperimentName = Literal["pipelines", "end-to-end", "baselines"]
+ExperimentName = Literal["pipelines", "end-to-end", "baselines", "procedure"]
 RESULTS = "results"
 """Stands for the poses of each results file in a `Line`."""
 
@@ -27,12 +27,14 @@ class System:
         name: As in the paper's tables.
         model: Settings of `ModelConfig` by which it differs from the recipe's.
         data: Settings of `DataConfig` by which it differs.
+        synthesis: Settings of `SynthesisOptions` by which it differs.
         start: The system whose weights it goes on from; empty for the recipe's own start.
     """
 
     name: str
     model: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    synthesis: Mapping[str, Any] = field(default_factory=dict)
     start: str = ""
 
 
@@ -68,16 +70,24 @@ _SYSTEMS = (
         {"architecture": "pose_refiner", "decoder": "expected_similarity"},
         {"ad_hoc_synthesis": True},
     ),
+    # C2F again, as the paper's text has it where its code differs, and with crops as at a test without boxes.
+    System("C2F, crops around poses", data={"crop_around": "input"}),
+    System("C2F, all neighbours", data={"neighbours": "all"}),
+    System("C2F, annotated areas", synthesis={"person_area": "annotated"}),
+    System("C2F, sum of x and y", {"coordinate_weight": 1.0}),
+    System("C2F, mean of labelled", {"loss_average": "labelled"}),
+    System("C2F, Gaussians of 1", {"input_height": 1.0}),
     System("E2E-refine", {**PHOTO_ALONE, "architecture": "end_to_end"}, start="IntegralPose"),
 )
 SYSTEMS: Mapping[str, System] = {system.name: system for system in _SYSTEMS}
 """By name. C2F is PoseFix itself (figure 6)."""
 
 EXPERIMENTS: Mapping[ExperimentName, tuple[Line, ...]] = {
-    # Figure 6.
-    "pipelines": (
-        Line(RESULTS),
-        *(Line(RESULTS, refiner) for refiner in ("F2F", "C2F", "C2F-LC", "C2F-LH", "C2C")),
+    # Figure 6. The paper's input is CPN, which is RefineNet.
+    "pipelines": tuple(
+        Line(poses, refiner)
+        for poses in ("RefineNet", RESULTS)
+        for refiner in ("", "F2F", "C2F", "C2F-LC", "C2F-LH", "C2C")
     ),
     # Table 1.
     "end-to-end": (
@@ -99,6 +109,11 @@ EXPERIMENTS: Mapping[ExperimentName, tuple[Line, ...]] = {
         Line(RESULTS, "PoseRefiner"),
         Line(RESULTS, "C2F"),
     ),
+    # Where text and code of the paper differ (docs/paper.md).
+    "procedure": (
+        Line(RESULTS),
+        *(Line(RESULTS, refiner=name) for name in SYSTEMS if name == "C2F" or name.startswith("C2F, ")),
+    ),
 }
 
 
@@ -114,7 +129,8 @@ def systems_of(lines: tuple[Line, ...]) -> tuple[System, ...]:
 
 def system_folder(output: Path, system: str, seed: int) -> Path:
     """Where a system is trained; the experiments of one output folder share those that they have in common."""
-    return output / f"{system.lower()}-seed{seed}"
+    name = system.lower().replace(", ", "-").replace(" ", "-")
+    return output / f"{name}-seed{seed}"
 
 
 def system_config(recipe: TrainConfig, system: System, output: Path, seed: int) -> TrainConfig:
@@ -154,6 +170,7 @@ def system_config(recipe: TrainConfig, system: System, output: Path, seed: int) 
         name=f"{recipe.name}-{system.name.lower()}",
         model=model,
         data=data,
+        synthesis=dataclasses.replace(recipe.synthesis, **system.synthesis),
         seed=recipe.seed + seed,
         initial_weights=start,
     )
