@@ -404,6 +404,22 @@ def test_an_unknown_command_is_a_fault(run: Run) -> None:
     code, _, err = run("posetrack", "write-result")
     assert (code, "did you mean `posefix posetrack write-results`?" in err) == (2, True)
     assert run("xyz")[2].endswith("got 'xyz'; `posefix` alone says what there is\n")
+    assert run("help")[2].endswith("did you mean `posefix --help`?\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lacking"),
+    [
+        (["refine"], "refine: expected RESULTS"),
+        (["refine", "a.json", "--images", "b"], "refine: expected --output"),
+        (["refine", "a.json", "-o"], "refine: expected a value after -o"),
+        (["posetrack", "merge-annotations"], "posetrack merge-annotations: expected ANNOTATIONS"),
+    ],
+)
+def test_what_is_missing_is_named_and_where_to_read_on(arguments: list[str], lacking: str, run: Run) -> None:
+    command = lacking.partition(":")[0]
+    told = f"posefix: {lacking}, got nothing; `posefix {command} --help` shows what it takes\n"
+    assert run(*arguments) == (2, "", told)
 
 
 def test_a_file_instead_of_a_command_says_what_to_do_with_it(run: Run, results: Path) -> None:
@@ -518,7 +534,7 @@ def test_the_demo_writes_a_picture_and_prints_moves(
     assert [line.split()[:2] for line in following] == [
         ["posefix", "inspect"],
         ["posefix", "refine"],
-        ["posefix", "review"],
+        ["posefix", "draw"],
     ]
 
 

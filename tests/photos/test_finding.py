@@ -266,8 +266,12 @@ def test_the_search_of_subfolders_ends(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_folder_must_exist(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nowhere, which is not a folder"):
-        find_images([1], tmp_path / "nowhere")
+    (tmp_path / "photos").mkdir()
+    for name in ("nowhere", "nowhere/there"):
+        with pytest.raises(InputError, match=f"got .*{name}, which is not a folder$"):
+            find_images([1], tmp_path / name)
+    with pytest.raises(InputError, match=r"which is not a folder; did you mean .*photos\?$"):
+        find_images([1], tmp_path / "photo")
 
 
 def test_a_list_of_names_replaces_matching(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def test_without_its_libraries_it_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(command, "find_spec", lambda name: None)
     code, _, error = run("review", *files.options)
-    assert code == 2 and "install 'posefix[review]'" in error
+    assert code == 2 and "run: pip install 'posefix[review]'" in error
 
 
 def test_the_output_is_named_after_the_refined_file(files: Files, serve: Serve) -> None:

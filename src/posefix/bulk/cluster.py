@@ -82,7 +82,7 @@ def require_ray() -> None:
     lacking = [name for name in ("ray", "pyarrow", "fsspec") if importlib.util.find_spec(name) is None]
     if lacking:
         raise InputError(
-            f"bulk needs {' and '.join(lacking)}, not installed here; run: pip install 'posefix[bulk]'"
+            f"bulk needs {', '.join(lacking)}, not installed here; run: pip install 'posefix[bulk]'"
         )
 
 

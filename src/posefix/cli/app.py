@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, Group, UnknownCommandError
+from cyclopts import App, CycloptsError, Group, MissingArgumentError, UnknownCommandError
 
 from posefix import __version__
 from posefix.cli.analyze import analyze
@@ -18,7 +18,7 @@ from posefix.cli.demo import demo
 from posefix.cli.estimate import estimate
 from posefix.cli.evaluate import evaluate
 from posefix.cli.experiment import experiment
-from posefix.cli.guide import GUIDE, unknown_command
+from posefix.cli.guide import GUIDE, missing_argument, unknown_command
 from posefix.cli.interchange import convert, inspect, validate
 from posefix.cli.pictures import draw, look, synthesize
 from posefix.cli.posetrack import merge_annotations, write_results
@@ -84,15 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _answer(tokens)
         if sys.stdout is not None:  # as it is where a shell closed it
             sys.stdout.flush()
-    except UnknownCommandError as error:
-        word = error.unused_tokens[0] if error.unused_tokens else ""
-        print(
-            f"posefix: {unknown_command(word, _names(error.app or app), error.command_chain or ())}",
-            file=sys.stderr,
-        )
-        return EXIT_INPUT_ERROR
     except (CycloptsError, InputError) as error:
-        print(f"posefix: {_one_line(error)}", file=sys.stderr)
+        print(f"posefix: {_told(error)}", file=sys.stderr)
         return EXIT_INPUT_ERROR
     except BrokenPipeError:
         # The reader of a pipe, such as `head`, has seen enough; at exit Python would flush, and fail, again.
@@ -133,5 +126,11 @@ def _forget_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _one_line(error: Exception) -> str:
+def _told(error: CycloptsError | InputError) -> str:
+    """A fault of the user, in one sentence."""
+    if isinstance(error, UnknownCommandError):
+        word = error.unused_tokens[0] if error.unused_tokens else ""
+        return unknown_command(word, _names(error.app or app), error.command_chain or ())
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        return missing_argument(error.command_chain or (), error.argument.name, error.keyword)
     return " ".join(str(error).split()).removesuffix(".")

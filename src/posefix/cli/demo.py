@@ -12,13 +12,13 @@ NEXT = """
 Next, with a file of your own estimator and its photos (or the demo's: posefix demo --files .):
   posefix inspect poses.json --layout coco17
   posefix refine poses.json --layout coco17 --images photos/ -o refined.json
-  posefix review poses.json refined.json --images photos/"""
+  posefix draw poses.json refined.json --layout coco17 --images photos/"""
 
 TRY = """
 In that folder:
   posefix refine poses.json --layout coco17 --images photos/ -o refined.json
   posefix draw poses.json refined.json --layout coco17 --images photos/ --photos 11
-  posefix compare poses.json refined.json --layout coco17 --annotations truth.json"""
+  posefix evaluate refined.json --layout coco17 --annotations truth.json --against poses.json"""
 
 
 def demo(

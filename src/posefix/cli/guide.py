@@ -38,6 +38,8 @@ def unknown_command(word: str, commands: Sequence[str], group: Sequence[str] = (
     """
     if Path(word).exists():
         return f"expected a command, got {word!r}; to see what it holds, `posefix inspect {word}`"
+    if word == "help":
+        return f"expected a command, got 'help'; did you mean `{' '.join(['posefix', *group, '--help'])}`?"
     close = difflib.get_close_matches(word, commands, n=1, cutoff=CLOSE)
     meant = (
         f"did you mean `{' '.join(['posefix', *group, close[0]])}`?"
@@ -45,3 +47,16 @@ def unknown_command(word: str, commands: Sequence[str], group: Sequence[str] = (
         else "`posefix` alone says what there is"
     )
     return f"expected a command, got {word!r}; {meant}"
+
+
+def missing_argument(command: Sequence[str], name: str, given: str | None = None) -> str:
+    """One sentence on what a command was not given.
+
+    Args:
+        command: Its words, without `posefix`.
+        name: Of the argument or option, as the help shows it.
+        given: The option, as typed, where only its value is missing.
+    """
+    words = " ".join(command)
+    lacking = f"a value after {given}" if given else name
+    return f"{words}: expected {lacking}, got nothing; `posefix {words} --help` shows what it takes"

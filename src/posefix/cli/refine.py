@@ -253,7 +253,8 @@ def _summary(before: Poses, refinement: Refinement, vocabulary: Skeleton, seen: 
 
     from posefix.skeletons import match_keypoints
 
-    lines = [f"{len(set(before.image_ids))} {seen}", str(refinement.report)]
+    count = len(set(before.image_ids))
+    lines = [f"{count} {seen if count != 1 else seen.removesuffix('s')}", str(refinement.report)]
     if refinement.moved.any():
         moves = np.linalg.norm(refinement.poses.keypoints - before.keypoints, axis=-1)[refinement.moved]
         lines.append(f"moved keypoints moved by {np.median(moves):.1f} px in the median")

@@ -106,7 +106,7 @@ def _require_server() -> None:
     missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
     if missing:
         raise InputError(
-            f"review: the page needs {' and '.join(missing)}, not installed here; install 'posefix[review]'"
+            f"review: the page needs {' and '.join(missing)}, not installed here; run: pip install 'posefix[review]'"
         )
 
 

@@ -145,7 +145,9 @@ def _rows(files: Sequence[ResultsToMeasure], measured: Sequence[Mapping[str, flo
 
 
 def _described(truth: Annotations) -> str:
-    return f"measured on {truth.path.name}: {len(truth.people)} people in {len(truth.images)} images"
+    people = "1 person" if len(truth.people) == 1 else f"{len(truth.people)} people"
+    images = "1 image" if len(truth.images) == 1 else f"{len(truth.images)} images"
+    return f"measured on {truth.path.name}: {people} in {images}"
 
 
 def _absences(absent: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -79,8 +79,9 @@ class Repairs:
     def __str__(self) -> str:
         repaired, broken = _listed(self.repaired_by_error), _listed(self.broken_by_error)
         filled = f"filled {self.filled_right} rightly, {self.filled_wrong} wrongly, {self.still_missing} not"
+        people = "1 person" if self.people == 1 else f"{self.people} people"
         return (
-            f"{self.people} people: {self.repaired} keypoints repaired ({repaired}), {self.broken} broken ({broken}); "
+            f"{people}: {self.repaired} keypoints repaired ({repaired}), {self.broken} broken ({broken}); "
             f"of the missing ones {filled}"
         )
 

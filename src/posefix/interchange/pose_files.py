@@ -298,7 +298,7 @@ def ensure_output(path: str | Path, source: str | Path) -> None:
         InputError: It cannot.
     """
     if Path(source).is_dir():
-        _check_folder_name(path)
+        _check_folder_name(path, f"these poses are a file for each photo, in {source}")
         ensure_new_folder(path)
     else:
         ensure_writable(path)
@@ -350,8 +350,8 @@ def _check_ending(path: str | Path, format: str, endings: Sequence[str]) -> None
         )
 
 
-def _check_folder_name(path: str | Path) -> None:
-    """Refuse the name of a file for what will be a folder.
+def _check_folder_name(path: str | Path, reason: str = "these poses are a file for each photo") -> None:
+    """Refuse the name of a file for what will be a folder, for a reason that the message gives.
 
     Raises:
         InputError: It ends as a file's, and there is no folder of this name.
@@ -359,6 +359,6 @@ def _check_folder_name(path: str | Path) -> None:
     path = Path(path)
     if file_ending(path) in FILE_ENDINGS and not path.is_dir():
         raise InputError(
-            f"{path}: expected the name of a folder, since these poses are a file for each photo; leave out "
+            f"{path}: expected the name of a folder, since {reason}; leave out "
             f"{file_ending(path)}, or choose a format that is one file."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import unicodedata
@@ -213,6 +214,7 @@ class _Photos:
             if not self.folder.is_dir():
                 raise InputError(
                     f"images: expected a folder with photos, got {self.folder}, which is not a folder"
+                    f"{_folder_meant(self.folder)}"
                 )
             paths = tuple(self.folder.iterdir())
         except OSError as error:
@@ -299,6 +301,15 @@ class _Photos:
                     entries.setdefault(_loosely(path.name), []).append(path)
             self.listed[folder] = entries
         return self.listed[folder]
+
+
+def _folder_meant(folder: Path) -> str:
+    """For a message: the folder of nearly this name that is there."""
+    if not folder.parent.is_dir():
+        return ""
+    close = difflib.get_close_matches(folder.name, [path.name for path in folder.parent.iterdir()], n=1)
+    there = close and folder.with_name(close[0]).is_dir()
+    return f"; did you mean {folder.with_name(close[0])}?" if there else ""
 
 
 def _is_photo(path: Path) -> bool:
