@@ -30,4 +30,6 @@ nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 1800
 nb_merge_streams = True
-html_static_path = ["gallery"]  # the pages, whole; pictures are copied as the documents name them
+# Of the gallery the whole pages; its pictures come with what names them.
+html_static_path = ["gallery", "style"]
+html_css_files = ["site.css"]
