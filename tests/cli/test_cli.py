@@ -422,6 +422,11 @@ def test_what_is_missing_is_named_and_where_to_read_on(arguments: list[str], lac
     assert run(*arguments) == (2, "", told)
 
 
+def test_words_too_many_are_named(run: Run) -> None:
+    told = "posefix: demo: got 'a' 'b', which it does not take; `posefix demo --help` shows what it takes\n"
+    assert run("demo", "a", "b") == (2, "", told)
+
+
 def test_a_file_instead_of_a_command_says_what_to_do_with_it(run: Run, results: Path) -> None:
     code, _, err = run(results)
     assert code == 2

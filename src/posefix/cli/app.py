@@ -7,7 +7,14 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, Group, MissingArgumentError, UnknownCommandError
+from cyclopts import (
+    App,
+    CycloptsError,
+    Group,
+    MissingArgumentError,
+    UnknownCommandError,
+    UnusedCliTokensError,
+)
 
 from posefix import __version__
 from posefix.cli.analyze import analyze
@@ -18,7 +25,7 @@ from posefix.cli.demo import demo
 from posefix.cli.estimate import estimate
 from posefix.cli.evaluate import evaluate
 from posefix.cli.experiment import experiment
-from posefix.cli.guide import GUIDE, missing_argument, unknown_command
+from posefix.cli.guide import GUIDE, missing_argument, unknown_command, unused_words
 from posefix.cli.interchange import convert, inspect, validate
 from posefix.cli.pictures import draw, look, synthesize
 from posefix.cli.posetrack import merge_annotations, write_results
@@ -133,4 +140,6 @@ def _told(error: CycloptsError | InputError) -> str:
         return unknown_command(word, _names(error.app or app), error.command_chain or ())
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         return missing_argument(error.command_chain or (), error.argument.name, error.keyword)
+    if isinstance(error, UnusedCliTokensError):
+        return unused_words(error.command_chain or (), error.unused_tokens or ())
     return " ".join(str(error).split()).removesuffix(".")

@@ -30,6 +30,7 @@ def company(
     """
     import numpy as np
 
+    from posefix.analysis.tables import plural
     from posefix.cli.progress import ProgressBar
     from posefix.cli.refine import load_refiner
     from posefix.files import ensure_not_input
@@ -45,4 +46,6 @@ def company(
     with ProgressBar("people") as progress:
         known = refiner.measure_company(poses, photos, exif=source.exif, progress=progress)
     known.write(output, refiner.calibration, len(poses))
-    print(f"{len(poses)} people of {len(photos)} photos looked at\n{output} written")
+    print(
+        f"{plural(len(poses), 'person', 'people')} of {plural(len(photos), 'photo')} looked at\n{output} written"
+    )

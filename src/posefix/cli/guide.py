@@ -60,3 +60,15 @@ def missing_argument(command: Sequence[str], name: str, given: str | None = None
     words = " ".join(command)
     lacking = f"a value after {given}" if given else name
     return f"{words}: expected {lacking}, got nothing; `posefix {words} --help` shows what it takes"
+
+
+def unused_words(command: Sequence[str], left_over: Sequence[str]) -> str:
+    """One sentence on what a command was given beyond what it takes.
+
+    Args:
+        command: Its words, without `posefix`.
+        left_over: What was typed.
+    """
+    words = " ".join(command)
+    got = " ".join(map(repr, left_over))
+    return f"{words}: got {got}, which it does not take; `posefix {words} --help` shows what it takes"
