@@ -1,6 +1,7 @@
 """Descriptions of trained models."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,19 @@ def test_a_skeleton_of_ones_own_lies_beside_it(tmp_path: Path) -> None:
 
 def test_packaged_models_have_names_and_load() -> None:
     assert [load_model(name).folder.name for name in model_names()] == list(model_names())
+
+
+@pytest.mark.parametrize(
+    "name", ["../hand.json", "{parent}/hand.json", "x" * 5000, "a\0b", "..", "", "pipe", "nothing.json"]
+)
+def test_a_skeleton_elsewhere_is_refused_and_not_read(name: str, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "hand.json").write_text('{"keypoints": ["thumb"]}', encoding="utf-8")
+    os.mkfifo(tmp_path / "model" / "pipe")
+    with pytest.raises(
+        InputError, match=r"model\.json: skeleton: expected a file beside the description, or one of"
+    ):
+        load_model(folder(tmp_path / "model", skeleton=name.format(parent=tmp_path)))
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ FOREIGN = [
     "hf_hub:someone/resnet18",
     "local-dir:{folder}",
     "https://example.org/a",
+    "resnet18.hf-hub:someone/resnet18",
+    "resnet18./someone/resnet18",
     "nothing",
     3,
 ]
@@ -86,9 +88,66 @@ def test_crops_without_end_are_told(tmp_path: Path, size: list[int]) -> None:
         load_model(tmp_path)
 
 
-def test_channels_without_end_are_told() -> None:
-    with pytest.raises(InputError, match="deconvolution_channels must be whole numbers from 1 to 4096"):
-        ModelConfig(deconvolution_channels=(10**9,))
+FUSION: dict[str, Any] = {"architecture": "fusion", "backbone_stride": 16}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"deconvolution_channels": (10**9,)},
+            "deconvolution_channels must be whole numbers from 1 to 4096, got (1000000000,)",
+        ),
+        (FUSION | {"fusion_blocks": (10**6, 1)}, "fusion_blocks must be 2 whole numbers from 1 to 64, got"),
+        (
+            FUSION | {"fusion_channels": (10**6,) * 3},
+            "fusion_channels must be 3 whole numbers from 1 to 4096",
+        ),
+        (
+            {"input_size_wh": (2**20, 64)},
+            "input_size_wh must be two multiples of the backbone's stride 32 up to",
+        ),
+        ({"backbone_stride": 10**400}, "backbone_stride must be a whole number from 1 to 4096, got 1000"),
+        ({"backbone_stride": "a"}, "backbone_stride must be a whole number from 1 to 4096, got 'a'"),
+        ({"sigma": float("inf")}, "sigma must be a number above 0 and at most 1e+09, got inf"),
+        ({"sigma": "a"}, "sigma must be a number above 0 and at most 1e+09, got 'a'"),
+        ({"lateral": "no"}, "lateral must be true or false, got 'no'"),
+    ],
+)
+def test_networks_without_end_are_told(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        ModelConfig(**changes)
+    assert message in str(caught.value) and len(str(caught.value)) < 200
+
+
+def describe(folder: Path, **network: Any) -> Path:
+    settings = dataclasses.asdict(ModelConfig(input_size_wh=(64, 64))) | network
+    description = {"format": 2, "skeleton": "coco17", "input_size_wh": [64, 64], "network": settings}
+    (folder / "model.json").write_text(json.dumps(description))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({}, "network: expected as many weights as .* may hold, got a network of 34"),
+        (
+            {"input_size_wh": [64, 128]},
+            r"network: input_size_wh: expected that of the model, \(64, 64\), got \(64, 128\)",
+        ),
+    ],
+)
+def test_networks_larger_than_their_weights_are_not_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "model.safetensors").write_bytes(bytes(1000))
+
+    def fill(weight: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+        return weight if weight.is_meta else pytest.fail("the network was built")
+
+    monkeypatch.setattr(torch.nn.init, "kaiming_normal_", fill)
+    with pytest.raises(InputError, match=message):
+        load_network(load_model(describe(tmp_path, **network)))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from posefix.files import read_json
 from posefix.network.decoding import DecoderName
 from posefix.network.hub import HubName, fetch_model, hub_name
 from posefix.network.onnx_file import check_graph_file
-from posefix.skeletons import Skeleton, load_skeleton
+from posefix.skeletons import Skeleton, load_skeleton, skeleton_names
 
 FORMAT = 2
 LARGEST_SIDE = 4096
@@ -86,9 +86,21 @@ def missing_libraries() -> list[str]:
 
 
 def skeleton_source(folder: Path, name: str) -> Path | str:
-    """The skeleton of a model's description: a file beside it, or the name of a packaged one."""
-    beside = folder / name
-    return beside if beside.is_file() else name
+    """The skeleton of a model's description: a file beside it, or the name of a packaged one.
+
+    Raises:
+        InputError: It is neither; a description of somebody else's may not name files elsewhere.
+    """
+    if name in skeleton_names():
+        return name
+    # Compared, not looked up: a name may lead out of the folder, or be none at all.
+    beside = next((entry for entry in folder.iterdir() if entry.name == name and entry.is_file()), None)
+    if beside is None:
+        raise InputError(
+            f"{folder / DESCRIPTION_FILE}: skeleton: expected a file beside the description, or one of "
+            f"{', '.join(skeleton_names())}, got {quoted(name)}; export the model again"
+        )
+    return beside
 
 
 def model_names() -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,13 @@ def _create(name: str, stride: int, pretrained: bool) -> Any:
     Raises:
         InputError: timm has no such architecture of its own, or none with feature maps.
     """
-    # timm itself would follow "hf-hub:..." to a server and "local-dir:..." to a folder, wherever the name comes from.
-    if not timm.is_model(str(name)):
+    # timm itself would follow "hf-hub:..." to a server and "local-dir:..." to a folder, wherever a name comes from, and
+    # takes whatever stands behind a full stop for a tag of weights, such as that in "resnet18.a1_in1k".
+    if not re.fullmatch(r"\w+(\.\w+)?", str(name)) or not timm.is_model(str(name)):
         raise InputError(f"backbone: expected the name of one of timm's architectures, got {quoted(name)}")
     try:
-        network: Any = timm.create_model(name, features_only=True, pretrained=False)
+        with torch.device("meta"):  # its shape alone: without memory, however large the network
+            network: Any = timm.create_model(name, features_only=True, pretrained=False)
     except RuntimeError as error:
         raise InputError(f"backbone {name!r} is not a timm model with feature maps: {error}") from error
     levels = tuple(

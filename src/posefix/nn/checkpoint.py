@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save
 from torch import nn
 
@@ -63,17 +64,41 @@ def load_network(model: Model) -> PoseNetwork:
         raise InputError(
             f"{path}: expected an object 'network' with the network's shape; export the model again"
         )
+    outline = _build(model, "meta")
+    weights = model.file(WEIGHTS_FILE)
+    count = sum(weight.numel() for weight in outline.state_dict().values())
+    if count > weights.stat().st_size:
+        raise InputError(
+            f"{path}: network: expected as many weights as {WEIGHTS_FILE} may hold, got a network of {count:,}; "
+            "export the model again"
+        )
+    network = _build(model, "cpu")
+    load_weights(network, weights)
+    return network.eval()
+
+
+def _build(model: Model, device: str) -> PoseNetwork:
+    """A model's network with random weights; on the device "meta", which has no memory, its shape alone.
+
+    Raises:
+        InputError: The description is of no network of this version.
+    """
     shape: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in model.network.items()
     }
     try:
         config = ModelConfig(**shape)
-        network = build_network(config, model.skeleton)
+        if config.input_size_wh != model.input_size_wh:
+            raise InputError(
+                f"input_size_wh: expected that of the model, {model.input_size_wh}, got {config.input_size_wh}"
+            )
+        with torch.device(device):
+            return build_network(config, model.skeleton)
     # What Python, timm and PyTorch make of settings that are no network's.
     except (TypeError, ValueError, OverflowError, RuntimeError, MemoryError) as error:
-        raise InputError(f"{path}: network: {error}; the model needs another version of posefix") from error
-    load_weights(network, model.file(WEIGHTS_FILE))
-    return network.eval()
+        raise InputError(
+            f"{model.folder / DESCRIPTION_FILE}: network: {error}; the model needs another version of posefix"
+        ) from error
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

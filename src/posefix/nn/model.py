@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from posefix.errors import InputError, quoted
 from posefix.network.decoding import DecoderName
+from posefix.network.models import LARGEST_SIDE
 from posefix.nn.backbones import Backbone
 from posefix.nn.heads import DeconvolutionHead
 from posefix.nn.heatmaps import render_gaussians, render_one_hot
@@ -29,6 +30,8 @@ GAUSSIAN_OUTPUT_STD = 0.001
 """First weights of an output that learns Gaussians (Xiao et al. 2018): empty heatmaps, as nearly all of theirs are."""
 
 MOST_CHANNELS = 4096
+MOST_BLOCKS = 64
+LARGEST_NUMBER = 1e9
 
 Architecture = Literal["refinement", "fusion", "end_to_end", "global_net", "refine_net", "pose_refiner"]
 POSE_NETWORKS: tuple[Architecture, ...] = ("end_to_end", "global_net", "refine_net")
@@ -94,16 +97,25 @@ class ModelConfig:
     decoder: DecoderName = "soft_argmax"
 
     def __post_init__(self) -> None:
-        sides: tuple[int, ...] = self.input_size_wh
-        widths = self.deconvolution_channels
-        if (
-            self.backbone_stride < 1
-            or len(sides) != 2
-            or any(type(side) is not int or side <= 0 or side % self.backbone_stride for side in sides)
-        ):
+        self._check_sizes()
+        self._check_values()
+        if self.architecture == "fusion":
+            self._check_fusion()
+        self._check_pose_input()
+        self._check_decoder()
+
+    def _check_sizes(self) -> None:
+        if type(self.backbone_stride) is not int or not 1 <= self.backbone_stride <= LARGEST_SIDE:
             raise InputError(
-                f"input_size_wh must be two multiples of the backbone's stride {self.backbone_stride}, got {sides}"
+                f"backbone_stride must be a whole number from 1 to {LARGEST_SIDE}, got {quoted(self.backbone_stride)}"
             )
+        sides: tuple[int, ...] = self.input_size_wh
+        if len(sides) != 2 or not all(self._is_side(side) for side in sides):
+            raise InputError(
+                f"input_size_wh must be two multiples of the backbone's stride {self.backbone_stride} up to "
+                f"{LARGEST_SIDE}, got {quoted(sides)}"
+            )
+        widths = self.deconvolution_channels
         if not widths or any(type(width) is not int or not 1 <= width <= MOST_CHANNELS for width in widths):
             raise InputError(
                 f"deconvolution_channels must be whole numbers from 1 to {MOST_CHANNELS}, got {quoted(widths)}"
@@ -113,11 +125,19 @@ class ModelConfig:
                 f"deconvolution_channels: {len(self.deconvolution_channels)} layers are more than a stride of "
                 f"{self.backbone_stride} can be undone by"
             )
+
+    def _check_values(self) -> None:
         if self.pose_stride not in (1, 2, 4):
             raise InputError(f"pose_stride must be 1, 2 or 4, got {self.pose_stride}")
         for name in ("sigma", "target_sigma", "input_height", "coordinate_weight"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} must be above 0, got {getattr(self, name)}")
+            number = getattr(self, name)
+            if type(number) not in (int, float) or not 0 < number <= LARGEST_NUMBER:
+                raise InputError(
+                    f"{name} must be a number above 0 and at most {LARGEST_NUMBER:g}, got {quoted(number)}"
+                )
+        for name in ("pose_input", "lateral"):
+            if type(getattr(self, name)) is not bool:
+                raise InputError(f"{name} must be true or false, got {quoted(getattr(self, name))}")
         for name, choices in (
             ("architecture", Architecture),
             ("input_form", InputForm),
@@ -129,16 +149,20 @@ class ModelConfig:
                 raise InputError(
                     f"{name} must be one of {', '.join(get_args(choices))}, got {getattr(self, name)!r}"
                 )
-        if self.architecture == "fusion":
-            self._check_fusion()
-        self._check_pose_input()
-        self._check_decoder()
+
+    def _is_side(self, side: object) -> bool:
+        """Whether crops may be so many pixels wide or high."""
+        return type(side) is int and 0 < side <= LARGEST_SIDE and side % self.backbone_stride == 0
 
     def _check_fusion(self) -> None:
-        for name, count in (("fusion_channels", 3), ("fusion_blocks", 2)):
+        for name, count, most in (("fusion_channels", 3, MOST_CHANNELS), ("fusion_blocks", 2, MOST_BLOCKS)):
             numbers = getattr(self, name)
-            if len(numbers) != count or any(type(number) is not int or number < 1 for number in numbers):
-                raise InputError(f"{name} must be {count} whole numbers from 1, got {numbers}")
+            if len(numbers) != count or any(
+                type(number) is not int or not 1 <= number <= most for number in numbers
+            ):
+                raise InputError(
+                    f"{name} must be {count} whole numbers from 1 to {most}, got {quoted(numbers)}"
+                )
         if self.backbone_stride != 16 or any(side % 32 for side in self.input_size_wh):
             raise InputError(
                 "a fusion network takes backbone_stride = 16 and an input_size_wh of multiples of 32, got "
