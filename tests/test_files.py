@@ -24,6 +24,12 @@ def test_text_is_written_as_utf8_with_its_newlines(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_bytes() == "ä\nb\n".encode()
 
 
+def test_a_text_with_half_a_surrogate_pair_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.txt: .* half a surrogate pair, 'left \\ud800'; rename it"):
+        write_text_atomic(tmp_path / "a.txt", "left \ud800 right")
+    assert not list(tmp_path.iterdir())
+
+
 def test_json_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b"\xef\xbb\xbf[1]")
     assert read_json(tmp_path / "a.json") == [1]

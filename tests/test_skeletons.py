@@ -263,7 +263,12 @@ def test_stated_flip_pairs_are_the_only_ones(tmp_path: Path) -> None:
         ),
         ({"keypoints": ["a"], "unscored": ["x"]}, "unscored: there is no keypoint 'x'"),
         ({"keypoints": ["a"], "unscored": "x"}, "field 'unscored': expected a list of names, got 'x'"),
-        ({"keypoints": [{"name": "a", "sigma": -1}]}, "keypoint 'a': expected a positive sigma, got -1"),
+        (
+            {"keypoints": [{"name": "a", "sigma": -1}]},
+            "keypoint 'a': expected a sigma from 1e-06 to 1e+06, got -1",
+        ),
+        ({"keypoints": [{"name": "a", "sigma": 10**400}]}, "expected a sigma from 1e-06 to 1e+06, got 1000"),
+        ({"keypoints": [{"name": "a", "sigma": 1e-200}]}, "expected a sigma from 1e-06 to 1e+06, got 1e-200"),
         (
             {"keypoints": [{"name": "a", "sigma": "1"}]},
             "keypoint 0, field 'sigma': expected a number or null, got '1'",

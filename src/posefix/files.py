@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from posefix.errors import InputError, Where
+from posefix.errors import InputError, Where, quoted
 
 GZIP = ".gz"
 GZIP_SIGNATURE = b"\x1f\x8b"
@@ -278,8 +278,20 @@ def make_folder(path: str | Path) -> None:
 
 
 def write_text_atomic(path: str | Path, text: str) -> None:
-    """Write UTF-8 text, newlines unchanged; the file appears whole or not at all."""
-    write_bytes_atomic(path, text.encode("utf-8"))
+    """Write UTF-8 text, newlines unchanged; the file appears whole or not at all.
+
+    Raises:
+        InputError: The file cannot be written, or the text holds what UTF-8 does not have.
+    """
+    try:
+        content = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        start = max(0, error.start - 15)
+        raise InputError(
+            f"{path}: cannot be written, a name in it holds half a surrogate pair, {quoted(text[start : error.end])}; "
+            "rename it."
+        ) from error
+    write_bytes_atomic(path, content)
 
 
 def write_bytes_atomic(path: str | Path, content: bytes) -> None:

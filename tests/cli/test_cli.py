@@ -1,6 +1,7 @@
 """The command line as a user meets it: help, results, exit codes, one-sentence faults."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -601,3 +602,12 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         process.stdout.close()
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (EXIT_PIPE_CLOSED, "")
+
+
+def test_names_that_the_terminal_has_no_letters_for_are_printed_as_numbers(tmp_path: Path) -> None:
+    (tmp_path / "hand.json").write_text('{"keypoints": ["thumb\\ud800", "\u00e4"]}', encoding="utf-8")
+    command = [sys.executable, "-m", "posefix", "skeleton", str(tmp_path / "hand.json")]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"thumb\\ud800" in done.stdout and b"\\xe4" in done.stdout

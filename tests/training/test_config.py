@@ -108,7 +108,10 @@ estimate_layouts = ['coco17']
         ("name = 'x'\n[data]\nvalidate_every = 0", "validate_every must be at least 1"),
         ("name = 'x'\n[data]\nrepeats = [-1]", "repeats must be whole numbers from 1"),
         ("name = 'x'\n[data]\nannotations = [3]", "annotations must be texts"),
-        ("name = 'x'\n[model]\nbackbone_stride = 0", "multiples of the backbone's stride 0"),
+        (
+            "name = 'x'\n[model]\nbackbone_stride = 0",
+            "backbone_stride must be a whole number from 1 to 4096, got 0",
+        ),
         ("name = 'x'\n[model]\ninput_size_wh = ['a', 'b']", "input_size_wh must be two multiples"),
         ("name = 'x'\n[model]\ninput_size_wh = [192]", r"input_size_wh must be two multiples .*got \(192,\)"),
         ("name = 'x'\n[model]\ndeconvolution_channels = []", "deconvolution_channels must be whole numbers"),
@@ -139,8 +142,9 @@ estimate_layouts = ['coco17']
 def test_faulty_recipes_say_what_is_wrong(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(text, encoding="latin-1")
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         load_recipe(path)
+    assert str(caught.value).startswith(f"{path}: ")
 
 
 def test_an_unknown_recipe_lists_the_known_ones() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -87,6 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Pillow's warning of large photos: they are the user's own. Here, as filters hold for the whole process, and photos
     # are decoded in threads.
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit", category=RuntimeWarning)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names in files may hold halves of surrogate pairs, and letters that the terminal's encoding lacks.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _answer(tokens)
         if sys.stdout is not None:  # as it is where a shell closed it

@@ -103,10 +103,11 @@ def _list() -> None:
 
 
 def _show(known: Skeleton) -> None:
-    from posefix.skeletons import concerns, mirror_pairs
+    from posefix.skeletons import concerns, count_of_keypoints, mirror_pairs
 
     print(
-        f"{known.name}: {len(known)} keypoints, {len(known.limbs)} limbs; number, name, sigma, definition, aliases"
+        f"{known.name}: {count_of_keypoints(len(known))}, {len(known.limbs)} limbs; "
+        "number, name, sigma, definition, aliases"
     )
     width = max(map(len, known.keypoint_names))
     for index, keypoint in enumerate(known.keypoints):

@@ -10,7 +10,7 @@ import numpy as np
 
 from posefix.errors import InputError
 from posefix.pose.poses import BoolArray, FloatArray
-from posefix.skeletons import Skeleton, layouts_of_count, load_skeleton
+from posefix.skeletons import Skeleton, count_of_keypoints, layouts_of_count, load_skeleton
 
 COCO = {17: "coco17"}
 """Of libraries whose own models have COCO's seventeen keypoints: number of keypoints -> layout."""
@@ -106,7 +106,7 @@ def resolve_skeleton(
     if named is not None:
         if len(named) != count:
             raise InputError(
-                f"skeleton: {named.name!r} has {len(named)} keypoints, expected the {count} of these {whose} "
+                f"skeleton: {named.name!r} has {count_of_keypoints(len(named))}, expected the {count} of these {whose} "
                 "predictions; name their layout"
             )
         return named

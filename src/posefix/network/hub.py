@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,7 +133,9 @@ def _check_files(name: HubName, folder: Path) -> None:
         content = path.read_bytes()
         if expected is not None and expected not in _checksums(content):
             path.resolve().unlink()  # the file that the name in the folder leads to
-            path.unlink(missing_ok=True)
+            # Without the folder the client knows that the commit does not lie here whole; its versions before the one
+            # that keeps lists of files would take what is left for all.
+            shutil.rmtree(folder)
             raise InputError(
                 f"model {name}: {entry.rfilename}: expected the checksum {expected[:12]}..., got another; the file "
                 "is damaged and was removed, fetch it again"

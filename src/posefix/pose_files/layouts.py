@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from posefix.pose_files.pose_file import FormatError
-from posefix.skeletons import Keypoint, Skeleton, layouts_of_count, load_skeleton
+from posefix.skeletons import Keypoint, Skeleton, count_of_keypoints, layouts_of_count, load_skeleton
 
 TRIPLE = 3
 """Numbers of a keypoint in most formats: x, y, score."""
@@ -52,7 +52,7 @@ def layout_of_lengths(
     if count not in defined:
         raise unnamed_layout(path, [count])
     name = defined[count]
-    return load_skeleton(name), (f"layout {name}: what {whose} writes with {count} keypoints",)
+    return load_skeleton(name), (f"layout {name}: what {whose} writes with {count_of_keypoints(count)}",)
 
 
 def count_of_lengths(path: Path, lengths: Iterable[int], each: int = TRIPLE) -> int:
@@ -104,8 +104,8 @@ def check_layout(
         return
     count = count_of_lengths(path, lengths, each)
     raise LayoutError(
-        f"{path}: expected {len(skeleton)} keypoints in each {noun}, as {skeleton.name} has (--layout), got {count}"
-        f"{fitting_layouts([count])}.",
+        f"{path}: expected {count_of_keypoints(len(skeleton))} in each {noun}, as {skeleton.name} has (--layout), got "
+        f"{count}{fitting_layouts([count])}.",
         [count],
     )
 

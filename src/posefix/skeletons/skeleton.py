@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,9 +10,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError
+from posefix.errors import InputError, quoted
 
 Pair = tuple[str, str]
+SMALLEST_SIGMA = 1e-6
+LARGEST_SIGMA = 1e6
+"""Shares of a person's size; what lies beyond has no square that floats can hold or be divided by."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Skeleton:
 
     Raises:
         InputError: Two keypoints share a name or alias; a flip pair, limb or unscored name is unknown; a
-            keypoint is in two flip pairs; a sigma is not positive.
+            keypoint is in two flip pairs; a sigma is not positive, or beyond all sense.
     """
 
     name: str
@@ -73,9 +75,10 @@ class Skeleton:
             raise InputError(f"{where}: expected at least one keypoint, got none.")
         names = set(self.keypoint_names)
         for keypoint in self.keypoints:
-            if keypoint.sigma is not None and not 0 < keypoint.sigma < math.inf:
+            if keypoint.sigma is not None and not SMALLEST_SIGMA <= keypoint.sigma <= LARGEST_SIGMA:
                 raise InputError(
-                    f"{where}, keypoint {keypoint.name!r}: expected a positive sigma, got {keypoint.sigma}."
+                    f"{where}, keypoint {keypoint.name!r}: expected a sigma from {SMALLEST_SIGMA:g} to "
+                    f"{LARGEST_SIGMA:g}, got {quoted(keypoint.sigma)}."
                 )
         for what, pairs in (("flip pair", self.flip_pairs), ("limb", self.limbs)):
             for pair in pairs:

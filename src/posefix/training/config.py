@@ -307,7 +307,7 @@ def _build(kind: type[Any], values: Mapping[str, Any], where: str) -> Any:
         arguments[key] = _convert(fields[key], value, f"{where}: {key}")
     try:
         return kind(**arguments)
-    except TypeError as error:
+    except (TypeError, InputError) as error:
         raise InputError(f"{where}: {error}") from error
 
 
