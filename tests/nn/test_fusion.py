@@ -6,7 +6,9 @@ import copy
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,6 +133,54 @@ def test_a_pose_enters_after_the_trunk(network: FusionNetwork) -> None:
     assert (whole - withheld).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("strides", [(4,), (8,), (16,), (4, 8, 16)])
+def test_a_pose_enters_where_the_setting_says_and_nowhere_else(strides: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    own = build_network(replace(SMALL, fusion_pose_strides=strides), COCO).eval()
+    assert isinstance(own, FusionNetwork)
+    image, keypoints, weights = batch()
+    joined: dict[str, list[torch.Tensor]] = {}
+    for name, join in zip(("4", "8", "16"), own.fusing.joins, strict=True):
+        join.register_forward_hook(lambda *found, name=name: joined.setdefault(name, []).append(found[-1]))
+    with torch.no_grad():
+        own(image, keypoints, weights)
+        own(image, keypoints, torch.zeros_like(weights))
+    for stride in (4, 8, 16):
+        given, withheld = joined[str(stride)]
+        assert torch.equal(given, withheld) == (stride < strides[0]), stride
+    first = [next(join.parameters()) for join in own.fusing.joins]
+    sees = {stride: weight.shape[1] for stride, weight in zip((4, 8, 16), first, strict=True)}
+    before = {4: 0, 8: SMALL.fusion_channels[0], 16: SMALL.fusion_channels[1]}
+    for stride, channels in own.trunk.channels.items():
+        assert sees[stride] == channels + before[stride] + (17 if stride in strides else 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fusion_pose_strides": (4, 8, 16)},
+        {"fusion_blocks": (0, 0)},
+        {"deconvolution_channels": (16,)},
+        {"pose_input": False},
+    ],
+)
+def test_other_shapes_learn_and_answer(change: dict[str, Any]) -> None:
+    config = replace(SMALL, **change)
+    own = build_network(config, COCO).train()
+    assert isinstance(own, FusionNetwork)
+    image, keypoints, weights = batch()
+    own.losses(image, keypoints, weights, keypoints, weights > 0)["total"].backward()
+    assert all(weight.grad is not None for weight in own.fusing.parameters())
+    stride = config.heatmap_stride
+    assert own.eval()(image, keypoints, weights).shape == (2, 17, 96 // stride, 64 // stride)
+
+
+def test_another_shape_is_exported() -> None:
+    shape = {"fusion_pose_strides": (4, 8, 16), "fusion_blocks": (0, 1), "deconvolution_channels": (16,)}
+    own = build_network(replace(SMALL, **shape), COCO).eval()  # type: ignore[arg-type]
+    assert largest_difference(own, to_onnx(own).SerializeToString()) < 1e-3
+
+
 def test_the_exported_graph_is_the_network(network: FusionNetwork) -> None:
     assert largest_difference(network, to_onnx(network).SerializeToString()) < 1e-3
 
@@ -238,7 +288,10 @@ def test_weights_of_another_trunk_are_refused(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"fusion_channels": (16, 16)}, "fusion_channels must be 3 whole numbers"),
-        ({"fusion_blocks": (0, 1)}, "fusion_blocks must be 2 whole numbers"),
+        ({"fusion_blocks": (-1, 1)}, "fusion_blocks must be 2 whole numbers from 0"),
+        ({"fusion_pose_strides": ()}, "fusion_pose_strides must be one or more of 4, 8 and 16"),
+        ({"fusion_pose_strides": (8, 4)}, "the finest first"),
+        ({"fusion_pose_strides": (4, 32)}, "one or more of 4, 8 and 16"),
         ({"input_size_wh": (48, 96)}, "multiples of 32"),
         ({"loss": "gaussian_mse", "decoder": "gaussian_peak"}, "a fusion network learns by"),
     ],

@@ -15,6 +15,7 @@ from timm.models import FeatureListNet
 from torch import Tensor, nn
 
 from posefix.errors import InputError, quoted
+from posefix.nn.torchvision_names import as_timm, is_mobilenet_v2
 
 POSE_ENTRY_STD = 0.01
 
@@ -168,6 +169,8 @@ def load_backbone_weights(backbone: Backbone, path: Path) -> None:
         InputError: The file lacks a weight or one has another shape.
     """
     weights = read_weights(path)
+    if is_mobilenet_v2(weights):
+        weights = as_timm(weights)
     own = backbone.body.state_dict()
     missing = [key for key in own if key not in weights and not key.endswith("num_batches_tracked")]
     if missing:

@@ -45,10 +45,11 @@ class FusingPart(nn.Module):
 
     Args:
         channels: Stride -> channels of the trunk's features.
-        num_keypoints: K channels of Gaussians, which enter at the finest stride; 0 for none.
+        num_keypoints: K channels of Gaussians; 0 for none.
         widths: Channels at strides 4, 8 and 16.
         blocks: Residual blocks at strides 8 and 16.
         head_widths: Channels of the deconvolutions.
+        pose_strides: Of 4, 8 and 16, those at which the Gaussians enter.
     """
 
     def __init__(
@@ -58,14 +59,18 @@ class FusingPart(nn.Module):
         widths: tuple[int, ...],
         blocks: tuple[int, ...],
         head_widths: tuple[int, ...],
+        pose_strides: tuple[int, ...],
     ) -> None:
         super().__init__()
         fine, middle, coarse = widths
-        self.join_4 = nn.Sequential(
-            convolution(channels[4] + num_keypoints, fine, 1), convolution(fine, fine, 3)
-        )
-        self.join_8 = self._stage(channels[8] + fine, middle, blocks[0])
-        self.join_16 = self._stage(channels[16] + middle, coarse, blocks[1])
+        self.pose_strides = pose_strides
+        entering = {
+            stride: before + (num_keypoints if stride in pose_strides else 0)
+            for stride, before in channels.items()
+        }
+        self.join_4 = nn.Sequential(convolution(entering[4], fine, 1), convolution(fine, fine, 3))
+        self.join_8 = self._stage(entering[8] + fine, middle, blocks[0])
+        self.join_16 = self._stage(entering[16] + middle, coarse, blocks[1])
         self.head = DeconvolutionHead({4: fine, 8: middle, 16: coarse}, 16, head_widths, lateral=True)
 
     @property
@@ -78,15 +83,25 @@ class FusingPart(nn.Module):
         return nn.Sequential(convolution(before, after, 1), *(ResidualBlock(after) for _ in range(blocks)))
 
     def forward(self, features: dict[int, Tensor], pose: Tensor | None) -> Tensor:
-        """Features by stride and Gaussians (B, K, h, w) at stride 4 -> (B, head_widths[-1], h, w)."""
-        entering = (
-            features[4] if pose is None else torch.cat([features[4], pose.to(features[4].dtype)], dim=1)
+        """Features by stride and Gaussians (B, K, h, w) of stride 4 -> (B, head_widths[-1], ...) of the last layer."""
+        fine = self.join_4(self._entering(features, pose, 4))
+        middle = self.join_8(
+            torch.cat([self._entering(features, pose, 8), functional.avg_pool2d(fine, 2)], dim=1)
         )
-        fine = self.join_4(entering)
-        middle = self.join_8(torch.cat([features[8], functional.avg_pool2d(fine, 2)], dim=1))
-        coarse = self.join_16(torch.cat([features[16], functional.avg_pool2d(middle, 2)], dim=1))
+        coarse = self.join_16(
+            torch.cat([self._entering(features, pose, 16), functional.avg_pool2d(middle, 2)], dim=1)
+        )
         out: Tensor = self.head({4: fine, 8: middle, 16: coarse})
         return out
+
+    def _entering(self, features: dict[int, Tensor], pose: Tensor | None, stride: int) -> Tensor:
+        """The trunk's features of a stride, and the pose if it enters there."""
+        own = features[stride]
+        if pose is None or stride not in self.pose_strides:
+            return own
+        times = stride // TRUNK_STRIDES[0]
+        pose = pose if times == 1 else functional.avg_pool2d(pose, times)
+        return torch.cat([own, pose.to(own.dtype)], dim=1)
 
 
 def _of_each_pose(features: dict[int, Tensor], count: int) -> dict[int, Tensor]:
@@ -119,6 +134,7 @@ class FusionNetwork(PoseNetwork):
             config.fusion_channels,
             config.fusion_blocks,
             config.deconvolution_channels,
+            config.fusion_pose_strides,
         )
         self.output = nn.Conv2d(config.deconvolution_channels[-1], self.num_keypoints, 1)
         nn.init.kaiming_normal_(self.output.weight)

@@ -67,6 +67,8 @@ class ModelConfig:
         deconvolution_channels: Channels of each upsampling layer.
         fusion_channels: Of a fusion network, channels at strides 4, 8 and 16.
         fusion_blocks: Of a fusion network, residual blocks at strides 8 and 16.
+        fusion_pose_strides: Of a fusion network, those of the strides 4, 8 and 16 at which the pose enters; at 8 and 16
+            its Gaussians of stride 4 are averaged.
         lateral: Add backbone features of the same stride to the upsampled ones.
         loss: What the refinement network learns by, see `posefix.nn.losses`; the baselines have losses of their own.
         coordinate_weight: Of the coordinate loss beside the heatmap loss, in the integral loss: 1 takes the sum of x
@@ -89,6 +91,7 @@ class ModelConfig:
     deconvolution_channels: tuple[int, ...] = (256, 256, 256)
     fusion_channels: tuple[int, ...] = (96, 128, 192)
     fusion_blocks: tuple[int, ...] = (1, 2)
+    fusion_pose_strides: tuple[int, ...] = (4,)
     lateral: bool = False
     loss: LossName = "integral"
     coordinate_weight: float = 1.0
@@ -155,14 +158,22 @@ class ModelConfig:
         return type(side) is int and 0 < side <= LARGEST_SIDE and side % self.backbone_stride == 0
 
     def _check_fusion(self) -> None:
-        for name, count, most in (("fusion_channels", 3, MOST_CHANNELS), ("fusion_blocks", 2, MOST_BLOCKS)):
+        for name, count, least, most in (
+            ("fusion_channels", 3, 1, MOST_CHANNELS),
+            ("fusion_blocks", 2, 0, MOST_BLOCKS),
+        ):
             numbers = getattr(self, name)
             if len(numbers) != count or any(
-                type(number) is not int or not 1 <= number <= most for number in numbers
+                type(number) is not int or not least <= number <= most for number in numbers
             ):
                 raise InputError(
-                    f"{name} must be {count} whole numbers from 1 to {most}, got {quoted(numbers)}"
+                    f"{name} must be {count} whole numbers from {least} to {most}, got {quoted(numbers)}"
                 )
+        entered = self.fusion_pose_strides
+        if not entered or list(entered) != [stride for stride in (4, 8, 16) if stride in entered]:
+            raise InputError(
+                f"fusion_pose_strides must be one or more of 4, 8 and 16, the finest first, got {quoted(entered)}"
+            )
         if self.backbone_stride != 16 or any(side % 32 for side in self.input_size_wh):
             raise InputError(
                 "a fusion network takes backbone_stride = 16 and an input_size_wh of multiples of 32, got "
