@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.ablation import gain
 from benchmarks.accuracy import RULE_OFF, SETS, read_poses
 from benchmarks.environment import DATA, describe, keep
+from benchmarks.variants import gain
 
 from posefix import Refiner
 from posefix.analysis.costs import select_people

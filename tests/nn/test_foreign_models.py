@@ -98,7 +98,7 @@ FUSION: dict[str, Any] = {"architecture": "fusion", "backbone_stride": 16}
             {"deconvolution_channels": (10**9,)},
             "deconvolution_channels must be whole numbers from 1 to 4096, got (1000000000,)",
         ),
-        (FUSION | {"fusion_blocks": (10**6, 1)}, "fusion_blocks must be 2 whole numbers from 1 to 64, got"),
+        (FUSION | {"fusion_blocks": (10**6, 1)}, "fusion_blocks must be 2 whole numbers from 0 to 64, got"),
         (
             FUSION | {"fusion_channels": (10**6,) * 3},
             "fusion_channels must be 3 whole numbers from 1 to 4096",
