@@ -74,6 +74,7 @@ LIGHT_LIBRARIES = {
 OPTIONAL_LIBRARIES = {
     "aiohttp",
     "fsspec",
+    "h11",
     "h5py",
     "huggingface_hub",
     "pandas",

@@ -252,9 +252,17 @@ def ensure_not_input(path: str | Path, inputs: Iterable[str | Path | None]) -> N
         InputError: It is one of them.
     """
     place = _resolved(path)
-    replaced = (place, place.parent) if place.is_file() else (place,)
+    replaced = (place, place.parent) if _is_file(place) else (place,)
     if any(_is_same(one, source) for one in replaced for source in inputs if source):
         raise InputError(f"{path}: expected another file than those that are read; choose another name.")
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file of this name; a name too long for one has none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _is_same(one: Path, other: str | Path) -> bool:
@@ -332,12 +340,12 @@ def ensure_new_folder(path: str | Path) -> None:
         InputError: There is a file or a folder that is not empty, or the folder around it is missing or read-only.
     """
     path = _resolved(path)
-    if path.is_file() or (path.is_dir() and any(path.iterdir())):
-        raise InputError(f"{path}: expected a new or an empty folder to write into; choose another name.")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: cannot be written, there is no folder {path.parent}; create it first.")
     probe = _temporary_name(path)
     try:
+        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+            raise InputError(f"{path}: expected a new or an empty folder to write into; choose another name.")
+        if not path.parent.is_dir():
+            raise InputError(f"{path}: cannot be written, there is no folder {path.parent}; create it first.")
         probe.mkdir()
         probe.rmdir()
     except OSError as error:

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
+from posefix.cli.app import main
 from posefix.errors import InputError
-from posefix.files import ensure_writable, write_text_atomic
+from posefix.files import ensure_new_folder, ensure_not_input, ensure_writable, write_text_atomic
 from posefix.skeletons import load_skeleton
 
 Run = Callable[..., tuple[int, str, str]]
@@ -135,7 +136,54 @@ def test_a_name_that_is_too_long_is_told(tmp_path: Path) -> None:
     for write in (ensure_writable, lambda path: write_text_atomic(path, "{}")):
         with pytest.raises(InputError, match=r"cannot be written \(File name too long\)"):
             write(tmp_path / ("x" * 300))
+    with pytest.raises(InputError, match=r"cannot be written \(File name too long\)"):
+        ensure_new_folder(tmp_path / ("x" * 300))
+    ensure_not_input(tmp_path / ("x" * 300), [tmp_path])  # who writes says that it cannot be
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["inspect", "in.json", "--layout", "LONG"],
+        ["convert", "in.json", "LONG", "--layout", "coco17", "--to", "mmpose"],
+        ["evaluate", "in.json", "--layout", "coco17", "--annotations", "LONG"],
+        ["refine", "in.json", "--layout", "coco17", "--images", ".", "-o", "LONG.json"],
+        ["refine", "in.json", "--layout", "coco17", "--images", "LONG", "-o", "out.json"],
+        ["refine", "in.json", "--layout", "coco17", "--video", "LONG", "-o", "out.json"],
+        ["skeleton", "coco17", "--output", "LONG.json"],
+        ["demo", "--files", "LONG"],
+        ["demo", "--model", "LONG", "-o", "out.png"],
+        ["train", "LONG", "-o", "out"],
+    ],
+)
+def test_no_command_stumbles_over_a_name_that_is_too_long(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.json").write_text(json.dumps([person()]))
+    code, _, told = run(*(word.replace("LONG", "x" * 300) for word in words))
+    assert code == 2 and "(File name too long)" in told and len(told.splitlines()) == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["in.json"]
+
+
+def test_a_fault_of_the_system_elsewhere_is_not_put_on_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: list[str]) -> object:
+        raise OSError("a library could not be loaded")
+
+    monkeypatch.setattr("posefix.cli.app._answer", fail)
+    with pytest.raises(OSError, match="could not be loaded"):
+        main(["inspect"])
+
+
+def test_a_file_never_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
+    (tmp_path / "in.json").write_text("[")
+    command = f"{sys.executable} -m posefix inspect in.json --layout coco17 <&- 2>&-"
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    ended = subprocess.run(
+        ["sh", "-c", command], check=False, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import threading
 import webbrowser
 from collections.abc import Callable
@@ -101,6 +102,22 @@ def test_a_torn_step_is_not_confirmed_and_is_dropped(files: Files, serve: Serve)
         journal.write(b'{"step":"decide","per')
     again = serve()
     assert json.load(urlopen(f"{again.url}people"))["version"] == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"no request at all\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n{chunked}\r\nZZ\r\n"]
+)
+@pytest.mark.parametrize("stays", [True, False])
+def test_strangers_cannot_write_to_the_terminal(serve: Serve, body: bytes, stays: bool) -> None:
+    server = serve()
+    sent = body.replace(b"{chunked}", b"Transfer-Encoding: chunked\r\n")
+    for _ in range(2):
+        with socket.create_connection((page.ADDRESS, server.served_port), timeout=10) as connection:
+            connection.sendall(sent)
+            assert not stays or connection.recv(100)
+    assert json.load(urlopen(f"{server.url}status"))
+    code, _, error = server.stop()
+    assert (code, error) == (0, "")
 
 
 def test_boxes_follow_where_it_is_asked(files: Files, serve: Serve) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 from cyclopts import (
     App,
@@ -45,6 +47,8 @@ EXIT_INPUT_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141
 """What a shell reports of a program that was stopped by SIGPIPE."""
+OUTPUT_FAULTS = ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EBADF", "EAGAIN")
+"""Why standard output cannot be written: no room left, or nothing there."""
 
 app = App(
     name="posefix",
@@ -84,6 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 2 for a fault in the input, 3 where photos are missing or unreadable and `--on-error keep` was
         given, 130 when interrupted, 141 when the reader of the output has gone.
     """
+    if arguments is None:
+        _replace_closed_streams()
     tokens = sys.argv[1:] if arguments is None else list(arguments)
     # Pillow's warning of large photos: they are the user's own. Here, as filters hold for the whole process, and photos
     # are decoded in threads.
@@ -93,8 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _answer(tokens)
-        if sys.stdout is not None:  # as it is where a shell closed it
-            sys.stdout.flush()
+        sys.stdout.flush()
     except (CycloptsError, InputError) as error:
         print(f"posefix: {_told(error)}", file=sys.stderr)
         return EXIT_INPUT_ERROR
@@ -103,10 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _forget_output()
         return EXIT_PIPE_CLOSED
     except OSError as error:
-        if error.filename is not None:
-            raise  # a file that nobody told of; this one is standard output, on a disk that is full
-        _forget_output()
-        print(f"posefix: standard output: cannot be written ({error.strerror})", file=sys.stderr)
+        if (told := _system_fault(error)) is None:
+            raise
+        print(f"posefix: {told}", file=sys.stderr)
         return EXIT_INPUT_ERROR
     except KeyboardInterrupt:
         print("posefix: interrupted", file=sys.stderr)
@@ -130,6 +134,30 @@ def _answer(tokens: list[str]) -> object:
 def _names(group: App) -> list[str]:
     """Names of commands."""
     return [name for name in group if not name.startswith("-")]
+
+
+def _replace_closed_streams() -> None:
+    """Have streams that a shell closed (`>&-`) lead nowhere.
+
+    Else the next file that is opened would take the number of one, and get what libraries print.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the end
+
+
+def _system_fault(error: OSError) -> str | None:
+    """What the system refused, in one sentence; None for a fault that is not the user's.
+
+    A name of a file that is too long, or lies where nobody may look, comes up wherever it is first asked for.
+    """
+    if error.filename is not None:
+        name = os.fsdecode(error.filename) if isinstance(error.filename, bytes | str) else error.filename
+        return f"{name}: cannot be used ({error.strerror})"
+    if errno.errorcode.get(error.errno or 0) not in OUTPUT_FAULTS:
+        return None
+    _forget_output()
+    return f"standard output: cannot be written ({error.strerror})"
 
 
 def _forget_output() -> None:

@@ -44,6 +44,6 @@ def _check(keypoints: FloatArray, valid: BoolArray, skeleton: Skeleton, title: s
         row, keypoint = (int(number) for number in np.argwhere(far)[0])
         raise InputError(
             f"{title} {row}: expected coordinates in pixels of the photo, got "
-            f"{np.abs(keypoints[row, keypoint]).max():g} at {skeleton.keypoint_names[keypoint]}; see "
-            "`posefix validate`"
+            f"{np.abs(keypoints[row, keypoint]).max():g} at {skeleton.keypoint_names[keypoint]}; "
+            "correct it there, or say there that this keypoint is missing"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import socket
 import threading
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import h11
 import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
@@ -194,16 +196,23 @@ def serve(
         threading.Thread(target=webbrowser.open, args=(opening.resolve().as_uri(),), daemon=True).start()
     config = uvicorn.Config(
         make_app(scenes, output, port, page_key),
-        log_level="warning",
+        http="h11",
+        log_level="error",
         lifespan="on",
         timeout_graceful_shutdown=3,
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_own_fault)
     uvicorn.Server(config).run(sockets=[listening])
 
 
 def page_address(listening: socket.socket, page_key: str) -> str:
     """Where a browser finds the page."""
     return f"http://{ADDRESS}:{listening.getsockname()[1]}/{page_key}/"
+
+
+def _is_own_fault(record: logging.LogRecord) -> bool:
+    """Whether the terminal is told: not of requests that are no HTTP, which anybody on this machine can send."""
+    return not (record.exc_info and isinstance(record.exc_info[1], h11.ProtocolError))
 
 
 def _with_headers(send: Send) -> Send:
