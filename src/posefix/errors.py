@@ -1,4 +1,4 @@
-"""The one error that a user can cause, where it is, and how its messages quote what they got."""
+"""The one error that a user can cause, where it is, and how messages quote and count what they got."""
 
 from __future__ import annotations
 
@@ -48,3 +48,15 @@ def quoted(value: object) -> str:
     except (RecursionError, ValueError):  # brackets without end; Python's limit of digits
         text = f"a {type(value).__name__} too large to show"
     return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """A count with its noun: 1 pose, 2 poses; 1 person, 2 people.
+
+    Args:
+        count: Of things.
+        noun: What one of them is called.
+        nouns: What several are called, if it does not follow from that.
+    """
+    several = f"{noun.removesuffix('person')}people" if noun.endswith("person") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else nouns or several}"

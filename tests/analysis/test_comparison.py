@@ -156,7 +156,7 @@ def test_results_that_cannot_be_compared_are_refused(
     others = find(line[None, :14], (1,), load_skeleton("lsp14"))
     with pytest.raises(InputError, match="must share the same keypoints"):
         compare(poses, others, people)
-    with pytest.raises(InputError, match="before finds 1 people and after 1, none of them the same"):
+    with pytest.raises(InputError, match="before finds 1 person and after 1, none of them the same"):
         compare(poses[[0]], poses[[1]], people)
     with pytest.raises(InputError, match=r"truth\.json does not know 2 photos"):
         compare(poses, poses, annotate(line[None], (1,)), strict=True)

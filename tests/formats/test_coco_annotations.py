@@ -44,7 +44,7 @@ def test_people_become_arrays(tmp_path: Path) -> None:
     assert (people.area.tolist(), people.area_is_estimated) == ([90.5, 90.5], False)
     assert people.bbox_xywh.tolist() == [[5, 6, 10, 20]] * 2
     assert (people.image_ids, people.ids, people.is_crowd.tolist()) == ((7, 7), (0, 1), [False, True])
-    assert repr(annotations) == "Annotations(2 people of truth.json in 1 photos)"
+    assert repr(annotations) == "Annotations(2 people of truth.json in 1 photo)"
 
 
 def test_a_missing_area_is_estimated_and_said_so(tmp_path: Path) -> None:

@@ -292,7 +292,7 @@ def test_two_poses_of_a_photo_with_one_track_are_refused() -> None:
         ),
         ("scorer\nbodyparts\ncoords\n", "expected columns with 3 labels"),
         (b"scorer,\xff", "expected a CSV file in UTF-8"),
-        (fixed_frame(columns(), ["a"], np.ones((2, 12))), "expected 1 rows as in its index, got 2"),
+        (fixed_frame(columns(), ["a"], np.ones((2, 12))), "expected 1 row as in its index, got 2"),
         (fixed_frame(columns(), ["a"], np.full((1, 12), np.inf)), "row 0: expected finite numbers or NaN"),
         (fixed_frame(columns(), ["a"], np.ones((1, 11))), "block0_values has another shape than its columns"),
     ],

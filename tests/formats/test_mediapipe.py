@@ -224,7 +224,7 @@ def test_pixels_are_recognised_and_photos_asked_for(tmp_path: Path) -> None:
 def test_landmarks_that_are_never_there_are_missing_where_the_layout_is_named(tmp_path: Path) -> None:
     path = recorded(tmp_path / "a.csv", "frame,landmark,x,y,z,visibility\n0,0,50,15,-0.2,0.99\n")
     assert read(FORMAT, path, BLAZEPOSE).poses.valid.sum() == 1
-    assert "no packaged layout has 1 keypoints" in refusal(FORMAT, path)
+    assert "no packaged layout has 1 keypoint," in refusal(FORMAT, path)
     assert "expected 2 keypoints in each person" in refusal(FORMAT, recorded(tmp_path / "b.csv", LONG), PAIR)
 
 

@@ -178,8 +178,8 @@ FAULTS = [
     ),
     (
         "0 .5 .5 .2 .2 .1 .2",
-        "line 1: expected class, box and 2 keypoints (--layout) of 2 or 3 numbers, 9 or 11 columns and maybe "
-        "confidence and track, got 7; no packaged layout has 1 keypoints",
+        "line 1: expected class, box and 2 keypoints of 2 or 3 numbers, 9 or 11 columns (--layout) and maybe "
+        "confidence and track, got 7; no packaged layout has 1 keypoint,",
     ),
     (f"{GOOD} .1 .2 .5 1.5", "line 1, column 12: expected a whole number, the track, got 1.5."),
 ]

@@ -50,7 +50,7 @@ def test_labels_are_a_coco_file_with_certainties(run: Run) -> None:
     code, said, _ = label(run, *FILES)
     assert code == 0
     assert "2 people with 34 keypoints in 2 photos written to labels.json" in said
-    assert "left out: 1 people found by one estimator alone, 0 on whose keypoints" in said
+    assert "left out: 1 person found by one estimator alone, 0 on whose keypoints" in said
     annotations = read_annotations("labels.json")
     assert {image.file_name for image in annotations.images.values()} == {"000000000036.png", "37.png"}
     assert {(image.width, image.height) for image in annotations.images.values()} == {(320, 240)}

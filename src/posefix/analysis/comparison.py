@@ -13,8 +13,8 @@ from posefix.analysis.coverage import Coverage, describe_coverage, known_rows
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.pairing import Pairing, check_found, pair_people
 from posefix.analysis.statuses import FoundPeople, classify_found
-from posefix.analysis.tables import Table, as_html, as_text, data_frame, plural, share
-from posefix.errors import InputError
+from posefix.analysis.tables import Table, as_html, as_text, data_frame, share
+from posefix.errors import InputError, plural
 from posefix.evaluation.bootstrap import CocoComparison, check_same_keypoints, compare_coco
 from posefix.evaluation.percentages import percent, signed
 from posefix.evaluation.repairs import Repairs, tally_repairs
@@ -151,7 +151,7 @@ class Comparison:
         kind = "row by row" if self.match == "rows" else "whom both results find"
         return [
             str(self.coco),
-            f"{plural(len(self.before), 'person', 'people')} compared, {kind}; found before {self.found_before:,}, "
+            f"{plural(len(self.before), 'person')} compared, {kind}; found before {self.found_before:,}, "
             f"after {self.found_after:,}; mean OKS {percent(before)} -> {percent(after)}, {signed(after - before)}; "
             f"better {(self.gain > 0).sum():,}, worse {(self.gain < 0).sum():,}",
             str(self.repairs),
@@ -180,7 +180,7 @@ class Comparison:
         return f"Comparison({self})"
 
     def __str__(self) -> str:
-        return f"{len(self.before)} people, {self.coco}"
+        return f"{plural(len(self.before), 'person')}, {self.coco}"
 
     def _frequency_table(self) -> Table:
         """Frequencies before and after, overall and by group."""
@@ -277,7 +277,8 @@ def compare(
     rows, other_rows, people = _same_people(pairing, other_pairing, match)
     if not len(people):
         raise InputError(
-            f"{annotations.path}: before finds {len(pairing)} people and after {len(other_pairing)}, none of them the "
+            f"{annotations.path}: before finds {plural(len(pairing), 'person')} and after {len(other_pairing)}, "
+            "none of them the "
             "same; compare results on the same photos."
         )
     found = classify_found(first, truth, rows, people)

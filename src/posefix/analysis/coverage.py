@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posefix.analysis.tables import plural
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.formats.coco_annotations import Annotations
 from posefix.pose.poses import ImageId, Poses, Rows
 

@@ -20,7 +20,8 @@ from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.pairing import Pairing, check_found, pair_people
 from posefix.analysis.scoring import Scoring, count_scoring_errors
 from posefix.analysis.statuses import FoundPeople, classify_found
-from posefix.analysis.tables import Table, as_html, as_text, data_frame, plural, share
+from posefix.analysis.tables import Table, as_html, as_text, data_frame, share
+from posefix.errors import plural
 from posefix.evaluation.collapse import COLLAPSED_OKS, collapsed_pairs
 from posefix.evaluation.percentages import percent, signed
 from posefix.formats.coco_annotations import Annotations
@@ -157,7 +158,7 @@ class ErrorAnalysis:
             f"{name} {percent(value)}"
             for name, value in zip(STATUS_NAMES, self.overall.frequencies[0], strict=True)
         )
-        return f"{len(self.pairing)} people found, {shares} %, AP {percent(self.costs.input.ap)}"
+        return f"{plural(len(self.pairing), 'person')} found, {shares} %, AP {percent(self.costs.input.ap)}"
 
 
 def analyze(

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from posefix.analysis.ground_truth import GroundTruth
-from posefix.analysis.tables import plural
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.evaluation.matching import oks_tables
 from posefix.formats.coco_annotations import Annotations
 from posefix.pose.poses import Poses, Rows
@@ -69,7 +68,7 @@ class Pairing:
             parts.append(f"{plural(len(self.ignored), 'pose')} of people who do not count")
         if len(self.surplus):
             parts.append(f"{plural(len(self.surplus), 'pose')} beyond {POSES_PER_IMAGE} in a photo")
-        people = plural(self.num_people, "annotated person", "annotated people")
+        people = plural(self.num_people, "annotated person")
         return (
             f"{plural(self.num_poses, 'pose')}, {people}: {len(self):,} found, {len(self.not_found):,} not found; "
             f"{', '.join(parts)}"

@@ -10,7 +10,8 @@ from posefix.analysis.profile_fitting import (
     FittedProfile,
     paper_frequencies,
 )
-from posefix.analysis.tables import Table, as_text, plural, share
+from posefix.analysis.tables import Table, as_text, share
+from posefix.errors import plural
 from posefix.pose.poses import FloatArray
 from posefix.pose_errors.taxonomy import STATUS_NAMES, Status
 

@@ -8,7 +8,7 @@ import hotcoco.primitives
 import numpy as np
 
 from posefix.analysis.ground_truth import GroundTruth
-from posefix.analysis.tables import plural
+from posefix.errors import plural
 from posefix.evaluation.matching import oks_tables
 from posefix.pose.poses import FloatArray, Poses
 

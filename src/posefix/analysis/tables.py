@@ -67,11 +67,6 @@ def share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f}" if whole else "-"
 
 
-def plural(count: int, noun: str, nouns: str = "") -> str:
-    """A count with its noun: 1 pose, 2 poses."""
-    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
-
-
 def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
     cells = [
         line[0].ljust(widths[0]),

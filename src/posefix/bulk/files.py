@@ -12,7 +12,7 @@ from posefix.bulk.ledger import Fault
 from posefix.bulk.people import Desk, People, Tally, refine_people
 from posefix.bulk.places import is_remote
 from posefix.bulk.settings import Settings
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.files import packed, without_collection
 from posefix.interchange import read_pose_file
 from posefix.interchange.pose_files import Hints
@@ -21,7 +21,7 @@ from posefix.photos.pixels import read_size
 from posefix.pose.poses import ImageId
 from posefix.pose_files.pose_file import PhotoSize, PoseFile
 from posefix.refine.suppression import oks_nms
-from posefix.skeletons import count_of_keypoints, why_foreign
+from posefix.skeletons import why_foreign
 
 MOST_FAULTS = 1000
 """Of one file; whoever has more reads the first."""
@@ -50,7 +50,7 @@ class Kind:
             return f"expected the format of the other files, {self.format}, got {file.format}"
         if Kind.of(file) != self:
             return (
-                f"expected the {count_of_keypoints(len(self.keypoints))} of the other files, got another layout, "
+                f"expected the {plural(len(self.keypoints), 'keypoint')} of the other files, got another layout, "
                 f"{file.poses.skeleton.name}"
             )
         return ""

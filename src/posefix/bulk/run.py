@@ -21,7 +21,7 @@ from posefix.bulk.photos import open_photos
 from posefix.bulk.places import Store, absolute, is_remote, reason_of
 from posefix.bulk.settings import COMPANY_FILE, IDENTITY, REPORT_FILE, RUN_FILE, Settings, claim, read_given
 from posefix.bulk.survey import table_layout
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 
 MINUTE = 60.0
 
@@ -88,20 +88,21 @@ class Report:
         counts = self.counts
         moved, filled = counts.get("moved_keypoints", 0), counts.get("filled_keypoints", 0)
         lines = [
-            f"{counts.get('people', 0)} people of {counts.get('photos', 0)} photos in {self.units} units"
-            + (f", {self.before} of them done before" if self.before else ""),
-            f"{counts.get('refined', 0)} refined: {moved} keypoints moved, {filled} filled in",
+            f"{plural(counts.get('people', 0), 'person')} of {plural(counts.get('photos', 0), 'photo')} in "
+            f"{plural(self.units, 'unit')}" + (f", {self.before} of them done before" if self.before else ""),
+            f"{counts.get('refined', 0)} refined: {plural(moved, 'keypoint')} moved, {filled} filled in",
             f"{self.people_per_second:.1f} people/s for {self.seconds:.0f} s",
         ]
         lines += [
-            f"  {name}: {own['units']:.0f} units, {own['people']:.0f} people, computing {own['computing']:.0%}, "
+            f"  {name}: {plural(round(own['units']), 'unit')}, {plural(round(own['people']), 'person')}, "
+            f"computing {own['computing']:.0%}, "
             f"waiting for photos {own['waiting']:.0%}"
             for name, own in self.by_worker.items()
         ]
         if counts.get("failed_photos"):
             lines.append(f"missing or unreadable photos: {counts['failed_photos']}")
         if self.aside:
-            lines.append(f"put aside, to be tried again by the same command: {self.aside} units")
+            lines.append(f"put aside, to be tried again by the same command: {plural(self.aside, 'unit')}")
         if self.faults:
             lines.append(f"passed on as they were, listed in faults.parquet: {self.faults}")
         return "\n".join(lines)

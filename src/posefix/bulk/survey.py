@@ -17,7 +17,7 @@ from posefix.bulk.people import Desk
 from posefix.bulk.photos import Found
 from posefix.bulk.places import Patience, file_system, read_bytes
 from posefix.bulk.tables import photo_column, poses_of
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.photos.finding import decode_image
 from posefix.pose.poses import ImageId, Poses, Rows
 from posefix.refine.company import Company
@@ -67,7 +67,8 @@ def look_around(desk: Desk, units: Sequence[Unit], sample: int) -> dict[str, Any
         if kind is not None and own != kind:
             raise InputError(
                 f"{units[place].address}: expected the format and layout of the other files, {kind.format} of "
-                f"{len(kind.keypoints)} keypoints, got {own.format} of {len(own.keypoints)}; refine them apart"
+                f"{plural(len(kind.keypoints), 'keypoint')}, got {own.format} of {len(own.keypoints)}; refine them "
+                "apart"
             )
         kind = own
         drawn.append((poses, names))

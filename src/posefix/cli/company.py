@@ -7,7 +7,7 @@ from pathlib import Path
 from posefix.cli.options import Output
 from posefix.cli.refine import DEFAULT_MODEL, ModelOptions
 from posefix.cli.source_options import SourceOptions
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 
 
 def company(
@@ -30,7 +30,6 @@ def company(
     """
     import numpy as np
 
-    from posefix.analysis.tables import plural
     from posefix.cli.progress import ProgressBar
     from posefix.cli.refine import load_refiner
     from posefix.files import ensure_not_input
@@ -46,6 +45,4 @@ def company(
     with ProgressBar("people") as progress:
         known = refiner.measure_company(poses, photos, exif=source.exif, progress=progress)
     known.write(output, refiner.calibration, len(poses))
-    print(
-        f"{plural(len(poses), 'person', 'people')} of {plural(len(photos), 'photo')} looked at\n{output} written"
-    )
+    print(f"{plural(len(poses), 'person')} of {plural(len(photos), 'photo')} looked at\n{output} written")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.files import read_json
 from posefix.interchange import read_pose_file
 from posefix.photos.finding import decode_image, image_ids_of
@@ -132,7 +132,7 @@ class RefinedScene:
     def summary(self) -> str:
         """What changed: errors where the truth is known, else moves; and a line if keypoints were held back."""
         scene, (height, width) = self.scene, self.scene.image.shape[:2]
-        people = "1 person" if len(scene.poses) == 1 else f"{len(scene.poses)} people"
+        people = plural(len(scene.poses), "person")
         head = f"{people}, {scene.poses.skeleton.name}, photo of {width} x {height} pixels"
         lines = [head, *(self._errors() if scene.truth is not None else self._moves())]
         held_back = self.report.held_back()
@@ -148,7 +148,7 @@ class RefinedScene:
             rows.append([who, change.keypoint, change.kind, _pixels(change.before), _pixels(change.after)])
         return [
             *_table(rows, texts=3),
-            f"{len(better)} keypoints repaired, {len(changes) - len(better)} made worse",
+            f"{plural(len(better), 'keypoint')} repaired, {len(changes) - len(better)} made worse",
         ]
 
     def _moves(self) -> list[str]:
@@ -187,7 +187,8 @@ def read_scene(photo: Path, results: Path, skeleton: Skeleton | None) -> Scene:
     rows = [row for row, image_id in enumerate(poses.image_ids) if image_id in wanted]
     if not rows:
         raise InputError(
-            f"{results}: expected poses of {photo.name}, got none in {len(poses)} rows; an image_id must equal the "
+            f"{results}: expected poses of {photo.name}, got none in {plural(len(poses), 'row')}; an image_id must "
+            "equal the "
             "photo's file name, without its ending, or the number that ends it"
         )
     return Scene(photo, image, poses[rows], None if file.boxes is None else file.boxes[rows])

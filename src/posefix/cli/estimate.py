@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from posefix.cli.options import Output
+from posefix.errors import plural
 
 
 def estimate(
@@ -50,4 +51,4 @@ def estimate(
     with ProgressBar("people") as progress:
         poses = estimate_poses(network, backend, image_ids, boxes, photos, progress=progress)
     write_new_pose_file(output, poses)
-    print(f"{len(poses)} poses of layout {network.skeleton.name} written to {output}")
+    print(f"{plural(len(poses), 'pose')} of layout {network.skeleton.name} written to {output}")

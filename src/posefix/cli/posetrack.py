@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from posefix.cli.options import Output
+from posefix.errors import plural
 
 
 def merge_annotations(annotations: Path, /, *, output: Output) -> None:
@@ -22,7 +23,10 @@ def merge_annotations(annotations: Path, /, *, output: Output) -> None:
     truth = read_posetrack_annotations(annotations)
     write_merged_annotations(output, truth)
     people, frames = len(truth.annotations.people), len(truth.annotations.images)
-    print(f"{people} people in {frames} frames of {len(truth.videos)} videos written to {output}")
+    print(
+        f"{plural(people, 'person')} in {plural(frames, 'frame')} of {plural(len(truth.videos), 'video')} written "
+        f"to {output}"
+    )
 
 
 def write_results(
@@ -53,4 +57,4 @@ def write_results(
     truth = read_posetrack_annotations(annotations)
     file = read_judged_results(results, skeleton, truth).file
     write_posetrack_results(output, file, truth)
-    print(f"{len(file.poses)} people written to {len(truth.videos)} files in {output}")
+    print(f"{plural(len(file.poses), 'person')} written to {plural(len(truth.videos), 'file')} in {output}")

@@ -6,7 +6,7 @@ import json
 
 from posefix.cli.options import Files, Output, Settings
 from posefix.cli.recipe_options import read_recipe, require_pytorch
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 
 DEFAULT_RECIPE = "coco-simple-resnet50-256x192"
 """Where no recipe says how large crops are, they are the paper's; people and labels are as by default."""
@@ -53,4 +53,4 @@ def prepare(
     with ProgressBar("preparing") as bar:
         done = run(config, output, resolution=resolution, quality=quality, on_person=bar)
     size = f"{done.bytes / 2**20:.0f} MiB"
-    print(f"shards: {output}: {done.people} people of {done.photos} photos, {size}")
+    print(f"shards: {output}: {plural(done.people, 'person')} of {plural(done.photos, 'photo')}, {size}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from cyclopts import Parameter
 
 from posefix.cli.options import Flag, Output, Words
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 
 if TYPE_CHECKING:
     from posefix.analysis.profile_observation import ObservedErrors
@@ -70,7 +70,9 @@ def _observe(results: Path, annotations: Path, layout: str | None, *, strict: bo
     truth = read_truth(annotations, layout)
     poses = read_annotated_poses(results, truth, layout)
     observed = observe_errors(poses, truth, strict=strict)
-    print(f"{results} on {annotations}: {len(observed):,} of {len(poses):,} poses show an annotated person")
+    print(
+        f"{results} on {annotations}: {len(observed):,} of {plural(len(poses), 'pose')} show an annotated person"
+    )
     for line in (*truth.notes, *truth.left_out):
         print(f"  {line}")
     for line in describe_coverage(poses, truth, observed.keypoint_names).lines():

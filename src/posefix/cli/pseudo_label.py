@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from posefix.cli.options import Output
 from posefix.cli.source_options import SourceOptions
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 
 if TYPE_CHECKING:
     from posefix.photos.finding import ImageId
@@ -78,7 +78,8 @@ def pseudo_label(
     write_text_atomic(output, json.dumps(content) + "\n")
     labels = found.poses.valid
     print(
-        f"{len(labels)} people with {labels.sum()} keypoints in {len(content['images'])} photos written to {output}"
+        f"{plural(len(labels), 'person')} with {plural(int(labels.sum()), 'keypoint')} in "
+        f"{plural(len(content['images']), 'photo')} written to {output}"
     )
     print(f"mean certainty of a keypoint: {found.poses.scores[labels].mean():.2f}")
     print(_left_out(found))
@@ -94,6 +95,6 @@ def _check_different(results: tuple[Path, ...]) -> None:
 
 def _left_out(found: Agreement) -> str:
     return (
-        f"left out: {found.alone} people found by one estimator alone, {found.disputed} on whose keypoints they do not "
-        f"agree, {found.overlapping} who overlap"
+        f"left out: {plural(found.alone, 'person')} found by one estimator alone, {found.disputed} on whose "
+        f"keypoints they do not agree, {found.overlapping} who overlap"
     )

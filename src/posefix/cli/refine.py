@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from posefix.cli.options import Category, Exif, Flag, Layout, Output, PhotoNames, PoseFormat
 from posefix.cli.video_options import VideoOptions
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.network import DEFAULT_MODEL_NAME
 
 if TYPE_CHECKING:
@@ -149,7 +149,9 @@ def refine(
     tracks: Sequence[int | str | None] | None = file.tracks
     if writing.carry_along:
         poses = carry_along(file.poses, poses, refiner.skeleton)
-        notes.append(f"carried along by others: {len(carriers(poses.skeleton, refiner.skeleton))} keypoints")
+        notes.append(
+            f"carried along by others: {plural(len(carriers(poses.skeleton, refiner.skeleton)), 'keypoint')}"
+        )
     if filmed.smooth:
         poses, tracks, note = smooth_tracks(poses, file.tracks, photos, filmed.settings())
         notes.append(note)
@@ -159,7 +161,7 @@ def refine(
     seen = "frames" if filmed.video else "photos"
     notes.append(_scores_note(refiner, writing.scores, file.has_scores))
     print("\n".join([_summary(file.poses, refinement, refiner.skeleton, seen), *notes, *file.left_out]))
-    print(f"{len(file.poses) if keep is None else len(keep)} poses written to {output}")
+    print(f"{plural(len(file.poses) if keep is None else len(keep), 'pose')} written to {output}")
     if filmed.render is not None:
         rows = list(range(len(poses))) if keep is None else keep
         owners = None if tracks is None else [tracks[row] for row in rows]

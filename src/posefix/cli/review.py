@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from posefix.cli.options import Flag, OptionalOutput
 from posefix.cli.source_options import SourceOptions
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 
 if TYPE_CHECKING:
     from posefix.review.output import OutputWriter, ReviewedFile
@@ -136,13 +136,15 @@ def _check_output(output: Path, *inputs: Path | str | None) -> Path:
 def _progress(session: Review) -> str:
     standings = session.standings()
     counts = {name: standings.count(name) for name in ("accepted", "rejected", "corrected", "undecided")}
-    return f"{len(standings)} people: " + ", ".join(f"{count} {name}" for name, count in counts.items())
+    return f"{plural(len(standings), 'person')}: " + ", ".join(
+        f"{count} {name}" for name, count in counts.items()
+    )
 
 
 def _ending(session: Review, writer: OutputWriter, output: Path) -> str:
     problem = writer.problem
     if not problem and writer.steps < session.version:
-        problem = f"it holds {writer.steps} of {session.version} steps; start the command again to write it"
+        problem = f"it holds {writer.steps} of {plural(session.version, 'step')}; start the command again to write it"
     if problem:
         raise InputError(f"every decision is kept, but the output is behind: {problem}")
     return f"{_progress(session)}\nwritten to {output}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from posefix.cli.options import OptionalOutput
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 
 if TYPE_CHECKING:
     from posefix.skeletons import Skeleton
@@ -103,10 +103,10 @@ def _list() -> None:
 
 
 def _show(known: Skeleton) -> None:
-    from posefix.skeletons import concerns, count_of_keypoints, mirror_pairs
+    from posefix.skeletons import concerns, mirror_pairs
 
     print(
-        f"{known.name}: {count_of_keypoints(len(known))}, {len(known.limbs)} limbs; "
+        f"{known.name}: {plural(len(known), 'keypoint')}, {plural(len(known.limbs), 'limb')}; "
         "number, name, sigma, definition, aliases"
     )
     width = max(map(len, known.keypoint_names))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from cyclopts import Parameter
 
 from posefix.cli.options import Exif, Flag, VideoFile
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 
 if TYPE_CHECKING:
     from posefix.photos.finding import Absent, Exif, ImageId
@@ -207,7 +207,7 @@ def smooth_tracks(
         tracks = associate(poses, times)
         note = ", made by following people from frame to frame, since the file has none"
     elif nobody := sum(track is None for track in tracks):
-        note = f"; left as they were, without a track: {nobody} poses"
+        note = f"; left as they were, without a track: {plural(nobody, 'pose')}"
     count = len(set(tracks) - {None})
     smoothed = smooth(poses, tracks, times, settings)
     return smoothed, tracks, f"smoothed over time: {count} track{'s' * (count != 1)}{note}"

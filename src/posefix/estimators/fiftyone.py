@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.estimators.prediction import COCO, NEXT_TO_NOTHING, resolve_skeleton
 from posefix.photos.pixels import read_size
 from posefix.pose.poses import BoolArray, FloatArray, Poses
@@ -146,5 +146,7 @@ def _confidence(person: Any, count: int) -> list[float]:
     if values is None:
         return [1.0] * count
     if len(values) != count:
-        raise InputError(f"confidence: expected a number for each of {count} keypoints, got {len(values)}")
+        raise InputError(
+            f"confidence: expected a number for each of {plural(count, 'keypoint')}, got {len(values)}"
+        )
     return [0.0 if value is None or np.isnan(value) else float(value) for value in values]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.pose.poses import BoolArray, FloatArray
-from posefix.skeletons import Skeleton, count_of_keypoints, layouts_of_count, load_skeleton
+from posefix.skeletons import Skeleton, layouts_of_count, load_skeleton
 
 COCO = {17: "coco17"}
 """Of libraries whose own models have COCO's seventeen keypoints: number of keypoints -> layout."""
@@ -106,7 +106,7 @@ def resolve_skeleton(
     if named is not None:
         if len(named) != count:
             raise InputError(
-                f"skeleton: {named.name!r} has {count_of_keypoints(len(named))}, expected the {count} of these {whose} "
+                f"skeleton: {named.name!r} has {plural(len(named), 'keypoint')}, expected the {count} of these {whose} "
                 "predictions; name their layout"
             )
         return named
@@ -114,9 +114,8 @@ def resolve_skeleton(
         return load_skeleton(defined[count])
     fitting = layouts_of_count(count)
     choice = f"one of {', '.join(map(repr, fitting))}" if fitting else "a skeleton file of your own"
-    raise InputError(
-        f"skeleton: {hint or f'{whose} does not say what its {count} keypoints are'}; name their layout, {choice}"
-    )
+    unsaid = f"{whose} does not say what its {plural(count, 'keypoint')} are"
+    raise InputError(f"skeleton: {hint or unsaid}; name their layout, {choice}")
 
 
 def check_photo_size(shape_hw: tuple[int, ...], size_wh: tuple[int, int], whose: str) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.estimators.prediction import COCO, Change, Estimator, Prediction, finite, resolve_skeleton
 from posefix.estimators.tensors import numbers_of, replaced
-from posefix.skeletons import Skeleton, count_of_keypoints
+from posefix.skeletons import Skeleton
 
 FIELDS = {"keypoints", "scores", "labels"}
 
@@ -69,7 +69,7 @@ def _layout(people: int, count: int, named: Skeleton | None) -> Skeleton:
         return resolve_skeleton(None, (people, count), COCO, "ViTPose", hint)
     if count > len(named):
         raise InputError(
-            f"skeleton: {named.name!r} has {count_of_keypoints(len(named))}, got the label {count - 1}; "
+            f"skeleton: {named.name!r} has {plural(len(named), 'keypoint')}, got the label {count - 1}; "
             "name the layout of these predictions"
         )
     return named

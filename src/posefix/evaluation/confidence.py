@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.evaluation.coco import share_keypoints
 from posefix.evaluation.matching import Matches, match_people
 from posefix.formats.coco_annotations import Annotations
@@ -76,8 +76,9 @@ class Confidence:
     def __str__(self) -> str:
         brier = f"Brier score {self.brier:.3f} (base rate's {self.base_rate_brier:.3f})"
         return (
-            f"{self.keypoints} keypoints, {100 * self.base_rate:.1f} % right: calibration error "
-            f"{self.calibration_error:.3f}, AUROC {_rounded(self.auroc)}, {brier}; {self.people} people: correlation "
+            f"{plural(self.keypoints, 'keypoint')}, {100 * self.base_rate:.1f} % right: calibration error "
+            f"{self.calibration_error:.3f}, AUROC {_rounded(self.auroc)}, {brier}; {plural(self.people, 'person')}: "
+            "correlation "
             f"with OKS {_rounded(self.correlation)}, mean error {_rounded(self.oks_error)}"
         )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.evaluation.coco import check_images, describe_keypoints, share_keypoints
 from posefix.evaluation.matching import match_people
 from posefix.evaluation.percentages import metric_table
@@ -70,7 +70,8 @@ class DistanceMetrics:
         lines = [describe_keypoints(self.keypoint_names)]
         if self.not_found:
             lines.append(
-                f"without a pose of theirs: {self.not_found} of {self.people} people, wrong in PCK and AUC, left out "
+                f"without a pose of theirs: {self.not_found} of {plural(self.people, 'person')}, wrong in PCK and "
+                "AUC, left out "
                 "of EPE and NME"
             )
         return lines

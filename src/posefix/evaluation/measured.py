@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.evaluation.judge import Judge
 from posefix.evaluation.posetrack import PoseTrackMetrics
 from posefix.evaluation.tables import Row
@@ -145,8 +145,8 @@ def _rows(files: Sequence[ResultsToMeasure], measured: Sequence[Mapping[str, flo
 
 
 def _described(truth: Annotations) -> str:
-    people = "1 person" if len(truth.people) == 1 else f"{len(truth.people)} people"
-    images = "1 image" if len(truth.images) == 1 else f"{len(truth.images)} images"
+    people = plural(len(truth.people), "person")
+    images = plural(len(truth.images), "image")
     return f"measured on {truth.path.name}: {people} in {images}"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.evaluation.coco import share_keypoints
 from posefix.evaluation.matching import match_people, oks_tables
 from posefix.formats.coco_annotations import Annotations
@@ -51,7 +51,8 @@ class PeopleChanges:
 
     def __str__(self) -> str:
         return (
-            f"{self.people} people: {self.better} better by {LITTLE:g} OKS, {self.worse} worse ({self.much_worse} by "
+            f"{plural(self.people, 'person')}: {self.better} better by {LITTLE:g} OKS, {self.worse} worse "
+            f"({self.much_worse} by "
             f"{MUCH:g}), {self.handed_over} handed to somebody else, {self.broken} of {self.good} good ones broken"
         )
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.evaluation.coco import check_images
 from posefix.evaluation.percentages import metric_table, percent
 from posefix.formats.coco_posetrack import PoseTrackAnnotations
@@ -197,7 +197,7 @@ def check_frames(listed: frozenset[ImageId], truth: PoseTrackAnnotations, where:
         missing = [frame for frame in video.image_ids if frame in annotated and frame not in listed]
         if missing:
             raise InputError(
-                f"{where}: lists {len(annotated & listed)} of the {len(annotated)} annotated frames of "
+                f"{where}: lists {len(annotated & listed)} of the {plural(len(annotated), 'annotated frame')} of "
                 f"{truth.annotations.path}, not {missing[0]!r} of {video.file_name}; give results that list every "
                 "frame of every video, with or without people."
             )

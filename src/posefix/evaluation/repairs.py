@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.evaluation.coco import SharedKeypoints, share_keypoints
 from posefix.evaluation.matching import countable_people, match_people
 from posefix.formats.coco_annotations import Annotations
@@ -79,9 +79,9 @@ class Repairs:
     def __str__(self) -> str:
         repaired, broken = _listed(self.repaired_by_error), _listed(self.broken_by_error)
         filled = f"filled {self.filled_right} rightly, {self.filled_wrong} wrongly, {self.still_missing} not"
-        people = "1 person" if self.people == 1 else f"{self.people} people"
+        people = plural(self.people, "person")
         return (
-            f"{people}: {self.repaired} keypoints repaired ({repaired}), {self.broken} broken ({broken}); "
+            f"{people}: {plural(self.repaired, 'keypoint')} repaired ({repaired}), {self.broken} broken ({broken}); "
             f"of the missing ones {filled}"
         )
 

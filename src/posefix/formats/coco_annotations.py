@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError, Where, quoted
+from posefix.errors import InputError, Where, plural, quoted
 from posefix.files import read_json, without_collection
 from posefix.formats.coco_people import LabelledRecords, labelled_records, listed_records
 from posefix.pose import geometry
@@ -108,7 +108,8 @@ class Annotations:
     left_out: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return f"Annotations({len(self.people)} people of {self.skeleton.name} in {len(self.images)} photos)"
+        people, photos = plural(len(self.people), "person"), plural(len(self.images), "photo")
+        return f"Annotations({people} of {self.skeleton.name} in {photos})"
 
 
 def read_annotations(

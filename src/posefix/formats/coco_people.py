@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from posefix.errors import InputError, Where, quoted
+from posefix.errors import InputError, Where, plural, quoted
 from posefix.pose.poses import FloatArray
 from posefix.pose_files.gaps import check_gaps
 from posefix.pose_files.layouts import (
@@ -26,7 +26,6 @@ from posefix.skeletons import (
     Category,
     Skeleton,
     categories_of,
-    count_of_keypoints,
     keypoint_categories,
     limbs_of,
     skeleton_from_coco,
@@ -197,8 +196,8 @@ def _layout(
         return layout, ()
     if _misfits(names, lengths) and (counts := _counts(lengths)):
         raise LayoutError(
-            f"{path}, field 'categories': names {count_of_keypoints(len(names))}, and the annotations have "
-            f"{count_of_keypoints(counts[0])}; name their layout (--layout){fitting_layouts(counts)}.",
+            f"{path}, field 'categories': names {plural(len(names), 'keypoint')}, and the annotations have "
+            f"{plural(counts[0], 'keypoint')}; name their layout (--layout){fitting_layouts(counts)}.",
             counts,
         )
     skeleton = skeleton_from_coco(chosen[0], path.name, str(path))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from posefix.errors import InputError, Where, quoted
+from posefix.errors import InputError, Where, plural, quoted
 from posefix.files import write_text_atomic
 from posefix.formats.coco_annotations import (
     AREA_OF_BOX,
@@ -69,7 +69,7 @@ class PoseTrackAnnotations:
     videos: tuple[Video, ...]
 
     def __repr__(self) -> str:
-        return f"PoseTrackAnnotations({len(self.videos)} videos, {self.annotations!r})"
+        return f"PoseTrackAnnotations({plural(len(self.videos), 'video')}, {self.annotations!r})"
 
 
 def read_posetrack_annotations(path: str | Path) -> PoseTrackAnnotations:
@@ -95,7 +95,7 @@ def read_posetrack_annotations(path: str | Path) -> PoseTrackAnnotations:
     check_unique((part.annotations.path, "annotation", part.annotations.people.ids) for part in parts)
     people = _join_people([part.annotations.people for part in parts])
     if not len(people):
-        raise InputError(f"{path}: expected annotated people, got none in {len(parts)} videos.")
+        raise InputError(f"{path}: expected annotated people, got none in {plural(len(parts), 'video')}.")
     images = {key: image for part in parts for key, image in part.annotations.images.items()}
     return PoseTrackAnnotations(
         Annotations(path, images, people, first.skeleton),

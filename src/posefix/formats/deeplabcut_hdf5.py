@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from posefix.errors import plural
 from posefix.formats.deeplabcut_table import Table
 from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId
 from posefix.pose_files.hdf5 import READING_ERRORS, open_hdf5
@@ -75,7 +76,9 @@ def parse_hdf5(path: Path, content: bytes) -> Table:
             f"{path}: expected a table of DeepLabCut in HDF5, got a damaged one ({error})."
         ) from error
     if values.shape[0] != len(rows):
-        raise FormatError(f"{path}: expected {len(rows)} rows as in its index, got {values.shape[0]}.")
+        raise FormatError(
+            f"{path}: expected {plural(len(rows), 'row')} as in its index, got {values.shape[0]}."
+        )
     if np.any(np.abs(values) >= LARGEST_NUMBER):
         row = int(np.argwhere(np.abs(values) >= LARGEST_NUMBER)[0, 0])
         raise FormatError(

@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from posefix.errors import Where, quoted
+from posefix.errors import Where, plural, quoted
 from posefix.files import file_stem
 from posefix.photos.names import are_frames, photo_stems
 from posefix.pose.poses import FloatArray, ImageId, rows_by_image
@@ -123,7 +123,8 @@ def write(new: NewFile) -> Contents:
     own = LAYOUTS.get(len(skeleton))
     if own is not None and skeleton != load_skeleton(own):
         raise FormatError(
-            f"OpenPose has no place for poses of {skeleton.name}: {len(skeleton)} keypoints would be read back as "
+            f"OpenPose has no place for poses of {skeleton.name}: {plural(len(skeleton), 'keypoint')} would be read "
+            "back as "
             f"{own}; convert them to that (--to-layout {own}), or choose another format."
         )
     triples = new_triples(new.poses)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import sleap_io
 
+from posefix.errors import plural
 from posefix.pose.poses import ImageId, Poses
 from posefix.pose_files.hdf5 import open_hdf5
 from posefix.pose_files.hdf5_filters import check_filters
@@ -77,7 +78,7 @@ def read_labels(path: Path, content: bytes, reading: Reading) -> PoseFile:
         poses=poses,
         rewrite=_Rewrite(path, content, poses, kinds, places, order, shift),
         tracks=tuple(tracks) if labels.tracks else None,
-        notes=(f"{people} instances labelled by people, {len(order) - people} predicted",),
+        notes=(f"{plural(people, 'instance')} labelled by people, {len(order) - people} predicted",),
     )
 
 
@@ -135,7 +136,7 @@ def _places(path: Path, instances: npt.NDArray[Any], keypoints: int) -> list[sli
     for number, place in enumerate(places):
         if place.stop - place.start != keypoints:
             raise FormatError(
-                f"{path}, instance {number}: expected {keypoints} points, as its skeleton has nodes, "
+                f"{path}, instance {number}: expected {plural(keypoints, 'point')}, as its skeleton has nodes, "
                 f"got {place.stop - place.start}."
             )
     return places

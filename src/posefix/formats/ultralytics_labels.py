@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posefix.errors import quoted
+from posefix.errors import plural, quoted
 from posefix.formats.ultralytics_label_lines import (
     BOX_END,
     CLASS_NAMES,
@@ -336,9 +336,9 @@ def _columns(path: Path, labels: Labels, numbers: FloatArray, count: int) -> _Co
     if not fitting:
         counts = _fitting_counts(labels)
         raise LayoutError(
-            f"{labels.where(labels.lines[0])}: expected class, box and {count} keypoints (--layout) of 2 or 3 numbers, "
-            f"{BOX_END + 2 * count} or {BOX_END + 3 * count} columns and maybe confidence and track, got {width}"
-            f"{fitting_layouts(counts)}.",
+            f"{labels.where(labels.lines[0])}: expected class, box and {plural(count, 'keypoint')} of 2 or 3 numbers, "
+            f"{BOX_END + 2 * count} or {BOX_END + 3 * count} columns (--layout) and maybe confidence and track, got "
+            f"{width}{fitting_layouts(counts)}.",
             counts,
         )
     each = min(fitting, key=lambda each: fitting[each])

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from posefix.errors import plural
 from posefix.pose.poses import FloatArray, ImageId
 from posefix.pose_files.pose_file import NewFile, PhotoSize, PoseFile
-from posefix.skeletons import KeypointMapping, Skeleton, count_of_keypoints, match_keypoints
+from posefix.skeletons import KeypointMapping, Skeleton, match_keypoints
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +37,9 @@ class Conversion:
     def _layout_lines(self) -> list[str]:
         if self.mapping is None:
             skeleton = self.new.poses.skeleton
-            return [f"layout {skeleton.name}: all {count_of_keypoints(len(skeleton))} kept"]
+            return [f"layout {skeleton.name}: all {plural(len(skeleton), 'keypoint')} kept"]
         names = f"{self.mapping.source.name} -> {self.mapping.target.name}"
-        lines = [f"layout {names}: {count_of_keypoints(len(self.mapping.shared))} kept"]
+        lines = [f"layout {names}: {plural(len(self.mapping.shared), 'keypoint')} kept"]
         if lost := self.mapping.passes_through:
             lines.append(f"  lost, not in {self.mapping.target.name} ({len(lost)}): {', '.join(lost)}")
         if missing := self.mapping.missing:

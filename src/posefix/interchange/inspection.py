@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.interchange.detection import Detection, detect_format
 from posefix.interchange.pose_files import NO_HINTS, Hints, Layout, check_pixels
 from posefix.pose.poses import FloatArray, Poses
@@ -20,7 +20,6 @@ from posefix.pose_files.pose_file import Format, PoseFile, Reading, Source
 from posefix.pose_files.units import UnknownSizesError
 from posefix.skeletons import (
     Skeleton,
-    count_of_keypoints,
     layouts_of_count,
     load_skeleton,
     match_keypoints,
@@ -98,7 +97,7 @@ class Inspection:
 
     def _layout_line(self, skeleton: Skeleton) -> tuple[str, str]:
         if self.layout_fault is None or self._says_its_layout:
-            return "layout", f"{skeleton.name}, {count_of_keypoints(len(skeleton))}"
+            return "layout", f"{skeleton.name}, {plural(len(skeleton), 'keypoint')}"
         counts = " or ".join(map(str, self.layout_fault.counts))
         named = "not known" if self.hints.layout is None else "another than was named"
         noun = "keypoint" if counts == "1" else "keypoints"
@@ -245,9 +244,9 @@ def _refinement_lines(poses: Poses, vocabulary: Skeleton) -> list[tuple[str, str
     if why := why_foreign(poses.skeleton, vocabulary):
         return [("refined", f"nothing: {why}")]
     enough = poses.valid[:, mapping.source_index].sum(axis=1) >= FEWEST_KEYPOINTS
-    which = f"all {count_of_keypoints(len(mapping.shared))}"
+    which = f"all {plural(len(mapping.shared), 'keypoint')}"
     if mapping.passes_through:
-        which = f"{count_of_keypoints(len(mapping.shared))}, {', '.join(mapping.shared)}"
+        which = f"{plural(len(mapping.shared), 'keypoint')}, {', '.join(mapping.shared)}"
     lines = [("refined", f"{_people(enough)}: {which}")]
     if mapping.passes_through:
         lines.append(("passes through", ", ".join(mapping.passes_through)))
@@ -302,7 +301,7 @@ def _beginning(layout: str) -> str:
 
 def _people(chosen: npt.NDArray[np.bool_]) -> str:
     count = int(chosen.sum())
-    return "1 person" if count == 1 else f"{count:,} people"
+    return plural(count, "person")
 
 
 def _range(values: npt.NDArray[np.float64]) -> str:

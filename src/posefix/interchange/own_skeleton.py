@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.files import read_json
 from posefix.formats.coco_annotations import Annotations, parse_annotations
 from posefix.skeletons import Skeleton, estimate_sigmas, parse_skeleton
@@ -43,7 +43,7 @@ def _with_sigmas(annotations: Annotations, *, replace_known: bool) -> Skeleton:
     sigmas = estimate_sigmas(
         people.keypoints[chosen], people.visibility[chosen] > 0, people.area[chosen], skeleton.flip_index
     )
-    source = f"guessed from {int(chosen.sum())} annotations of {annotations.path.name}"
+    source = f"guessed from {plural(int(chosen.sum()), 'annotation')} of {annotations.path.name}"
     keypoints = tuple(
         replace(keypoint, sigma=round(float(sigma), 4), sigma_source=source)
         if (replace_known or keypoint.sigma is None) and not np.isnan(sigma)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.files import TEMPORARY, ensure_new_folder, ensure_writable
 from posefix.interchange.detection import find_format
 from posefix.interchange.pose_files import new_contents, read_pose_file, write_contents
@@ -79,11 +79,10 @@ def difference(expected: Poses, found: PoseFile) -> str | None:
     """
     poses = found.poses
     if len(poses) != len(expected):
-        return f"{len(expected)} people become {len(poses)}"
+        return f"{plural(len(expected), 'person')} become {len(poses)}"
     if _crowds(poses) != _crowds(expected):
-        return (
-            f"the people of {len(set(expected.image_ids))} photos become those of {len(set(poses.image_ids))}"
-        )
+        photos = plural(len(set(expected.image_ids)), "photo")
+        return f"the people of {photos} become those of {len(set(poses.image_ids))}"
     if poses.skeleton.keypoint_names != expected.skeleton.keypoint_names:
         return f"layout {expected.skeleton.name} becomes {poses.skeleton.name}"
     for column, name in enumerate(expected.skeleton.keypoint_names):

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.formats import coco_annotation_poses
 from posefix.formats.coco_annotations import nobody_annotated, parse_annotations
 from posefix.interchange.detection import detect_format, find_format
@@ -43,7 +43,7 @@ class Validation:
         if self.truth_faults:
             lines += [TRUTH_HEADING, *_told(self.truth_faults)]
         count = len(self.faults) + len(self.truth_faults)
-        return "\n".join([*lines, "1 fault" if count == 1 else f"{count or 'no'} faults"])
+        return "\n".join([*lines, plural(count, "fault") if count else "no faults"])
 
 
 def _told(faults: Sequence[InputError]) -> list[str]:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.photos.finding import IMAGE_SUFFIXES, Exif, ImageId
 
 Image = npt.NDArray[np.uint8]
@@ -113,7 +113,8 @@ class Video:
         if self.announced <= len(self) + 1:
             return None
         return (
-            f"{self.path}: its header promises {self.announced} frames, {len(self)} are there; it is cut off or "
+            f"{self.path}: its header promises {plural(self.announced, 'frame')}, {len(self)} are there; it is cut "
+            "off or "
             "damaged, or its frame rate varies"
         )
 
@@ -175,7 +176,7 @@ class Video:
         return np.arange(len(stamps)) / rate
 
     def _end(self, number: int, frames: int) -> str:
-        ends = f"{self.path}: ends after {frames} frames, wanted frame {number}, counted from 0"
+        ends = f"{self.path}: ends after {plural(frames, 'frame')}, wanted frame {number}, counted from 0"
         promised = max(self.announced, len(self))
         return (
             f"{ends}; its header promises {promised}, it is trimmed, cut off or damaged"
@@ -270,7 +271,7 @@ def _check_numbers(by_number: dict[int, ImageId], video: Video, first_frame: int
         hint = "if the poses count frames from 0, leave out --first-frame"
     raise InputError(
         f"{video.path}: has no frame for image id {by_number[beyond[-1]]!r} ({len(beyond)} of {len(by_number)} ids); "
-        f"its {len(video)} frames are {first_frame} to {last}; {hint}"
+        f"its {plural(len(video), 'frame')} are {first_frame} to {last}; {hint}"
     )
 
 

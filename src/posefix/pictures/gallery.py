@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.photos.finding import Exif, ImageId, decode_image
 from posefix.pictures.drawing import RIM, Image, View, side_by_side
 from posefix.pictures.people import draw_people
@@ -154,7 +154,8 @@ def check_same_people(
         )
     if len(before) != len(after):
         raise InputError(
-            f"{second}: expected the {len(before)} people of {first}, got {len(after)}; give a refinement of these "
+            f"{second}: expected the {plural(len(before), 'person')} of {first}, got {len(after)}; give a "
+            "refinement of these "
             "very poses, made without --oks-nms."
         )
     pairs = enumerate(zip(before.image_ids, after.image_ids, strict=True))

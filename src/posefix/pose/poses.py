@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.skeletons import KeypointMapping, Skeleton
 
 FloatArray = npt.NDArray[np.float64]
@@ -77,7 +77,7 @@ class Poses:
             array = array.copy()
         if array.shape != shape:
             raise InputError(
-                f"{name}: expected shape {shape} for {len(self.image_ids)} poses of skeleton "
+                f"{name}: expected shape {shape} for {plural(len(self.image_ids), 'pose')} of skeleton "
                 f"{self.skeleton.name!r}, got {array.shape}."
             )
         fitting = np.abs(array) < LARGEST_NUMBER
@@ -112,7 +112,7 @@ class Poses:
         )
 
     def __repr__(self) -> str:
-        return f"Poses({len(self)} of {self.skeleton.name} in {len(set(self.image_ids))} photos)"
+        return f"Poses({len(self)} of {self.skeleton.name} in {plural(len(set(self.image_ids)), 'photo')})"
 
     def same_people_as(self, other: Poses) -> bool:
         """Whether other poses may be of the same people: as many of each photo, in the same order and layout."""

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from posefix.errors import plural
 from posefix.pose_files.pose_file import FormatError
-from posefix.skeletons import Keypoint, Skeleton, count_of_keypoints, layouts_of_count, load_skeleton
+from posefix.skeletons import Keypoint, Skeleton, layouts_of_count, load_skeleton
 
 TRIPLE = 3
 """Numbers of a keypoint in most formats: x, y, score."""
@@ -52,7 +53,7 @@ def layout_of_lengths(
     if count not in defined:
         raise unnamed_layout(path, [count])
     name = defined[count]
-    return load_skeleton(name), (f"layout {name}: what {whose} writes with {count_of_keypoints(count)}",)
+    return load_skeleton(name), (f"layout {name}: what {whose} writes with {plural(count, 'keypoint')}",)
 
 
 def count_of_lengths(path: Path, lengths: Iterable[int], each: int = TRIPLE) -> int:
@@ -104,7 +105,7 @@ def check_layout(
         return
     count = count_of_lengths(path, lengths, each)
     raise LayoutError(
-        f"{path}: expected {count_of_keypoints(len(skeleton))} in each {noun}, as {skeleton.name} has (--layout), got "
+        f"{path}: expected {plural(len(skeleton), 'keypoint')} in each {noun}, as {skeleton.name} has (--layout), got "
         f"{count}{fitting_layouts([count])}.",
         [count],
     )
@@ -147,10 +148,10 @@ def fitting_layouts(counts: Sequence[int]) -> str:
     """Which packaged layouts have so many keypoints, or one of several numbers; begins with a semicolon."""
     if not counts:
         return ""
-    number = " or ".join(map(str, counts))
+    number = " or ".join([*map(str, counts[:-1]), plural(counts[-1], "keypoint")])
     if names := [name for count in counts for name in layouts_of_count(count)]:
-        return f"; with {number} keypoints it may be {' or '.join(names)}"
-    return f"; no packaged layout has {number} keypoints, give a skeleton file of your own"
+        return f"; with {number} it may be {' or '.join(names)}"
+    return f"; no packaged layout has {number}, give a skeleton file of your own"
 
 
 def anonymous_layout(count: int) -> Skeleton:

@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError, Where, quoted
+from posefix.errors import InputError, Where, plural, quoted
 from posefix.pose.poses import LARGEST_NUMBER, FloatArray, ImageId
 from posefix.pose_files.number_lists import (
     as_number_lists,
@@ -248,7 +248,7 @@ class Records:
         """Whether it is, where faults are only noted."""
         value = self.rows[number].get(field)
         if not isinstance(value, list):
-            report_fault(self.fault(number, field, f"a list of {len(names)} numbers"))
+            report_fault(self.fault(number, field, f"a list of {plural(len(names), 'number')}"))
             return False
         if holds_lists(value):
             mend = f"Write {names[0]} to {names[-1]} one after the other."
@@ -258,7 +258,7 @@ class Records:
         if len(value) != len(names):
             mend = f"Write all of them, from {names[0]} to {names[-1]}, 0 for what is missing."
             why = "" if misfit is None else misfit(len(value))
-            problem = f"expected {len(names)} numbers, got {len(value)}{why}."
+            problem = f"expected {plural(len(names), 'number')}, got {len(value)}{why}."
             report_fault(FormatError.at(self.where(number, field), problem, mend))
             return False
         wrong = [

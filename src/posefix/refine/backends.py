@@ -14,7 +14,7 @@ import array_api_compat
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.network.decoding import Decoder, Evidence
 from posefix.network.models import DESCRIPTION_FILE, ONNX_FILE, WEIGHTS_FILE, Model, missing_libraries
 from posefix.pose.geometry import flip_images, flip_keypoints
@@ -189,8 +189,8 @@ def _check_graph(model: Model, path: Path, network: OnnxNetwork | OpenVinoNetwor
     keypoints = network.shape("keypoints")[1]
     if keypoints not in (None, len(model.skeleton)):
         raise InputError(
-            f"{path}: expected {len(model.skeleton)} keypoints for skeleton {model.skeleton.name!r}, got a graph for "
-            f"{keypoints}; export the model again"
+            f"{path}: expected {plural(len(model.skeleton), 'keypoint')} for skeleton {model.skeleton.name!r}, got a "
+            f"graph for {keypoints}; export the model again"
         )
     height, width = network.shape("image")[1:3]
     expected_width, expected_height = model.input_size_wh

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from posefix.errors import plural
 from posefix.pose.poses import BoolArray, FloatArray, Poses
 from posefix.refine.cutting import FailedPhoto
 
@@ -49,11 +50,12 @@ class RefinementReport:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.refined} of {self.people} people refined: {self.moved_keypoints} keypoints moved, "
+            f"{self.refined} of {plural(self.people, 'person')} refined: {plural(self.moved_keypoints, 'keypoint')} "
+            "moved, "
             f"{self.filled_keypoints} filled in, {self.passed_through_keypoints} unknown to the model"
         ]
         if self.doubtful_keypoints:
-            lines.append(f"left missing, as hardly seen: {self.doubtful_keypoints} keypoints")
+            lines.append(f"left missing, as hardly seen: {plural(self.doubtful_keypoints, 'keypoint')}")
         if held_back := self.held_back():
             lines.append(held_back)
         if self.unchanged:

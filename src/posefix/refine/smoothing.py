@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.pose import geometry
 from posefix.pose.poses import FloatArray, Poses, Rows
 from posefix.pose.similarity import keypoint_similarity
@@ -86,7 +86,7 @@ def rows_of_tracks(poses: Poses, tracks: Sequence[Track | None], times: npt.Arra
     seconds = np.asarray(times, dtype=np.float64)
     if not len(tracks) == len(seconds) == len(poses):
         raise InputError(
-            f"smooth: expected one track and one time for each of {len(poses)} poses, got {len(tracks)} and "
+            f"smooth: expected one track and one time for each of {plural(len(poses), 'pose')}, got {len(tracks)} and "
             f"{len(seconds)}"
         )
     members: dict[Track, list[int]] = defaultdict(list)

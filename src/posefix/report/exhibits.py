@@ -13,6 +13,7 @@ from posefix.analysis.comparison import Comparison
 from posefix.analysis.costs import RECALLS, THRESHOLDS, Costs
 from posefix.analysis.error_analysis import ErrorAnalysis, status_table
 from posefix.analysis.tables import Table
+from posefix.errors import plural
 from posefix.evaluation.percentages import percent, signed
 from posefix.pose_errors.taxonomy import ERRORS
 from posefix.report import plots
@@ -94,7 +95,8 @@ def comparison_exhibits(
         ),
         Exhibit.of(
             "OKS after against before",
-            f"{(gain > 0).sum():,} people are better, {(gain < 0).sum():,} worse; diamonds are means of people "
+            f"{plural(int((gain > 0).sum()), 'person is', 'people are')} better, {(gain < 0).sum():,} worse; "
+            "diamonds are means of people "
             "with like OKS before.",
             partial(plots.draw_oks, comparison=comparison),
             5.0,

@@ -17,6 +17,7 @@ from posefix.analysis.comparison import Comparison
 from posefix.analysis.costs import Progress
 from posefix.analysis.error_analysis import ErrorAnalysis
 from posefix.analysis.tables import share
+from posefix.errors import plural
 from posefix.evaluation.percentages import percent, signed
 from posefix.evaluation.repairs import Repairs
 from posefix.formats.coco_annotations import Annotations
@@ -163,7 +164,7 @@ def _analysis_headlines(analysis: ErrorAnalysis) -> tuple[Headline, ...]:
         Headline(
             "People found",
             f"{share(len(pairing), pairing.num_people)} %",
-            f"{len(pairing):,} of {pairing.num_people:,}; {len(pairing.background):,} poses on nobody",
+            f"{len(pairing):,} of {pairing.num_people:,}; {plural(len(pairing.background), 'pose')} on nobody",
         ),
         Headline(
             "Good keypoints",
@@ -191,7 +192,7 @@ def _comparison_headlines(comparison: Comparison) -> tuple[Headline, ...]:
             "Mean OKS",
             signed(gain.mean()),
             f"{percent(comparison.before.oks.mean())} → {percent(comparison.after.oks.mean())} of "
-            f"{len(comparison.before):,} people",
+            f"{plural(len(comparison.before), 'person')}",
         ),
         Headline(
             "Keypoints repaired",

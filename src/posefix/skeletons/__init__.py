@@ -18,7 +18,7 @@ from posefix.skeletons.library import (
 from posefix.skeletons.matching import KeypointMapping, match_keypoints, why_foreign
 from posefix.skeletons.mirroring import mirror_pairs
 from posefix.skeletons.sigmas import estimate_sigmas, neighbour_distances
-from posefix.skeletons.skeleton import Keypoint, Skeleton, count_of_keypoints
+from posefix.skeletons.skeleton import Keypoint, Skeleton
 
 __all__ = [
     "Category",
@@ -27,7 +27,6 @@ __all__ = [
     "Skeleton",
     "categories_of",
     "concerns",
-    "count_of_keypoints",
     "estimate_sigmas",
     "keypoint_categories",
     "keypoint_category",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from posefix.errors import InputError, quoted
-from posefix.skeletons.skeleton import Pair, count_of_keypoints, normalise
+from posefix.errors import InputError, plural, quoted
+from posefix.skeletons.skeleton import Pair, normalise
 
 Category = Mapping[str, Any]
 
@@ -93,7 +93,7 @@ def _keypoints_key(category: Category) -> tuple[str, ...]:
 
 def _described(category: Category) -> str:
     names = category["keypoints"]
-    count = f" ({count_of_keypoints(len(names))})" if isinstance(names, list) else ""
+    count = f" ({plural(len(names), 'keypoint')})" if isinstance(names, list) else ""
     return f"{category.get('name')}{count}"
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.skeletons.library import is_of_people
-from posefix.skeletons.skeleton import Skeleton, count_of_keypoints, read_only
+from posefix.skeletons.skeleton import Skeleton, read_only
 
 TRUNK = frozenset(f"{side}_{part}" for side in ("left", "right") for part in ("shoulder", "hip"))
 MOST_OF_MODEL = 2 / 3
@@ -117,6 +117,6 @@ def why_foreign(layout: Skeleton, vocabulary: Skeleton) -> str | None:
     lacking = ", no shoulder and no hip among them" if trunk and not trunk & set(shared) else ""
     names = ", ".join(shared)
     return (
-        f"the model knows {len(shared)} of its {count_of_keypoints(len(layout))} by name ({names}{lacking}) and was "
+        f"the model knows {len(shared)} of its {plural(len(layout), 'keypoint')} by name ({names}{lacking}) and was "
         "not trained for the others"
     )

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError, quoted
+from posefix.errors import InputError, plural, quoted
 
 Pair = tuple[str, str]
 SMALLEST_SIGMA = 1e-6
@@ -156,17 +156,12 @@ class Skeleton:
         keypoints = tuple(self.keypoints[self.index(name)] for name in names)
         kept = {keypoint.name for keypoint in keypoints}
         return Skeleton(
-            f"{self.name} ({len(keypoints)} of {len(self)} keypoints)",
+            f"{self.name} ({len(keypoints)} of {plural(len(self), 'keypoint')})",
             keypoints,
             tuple(pair for pair in self.flip_pairs if kept.issuperset(pair)),
             tuple(limb for limb in self.limbs if kept.issuperset(limb)),
             tuple(name for name in self.unscored if name in kept),
         )
-
-
-def count_of_keypoints(count: int) -> str:
-    """A number of keypoints as messages tell it: "1 keypoint"."""
-    return "1 keypoint" if count == 1 else f"{count:,} keypoints"
 
 
 def normalise(name: str) -> str:

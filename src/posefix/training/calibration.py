@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.files import ensure_writable, read_json, write_text_atomic
 from posefix.network.models import DESCRIPTION_FILE, load_model
 from posefix.people import PersonRecords
@@ -96,7 +96,9 @@ def calibrate(
         trials.append([])
         for given in drawn_poses(records, model.skeleton, config, share):
             if on_pass is not None:
-                on_pass(f"{config.data.annotations[number]}, {given.name}: {len(given.poses)} poses")
+                on_pass(
+                    f"{config.data.annotations[number]}, {given.name}: {plural(len(given.poses), 'pose')}"
+                )
             trials[-1].append(try_starts(refiner, given, records, strengths))
     usual = usual_company([trial.poses() for part in trials for trial in part])
     trials = [[trial.in_calls(usual) for trial in part] for part in trials]

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.nn.model import PoseNetwork
 from posefix.training.augmentation import change_colours
 from posefix.training.averaging import MovingAverage
@@ -173,7 +173,8 @@ class Trainer:
         )
         if len(self.sampler) == 0:
             raise InputError(
-                f"batch_size {settings.batch_size} is above the {len(self.dataset.records)} people to train on"
+                f"batch_size {settings.batch_size} is above the {plural(len(self.dataset.records), 'person')} to "
+                "train on"
             )
         self.network.to(process.device).to(memory_format=torch.channels_last)
         self.model: nn.Module = LossModule(self.network)
