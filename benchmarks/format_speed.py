@@ -35,6 +35,8 @@ COCO = load_skeleton("coco17")
 MOST_TIMES_JSON = 4.0
 MOST_TIMES_FILE = 5.0
 OTHERS = {
+    "coco-annotations": ("coco-annotations", ".json"),
+    "coco-wholebody": ("coco-annotations", ".json"),
     "mpii-json": ("mpii-json", ".json"),
     "label-studio": ("label-studio", ".json"),
     "cvat": ("cvat", ".xml"),
@@ -128,7 +130,8 @@ def parse_and_print(path: Path, output: Path) -> None:
 def make_other(path: Path, format: str, people: int) -> None:
     """Write so many people to a new file of a format; landmarks of MediaPipe, which posefix does not, by hand."""
     generator = np.random.default_rng(0)
-    skeleton = load_skeleton("blazepose33" if format == "mediapipe" else "coco17")
+    layouts = {"mediapipe": "blazepose33", "coco-wholebody": "wholebody133"}
+    skeleton = load_skeleton(layouts.get(path.stem if path.stem in layouts else format, "coco17"))
     shape = (people, len(skeleton))
     places, scores = (
         generator.uniform(0, 640, (*shape, 2)).round(2),
@@ -139,7 +142,11 @@ def make_other(path: Path, format: str, people: int) -> None:
             number // 3 if format == "sleap-csv" else f"im{number // 3}.jpg" for number in range(people)
         )
         poses = Poses(places, scores, np.ones(shape, np.bool_), ids, np.ones(people), skeleton)
-        write_new_pose_file(path, NewFile(poses, photo_size=lambda _: (640, 480)), format)
+        names = {image_id: f"{image_id}" for image_id in ids}
+        new = NewFile(poses, file_names=names, photo_size=lambda _: (640, 480))
+        write_new_pose_file(path, new, format)
+        if path.stem == "coco-wholebody":
+            path.write_text(json.dumps(_in_parts(json.loads(path.read_text(encoding="utf-8")))), "utf-8")
     elif path.suffix == ".json":
         triples = np.concatenate([places, scores[..., None]], axis=-1).tolist()
         frames = [
@@ -153,6 +160,18 @@ def make_other(path: Path, format: str, people: int) -> None:
             for index, (x, y) in enumerate(person)
         ]
         path.write_text("\n".join(["frame,landmark,x,y,z,visibility", *lines, ""]), encoding="utf-8")
+
+
+def _in_parts(content: dict[str, Any]) -> dict[str, Any]:
+    """Annotations of the whole body with the fields that COCO-WholeBody has for its parts."""
+    ends = {"keypoints": (0, 17), "foot_kpts": (17, 23), "face_kpts": (23, 91), "lefthand_kpts": (91, 112)}
+    ends["righthand_kpts"] = (112, 133)
+    body = {"id": 1, "name": "person", "keypoints": list(COCO.keypoint_names)}
+    people = [
+        {**one, **{field: one["keypoints"][3 * first : 3 * end] for field, (first, end) in ends.items()}}
+        for one in content["annotations"]
+    ]
+    return {**content, "annotations": people, "categories": [body]}
 
 
 def measure_other(folder: Path, name: str, people: int, repeats: int) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def _image_ids(text: CsvText) -> list[ImageId]:
     for row in np.flatnonzero(wrong).tolist():
         message = f"{text.where(row, frame)}: expected the number of a frame, from 0."
         report_fault(FormatError(message, "Correct it, or take the line out."))
-    return [int(number) for number in np.where(wrong, 0, numbers)]
+    return [int(number) for number in np.where(wrong, 0, numbers).tolist()]
 
 
 def _wide(text: CsvText, reading: Reading) -> Landmarks:
@@ -170,18 +170,22 @@ def _long(text: CsvText, reading: Reading) -> Landmarks:
     ids = _image_ids(text)
     people: dict[tuple[ImageId, str], int] = {}
     rows: list[list[int]] = []
-    for row, name in enumerate(names):
-        if name not in places:
+    last: tuple[ImageId, str] | None = None
+    own: list[int] = []
+    for row, (name, image_id, whose) in enumerate(zip(names, ids, who, strict=True)):
+        place = places.get(name)
+        if place is None:
             continue
-        key = ids[row], who[row]
-        if key not in people:
-            people[key] = len(rows)
-            rows.append([NONE] * len(skeleton))
-        own = rows[people[key]]
-        if own[places[name]] != NONE:
+        key = image_id, whose
+        if key != last:  # most tables have a person's landmarks one after the other
+            last, number = key, people.setdefault(key, len(rows))
+            if number == len(rows):
+                rows.append([NONE] * len(skeleton))
+            own = rows[number]
+        if own[place] != NONE:
             message = f"{text.where(row)}: expected each landmark of a person once, got {name!r} again."
             report_fault(FormatError(message, "Take the line out, or add a column person."))
-        own[places[name]] = row
+        own[place] = row
     cells = np.array(rows, dtype=np.int64).reshape(-1, len(skeleton))
     columns = np.array(
         [_column(text.names, wanted) for wanted in (("x",), ("y",), VISIBILITIES)], dtype=object

@@ -93,7 +93,11 @@ class CsvText:
         Raises:
             FormatError: One cannot be part of a file's name.
         """
-        texts = [unquoted(cells[column]).strip() for cells in self.cells]
+        written = [cells[column] for cells in self.cells]
+        said = {
+            cell: unquoted(cell).strip() for cell in set(written)
+        }  # columns of names say few things often
+        texts = [said[cell] for cell in written]
         if not is_plain("".join(texts)):
             row = next(row for row, text in enumerate(texts) if not is_plain(text))
             report_fault(
@@ -129,15 +133,14 @@ class CsvText:
         lines = list(self.lines)
         order = np.argsort(rows, kind="stable")
         texts = ["" if math.isnan(value) else repr(value) for value in values[order].tolist()]
-        own_columns, starts = (
-            columns[order].tolist(),
-            np.flatnonzero(np.diff(rows[order], prepend=-1)).tolist(),
-        )
-        for start, end in zip(starts, [*starts[1:], len(texts)], strict=False):
-            row = int(rows[order[start]])
-            written = list(self.cells[row])
-            for column, text in zip(own_columns[start:end], texts[start:end], strict=True):
-                written[column] = text
+        changed: list[tuple[int, list[str]]] = []
+        cells, last, written = self.cells, -1, [""]
+        for row, column, text in zip(rows[order].tolist(), columns[order].tolist(), texts, strict=True):
+            if row != last:
+                last, written = row, cells[row].copy()
+                changed.append((row, written))
+            written[column] = text
+        for row, written in changed:
             lines[self.rows[row]] = self.separator.join(written)
         return "".join(chain.from_iterable(zip(lines, self.ends, strict=True))).encode("utf-8")
 
