@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from posefix.interchange.catalogue import FORMATS
 from posefix.skeletons import load_skeleton
 
 Run = Callable[..., tuple[int, str, str]]
@@ -453,9 +454,31 @@ def test_convert_knows_its_formats(run: Run, poses: Path, tmp_path: Path) -> Non
     assert "did you mean" not in err
     code, _, err = run("convert", poses, tmp_path / "x", "--layout", "coco17", "--to", "OpenPos")
     assert err.endswith("got 'OpenPos'; did you mean 'openpose'?\n")
-    code, _, err = run("convert", poses, tmp_path / "x", "--layout", "coco17", "--to", "posetrack18")
-    assert code == 2
-    assert "refined in place, not written anew" in err
+
+
+@pytest.mark.parametrize(
+    ("format", "why"),
+    [
+        ("posetrack18", "`posefix posetrack write-results` does that"),
+        ("nwb", "they need the time and rate of a session, which poses do not have"),
+        (
+            "mediapipe",
+            "landmarks need a depth, which poses do not have, and no program reads one shape of them",
+        ),
+        ("mpii", "write mpii-json"),
+        ("sleap", "they need the videos; write sleap-csv"),
+    ],
+)
+def test_what_is_not_written_anew_is_told_with_the_reason(
+    run: Run, poses: Path, tmp_path: Path, format: str, why: str
+) -> None:
+    code, _, err = run("convert", poses, tmp_path / "x", "--layout", "coco17", "--to", format)
+    told = f"--to: files of format {format} can be refined in place, not written anew: {why}"
+    assert (code, err) == (2, f"posefix: {told}\n")
+
+
+def test_formats_without_writer_say_why() -> None:
+    assert [known.name for known in FORMATS if (known.write is None) == (not known.needs)] == []
 
 
 def test_a_file_of_no_known_format_is_described(run: Run, tmp_path: Path) -> None:

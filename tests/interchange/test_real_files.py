@@ -187,6 +187,16 @@ def test_limbs_stop_nobody(run: Run, tmp_path: Path) -> None:
     assert (code, "limbs left out, which name no two keypoints: [[32, 33]]" in out) == (0, True)
 
 
+@pytest.mark.parametrize(("limbs", "noted"), [([[0, 1], [0, 2]], True), ([[1, 2], [1, 3]], False)])
+def test_limbs_that_are_counted_from_zero_are_noted(
+    run: Run, tmp_path: Path, limbs: list[list[int]], noted: bool
+) -> None:
+    arrow = {"id": 1, "name": "arrow", "keypoints": ["tip", "left", "right"], "skeleton": limbs}
+    path = truth(tmp_path, person(1, keypoints=[10, 10, 2, 50, 60, 2, 90, 60, 2]), categories=[arrow])
+    code, out, _ = run("inspect", path)
+    assert (code, "limbs counted from 0: COCO counts keypoints from 1" in out) == (0, noted)
+
+
 def test_categories_that_are_one_object_are_told_so(run: Run, tmp_path: Path) -> None:
     _, out, _ = run("inspect", truth(tmp_path, person(1), categories=CATEGORY))
     assert "field 'categories': expected a list of objects, got one object; put it in brackets" in out

@@ -90,7 +90,11 @@ def read(source: Source, reading: Reading) -> PoseFile:
 
 
 FORMAT = Format(
-    NAME, "PoseTrack 2018: a file for each video, with scores beside the keypoints", recognise, read
+    NAME,
+    "PoseTrack 2018: a file for each video, with scores beside the keypoints",
+    recognise,
+    read,
+    needs="`posefix posetrack write-results` does that",
 )
 
 

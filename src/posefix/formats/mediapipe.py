@@ -86,6 +86,7 @@ FORMAT = Format(
     recognise,
     read,
     endings=(".csv", ".json"),
+    needs="landmarks need a depth, which poses do not have, and no program reads one shape of them",
 )
 
 

@@ -278,4 +278,11 @@ def _spliced(content: bytes, variable: Variable, value: Any) -> bytes:
     return content[: variable.start] + buffer.getvalue()[HEADER_BYTES:] + content[variable.end :]
 
 
-FORMAT = Format(NAME, "MPII Human Pose, results and annotations (.mat)", recognise, read, endings=(".mat",))
+FORMAT = Format(
+    NAME,
+    "MPII Human Pose, results and annotations (.mat)",
+    recognise,
+    read,
+    endings=(".mat",),
+    needs="write mpii-json",
+)

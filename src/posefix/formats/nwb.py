@@ -46,4 +46,11 @@ def read(source: Source, reading: Reading) -> PoseFile:
         ) from error
 
 
-FORMAT = Format(NAME, "NWB with ndx-pose (.nwb)", recognise, read, endings=ENDINGS)
+FORMAT = Format(
+    NAME,
+    "NWB with ndx-pose (.nwb)",
+    recognise,
+    read,
+    endings=ENDINGS,
+    needs="they need the time and rate of a session, which poses do not have",
+)

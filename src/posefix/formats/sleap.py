@@ -54,5 +54,10 @@ def read(source: Source, reading: Reading) -> PoseFile:
 
 
 FORMAT = Format(
-    NAME, "SLEAP, labels and analysis files (.slp, .h5)", recognise, read, endings=(".slp", ".h5", ".hdf5")
+    NAME,
+    "SLEAP, labels and analysis files (.slp, .h5)",
+    recognise,
+    read,
+    endings=(".slp", ".h5", ".hdf5"),
+    needs="they need the videos; write sleap-csv",
 )

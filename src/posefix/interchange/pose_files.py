@@ -251,7 +251,9 @@ def _written_anew(format: str) -> tuple[Format, Callable[[NewFile], Contents]]:
     """
     known = find_format(format, "--to")
     if known.write is None:
-        raise FormatError(f"--to: files of format {known.name} can be refined in place, not written anew")
+        raise FormatError(
+            f"--to: files of format {known.name} can be refined in place, not written anew: {known.needs}"
+        )
     return known, known.write
 
 

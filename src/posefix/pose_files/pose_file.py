@@ -245,6 +245,7 @@ class Format:
         read: Raises `FormatError`.
         write: The contents of a new file; None for a format that cannot be written anew. Raises `FormatError` if it
             has no place for such poses.
+        needs: What a new file would have to say that poses do not, or how it is made instead, where `write` is None.
         keypoints_needed: Whether a new file has no place for people without any keypoint: they are not in it.
         endings: How names of its files end, that of a new file first.
         one_file: Whether what is written anew is always one file, never a folder.
@@ -258,6 +259,7 @@ class Format:
     keypoints_needed: bool = False
     endings: tuple[str, ...] = (".json",)
     one_file: bool = False
+    needs: str = ""
 
 
 def require_libraries(path: Path, *names: str) -> None:

@@ -60,7 +60,7 @@ def keypoint_categories(
 
 
 def limbs_of(category: Category, names: Sequence[str]) -> tuple[list[Pair], tuple[str, ...]]:
-    """The limbs that a category's field ``skeleton`` draws, and a note where some cannot be understood.
+    """The limbs that a category's field ``skeleton`` draws, and notes where they are not as COCO has them.
 
     COCO counts keypoints from 1. Where a 0 is among the numbers and none is too large for that, they are counted from
     0; names of keypoints are taken as well. Limbs are for drawings alone, so no fault of them stops anybody.
@@ -83,7 +83,9 @@ def limbs_of(category: Category, names: Sequence[str]) -> tuple[list[Pair], tupl
             known.append((ends[limb[0]], ends[limb[1]]))
         else:
             odd.append(limb)
-    return known, (f"limbs left out, which name no two keypoints: {quoted(odd)}",) if odd else ()
+    notes = ["limbs counted from 0: COCO counts keypoints from 1"] if first == 0 else []
+    notes += [f"limbs left out, which name no two keypoints: {quoted(odd)}"] if odd else []
+    return known, tuple(notes)
 
 
 def _keypoints_key(category: Category) -> tuple[str, ...]:
