@@ -41,6 +41,7 @@ def test_a_decision_survives_its_json(decision: Decision) -> None:
         ({"verdict": "accepted", "edits": {"nose": [1, True]}}, "x and y in pixels"),
         ({"verdict": "accepted", "edits": {"nose": [1, float("nan")]}}, "x and y in pixels"),
         ({"verdict": "accepted", "edits": {"nose": [1, 1e7]}}, "x and y in pixels"),
+        ({"verdict": "accepted", "edits": {"nose": [1, 10**400]}}, "x and y in pixels"),
     ],
 )
 def test_faulty_decisions_are_refused(value: Any, words: str) -> None:

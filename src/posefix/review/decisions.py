@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -75,7 +74,7 @@ def _read_place(value: Any) -> Place:
 
 
 def _is_coordinate(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and abs(value) <= FARTHEST
+    return type(value) in (int, float) and abs(value) <= FARTHEST  # which NaN is not
 
 
 @dataclass(frozen=True)
