@@ -340,6 +340,22 @@ def test_damaged_places_are_told(records: PersonRecords, tmp_path: Path, value: 
 
 
 @pytest.mark.parametrize(
+    ("column", "value"),
+    [("start", -1), ("bytes", 1e18), ("scale_x", 0), ("scale_y", float("nan")), ("overview", 10**6)],
+)
+def test_places_outside_of_a_shard_are_told(
+    records: PersonRecords, tmp_path: Path, column: str, value: Any
+) -> None:
+    write(tmp_path, records)
+    path = tmp_path / "shard-000000.json"
+    places = json.loads(path.read_text())
+    places["people"][0][places["columns"]["people"].index(column)] = value
+    path.write_text(json.dumps(places))
+    with pytest.raises(InputError, match=r"the places of pictures are damaged .* run `posefix prepare` again"):
+        pictures_of(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("field", "value"), [("shards", 1e9), ("shards", -1), ("parts", 8), ("parts", ["8"])]
 )
 def test_a_damaged_index_is_told(records: PersonRecords, tmp_path: Path, field: str, value: Any) -> None:

@@ -165,14 +165,26 @@ def _joined(
         raise InputError(f"{folder}: the shards are not of the people of {folder.name}/people.npz; {MEND}")
     owner = np.repeat(np.arange(len(shards)), [len(rows) for rows in people])
     owner_small = np.repeat(np.arange(len(shards)), [len(rows) for rows in small])
+    overview = table[order, -1].astype(np.int64)
+    if (overview >= len(owner_small)).any():
+        raise ValueError("a person's photo is none of theirs")
+    sizes = np.array([shard["bytes"] for shard in shards], dtype=np.float64)
     return ShardPictures(
         folder,
         size_wh,
-        _stored(owner[order], table[order]),
-        _stored(owner_small, np.concatenate(small)),
-        table[order, -1].astype(np.int64),
+        _stored(owner[order], table[order], sizes),
+        _stored(owner_small, np.concatenate(small), sizes),
+        overview,
     )
 
 
-def _stored(shard: npt.NDArray[np.int64], table: FloatArray) -> StoredPictures:
+def _stored(shard: npt.NDArray[np.int64], table: FloatArray, sizes: FloatArray) -> StoredPictures:
+    """Where pictures lie, checked before any is read: a number beyond the file would ask for as much memory.
+
+    Raises:
+        ValueError: One lies outside of its shard, whose bytes are `sizes`, or has no scale.
+    """
+    inside = (table[:, :2] >= 0).all(axis=1) & (table[:, :2].sum(axis=1) <= sizes[shard])
+    if not (inside & np.isfinite(table[:, 3:9]).all(axis=1) & (table[:, 3:5] > 0).all(axis=1)).all():
+        raise ValueError("a picture lies outside of its shard, or has no scale")
     return StoredPictures(shard, table[:, :3].astype(np.int64), table[:, 3:9])
