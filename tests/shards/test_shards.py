@@ -351,7 +351,9 @@ def test_places_outside_of_a_shard_are_told(
     places = json.loads(path.read_text())
     places["people"][0][places["columns"]["people"].index(column)] = value
     path.write_text(json.dumps(places))
-    with pytest.raises(InputError, match=r"the places of pictures are damaged .* run `posefix prepare` again"):
+    with pytest.raises(
+        InputError, match=r"the places of pictures are damaged .* run `posefix prepare` again"
+    ):
         pictures_of(tmp_path)
 
 
