@@ -16,7 +16,7 @@ from benchmarks.environment import kept
 
 from posefix.files import write_text_atomic
 from posefix.network import DEFAULT_MODEL_NAME
-from posefix.network.models import ONNX_FILE, WEIGHTS_FILE, load_model
+from posefix.network.models import ONNX_FILE, load_model
 
 README = Path(__file__).parents[1] / "README.md"
 MARK = "numbers"
@@ -54,8 +54,7 @@ def headline(accuracy: dict[str, Any], speed: dict[str, Any], size: int) -> str:
 
 def current() -> str:
     """The lines as the kept results have them."""
-    folder = load_model(DEFAULT_MODEL_NAME).folder
-    size = sum((folder / name).stat().st_size for name in (ONNX_FILE, WEIGHTS_FILE))
+    size = (load_model(DEFAULT_MODEL_NAME).folder / ONNX_FILE).stat().st_size
     return headline(kept("accuracy"), kept("refinement_speed"), size)
 
 

@@ -220,7 +220,7 @@ def test_keypoints_without_scores_are_written_without(truth_folder: Path, tmp_pa
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (video(1, []), r"expected annotated people, got none in 1 videos"),
+        (video(1, []), r"expected annotated people, got none in 1 video"),
         (video(1, [truth_person(10, 1)], ignore_regions_x=[[1, 2]]), r"image 0, field 'ignore_regions_y'"),
         (
             video(1, [truth_person(10, 1)], ignore_regions_x=["a"]),

@@ -199,9 +199,9 @@ def test_input_gaussians_have_their_height() -> None:
             {"decoder": "gaussian_peak"},
             "cannot read the heatmap logits .* 'soft_argmax' or 'expected_similarity'",
         ),
-        ({"target_sigma": 0.0}, "target_sigma must be above 0"),
-        ({"input_height": 0.0}, "input_height must be above 0"),
-        ({"coordinate_weight": -1.0}, "coordinate_weight must be above 0"),
+        ({"target_sigma": 0.0}, "target_sigma must be a number above 0"),
+        ({"input_height": 0.0}, "input_height must be a number above 0"),
+        ({"coordinate_weight": -1.0}, "coordinate_weight must be a number above 0"),
         ({"loss_average": "some"}, "loss_average must be one of labelled, all"),
     ],
 )

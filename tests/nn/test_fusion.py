@@ -16,16 +16,12 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("timm")
 
-import onnx
 import torch
-from onnx import TensorProto
-from safetensors import safe_open
 from safetensors.torch import save_file
 
 import posefix
 from posefix.errors import InputError
-from posefix.network.models import ONNX_FILE, WEIGHTS_FILE, load_model
-from posefix.network.onnx_file import check_graph_file
+from posefix.network.models import ONNX_FILE, load_model
 from posefix.nn.architectures import build_network
 from posefix.nn.checkpoint import save_network
 from posefix.nn.export import export_model, largest_difference, to_onnx
@@ -221,20 +217,6 @@ def test_the_graph_takes_any_number_of_photos_and_of_poses_in_them(
             expected = network(image, keypoints, weights).numpy()
         found = graph(image.numpy(), keypoints.numpy(), weights.numpy())
         np.testing.assert_allclose(found, expected, atol=0.05)  # weights in half precision
-
-
-def test_the_graph_leaves_the_trunk_to_the_weights_file(exported: Path) -> None:
-    """A trunk has no batch normalisation that is folded, so its arrays need not be stored twice."""
-    graph = onnx.load(exported / ONNX_FILE, load_external_data=False).graph
-    left = {array.name: array for array in graph.initializer if array.data_location == TensorProto.EXTERNAL}
-    large = [array for array in graph.initializer if np.prod(array.dims) >= 1024]
-    assert {array.name for array in large if array.name.startswith("trunk.")} <= set(left)
-    with safe_open(exported / WEIGHTS_FILE, "numpy") as file:
-        whole = {array.name: array for array in onnx.load(exported / ONNX_FILE).graph.initializer}
-        for name in left:
-            values = onnx.numpy_helper.to_array(whole[name])
-            np.testing.assert_array_equal(values, file.get_tensor(name.removesuffix(".half")))
-    check_graph_file(exported / ONNX_FILE)
 
 
 @pytest.mark.parametrize("flip_test", [False, True])

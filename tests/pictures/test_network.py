@@ -77,7 +77,7 @@ def test_the_stages_stand_in_feed_forward_order(glimpse: Glimpse) -> None:
     picture = draw_features(glimpse)
     panel = round(glimpse.crop.shape[1] * SMALL_HEIGHT / glimpse.crop.shape[0])
     stages = len(glimpse.activations.features)
-    assert stages == 6
+    assert stages == 5
     assert picture.shape[1] == (stages + 4) * (panel + 4) - 4
     assert picture.shape[0] == 4 * BAR_HEIGHT + MAPS_SHOWN * SMALL_HEIGHT + (MAPS_SHOWN - 1) * GAP
 

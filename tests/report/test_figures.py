@@ -27,7 +27,9 @@ from posefix.report.files import PRINT, write_figure
 from posefix.report.style import named_colours
 
 Run = Callable[..., tuple[int, str, str]]
-EXPERIMENT = Path(__file__).parents[2] / "benchmarks" / "results" / "experiments" / "pipelines.json"
+EXPERIMENT = (
+    Path(__file__).parents[2] / "benchmarks" / "results" / "experiments" / "lspet_val" / "pipelines.json"
+)
 STARTS = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
 
 

@@ -183,7 +183,7 @@ def test_an_output_that_is_behind_is_an_error(
     monkeypatch.setattr(page, "serve", serve)
     code, out, error = run("review", *files.options, "--no-browser")
     assert code == 2 and "written to" not in out
-    assert "every decision is kept, but the output is behind: it holds 0 of 1 steps" in error
+    assert "every decision is kept, but the output is behind: it holds 0 of 1 step;" in error
 
 
 def test_an_output_that_could_not_be_written_is_an_error(

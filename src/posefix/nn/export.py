@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -26,15 +25,11 @@ HALVED_TOLERANCE = 0.03
 rounded anew, by .0002 of each weight: about .01 of logits of +-10 at the worst pixel. A logit off by .03 is a
 probability off by .0075."""
 HALF_PRECISION_FROM = 1024
-"""Smaller weight arrays stay in single precision, and in the graph: they weigh nothing."""
-HALF = ".half"
-"""Behind the names of the weights in half precision."""
+"""Smaller weight arrays stay in single precision: they weigh nothing."""
 
 
 def export_model(folder: Path, output: Path) -> float:
     """Export a model folder's network to `output`/model.onnx; `output` becomes a complete model folder.
-
-    Weights that `output`/model.safetensors holds as well, the graph leaves to that file.
 
     Returns:
         The largest difference of a heatmap logit to PyTorch.
@@ -50,15 +45,12 @@ def export_model(folder: Path, output: Path) -> float:
     network = load_network(model)
     exact = to_onnx(network)
     _check_difference("the exported graph", network, exact.SerializeToString(), TOLERANCE)
-    halved = halve_weights(exact)
-    difference = _check_difference(
-        "the exported graph in half precision", network, halved.SerializeToString(), HALVED_TOLERANCE
-    )
+    graph = halve_weights(exact).SerializeToString()
+    difference = _check_difference("the exported graph in half precision", network, graph, HALVED_TOLERANCE)
     if output.resolve() != folder.resolve():
         (output / ONNX_FILE).unlink(missing_ok=True)
         _copy_description(folder, output)
-    share_weights(halved, output / WEIGHTS_FILE)
-    write_bytes_atomic(output / ONNX_FILE, halved.SerializeToString())
+    write_bytes_atomic(output / ONNX_FILE, graph)
     return difference
 
 
@@ -153,37 +145,10 @@ def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
             continue
         name = weight.name
         values = numpy_helper.to_array(weight).astype(np.float16)
-        weight.CopyFrom(numpy_helper.from_array(values, name + HALF))
-        casts.append(helper.make_node("Cast", [name + HALF], [name], to=TensorProto.FLOAT))
+        weight.CopyFrom(numpy_helper.from_array(values, name + ".half"))
+        casts.append(helper.make_node("Cast", [name + ".half"], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
     del graph.value_info[:]
     return halved
-
-
-def share_weights(model: onnx.ModelProto, path: Path) -> None:
-    """Leave weights of a graph to a safetensors file, as ONNX's external data: those that it holds byte for byte.
-
-    These are all into which no batch normalisation was folded. A safetensors file is the length of its header, the
-    header in JSON, and the arrays (https://huggingface.co/docs/safetensors).
-
-    Args:
-        model: Whose weights are changed.
-        path: The file, which will lie beside the graph.
-    """
-    content = path.read_bytes()
-    arrays = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:arrays])
-    for weight in model.graph.initializer:
-        entry = header.get(weight.name.removesuffix(HALF))
-        if entry is None or len(weight.raw_data) < HALF_PRECISION_FROM:
-            continue
-        start, end = (arrays + offset for offset in entry["data_offsets"])
-        if content[start:end] == weight.raw_data:
-            weight.ClearField("raw_data")
-            weight.data_location = TensorProto.EXTERNAL
-            place = {"location": path.name, "offset": str(start), "length": str(end - start)}
-            weight.external_data.extend(
-                onnx.StringStringEntryProto(key=key, value=value) for key, value in place.items()
-            )

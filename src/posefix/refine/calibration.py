@@ -107,7 +107,8 @@ class Regression:
         if self.products is not None:
             multiplied = features[..., : len(self.products)]
             logits = logits + (multiplied @ self.products.T * multiplied).sum(axis=-1)
-        return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float64)
+        # The logistic function; by the exponential it would overflow for logits beyond -700.
+        return np.asarray((1 + np.tanh(logits / 2)) / 2, dtype=np.float64)
 
     def as_dict(self) -> dict[str, list[float]]:
         """For a model's description; of the products those above the diagonal and on it, row after row."""
