@@ -25,6 +25,7 @@ from posefix.files import write_text_atomic
 from posefix.formats.coco_annotations import Annotations
 from posefix.training.config import TrainConfig, load_recipe
 from posefix.training.once import train_once
+from posefix.training.systems import folder_name
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "training.md"
 Settings = Mapping[str, str]
@@ -89,7 +90,7 @@ class Comparison:
         met = met_estimators(load_recipe(self.recipe))
         results: dict[str, Measured] = {}
         for name in dict.fromkeys([self.first, *arguments.only]):
-            config, folder = self.config(name, arguments, where or {}), arguments.output / slug(name)
+            config, folder = self.config(name, arguments, where or {}), arguments.output / folder_name(name)
             print(f"{name}: {folder}", flush=True)
             train_once(config, folder, on_epoch=lambda numbers: print(numbers, flush=True))
             results[name] = Measured(
@@ -142,11 +143,6 @@ def options(
     parser.add_argument("--images", type=int, default=images, help="the first so many photos of each set")
     parser.add_argument("--output", type=Path, default=Path("runs") / comparison.name)
     return parser
-
-
-def slug(name: str) -> str:
-    """A network's folder."""
-    return name.replace(", ", "-").replace(" ", "-")
 
 
 def met_estimators(config: TrainConfig) -> set[str]:

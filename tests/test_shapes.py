@@ -16,11 +16,12 @@ pytest.importorskip("timm")
 from benchmarks import shapes  # noqa: E402
 from benchmarks.graph_cost import graph_cost  # noqa: E402
 from benchmarks.shapes import COMPARISON, LARGEST, RECIPE, SHAPES, multiply_adds, people_per_second  # noqa: E402
-from benchmarks.variants import DOCUMENT, Measured, options, slug  # noqa: E402
+from benchmarks.variants import DOCUMENT, Measured, options  # noqa: E402
 
 from posefix.network.models import ONNX_FILE, load_model  # noqa: E402
 from posefix.training.config import TrainConfig, load_recipe  # noqa: E402
 from posefix.training.prepared import Prepared  # noqa: E402
+from posefix.training.systems import folder_name  # noqa: E402
 
 
 @pytest.mark.parametrize("name", list(SHAPES)[1:])
@@ -31,7 +32,7 @@ def test_every_setting_changes_the_recipe(name: str) -> None:
 
 
 def test_each_network_has_a_folder_of_its_own() -> None:
-    folders = {slug(name) for name in SHAPES}
+    folders = {folder_name(name) for name in SHAPES}
     assert len(folders) == len(SHAPES)
     assert all(folder.replace("-", "").isalnum() for folder in folders)
 

@@ -129,8 +129,12 @@ def systems_of(lines: tuple[Line, ...]) -> tuple[System, ...]:
 
 def system_folder(output: Path, system: str, seed: int) -> Path:
     """Where a system is trained; the experiments of one output folder share those that they have in common."""
-    name = system.lower().replace(", ", "-").replace(" ", "-")
-    return output / f"{name}-seed{seed}"
+    return output / f"{folder_name(system.lower())}-seed{seed}"
+
+
+def folder_name(name: str) -> str:
+    """What the folder of a named network is called: commas and spaces become hyphens."""
+    return name.replace(", ", "-").replace(" ", "-")
 
 
 def system_config(recipe: TrainConfig, system: System, output: Path, seed: int) -> TrainConfig:
