@@ -391,6 +391,11 @@ def test_exif_orientation_is_an_option(tmp_path: Path) -> None:
         (lambda r: refiner(caution=1.5), "caution: expected a number from -1 to 1, got 1.5"),
         (lambda r: refiner(caution=float("nan")), "caution: expected a number from -1 to 1, got nan"),
         (lambda r: refiner(scores="own"), "scores: expected 'input' or 'model' or 'product', got 'own'"),
+        (
+            lambda r: r.refine("a.json", "x"),
+            r"expected Poses, got the name 'a.json'; pass posefix.read_pose_file",
+        ),
+        (lambda r: r.measure_company(Path("a.json"), "x"), "expected Poses, got the name 'a.json'"),
         (lambda r: r.refine(people(1), "x", on_error="skip"), "on_error: expected 'stop' or 'keep'"),
     ],
 )

@@ -192,6 +192,7 @@ class Refiner:
             ("exif", exif, Exif),
         ):
             _check_choice(name, value, choices)
+        _check_poses(poses)
         paths = (
             images if isinstance(images, Mapping) else find_images(poses.image_ids, images, absent=on_error)
         )
@@ -230,6 +231,7 @@ class Refiner:
         Raises:
             InputError: Photos that are not found or cannot be read, or nobody who can be seen.
         """
+        _check_poses(poses)
         paths = images if isinstance(images, Mapping) else find_images(poses.image_ids, images)
         cut = ManyPhotos(poses.image_ids, paths, 2 * self.batch_size, exif)
         look = self._look(self._crop(poses), cut, self._strengths[0], progress)
@@ -355,3 +357,10 @@ def _later(progress: Progress | None, seen: CroppedPeople) -> Progress | None:
 def _check_choice(name: str, value: str, choices: Any) -> None:
     if value not in get_args(choices):
         raise InputError(f"{name}: expected {' or '.join(map(repr, get_args(choices)))}, got {value!r}")
+
+
+def _check_poses(poses: object) -> None:
+    if isinstance(poses, (str, Path)):
+        raise InputError(
+            f"poses: expected Poses, got the name {str(poses)!r}; pass posefix.read_pose_file({str(poses)!r}).poses"
+        )
