@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from posefix.errors import InputError
 from posefix.interchange import read_pose_file
 from posefix.pose.poses import Poses
-from posefix.refine.carrying import carriers, carry_along
+from posefix.refine.carrying import carriers, carry_along, place_middles
 from posefix.skeletons import Skeleton, load_skeleton, skeleton_text
 
 MODEL = load_skeleton("posefix19")
@@ -84,6 +84,67 @@ def test_faces_move_with_the_mean_of_nose_and_eyes() -> None:
     after = carry_along(before, moved(before, {"nose": (3.0, 0.0), "left_eye": (0.0, 6.0)}), MODEL)
     chin = before.skeleton.index("face_chin")
     np.testing.assert_allclose(after.keypoints[0, chin] - before.keypoints[0, chin], [1, 2])
+
+
+def placed(before: Poses, after: Poses) -> Poses:
+    keypoints = after.keypoints.copy()
+    place_middles(before, keypoints, MODEL)
+    return after.with_keypoints(keypoints)
+
+
+def with_neck(layout: str, at: tuple[float, float]) -> Poses:
+    """Somebody with the right shoulder at (100, 50), the left one at (140, 50)."""
+    poses = pose(load_skeleton(layout))
+    keypoints = poses.keypoints.copy()
+    for name, place in (
+        ("right_shoulder", (100, 50)),
+        ("left_shoulder", (140, 50)),
+        ("shoulder_midpoint", at),
+    ):
+        keypoints[:, poses.skeleton.index(name)] = place
+    return poses.with_keypoints(keypoints)
+
+
+NECK = "shoulder_midpoint"
+
+
+def neck_of(poses: Poses) -> list[float]:
+    place: list[float] = poses.keypoints[0, poses.skeleton.index(NECK)].tolist()
+    return place
+
+
+@pytest.mark.parametrize("layout", ["openpose18", "body25"])
+def test_a_neck_that_was_computed_goes_to_the_middle_of_the_refined_shoulders(layout: str) -> None:
+    before = with_neck(layout, (120, 50))
+    after = placed(before, moved(before, {"right_shoulder": (30.0, 8.0), "left_shoulder": (10.0, -8.0)}))
+    assert neck_of(after) == [140, 50]
+    others = np.arange(len(before.skeleton)) != before.skeleton.index(NECK)
+    shoulders = [before.skeleton.index(f"{side}_shoulder") for side in ("left", "right")]
+    others[shoulders] = False
+    assert np.array_equal(after.keypoints[:, others], before.keypoints[:, others])
+    # Asked to carry along what the model does not know, it is not moved twice.
+    assert neck_of(carry_along(before, after, MODEL)) == [140, 50]
+
+
+def test_a_neck_that_was_right_stays_when_a_wrong_shoulder_comes_back() -> None:
+    before = with_neck("openpose18", (160, 52))  # the right shoulder was to be at (180, 50)
+    assert neck_of(placed(before, moved(before, {"right_shoulder": (80.0, 0.0)}))) == [160, 52]
+
+
+def test_a_neck_that_misses_or_lacks_a_shoulder_stays() -> None:
+    for missing in (NECK, "left_shoulder"):
+        before = with_neck("body25", (120, 50))
+        valid = before.valid.copy()
+        valid[:, before.skeleton.index(missing)] = False
+        before = before.with_keypoints(before.keypoints, valid=valid)
+        after = placed(before, moved(before, {"right_shoulder": (30.0, 0.0), "left_shoulder": (30.0, 0.0)}))
+        assert neck_of(after) == [120, 50]
+
+
+def test_necks_and_heads_that_the_model_knows_are_no_middles() -> None:
+    before = pose(load_skeleton("posefix19"))
+    after = moved(before, {"left_shoulder": (9.0, 0.0), "right_shoulder": (9.0, 0.0)})
+    assert np.array_equal(placed(before, after).keypoints, after.keypoints)
 
 
 def test_a_missing_parent_is_left_out_of_the_mean() -> None:

@@ -235,6 +235,22 @@ def test_keypoints_that_the_model_does_not_know_pass_through(photos: Path) -> No
     assert refinement.report.passed_through_keypoints == 2 * sum(unknown)
 
 
+def test_a_neck_and_a_middle_of_hips_go_with_shoulders_and_hips(photos: Path) -> None:
+    skeleton = load_skeleton("body25")
+    poses = people(2, skeleton)
+    keypoints = poses.keypoints.copy()
+    for name, part in (("shoulder_midpoint", "shoulder"), ("hip_midpoint", "hip")):
+        pair = [skeleton.index(f"{side}_{part}") for side in ("left", "right")]
+        keypoints[:, skeleton.index(name)] = keypoints[:, pair].mean(axis=1)
+    poses = poses.with_keypoints(keypoints)
+    refined = refiner(shift_backend).refine(poses, photos).poses
+    middle, wrist = skeleton.index("shoulder_midpoint"), skeleton.index("left_wrist")
+    moves = refined.keypoints - keypoints
+    assert np.allclose(moves[:, middle], moves[:, wrist], atol=1e-3) and (moves[:, middle] != 0).any()
+    assert np.allclose(moves[:, skeleton.index("hip_midpoint")], moves[:, wrist], atol=1e-3)
+    assert not moves[:, skeleton.index("left_heel")].any()
+
+
 def test_missing_keypoints_are_filled_with_the_weakest_score(photos: Path) -> None:
     poses = without(people(2), (0, 3), (0, 4))
     refinement = refiner(centre_backend).refine(poses, photos)

@@ -1,12 +1,16 @@
-"""Fingers, toes and faces that move with the body: keypoints that the model does not know, carried along by others."""
+"""Keypoints that the model does not know, moved by others: middles always, fingers, toes and faces if asked to."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from posefix.errors import InputError
-from posefix.pose.poses import Poses, Rows
+from posefix.pose.geometry import lengths
+from posefix.pose.poses import FloatArray, Poses, Rows
 from posefix.skeletons import Skeleton
+
+MIDDLES = ("shoulder_midpoint", "thorax", "hip_midpoint", "pelvis")
+"""Keypoints between two others, their parents, by name."""
 
 
 def carry_along(before: Poses, after: Poses, vocabulary: Skeleton) -> Poses:
@@ -44,7 +48,10 @@ def carry_along(before: Poses, after: Poses, vocabulary: Skeleton) -> Poses:
     for child, parents in carriers(before.skeleton, vocabulary).items():
         count = there[:, parents].sum(axis=1)
         mean = moves[:, parents].sum(axis=1) / np.maximum(count, 1)[:, None]
-        keypoints[:, child] += np.where(there[:, child, None], mean, 0.0)
+        carried = (
+            before.keypoints[:, child] + mean
+        )  # from where it was given: a middle has been moved already
+        keypoints[:, child] = np.where(there[:, child, None], carried, keypoints[:, child])
     return after.with_keypoints(keypoints)
 
 
@@ -58,17 +65,47 @@ def carriers(layout: Skeleton, vocabulary: Skeleton) -> dict[int, Rows]:
         layout: Of the poses.
         vocabulary: The keypoints that the model knows.
     """
-    known = {
-        index for index, name in enumerate(layout.keypoint_names) if name in set(vocabulary.keypoint_names)
-    }
+    known = _known(layout, vocabulary)
     found = {}
-    for index, keypoint in enumerate(layout.keypoints):
-        if index not in known:
-            positions = (layout.find(name) for name in keypoint.parents)
-            named = {position for position in positions if position is not None and position in known}
-            if parents := named or _nearest(layout, index, known):
-                found[index] = np.array(sorted(parents), dtype=np.int64)
+    for index in range(len(layout)):
+        parents = set() if index in known else _named(layout, index, known) or _nearest(layout, index, known)
+        if parents:
+            found[index] = np.array(sorted(parents), dtype=np.int64)
     return found
+
+
+def place_middles(before: Poses, keypoints: FloatArray, vocabulary: Skeleton) -> None:
+    """Move middles that the model does not know, such as OpenPose's neck, by what their two keypoints moved on average.
+
+    That is done where it brings the middle nearer to the middle of the two, as it always does where it was computed
+    from them. One that was found by itself, and rightly where one of the two was wrong, stays.
+
+    Args:
+        before: The poses as they were given.
+        keypoints: (N, K, 2) of the same people refined; changed.
+        vocabulary: The keypoints that the model knows.
+    """
+    layout, known = before.skeleton, _known(before.skeleton, vocabulary)
+    unknown = (child for child in map(layout.find, MIDDLES) if child is not None and child not in known)
+    for child in unknown:
+        pair = sorted(_named(layout, child, known))
+        if len(pair) < 2:
+            continue
+        old, new = before.keypoints[:, pair].mean(axis=1), keypoints[:, pair].mean(axis=1)
+        given = keypoints[:, child]
+        moves = before.valid[:, [child, *pair]].all(axis=1) & (lengths(given - old) < lengths(given - new))
+        keypoints[moves, child] += (new - old)[moves]
+
+
+def _known(layout: Skeleton, vocabulary: Skeleton) -> set[int]:
+    names = set(vocabulary.keypoint_names)
+    return {index for index, name in enumerate(layout.keypoint_names) if name in names}
+
+
+def _named(layout: Skeleton, index: int, known: set[int]) -> set[int]:
+    """The known keypoints among the parents of one."""
+    positions = (layout.find(name) for name in layout.keypoints[index].parents)
+    return {position for position in positions if position is not None and position in known}
 
 
 def _nearest(layout: Skeleton, start: int, known: set[int]) -> set[int]:

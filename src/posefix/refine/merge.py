@@ -9,6 +9,7 @@ import numpy as np
 
 from posefix.pose.geometry import lengths, parts
 from posefix.pose.poses import BoolArray, FloatArray, Poses
+from posefix.refine.carrying import place_middles
 from posefix.refine.crops import CroppedPeople
 from posefix.refine.cutting import FailedPhoto
 from posefix.refine.judge import Choice
@@ -33,8 +34,8 @@ def merge(
     """Put chosen keypoints back into the layout of the poses.
 
     With "fill", a keypoint that was missing gets the network's place and the smallest score of the person's
-    valid keypoints; with "keep" it stays missing. Keypoints that the model does not know, and people whom it did not
-    see, stay as they were.
+    valid keypoints; with "keep" it stays missing. Keypoints that the model does not know stay as they were, but for
+    middles (`place_middles`), and so do people whom it did not see.
 
     Args:
         poses: As given to `crop_people`.
@@ -56,6 +57,7 @@ def merge(
         own = keypoints[rows]  # a view: what is put in stands in `keypoints`
         own[:, source] = np.where(written[rows][:, source, None], found, own[:, source])
         moved[rows] &= lengths(own - poses.keypoints[rows]) > VISIBLE_MOVE
+    place_middles(poses, keypoints, people.mapping.target)
     keypoints.flags.writeable = False  # else the poses would hold a copy
     scores = poses.scores
     if filled.any():
