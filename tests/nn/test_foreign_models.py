@@ -67,8 +67,11 @@ def test_an_architecture_may_name_its_weights() -> None:
         ("name = " + "9" * 5000, "expected TOML, got brackets or numbers without end"),
         ("seed = " + "9" * 400, "expected numbers of 64 bits, got one of 1329 bits"),
         ("[optimiser]\nlearning_rate = 1" + "0" * 309, "expected numbers of 64 bits, got one of 1027 bits"),
+        ("[optimiser]\nlearning_rate = inf", "optimiser: learning_rate: expected a finite number, got inf"),
+        ("[augmentation]\ncolour = nan", "augmentation: colour: expected a finite number, got nan"),
+        ("[data]\nheld_out = [0.1, -inf]", "data: held_out: 1: expected a finite number, got -inf"),
         ("seed = 0x" + "f" * 9000, "expected numbers of 64 bits, got one of 36000 bits"),
-        ("[optimiser]\nlearning_rate = nan", "learning_rate must be at least 0, got nan"),
+        ("[optimiser]\nlearning_rate = nan", "optimiser: learning_rate: expected a finite number, got nan"),
     ],
 )
 def test_recipes_without_end_are_told(tmp_path: Path, text: str, message: str) -> None:

@@ -120,7 +120,7 @@ estimate_layouts = ['coco17']
         ("name = 'ä'", "recipe.toml: expected text in UTF-8, got other bytes"),
         ("name = 'x'\n[model]\ndeconvolution_channels = [8, 8, 8, 8, 8, 8]", "6 layers are more than"),
         (ESTIMATES + "held_out = [0, 1.5]", r"held_out must be shares from 0 to 1, got \(0, 1.5\)"),
-        (ESTIMATES + "held_out = [0, nan]", "held_out must be shares from 0 to 1"),
+        (ESTIMATES + "held_out = [0, nan]", "held_out: 1: expected a finite number, got nan"),
         (ESTIMATES + "held_out = [0, -1]", "held_out must be shares from 0 to 1"),
         (ESTIMATES + "held_out = [0, true]", "held_out must be shares from 0 to 1"),
         (ESTIMATES + "held_out = [0, 'all']", "held_out must be shares from 0 to 1"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -283,16 +284,18 @@ def _parse_value(text: str) -> Any:
 
 
 def _check_numbers(value: Any, where: str) -> None:
-    """Refuse whole numbers beyond TOML's 64 bits: Python has them, but no setting does.
+    """Refuse numbers that TOML or Python has, but no setting: whole ones beyond 64 bits, infinite ones, NaN.
 
     Raises:
         InputError: There is one.
     """
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise InputError(f"{where}: expected numbers of 64 bits, got one of {value.bit_length()} bits")
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for one in inner:
-        _check_numbers(one, where)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{where}: expected a finite number, got {value}")
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        _check_numbers(one, f"{where}: {key}")
 
 
 def _build(kind: type[Any], values: Mapping[str, Any], where: str) -> Any:
