@@ -3,18 +3,19 @@
     python -m benchmarks.accuracy [--data DIR] [--model NAME] [--control FOLDER]
         [--sets NAME ...] [--estimators NAME ...] [--limit IMAGES] [--only PART ...] [--add]
 
-For each file of poses: AP before and after, with the input's scores (and the bootstrap interval of the difference), the
-model's and their product; a second pass; a fifth of the input keypoints missing; inputs with errors three tenths as
-large, as a much better estimator would make them; each photo's poses of both kinds refined by themselves, as when
-photos come one at a time; people helped, harmed and handed to somebody else; the never-worse rule switched off;
-keypoints repaired and broken; pairs of people on top of each other; what the model's confidence is worth; people per
-second; and, with --control, the AP of a model that was trained without a pose, on the same boxes. The crops come from
-the estimators' keypoints; annotated boxes are never used. `python -m benchmarks.everyday` gathers the everyday photos.
+For each file of poses: AP before and after, with the input's scores (and the bootstrap interval of the difference),
+the model's and their product; a second pass; a fifth of the input keypoints missing; people of whom knees and ankles
+were not found; inputs with errors three tenths as large, as a much better estimator would make them; each photo's
+poses of both kinds refined by themselves, as when photos come one at a time; people helped, harmed and handed to
+somebody else; the never-worse rule switched off; keypoints repaired and broken; pairs of people on top of each other;
+what the model's confidence is worth; people per second; and, with --control, the AP of a model that was trained
+without a pose, on the same boxes. The crops come from the estimators' keypoints; annotated boxes are never used.
+`python -m benchmarks.everyday` gathers the everyday photos.
 
 Prints the table, losses beside wins, and keeps benchmarks/results/accuracy.json, or another file with --keep, from
 which `python -m benchmarks.accuracy_report` writes the documents. A run of some sets, estimators or images only is not
-kept, one of some parts only with --keep; with --add some parts of all sets join the kept result, if the model still
-gives the AP that stands there.
+kept, one of some parts only with --keep; with --add some parts, of all or some sets and estimators, join the kept
+result, if the model still gives the AP that stands there.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ SETS: dict[str, tuple[str, str | Path]] = {
 RULE_OFF = -1.0
 """The caution at which the never-worse rule moves every keypoint."""
 MISSING_SHARE = 0.2
+LEGS = ("_knee", "_ankle")
+"""How the names end of keypoints that are missing of people of whom only a part was found."""
 ERROR_SHARE = 0.3
 """Errors this share as large as an estimator's own stand for those of a much better one."""
 SEED = 0
@@ -105,6 +108,15 @@ def missing(trial: Trial, _: Refinement) -> Numbers:
     sparse = drop_keypoints(trial.before, MISSING_SHARE, SEED)
     after = trial.refine(sparse).poses
     return {"share": MISSING_SHARE, "before": trial.metrics(sparse), "after": trial.metrics(after)}
+
+
+def parts_only(trial: Trial, _: Refinement) -> Numbers:
+    """Refine poses of whom knees and ankles were not found, as where a photo, or a detector's box, ends at the hips."""
+    names = trial.before.skeleton.keypoint_names
+    gone = np.array([name.endswith(LEGS) for name in names])
+    partial = without(trial.before, np.broadcast_to(gone, trial.before.valid.shape))
+    after = trial.refine(partial).poses
+    return {"gone": list(LEGS), "before": trial.metrics(partial), "after": trial.metrics(after)}
 
 
 def better_input(trial: Trial, _: Refinement) -> Numbers:
@@ -169,6 +181,7 @@ PARTS: dict[str, Callable[[Trial, Refinement], Numbers]] = {
     "scores": scores,
     "second_pass": second_pass,
     "missing": missing,
+    "parts_only": parts_only,
     "better_input": better_input,
     "photo_by_photo": photo_by_photo,
     "changes": changes,
@@ -217,11 +230,15 @@ def movement(first: Poses, second: Poses, columns: npt.NDArray[np.int64]) -> flo
 
 def drop_keypoints(poses: Poses, share: float, seed: int) -> Poses:
     """The poses without a random share of their keypoints."""
-    dropped = np.random.default_rng(seed).random(poses.valid.shape) < share
+    return without(poses, np.random.default_rng(seed).random(poses.valid.shape) < share)
+
+
+def without(poses: Poses, gone: npt.NDArray[np.bool_]) -> Poses:
+    """The poses without some of their keypoints (N, K)."""
     return poses.with_keypoints(
-        np.where(dropped[..., None], 0.0, poses.keypoints),
-        poses.valid & ~dropped,
-        np.where(dropped, 0.0, poses.scores),
+        np.where(gone[..., None], 0.0, poses.keypoints),
+        poses.valid & ~gone,
+        np.where(gone, 0.0, poses.scores),
     )
 
 
@@ -295,13 +312,13 @@ def summarize(comparisons: list[Numbers]) -> Numbers:
     }
 
 
-def add(measured: Numbers, environment: Numbers) -> None:
+def add(measured: Numbers, environment: Numbers, name_of_result: str) -> None:
     """Put the parts that were measured into the kept result of the same model.
 
     Raises:
         SystemExit: The AP after refinement is not the kept one.
     """
-    result = kept("accuracy")
+    result = kept(name_of_result)
     for name, part in measured["sets"].items():
         for estimator, numbers in part["estimators"].items():
             there = result["sets"][name]["estimators"][estimator]
@@ -313,7 +330,7 @@ def add(measured: Numbers, environment: Numbers) -> None:
     added = sorted({key for part in measured["sets"].values() for key in PARTS if key in first_of(part)})
     result["control"] = measured["control"] or result["control"]
     result.setdefault("added", []).append({"parts": added, "environment": environment})
-    print(f"\nadded to {keep('accuracy', result.pop('environment'), result)}")
+    print(f"\nadded to {keep(name_of_result, result.pop('environment'), result)}")
 
 
 def first_of(part: Numbers) -> Numbers:
@@ -338,7 +355,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--keep", metavar="NAME", help="keep the result, be it of some parts only, under this name"
     )
-    parser.add_argument("--add", action="store_true", help="with --only: join the kept result")
+    parser.add_argument(
+        "--add", action="store_true", help="with --only: join the kept result, or that of --keep"
+    )
     return parser.parse_args()
 
 
@@ -360,8 +379,8 @@ def main() -> None:
     print(f"\n{short(measured)}")
     every_file = set(options.sets) == set(SETS) and not (options.estimators or options.limit)
     environment = describe(["hotcoco", "onnxruntime", "opencv-python-headless"])
-    if every_file and options.only and options.add:
-        add(measured, environment)
+    if options.only and options.add and not options.limit:
+        add(measured, environment, options.keep or "accuracy")
     elif every_file and (options.keep or not options.only):
         print(f"\nkept in {keep(options.keep or 'accuracy', environment, measured)}")
 

@@ -91,6 +91,7 @@ GAINS = (
     Column("control", ("control.AP",)),
     Column("second pass", ("second_pass.metrics.AP",)),
     Column("photo by photo", ("photo_by_photo.after.AP",)),
+    Column("parts only", ("parts_only.before.AP", "parts_only.after.AP"), CHANGE),
     Column("errors x .3", ("better_input.before.AP", "better_input.after.AP"), CHANGE),
 )
 DETAILS = (
@@ -194,13 +195,12 @@ def verdict(summary: Numbers) -> str:
 
 
 def estimator_table(part: Numbers, columns: Sequence[Column]) -> str:
-    """One row per estimator, and one with the means."""
+    """One row per estimator, and one with the means; no column of what was not measured."""
     names = [estimator.split(".", 1) for estimator in part["estimators"]]
     heads = [f"{name} ({layout}{', seen' * is_seen(name)})" for name, layout in names] + ["mean"]
-    cells = [column.cells(part["estimators"]) for column in columns]
-    return markdown(
-        ["estimator (layout)", *(column.head for column in columns)], zip(heads, *cells, strict=True)
-    )
+    found = {column.head: column.cells(part["estimators"]) for column in columns}
+    measured = {head: cells for head, cells in found.items() if set(cells) != {UNKNOWN}}
+    return markdown(["estimator (layout)", *measured], zip(heads, *measured.values(), strict=True))
 
 
 def error_table(part: Numbers) -> str:
