@@ -23,6 +23,7 @@ from benchmarks.environment import kept
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from posefix.evaluation.percentages import percent
 from posefix.files import make_folder, write_bytes_atomic, write_text_atomic
 
 ROOT = Path(__file__).parent.parent
@@ -71,6 +72,9 @@ class Column:
         means = [sum(values) / len(known) for values in zip(*known, strict=True)]
         return [*cells, (self.mean_text or self.text).format(*means)]
 
+
+WAYS = {"given": "AP, given", "proportions": "refined", "boxes beside": "refined, with the people's boxes"}
+"""Ways of `benchmarks.partial_people`, and what a table calls them."""
 
 CHANGE = "{:.1f} -> {:.1f}"
 COMPARISON = (
@@ -230,6 +234,16 @@ def lookup(numbers: Any, path: str) -> float | None:
     return float(numbers)
 
 
+def partial(measured: Numbers) -> str:
+    """People of whom only a part was found, all sets in one table."""
+    rows = [
+        [TITLES.get(name, name), str(found["people"]), part, *(percent(ways[way]["ap"]) for way in WAYS)]
+        for name, found in measured["sets"].items()
+        for part, ways in found["parts"].items()
+    ]
+    return markdown(["people of", "people", "part", *WAYS.values()], rows)
+
+
 def pooled_bins(part: Numbers) -> npt.NDArray[np.float64]:
     """The reliability bins of all estimators together, (bins, 3): count, mean confidence, share right."""
     sums: dict[float, npt.NDArray[np.float64]] = defaultdict(lambda: np.zeros(3))
@@ -277,7 +291,13 @@ DOCUMENTS: Mapping[Path, tuple[str, Callable[[Numbers], str]]] = {
 """Each document, the result that it shows, and what of it stands between its marks."""
 
 
+PARTIAL_MARK = "people of whom only a part was found"
+
+
 def main() -> None:
+    path = ROOT / "docs" / "accuracy.md"
+    text = insert(path.read_text(encoding="utf-8"), PARTIAL_MARK, partial(kept("partial_people")))
+    write_text_atomic(path, text)
     for path, (result, tables) in DOCUMENTS.items():
         write_text_atomic(path, insert(path.read_text(encoding="utf-8"), MARK, tables(kept(result))))
     make_folder(FIGURE.parent)

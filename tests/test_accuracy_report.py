@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from benchmarks import accuracy_report
-from benchmarks.accuracy_report import MARK, Column, full, lookup, pooled_bins, reliability, short
+from benchmarks.accuracy_report import MARK, Column, full, lookup, partial, pooled_bins, reliability, short
 from benchmarks.documents import insert
 
 Numbers = dict[str, Any]
@@ -153,3 +153,17 @@ def test_only_what_stands_between_the_marks_changes() -> None:
 def test_the_documents_exist() -> None:
     assert all(path.exists() for path in accuracy_report.DOCUMENTS)
     assert accuracy_report.FIGURE.relative_to(accuracy_report.ROOT) == Path("docs/figures/reliability.svg")
+
+
+def test_a_column_that_nobody_measured_is_left_out(measured: Numbers) -> None:
+    for part in measured["sets"].values():
+        for numbers in part["estimators"].values():
+            numbers.pop("second_pass", None)
+    assert "| second pass |" not in short(measured)
+    assert "| refined, model's scores |" in short(measured)
+
+
+def test_people_of_whom_only_a_part_was_found_are_one_table() -> None:
+    ways = {"given": {"ap": 0.0}, "proportions": {"ap": 0.79}, "boxes beside": {"ap": 0.8562}}
+    found = partial({"sets": {"coco_dev": {"people": 39, "parts": {"face": ways}}}})
+    assert found.splitlines()[-1] == "| COCO val2017 | 39 | face | 0.0 | 79.0 | 85.6 |"
