@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,13 +14,17 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
 from posefix.errors import InputError  # noqa: E402
+from posefix.people import labelled_boxes  # noqa: E402
+from posefix.pose.poses import Poses  # noqa: E402
 from posefix.training import experiments  # noqa: E402
 from posefix.training.config import TrainConfig, load_recipe  # noqa: E402
 from posefix.training.experiment_table import Measured, as_document, as_text  # noqa: E402
 from posefix.training.experiments import Experiment  # noqa: E402
 from posefix.training.systems import (  # noqa: E402
     EXPERIMENTS,
+    RESULTS,
     SYSTEMS,
+    Line,
     system_config,
     system_folder,
     systems_of,
@@ -55,6 +60,26 @@ def test_end_to_end_trains_measures_and_goes_on_where_it_stopped(judged: TrainCo
     other = dataclasses.replace(judged, synthesis=dataclasses.replace(judged.synthesis, severity=2.0))
     with pytest.raises(InputError, match=r"trained with synthesis.severity = .* choose another output"):
         Experiment("end-to-end", other, tmp_path, 1, "cpu").run()
+
+
+def test_what_pose_networks_find_is_refined_in_their_boxes(
+    judged: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = experiments.load_validation_people(judged, needs_results=True)
+    experiment = Experiment("pipelines", judged, tmp_path)
+    found = people.results["results"]
+    given: list[Any] = []
+    monkeypatch.setattr(Experiment, "_estimated", lambda *_: found)
+
+    def refine(folder: Path, poses: Poses, photos: object, *, boxes: object, device: str) -> Poses:
+        given.append(boxes)
+        return poses
+
+    monkeypatch.setattr(experiments, "refine_as_published", refine)
+    experiment._poses(Line("RefineNet", "C2F"), None, people, 0)
+    experiment._poses(Line(RESULTS, "C2F"), found, people, 0)
+    assert np.array_equal(given[0], labelled_boxes(people.annotations)[1])
+    assert given[1] is None
 
 
 def test_pose_networks_start_and_crop_as_the_paper_says(judged: TrainConfig, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy.typing as npt
+
 from posefix.errors import InputError
 from posefix.evaluation.coco import check_images, evaluate_coco
 from posefix.files import make_folder, write_text_atomic
@@ -131,13 +133,16 @@ class Experiment:
         train_once(config, folder, device=self.device, on_step=self.on_step)
 
     def _poses(self, line: Line, given: Poses | None, people: ValidationPeople, seed: int) -> Poses:
-        """The poses of a line, refined if it has a refiner."""
+        """The poses of a line, refined if it has a refiner.
+
+        What pose networks find is refined in the boxes that they were given, as the paper does; results have none.
+        """
         poses = self._estimated(line.poses, people, seed) if given is None else given
         if not line.refiner:
             return poses
-        return refine_as_published(
-            system_folder(self.output, line.refiner, seed), poses, people.photos, device=self.device
-        )
+        boxes = labelled_boxes(people.annotations)[1] if given is None else None
+        folder = system_folder(self.output, line.refiner, seed)
+        return refine_as_published(folder, poses, people.photos, boxes=boxes, device=self.device)
 
     def _estimated(self, system: str, people: ValidationPeople, seed: int) -> Poses:
         """What a pose network finds in the boxes of the annotated people; once for all lines."""
@@ -201,7 +206,12 @@ def against_label(line: Line, label: str, given: Poses | None) -> str:
 
 
 def refine_as_published(
-    folder: Path, poses: Poses, photos: Mapping[ImageId, Path], *, device: str = "auto"
+    folder: Path,
+    poses: Poses,
+    photos: Mapping[ImageId, Path],
+    *,
+    boxes: npt.ArrayLike | None = None,
+    device: str = "auto",
 ) -> Poses:
     """Refine as the paper does: each keypoint goes where the network sees it, once, and keeps its score.
 
@@ -209,9 +219,10 @@ def refine_as_published(
         folder: Of the trained refiner.
         poses: To refine.
         photos: File of each image id.
+        boxes: bbox_xywh (N, 4) to crop; None for boxes around the poses.
         device: As in `posefix.refine.backends.open_backend`.
     """
     model = load_model(folder)
     backend = open_backend(model, device=device)
     refiner = Refiner(backend, model.skeleton, model.input_size_wh, caution=-1.0, looks=1, scores="input")
-    return refiner.refine(poses, photos).poses
+    return refiner.refine(poses, photos, boxes=boxes).poses
