@@ -150,6 +150,7 @@ def test_only_what_stands_between_the_marks_changes() -> None:
     assert insert(text, MARK, "new\n") == text.replace("old", "new")
 
 
+@pytest.mark.repository
 def test_the_documents_exist() -> None:
     assert all(path.exists() for path in accuracy_report.DOCUMENTS)
     assert accuracy_report.FIGURE.relative_to(accuracy_report.ROOT) == Path("docs/figures/reliability.svg")
