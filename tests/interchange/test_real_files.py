@@ -151,6 +151,62 @@ def test_the_layout_that_was_named_decides_where_the_category_has_other_names(
     assert "posefix inspect" in out and "--layout coco17" in out
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ",".join(NAMES),
+        {str(number): name for number, name in enumerate(NAMES)},
+        [{"id": number, "name": name} for number, name in enumerate(NAMES)],
+        list(range(17)),
+        [""] * 17,
+        [*NAMES[:16], "Nose"],
+    ],
+    ids=["text", "object", "objects", "numbers", "empty texts", "one twice"],
+)
+def test_names_that_make_no_layout_leave_it_to_the_one_that_was_named(
+    run: Run, tmp_path: Path, names: Any
+) -> None:
+    path = truth(tmp_path, person(1), categories=[{**CATEGORY, "keypoints": names}])
+    found = results(tmp_path, result(1))
+    assert run("validate", path, "--layout", "coco17")[0] == 0
+    assert average_precision(run, found, "--annotations", path) == 100
+    code, out, _ = run("inspect", path)
+    assert code == 2
+    assert "field 'categories': expected a list 'keypoints' that names each keypoint once, got" in out
+    assert "name their layout (--layout); with 17 keypoints it may be coco17" in out
+
+
+def test_names_that_are_numbers_say_nothing(run: Run, tmp_path: Path) -> None:
+    path = truth(tmp_path, person(1), categories=[{**CATEGORY, "keypoints": [str(n + 1) for n in range(17)]}])
+    assert average_precision(run, results(tmp_path, result(1)), "--annotations", path) == 100
+    assert len(read_annotations(path).skeleton) == 17  # a layout of its own where no other is named
+
+
+def test_an_id_of_two_categories_with_other_keypoints_is_a_fault(run: Run, tmp_path: Path) -> None:
+    dog = {"id": 1, "name": "dog"}
+    path = truth(tmp_path, person(1), categories=[CATEGORY, dog])
+    code, out, _ = run("validate", path)
+    assert code == 2
+    assert "category 1, field 'id': expected another id than that of category 0, got 1." in out
+    assert run("validate", truth(tmp_path, person(1), categories=[CATEGORY, CATEGORY]))[0] == 0
+
+
+def test_categories_of_one_name_or_none_are_chosen_by_their_ids(run: Run, tmp_path: Path) -> None:
+    arrow = [10, 10, 2, 50, 60, 2, 90, 60, 2]
+    people = person(1), person(2, category_id=2, keypoints=arrow)
+    for name in ("person", None):
+        other = {"id": 2, "name": name, "keypoints": ["tip", "left_fin", "right_fin"]}
+        path = truth(tmp_path, *people, categories=[{**CATEGORY, "name": name}, other])
+        _, out, _ = run("inspect", path)
+        assert "choose a category (--category '1')" in out
+        assert "(17 keypoints)" in out and "(3 keypoints)" in out and "None" not in out
+        code, out, _ = run("inspect", path, "--category", "2")
+        assert code == 0
+        assert "annotations of other categories, left as they are: 1" in out
+    path = truth(tmp_path, *people, categories=[CATEGORY, {**other, "name": "person"}])
+    assert "expected keypoints of one layout" in run("inspect", path, "--category", "person")[1]
+
+
 def test_the_names_of_the_category_come_before_the_layout_of_the_results(tmp_path: Path) -> None:
     path = truth(tmp_path, person(1), categories=[{**CATEGORY, "keypoints": [f"k{n}" for n in range(17)]}])
     assert read_annotations(path, "coco17").skeleton.keypoint_names[0] == "k0"
