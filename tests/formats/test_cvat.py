@@ -100,6 +100,17 @@ def test_keypoints_come_and_go(tmp_path: Path) -> None:
     assert np.array_equal(again.valid, valid)
 
 
+def test_what_is_occluded_is_hidden_and_stays_so_in_a_new_file(tmp_path: Path) -> None:
+    file = read(FORMAT, recorded(tmp_path / "annotations.xml", TEXT))
+    assert file.visibility is not None
+    assert file.visibility.tolist() == [[2, 1, 0], [2, 0, 0]]
+    assert FORMAT.write is not None
+    new = saved(tmp_path / "new.xml", FORMAT.write(NewFile(file.poses, visibility=file.visibility)))
+    again = read(FORMAT, new).visibility
+    assert again is not None
+    assert again.tolist() == file.visibility.tolist()
+
+
 def test_people_taken_out_take_their_element_along(tmp_path: Path) -> None:
     file = read(FORMAT, recorded(tmp_path / "annotations.xml", TEXT))
     start, end = TEXT.index("    <skeleton"), TEXT.index("</skeleton>") + 12

@@ -464,6 +464,21 @@ def test_visibilities_go_over_to_labels_and_back_to_the_layout(
     assert (tmp_path / "lsp" / "1.txt").read_text().split()[7::3] == ["0", *["2"] * 11, "0", "0"]
 
 
+@pytest.mark.parametrize("kind", ["labelme", "label-studio", "cvat", "mpii-json"])
+def test_keypoints_of_labelling_programs_are_visible_in_labels(
+    run: Run, tmp_path: Path, photos: Path, kind: str
+) -> None:
+    made = truth(tmp_path, person(1), images=[image(1)])
+    between = tmp_path / {"labelme": "folder", "cvat": "labels.xml"}.get(kind, "labels.json")
+    assert run("convert", made, between, "--to", kind, "--images", photos)[0] == 0
+    labels = tmp_path / "labels"
+    # A new file of Label Studio holds predictions, and those have scores.
+    third = "1" if kind == "label-studio" else "2"
+    words = ("--to", "ultralytics-labels", "--layout", "coco17", "--images", photos)
+    assert run("convert", between, labels, *words)[0] == 0
+    assert (labels / "1.txt").read_text().split()[7::3] == [third] * 17
+
+
 def test_boxes_among_labels_are_counted_and_stay(tmp_path: Path) -> None:
     words = [f"{number:g}" for number in flat(2, SIZE)]
     text = f"0 .2 .2 .1 .1\n0.0 .5 .5 .4 .8 {' '.join(words)}\n"

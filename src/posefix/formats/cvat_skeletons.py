@@ -12,7 +12,7 @@ from posefix.pose_files.records import NO_ID, PLAIN_TEXT, is_plain, report_fault
 from posefix.pose_files.xml_text import parse_xml
 
 IMAGE, SKELETON, POINTS, TRACK = "image", "skeleton", "points", "track"
-LABEL, OUTSIDE = "label", "outside"
+LABEL, OUTSIDE, OCCLUDED = "label", "outside", "occluded"
 
 
 @dataclass
@@ -25,6 +25,7 @@ class Element:
         y: The same.
         text: Both as the file has them.
         outside: Whether it is not in the photo.
+        occluded: Whether something hides it.
         at: The byte at which it begins.
         closing: The byte at which its closing tag begins.
     """
@@ -34,6 +35,7 @@ class Element:
     y: float
     text: str
     outside: bool
+    occluded: bool
     at: int
     closing: int = 0
 
@@ -154,8 +156,8 @@ class Skeletons:
             message = f"{where}: expected a {LABEL!r} that names the keypoint, got no such attribute."
             report_fault(FormatError(message, "Add it, or take the element out."))
         x, y = places if len(places) == 2 else (None, None)
-        outside = attributes.get(OUTSIDE) == "1"
-        return Element(attributes.get(LABEL, ""), x or 0.0, y or 0.0, text, outside, at)
+        outside, occluded = (attributes.get(name) == "1" for name in (OUTSIDE, OCCLUDED))
+        return Element(attributes.get(LABEL, ""), x or 0.0, y or 0.0, text, outside, occluded, at)
 
     def check_images(self) -> None:
         """Refuse a file that is not of images.

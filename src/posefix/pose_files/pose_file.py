@@ -298,12 +298,16 @@ def differs(after: FloatArray, before: FloatArray) -> BoolArray:
     return np.asarray((after != before) & ~(np.isnan(after) & np.isnan(before)))
 
 
+HIDDEN, VISIBLE = 1.0, 2.0
+"""Visibilities of keypoints that are labelled."""
+
+
 def visibility_of(scores: FloatArray) -> FloatArray:
     """Visibilities, for labels, of keypoints that were filled in: 1 of those more likely wrong than right, else 2.
 
     A score of 0 says nothing: who placed the keypoint believes in it.
     """
-    return np.where((scores > 0) & (scores < LIKELY), 1.0, 2.0)
+    return np.where((scores > 0) & (scores < LIKELY), HIDDEN, VISIBLE)
 
 
 def triples_to_write(poses: Poses, before: FloatArray, was_valid: BoolArray) -> FloatArray:
