@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +321,27 @@ def test_what_only_measuring_refuses_has_a_heading_of_its_own(
     assert fault.removesuffix(".") in error
 
 
+@pytest.mark.parametrize(
+    ("iscrowd", "counted"), [(0.0, True), (False, True), (None, True), (float("nan"), True), (True, False)]
+)
+def test_crowds_are_told_from_people(tmp_path: Path, iscrowd: Any, counted: bool) -> None:
+    people = read_annotations(truth(tmp_path, person(1, iscrowd=iscrowd))).people
+    assert people.counted().tolist() == [counted]
+
+
+def test_a_text_tells_no_crowd(run: Run, tmp_path: Path) -> None:
+    path = truth(tmp_path, person(1, iscrowd="0"))
+    code, out, _ = run("validate", path)
+    assert (code, "annotation 0, field 'iscrowd': expected 0 or 1, got '0'." in out) == (2, True)
+
+
+def test_null_is_a_field_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    images = [image(1, file_name=None, width=None, crowdIndex=None)]
+    path = truth(tmp_path, person(1, num_keypoints=None, area=None), images=images)
+    assert run("validate", path)[0] == 0
+    assert average_precision(run, results(tmp_path, result(1)), "--annotations", path) == 100
+
+
 def test_all_faults_of_the_truth_are_told_at_once(tmp_path: Path) -> None:
     people = [person(1, area="large"), person(2, bbox=[1, 2]), person(3, image_id=9)]
     validation = validate(truth(tmp_path, *people))
@@ -365,8 +387,39 @@ def test_most_people_in_shares_is_enough_to_stop(run: Run, tmp_path: Path) -> No
     assert run("inspect", results(tmp_path, rows[0], rows[2]), "--layout", "coco17")[0] == 0
 
 
+def test_a_box_of_gaps_is_none(tmp_path: Path) -> None:
+    gaps = [float("nan")] * 4
+    file = read_pose_file(results(tmp_path, result(1, bbox=gaps), result(2, bbox=BOX)), "coco17")
+    assert file.boxes is not None
+    assert np.isnan(file.boxes[:, 0]).tolist() == [True, False]
+
+
+def test_detections_write_what_is_not_there_in_many_ways(tmp_path: Path) -> None:
+    x, y = zip(*PLACES, strict=True)
+    box = dict(zip(("x1", "y1", "x2", "y2"), (90, 40, 210, 350), strict=True))
+    rows: list[dict[str, Any]] = [
+        {"box": box, "confidence": None, "keypoints": {"x": x, "y": y, "visible": None}},
+        {"box": box, "confidence": 0.7, "keypoints": {"x": [], "y": [], "visible": []}},
+    ]
+    path = tmp_path / "1.json"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    file = read_pose_file(path, "coco17")
+    assert file.poses.valid.sum(axis=1).tolist() == [17, 0]
+    assert file.poses.pose_scores.tolist() == [1, 0.7]
+    shifted = file.poses.with_keypoints(file.poses.keypoints + file.poses.valid[..., None])
+    written = json.loads(file.rewrite(replace(shifted, pose_scores=np.array([0.5, 0.25])))[""])
+    assert written[0]["confidence"] is None and written[0]["keypoints"]["visible"] is None
+    assert written[0]["keypoints"]["x"][0] == x[0] + 1
+    assert written[1] == {**rows[1], "confidence": 0.25}
+
+
+def test_ids_that_are_texts_in_one_list_and_floats_in_another_are_one(tmp_path: Path) -> None:
+    path = truth(tmp_path, person(1, image_id="1"), person(2), images=[image(1.0), image(2.0)])
+    assert read_pose_file(path).poses.image_ids == (1, 2)
+
+
 @pytest.mark.parametrize("gap", ["NaN", "null"])
-@pytest.mark.parametrize("third", ["0", "gap"])
+@pytest.mark.parametrize("third", ["0", "gap", "1"])
 def test_gaps_of_missing_keypoints_are_read_and_stay(tmp_path: Path, gap: str, third: str) -> None:
     missing = f"{gap}, {gap}, {gap if third == 'gap' else third}"
     numbers = ", ".join(map(str, flat(2)[:48]))
