@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from posefix.errors import Where
+from posefix.errors import InputError, Where
 from posefix.formats.coco_annotations import read_annotations
 from posefix.interchange import read_pose_file
 from posefix.interchange.pose_files import Hints
 from posefix.interchange.validation import TRUTH_HEADING, validate
+from posefix.photos.finding import find_images
 from posefix.pose_files.pose_file import FormatError
 from posefix.skeletons import load_skeleton
 
@@ -418,6 +419,15 @@ def test_ids_that_are_texts_in_one_list_and_floats_in_another_are_one(tmp_path: 
     assert read_pose_file(path).poses.image_ids == (1, 2)
 
 
+def test_shares_of_animals_with_few_keypoints_are_enough_to_stop(run: Run, tmp_path: Path) -> None:
+    lines = ["scorer" + ",D" * 4, "bodyparts,nose,nose,left_hip,left_hip", "coords,x,y,x,y"]
+    lines += ["0,.5,.25,.6,.5", "1,.5,.25,.6,5.5", "2,.5,.25,.6,.5", "3,.5,.2,.6,.5"]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    code, out, _ = run("inspect", path)
+    assert (code, "got coordinates that nearly all lie in -2 to 2" in out) == (2, True)
+
+
 @pytest.mark.parametrize("gap", ["NaN", "null"])
 @pytest.mark.parametrize("third", ["0", "gap", "1"])
 def test_gaps_of_missing_keypoints_are_read_and_stay(tmp_path: Path, gap: str, third: str) -> None:
@@ -499,6 +509,71 @@ def test_photos_in_subfolders_are_found_by_inspect_as_by_refine(run: Run, tmp_pa
     assert "none found" in out
     hints = Hints(layout="coco17", images=tmp_path / "photos")
     assert hints.photo_names(read_pose_file(path, "coco17")) == {"a/a.png": "a/a.png", "b/b.png": "b/b.png"}
+
+
+def test_paths_find_photos_without_their_ending(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        Image.new("RGB", SIZE).save(tmp_path / name / "0001.png")
+    ids = ["a/0001", "sub\\B\\0001"]
+    found = find_images(ids, tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in found.values()] == ["a/0001.png", "b/0001.png"]
+    Image.new("RGB", SIZE).save(tmp_path / "a" / "0001.jpg")
+    with pytest.raises(InputError, match="fits two photos"):
+        find_images(ids, tmp_path)
+    assert find_images(["a/0001.jpg"], tmp_path)["a/0001.jpg"].suffix == ".jpg"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "got an empty file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "the pointer that Git LFS keeps"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(90), "an HDF5 file of something else, or one that is cut off"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.h5", "a.slp.bak"])
+def test_what_a_file_without_poses_is_is_told(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(FormatError) as caught:
+        read_pose_file(tmp_path / name)
+    assert told in str(caught.value)
+
+
+def test_a_pointer_in_the_place_of_json_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("version https://git-lfs.github.com/spec/v1\n", encoding="utf-8")
+    with pytest.raises(FormatError, match="git lfs pull"):
+        read_pose_file(tmp_path / "a.json")
+
+
+def test_keypoints_that_are_objects_are_told_so(run: Run, tmp_path: Path) -> None:
+    points = [{"x": x, "y": y, "score": 0.9} for x, y in PLACES]
+    code, out, _ = run("validate", results(tmp_path, result(1, keypoints=points)), "--layout", "coco17")
+    assert code == 2
+    assert (
+        "row 0, field 'keypoints': expected one flat list of numbers, got a list of objects, {'x': 150" in out
+    )
+
+
+@pytest.mark.parametrize(
+    "shapes", [[], [{"label": "nose", "points": [[1, 2], [3, 4]], "shape_type": "circle"}]]
+)
+def test_labels_without_keypoints_are_told_so(run: Run, tmp_path: Path, shapes: Any) -> None:
+    path = tmp_path / "1.json"
+    path.write_text(json.dumps({"shapes": shapes, "imagePath": "1.png"}), encoding="utf-8")
+    code, out, _ = run("inspect", path)
+    assert code == 2
+    assert "expected keypoints with names, which say the layout, got none that can be read; label some" in out
+
+
+def test_a_model_that_knows_no_keypoint_is_told_in_a_sentence(run: Run, tmp_path: Path, photos: Path) -> None:
+    hand = {**CATEGORY, "keypoints": ["thumb", "index", "ring"]}
+    path = truth(tmp_path, person(1, keypoints=[10, 10, 2, 50, 60, 2, 90, 60, 2]), categories=[hand])
+    code, _, error = run("refine", path, "--images", photos, "-o", tmp_path / "out.json")
+    assert code == 2
+    assert (
+        f"{path}: the model knows none of its 3 keypoints by name (thumb, index, ring); name a model" in error
+    )
 
 
 def test_visibilities_go_over_to_labels_and_back_to_the_layout(

@@ -194,6 +194,11 @@ def layout_of_labels(path: Path, labels: Sequence[str], given: Skeleton | None) 
                 f"{', '.join(given.keypoint_names)}; leave --layout out, or give a skeleton file with these aliases."
             )
         return given
+    if not labels:
+        raise LayoutError(
+            f"{path}: expected keypoints with names, which say the layout, got none that can be read; label some, or "
+            "name the layout (--layout)."
+        )
     spelled: dict[str, str] = {}
     for label in labels:
         spelled.setdefault(normalise(label), label)

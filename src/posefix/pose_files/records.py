@@ -256,6 +256,11 @@ class Records:
             problem = "expected one flat list of numbers, got a list of lists."
             report_fault(FormatError.at(self.where(number, field), problem, mend))
             return False
+        if value and isinstance(value[0], dict):
+            mend = f"Write {names[0]} to {names[-1]} one after the other."
+            problem = f"expected one flat list of numbers, got a list of objects, {quoted(value[0])}."
+            report_fault(FormatError.at(self.where(number, field), problem, mend))
+            return False
         if len(value) != len(names):
             mend = f"Write all of them, from {names[0]} to {names[-1]}, 0 for what is missing."
             why = "" if misfit is None else misfit(len(value))
