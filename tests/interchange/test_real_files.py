@@ -592,6 +592,13 @@ def test_visibilities_go_over_to_labels_and_back_to_the_layout(
     assert (tmp_path / "lsp" / "1.txt").read_text().split()[7::3] == ["0", *["2"] * 11, "0", "0"]
 
 
+def test_scores_in_the_place_of_visibilities_are_visible_in_new_labels(run: Run, tmp_path: Path) -> None:
+    path = truth(tmp_path, person(1, keypoints=[*flat(0.87)[:48], 0, 0, 0]))
+    assert run("convert", path, tmp_path / "new.json", "--to", "coco-annotations")[0] == 0
+    written = json.loads((tmp_path / "new.json").read_text())["annotations"][0]
+    assert written["keypoints"][2::3] == [2] * 16 + [0]
+
+
 @pytest.mark.parametrize("kind", ["labelme", "label-studio", "cvat", "mpii-json"])
 def test_keypoints_of_labelling_programs_are_visible_in_labels(
     run: Run, tmp_path: Path, photos: Path, kind: str

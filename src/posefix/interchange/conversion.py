@@ -9,7 +9,7 @@ import numpy as np
 
 from posefix.errors import plural
 from posefix.pose.poses import FloatArray, ImageId
-from posefix.pose_files.pose_file import VISIBLE, NewFile, PhotoSize, PoseFile
+from posefix.pose_files.pose_file import HIDDEN, VISIBLE, NewFile, PhotoSize, PoseFile
 from posefix.skeletons import KeypointMapping, Skeleton, match_keypoints
 
 
@@ -85,10 +85,13 @@ def convert(
 
 
 def _visibility(file: PoseFile) -> FloatArray | None:
-    """As of `PoseFile`; keypoints of a file without scores are labels, too: somebody saw them."""
-    if file.visibility is None and not file.has_scores:
-        return np.where(file.poses.valid, VISIBLE, 0.0)
-    return file.visibility
+    """As of `PoseFile`; keypoints of a file without scores are labels, too: somebody saw them.
+
+    Trackers put scores in the place of visibilities; who has one is visible.
+    """
+    if file.visibility is not None:
+        return np.where(np.isin(file.visibility, (0.0, HIDDEN, VISIBLE)), file.visibility, VISIBLE)
+    return None if file.has_scores else np.where(file.poses.valid, VISIBLE, 0.0)
 
 
 def _in_layout(visibility: FloatArray, mapping: KeypointMapping) -> FloatArray:
