@@ -65,13 +65,14 @@ def read(source: Source, reading: Reading) -> PoseFile:
     """Read the skeletons of all images; boxes and other shapes stay as they are.
 
     Raises:
-        FormatError: The file is faulty, or CVAT's for videos.
+        FormatError: The file is faulty, CVAT's for videos, or of skeletons with different keypoints.
     """
     found = read_skeletons(source.path, source.content)
-    skeleton = layout_of_labels(source.path, found.labels, reading.skeleton)
+    chosen = found.chosen(reading.category)
+    skeleton = layout_of_labels(source.path, found.labels_of(chosen), reading.skeleton)
     people = [
         person
-        for person in found.people
+        for person in chosen
         if any(skeleton.find(element.label) is not None for element in person.elements)
     ]
     points = NamedPoints.of(
@@ -92,6 +93,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         poses,
         _Rewrite(source, people, points, poses),
         notes=found.notes,
+        left_out=found.left_out(chosen),
         has_scores=False,
         visibility=_visibility(points),
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from posefix.errors import quoted
+from posefix.errors import plural, quoted
 from posefix.pose.poses import LARGEST_NUMBER
 from posefix.pose_files.pose_file import FormatError
 from posefix.pose_files.records import NO_ID, PLAIN_TEXT, is_plain, report_fault
 from posefix.pose_files.xml_text import parse_xml
+from posefix.skeletons.skeleton import normalise
 
 IMAGE, SKELETON, POINTS, TRACK = "image", "skeleton", "points", "track"
 LABEL, OUTSIDE, OCCLUDED = "label", "outside", "occluded"
@@ -82,13 +85,49 @@ class Skeletons:
     _root: str = ""
     _tracks: bool = False
 
-    @property
-    def labels(self) -> list[str]:
-        """Names of the keypoints: in the order of the task's labels, and then those that appear besides."""
-        used = {person.label for person in self.people}
+    def labels_of(self, people: Sequence[CvatSkeleton]) -> list[str]:
+        """Names of the keypoints of some: in the order of the task's labels, and then those that appear besides."""
+        used = {person.label for person in people}
         of_task = [name for name, parent in self._named if parent in used]
-        seen = [element.label for person in self.people for element in person.elements]
+        seen = [element.label for person in people for element in person.elements]
         return list(dict.fromkeys([*of_task, *seen]))
+
+    def chosen(self, category: str | None) -> list[CvatSkeleton]:
+        """The skeletons with the label that was asked for; all of them where their labels have the same keypoints.
+
+        Raises:
+            FormatError: There is none of that label, or there is a choice to be made.
+        """
+        kinds: dict[str, list[CvatSkeleton]] = {}
+        for person in self.people:
+            kinds.setdefault(person.label, []).append(person)
+        if category is not None:
+            if category not in kinds:
+                names = ", ".join(kinds) or "none"
+                raise FormatError(
+                    f"{self.path}: there is no skeleton {category!r} (--category); expected one of {names}."
+                )
+            return kinds[category]
+        names_of = {label: set(map(normalise, self.labels_of(people))) for label, people in kinds.items()}
+        most = max(names_of.values(), key=len, default=set())
+        if any(not names <= most for names in names_of.values()):
+            listed = ", ".join(
+                f"{label} ({plural(len(names), 'keypoint')})" for label, names in names_of.items()
+            )
+            raise FormatError(
+                f"{self.path}: expected skeletons with the same keypoints, got {listed}; choose one of them "
+                f"(--category {quoted(next(iter(kinds)))})."
+            )
+        return self.people
+
+    def left_out(self, chosen: Sequence[CvatSkeleton]) -> tuple[str, ...]:
+        """A line on skeletons of other labels than those that were chosen."""
+        used = {person.label for person in chosen}
+        counts = Counter(person.label for person in self.people if person.label not in used)
+        if not used or not counts:
+            return ()
+        listed = ", ".join(f"{label} {count:,}" for label, count in counts.items())
+        return (f"skeletons of other labels, left as they are: {counts.total():,} ({listed})",)
 
     @property
     def notes(self) -> tuple[str, ...]:
