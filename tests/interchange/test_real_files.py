@@ -343,6 +343,14 @@ def test_null_is_a_field_that_is_not_there(run: Run, tmp_path: Path) -> None:
     assert average_precision(run, results(tmp_path, result(1)), "--annotations", path) == 100
 
 
+def test_labels_of_other_programs_are_to_be_converted_first(run: Run, tmp_path: Path) -> None:
+    found = results(tmp_path, result(1))
+    (tmp_path / "labels.xml").write_text("<annotations></annotations>", encoding="utf-8")
+    for other in (tmp_path / "labels.xml", found):
+        code, _, error = run("evaluate", found, "--layout", "coco17", "--annotations", other)
+        assert (code, f"{other}: expected" in error, "(--to coco-annotations)" in error) == (2, True, True)
+
+
 def test_all_faults_of_the_truth_are_told_at_once(tmp_path: Path) -> None:
     people = [person(1, area="large"), person(2, bbox=[1, 2]), person(3, image_id=9)]
     validation = validate(truth(tmp_path, *people))
@@ -553,6 +561,32 @@ def test_keypoints_that_are_objects_are_told_so(run: Run, tmp_path: Path) -> Non
     assert (
         "row 0, field 'keypoints': expected one flat list of numbers, got a list of objects, {'x': 150" in out
     )
+
+
+@pytest.mark.parametrize("kind", ["labelme", "label-studio"])
+def test_the_labels_of_boxes_choose_among_people(run: Run, tmp_path: Path, photos: Path, kind: str) -> None:
+    made = truth(tmp_path, person(1), person(2))
+    folder = tmp_path / "made"
+    folder.mkdir()
+    path = folder / ("" if kind == "labelme" else "labels.json")
+    output = tmp_path / "labels" if kind == "labelme" else path
+    assert run("convert", made, output, "--to", kind, "--images", photos)[0] == 0
+    file = output / "2.json" if kind == "labelme" else output
+    before, mark, after = file.read_text().rpartition('"person"')
+    file.write_text(f'{before}"dog"{after}')
+    assert mark
+    assert (
+        "boxes have several labels, and all are read as of one layout (person 1, dog 1)"
+        in run("inspect", output)[1]
+    )
+    code, out, _ = run("inspect", output, "--category", "dog")
+    assert (code, "people whose boxes are called otherwise, left as they are: 1" in out) == (0, True)
+    assert read_pose_file(output, category="dog").poses.image_ids == ("2.png",)
+    code, out, _ = run("inspect", output, "--category", "cat")
+    assert (
+        code,
+        "there is no box 'cat' with keypoints (--category); expected one of person 1, dog 1" in out,
+    ) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError, Where, plural, quoted
-from posefix.files import read_json, without_collection
+from posefix.files import file_ending, read_json, without_collection
 from posefix.formats.coco_people import LabelledRecords, labelled_records, listed_records
 from posefix.pose import geometry
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Rows
@@ -29,6 +29,9 @@ from posefix.pose_files.records import (
 from posefix.skeletons import Skeleton, load_skeleton
 
 VISIBILITIES = (0, 1, 2)
+LABELS_OTHERWISE = frozenset({".csv", ".h5", ".mat", ".nwb", ".slp", ".txt", ".xml"})
+"""Endings of labels of other programs."""
+OTHERS = "are these results? `posefix convert` makes annotations of other labels (--to coco-annotations)."
 AREA_OF_BOX = 0.53
 """A person's area as a share of the box, where a file has no areas: that of COCO's people on average."""
 
@@ -201,6 +204,8 @@ def read_object(path: str | Path) -> Mapping[str, Any]:
     Raises:
         InputError: It cannot be read, is not JSON, or holds something else.
     """
+    if file_ending(path) in LABELS_OTHERWISE and Path(path).is_file():
+        raise InputError(f"{path}: expected COCO's annotations, which are JSON; {OTHERS}", Where(Path(path)))
     return as_object(read_json(path), path)
 
 
@@ -211,7 +216,7 @@ def as_object(content: Any, path: str | Path) -> Mapping[str, Any]:
         InputError: It holds something else.
     """
     if not isinstance(content, dict):
-        got = "a list; are these results?" if isinstance(content, list) else f"{quoted(content)}."
+        got = f"a list; {OTHERS}" if isinstance(content, list) else f"{quoted(content)}."
         raise InputError(f"{path}: expected an object with 'images' and 'annotations', got {got}")
     return content
 

@@ -145,8 +145,8 @@ class Reading:
     Attributes:
         skeleton: Layout of the poses; None where the format says it, or it is to be recognised.
         photo_size: Asked by formats whose coordinates are shares of the photo; None if there are no photos.
-        category: Name of the category that is meant in COCO's annotations, label of the skeletons in CVAT's; None where
-            there is no choice.
+        category: Name of the category that is meant in COCO's annotations, label of the skeletons in CVAT's, of
+            the boxes in other labels; None where there is no choice.
     """
 
     skeleton: Skeleton | None = None
