@@ -92,7 +92,7 @@ def test_only_the_numbers_of_a_moved_keypoint_change(tmp_path: Path, shape: str)
 def test_files_of_nobody_stay(tmp_path: Path, content: Any) -> None:
     path = recorded(tmp_path / "a.json", content)
     file = read(FORMAT, path)
-    assert (len(file.poses), file.notes) == (0, ("there are no people",))
+    assert (len(file.poses), file.notes) == (0, ("nobody has keypoints",))
     assert file.rewrite(file.poses) == contents_of(path)
 
 

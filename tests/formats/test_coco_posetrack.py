@@ -20,7 +20,7 @@ from posefix.formats.coco_posetrack_results import (
 )
 from posefix.interchange import read_pose_file, write_new_pose_file, write_pose_file
 from posefix.pose.poses import Poses
-from posefix.pose_files.pose_file import NewFile, PoseFile
+from posefix.pose_files.pose_file import FormatError, NewFile, PoseFile, Reading, Source
 from posefix.skeletons import load_skeleton
 
 Json = dict[str, Any]
@@ -368,3 +368,32 @@ def test_filled_and_lost_keypoints_and_scores_are_written(tmp_path: Path) -> Non
 test_a_faulty_file_is_refused_in_one_sentence = refuses_faults(
     FORMAT, video(1, [found_person(10, 5, score=0.7, bbox=[1, 2, 3, 4])]), skeletons=[None], path_first=False
 )
+
+
+def test_animals_among_the_people_of_a_video_stay_as_they_are(tmp_path: Path) -> None:
+    content = video(1, [truth_person(10, 2, category_id=2, keypoints=[1, 2, 1] * 3), truth_person(11, 1)])
+    path = tmp_path / "1.json"
+    content["categories"] = [CATEGORY, {"id": 2, "name": "dog"}]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    file = FORMAT.read(Source(path), Reading())
+    assert (file.poses.image_ids, file.left_out) == (
+        (11,),
+        ("annotations of other categories, left as they are: 1 (dog 1)",),
+    )
+    written = json.loads(file.rewrite(file.poses.with_keypoints(file.poses.keypoints + 1))[""])
+    assert written["annotations"][0] == content["annotations"][0]
+    assert written["annotations"][1]["keypoints"][0] == pytest.approx(keypoints(1)[0] + 1)
+    content["categories"][1]["keypoints"] = ["nose", "tail", "ear"]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError, match="choose a category"):
+        FORMAT.read(Source(path), Reading())
+    assert FORMAT.read(Source(path), Reading(category="dog")).poses.keypoints.shape == (1, 3, 2)
+
+
+def test_a_category_without_names_leaves_the_layout_to_who_names_it(tmp_path: Path) -> None:
+    content = {**video(1, [truth_person(10, 1)]), "categories": [{**CATEGORY, "keypoints": []}]}
+    path = tmp_path / "1.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(FormatError, match=r"expected the name of its layout \(--layout\)"):
+        FORMAT.read(Source(path), Reading())
+    assert len(FORMAT.read(Source(path), Reading(load_skeleton("posetrack18"))).poses) == 1

@@ -9,7 +9,7 @@ from tests.formats.recorded import contents_of, moved, read, recorded, refusal, 
 
 from posefix.formats.cvat import FORMAT
 from posefix.pose.poses import Poses
-from posefix.pose_files.pose_file import NewFile
+from posefix.pose_files.pose_file import FormatError, NewFile, Reading, Source
 from posefix.skeletons import load_skeleton
 
 COCO = load_skeleton("coco17")
@@ -98,6 +98,40 @@ def test_keypoints_come_and_go(tmp_path: Path) -> None:
     assert written == expected
     again = read(FORMAT, recorded(tmp_path / "again.xml", written)).poses
     assert np.array_equal(again.valid, valid)
+
+
+def test_what_is_occluded_is_hidden_and_stays_so_in_a_new_file(tmp_path: Path) -> None:
+    file = read(FORMAT, recorded(tmp_path / "annotations.xml", TEXT))
+    assert file.visibility is not None
+    assert file.visibility.tolist() == [[2, 1, 0], [2, 0, 0]]
+    assert FORMAT.write is not None
+    new = saved(tmp_path / "new.xml", FORMAT.write(NewFile(file.poses, visibility=file.visibility)))
+    again = read(FORMAT, new).visibility
+    assert again is not None
+    assert again.tolist() == file.visibility.tolist()
+
+
+def test_skeletons_with_other_keypoints_are_chosen_by_their_label(tmp_path: Path) -> None:
+    dog = '<skeleton label="dog"><points label="nose" points="9,9"/><points label="tail" points="5,6"/></skeleton>'
+    path = recorded(tmp_path / "annotations.xml", TEXT.replace("  </image>", f"    {dog}\n  </image>", 1))
+    told = refusal(FORMAT, path)
+    assert "expected skeletons with the same keypoints, got person (3 keypoints), dog (2 keypoints)" in told
+    assert "choose one of them (--category 'person')" in told
+    file = FORMAT.read(Source(path), Reading(category="person"))
+    assert (len(file.poses), file.poses.skeleton.keypoint_names) == (2, ("nose", "left_eye", "right_eye"))
+    assert file.left_out == ("skeletons of other labels, left as they are: 1 (dog 1)",)
+    assert file.rewrite(file.poses) == contents_of(path)
+    with pytest.raises(
+        FormatError, match=r"there is no skeleton 'cat' \(--category\); expected one of person, dog"
+    ):
+        FORMAT.read(Source(path), Reading(category="cat"))
+    rider = TEXT.replace(
+        'label="person" source="manual" z_order="0">\n      <points label="nose"',
+        'label="rider"><points label="nose"',
+    )
+    assert "rider" in rider
+    both = FORMAT.read(Source(recorded(tmp_path / "riders.xml", rider)), Reading())
+    assert (len(both.poses), both.left_out) == (2, ())
 
 
 def test_people_taken_out_take_their_element_along(tmp_path: Path) -> None:

@@ -228,6 +228,14 @@ def test_landmarks_that_are_never_there_are_missing_where_the_layout_is_named(tm
     assert "expected 2 keypoints in each person" in refusal(FORMAT, recorded(tmp_path / "b.csv", LONG), PAIR)
 
 
+def test_whole_numbers_of_a_table_may_be_floats(tmp_path: Path) -> None:
+    lines = [f"0.0,{number}.0,1.0,{0.3 + number / 99},0.5,0.9" for number in range(33)]
+    text = "\n".join(["frame,landmark,person,x,y,visibility", *lines, ""])
+    file = read(FORMAT, recorded(tmp_path / "a.csv", text), photo_size=lambda _: (300, 400))
+    assert (file.poses.skeleton, file.poses.image_ids, file.tracks) == (BLAZEPOSE, (0,), (1,))
+    assert file.rewrite(file.poses) == contents_of(tmp_path / "a.csv")
+
+
 def test_people_of_a_frame_are_told_apart(tmp_path: Path) -> None:
     text = "frame,person,landmark_id,x,y\n0,a,0,10,20\n0,a,1,30,40\n0,7,0,50,60\n0,7,1,70,80\n"
     file = read(FORMAT, recorded(tmp_path / "a.csv", text), PAIR)

@@ -56,6 +56,24 @@ def test_without_visibilities_the_place_says_what_is_missing(tmp_path: Path) -> 
     assert np.flatnonzero(~valid[0]).tolist() == [3, 5]
 
 
+def test_visibilities_may_be_true_and_false(tmp_path: Path) -> None:
+    rows = [person(joints_vis=[number != 4 for number in range(16)])]
+    file = read(FORMAT, recorded(tmp_path / "train.json", rows))
+    assert np.flatnonzero(~file.poses.valid[0]).tolist() == [4]
+    assert file.rewrite(file.poses) == contents_of(tmp_path / "train.json")
+
+
+@pytest.mark.parametrize("joints", [..., None, []])
+def test_who_has_no_joints_beside_others_is_a_person_without_keypoints(tmp_path: Path, joints: Any) -> None:
+    lacking = {key: value for key, value in person("c.jpg", joints=joints).items() if value is not ...}
+    file = read(FORMAT, recorded(tmp_path / "train.json", [lacking, *ROWS]))
+    assert file.poses.valid.sum(axis=1).tolist() == [0, 15, 15]
+    assert file.rewrite(file.poses) == contents_of(tmp_path / "train.json")
+    changed = json.loads(file.rewrite(moved(file.poses, 1, 0, 5, 6))[""])
+    assert changed[0] == lacking
+    assert changed[1]["joints"][0] == [6, 7]
+
+
 @pytest.mark.parametrize("gap", [[None, None], [float("nan"), float("nan")]])
 def test_a_keypoint_without_numbers_is_missing_and_can_be_filled_in(tmp_path: Path, gap: list[Any]) -> None:
     rows = [person()]

@@ -80,7 +80,7 @@ def test_the_number_of_values_says_the_layout(tmp_path: Path, count: int, layout
 def test_nobody_in_any_file_is_legal(tmp_path: Path) -> None:
     path = recorded(tmp_path / "json", {"a_keypoints.json": frame()})
     file = read(FORMAT, path)
-    assert (len(file.poses), file.notes) == (0, ("there are no people",))
+    assert (len(file.poses), file.notes) == (0, ("nobody has keypoints",))
     assert file.rewrite(file.poses) == contents_of(path)
 
 

@@ -85,6 +85,23 @@ def test_nodes_and_animals_come_and_go_as_cells(tmp_path: Path) -> None:
     assert written == expected.replace("205.93,187.88,,278.63,203.36,", ",,,,,")
 
 
+def test_other_columns_pass_through_and_are_noted(tmp_path: Path) -> None:
+    lines = [
+        f"{line},{more}" for line, more in zip(TEXT.splitlines(), ("nose.var", "1", "", "x", ""), strict=True)
+    ]
+    file = read(FORMAT, recorded(tmp_path / "a.csv", "\n".join([*lines, ""])))
+    assert file.notes == ("columns that pass through: nose.var",)
+    assert file.rewrite(file.poses) == contents_of(tmp_path / "a.csv")
+    assert not read(FORMAT, recorded(tmp_path / "b.csv", TEXT)).notes
+
+
+def test_a_new_file_may_hold_nobody(tmp_path: Path) -> None:
+    nobody = Poses(np.zeros((0, 17, 2)), np.zeros((0, 17)), np.zeros((0, 17), bool), (), np.zeros(0), COCO)
+    assert FORMAT.write is not None
+    again = read(FORMAT, saved(tmp_path / "new.csv", FORMAT.write(NewFile(nobody)))).poses
+    assert (len(again), again.skeleton) == (0, COCO)
+
+
 def test_a_new_file_is_read_as_it_was(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     valid = generator.uniform(size=(4, 17)) < 0.8

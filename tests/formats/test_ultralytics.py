@@ -131,8 +131,8 @@ FAULTS: list[tuple[Any, str]] = [
         "box of detection 0, field 'y1': expected a finite number, got no such field.",
     ),
     (
-        [{**PERSON, "confidence": None}],
-        "detection 0, field 'confidence': expected a finite number, got None.",
+        [{**PERSON, "confidence": "high"}],
+        "detection 0, field 'confidence': expected a finite number, got 'high'.",
     ),
 ]
 

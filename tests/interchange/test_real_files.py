@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from posefix.errors import Where
+from posefix.errors import InputError, Where
 from posefix.formats.coco_annotations import read_annotations
 from posefix.interchange import read_pose_file
 from posefix.interchange.pose_files import Hints
 from posefix.interchange.validation import TRUTH_HEADING, validate
+from posefix.photos.finding import find_images
 from posefix.pose_files.pose_file import FormatError
 from posefix.skeletons import load_skeleton
 
@@ -151,6 +153,62 @@ def test_the_layout_that_was_named_decides_where_the_category_has_other_names(
     assert "posefix inspect" in out and "--layout coco17" in out
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ",".join(NAMES),
+        {str(number): name for number, name in enumerate(NAMES)},
+        [{"id": number, "name": name} for number, name in enumerate(NAMES)],
+        list(range(17)),
+        [""] * 17,
+        [*NAMES[:16], "Nose"],
+    ],
+    ids=["text", "object", "objects", "numbers", "empty texts", "one twice"],
+)
+def test_names_that_make_no_layout_leave_it_to_the_one_that_was_named(
+    run: Run, tmp_path: Path, names: Any
+) -> None:
+    path = truth(tmp_path, person(1), categories=[{**CATEGORY, "keypoints": names}])
+    found = results(tmp_path, result(1))
+    assert run("validate", path, "--layout", "coco17")[0] == 0
+    assert average_precision(run, found, "--annotations", path) == 100
+    code, out, _ = run("inspect", path)
+    assert code == 2
+    assert "field 'categories': expected a list 'keypoints' that names each keypoint once, got" in out
+    assert "name their layout (--layout); with 17 keypoints it may be coco17" in out
+
+
+def test_names_that_are_numbers_say_nothing(run: Run, tmp_path: Path) -> None:
+    path = truth(tmp_path, person(1), categories=[{**CATEGORY, "keypoints": [str(n + 1) for n in range(17)]}])
+    assert average_precision(run, results(tmp_path, result(1)), "--annotations", path) == 100
+    assert len(read_annotations(path).skeleton) == 17  # a layout of its own where no other is named
+
+
+def test_an_id_of_two_categories_with_other_keypoints_is_a_fault(run: Run, tmp_path: Path) -> None:
+    dog = {"id": 1, "name": "dog"}
+    path = truth(tmp_path, person(1), categories=[CATEGORY, dog])
+    code, out, _ = run("validate", path)
+    assert code == 2
+    assert "category 1, field 'id': expected another id than that of category 0, got 1." in out
+    assert run("validate", truth(tmp_path, person(1), categories=[CATEGORY, CATEGORY]))[0] == 0
+
+
+def test_categories_of_one_name_or_none_are_chosen_by_their_ids(run: Run, tmp_path: Path) -> None:
+    arrow = [10, 10, 2, 50, 60, 2, 90, 60, 2]
+    people = person(1), person(2, category_id=2, keypoints=arrow)
+    for name in ("person", None):
+        other = {"id": 2, "name": name, "keypoints": ["tip", "left_fin", "right_fin"]}
+        path = truth(tmp_path, *people, categories=[{**CATEGORY, "name": name}, other])
+        _, out, _ = run("inspect", path)
+        assert "choose a category (--category '1')" in out
+        assert "(17 keypoints)" in out and "(3 keypoints)" in out and "None" not in out
+        code, out, _ = run("inspect", path, "--category", "2")
+        assert code == 0
+        assert "annotations of other categories, left as they are: 1" in out
+    path = truth(tmp_path, *people, categories=[CATEGORY, {**other, "name": "person"}])
+    assert "expected keypoints of one layout" in run("inspect", path, "--category", "person")[1]
+
+
 def test_the_names_of_the_category_come_before_the_layout_of_the_results(tmp_path: Path) -> None:
     path = truth(tmp_path, person(1), categories=[{**CATEGORY, "keypoints": [f"k{n}" for n in range(17)]}])
     assert read_annotations(path, "coco17").skeleton.keypoint_names[0] == "k0"
@@ -264,6 +322,35 @@ def test_what_only_measuring_refuses_has_a_heading_of_its_own(
     assert fault.removesuffix(".") in error
 
 
+@pytest.mark.parametrize(
+    ("iscrowd", "counted"), [(0.0, True), (False, True), (None, True), (float("nan"), True), (True, False)]
+)
+def test_crowds_are_told_from_people(tmp_path: Path, iscrowd: Any, counted: bool) -> None:
+    people = read_annotations(truth(tmp_path, person(1, iscrowd=iscrowd))).people
+    assert people.counted().tolist() == [counted]
+
+
+def test_a_text_tells_no_crowd(run: Run, tmp_path: Path) -> None:
+    path = truth(tmp_path, person(1, iscrowd="0"))
+    code, out, _ = run("validate", path)
+    assert (code, "annotation 0, field 'iscrowd': expected 0 or 1, got '0'." in out) == (2, True)
+
+
+def test_null_is_a_field_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    images = [image(1, file_name=None, width=None, crowdIndex=None)]
+    path = truth(tmp_path, person(1, num_keypoints=None, area=None), images=images)
+    assert run("validate", path)[0] == 0
+    assert average_precision(run, results(tmp_path, result(1)), "--annotations", path) == 100
+
+
+def test_labels_of_other_programs_are_to_be_converted_first(run: Run, tmp_path: Path) -> None:
+    found = results(tmp_path, result(1))
+    (tmp_path / "labels.xml").write_text("<annotations></annotations>", encoding="utf-8")
+    for other in (tmp_path / "labels.xml", found):
+        code, _, error = run("evaluate", found, "--layout", "coco17", "--annotations", other)
+        assert (code, f"{other}: expected" in error, "(--to coco-annotations)" in error) == (2, True, True)
+
+
 def test_all_faults_of_the_truth_are_told_at_once(tmp_path: Path) -> None:
     people = [person(1, area="large"), person(2, bbox=[1, 2]), person(3, image_id=9)]
     validation = validate(truth(tmp_path, *people))
@@ -309,8 +396,48 @@ def test_most_people_in_shares_is_enough_to_stop(run: Run, tmp_path: Path) -> No
     assert run("inspect", results(tmp_path, rows[0], rows[2]), "--layout", "coco17")[0] == 0
 
 
+def test_a_box_of_gaps_is_none(tmp_path: Path) -> None:
+    gaps = [float("nan")] * 4
+    file = read_pose_file(results(tmp_path, result(1, bbox=gaps), result(2, bbox=BOX)), "coco17")
+    assert file.boxes is not None
+    assert np.isnan(file.boxes[:, 0]).tolist() == [True, False]
+
+
+def test_detections_write_what_is_not_there_in_many_ways(tmp_path: Path) -> None:
+    x, y = zip(*PLACES, strict=True)
+    box = dict(zip(("x1", "y1", "x2", "y2"), (90, 40, 210, 350), strict=True))
+    rows: list[dict[str, Any]] = [
+        {"box": box, "confidence": None, "keypoints": {"x": x, "y": y, "visible": None}},
+        {"box": box, "confidence": 0.7, "keypoints": {"x": [], "y": [], "visible": []}},
+    ]
+    path = tmp_path / "1.json"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    file = read_pose_file(path, "coco17")
+    assert file.poses.valid.sum(axis=1).tolist() == [17, 0]
+    assert file.poses.pose_scores.tolist() == [1, 0.7]
+    shifted = file.poses.with_keypoints(file.poses.keypoints + file.poses.valid[..., None])
+    written = json.loads(file.rewrite(replace(shifted, pose_scores=np.array([0.5, 0.25])))[""])
+    assert written[0]["confidence"] is None and written[0]["keypoints"]["visible"] is None
+    assert written[0]["keypoints"]["x"][0] == x[0] + 1
+    assert written[1] == {**rows[1], "confidence": 0.25}
+
+
+def test_ids_that_are_texts_in_one_list_and_floats_in_another_are_one(tmp_path: Path) -> None:
+    path = truth(tmp_path, person(1, image_id="1"), person(2), images=[image(1.0), image(2.0)])
+    assert read_pose_file(path).poses.image_ids == (1, 2)
+
+
+def test_shares_of_animals_with_few_keypoints_are_enough_to_stop(run: Run, tmp_path: Path) -> None:
+    lines = ["scorer" + ",D" * 4, "bodyparts,nose,nose,left_hip,left_hip", "coords,x,y,x,y"]
+    lines += ["0,.5,.25,.6,.5", "1,.5,.25,.6,5.5", "2,.5,.25,.6,.5", "3,.5,.2,.6,.5"]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    code, out, _ = run("inspect", path)
+    assert (code, "got coordinates that nearly all lie in -2 to 2" in out) == (2, True)
+
+
 @pytest.mark.parametrize("gap", ["NaN", "null"])
-@pytest.mark.parametrize("third", ["0", "gap"])
+@pytest.mark.parametrize("third", ["0", "gap", "1"])
 def test_gaps_of_missing_keypoints_are_read_and_stay(tmp_path: Path, gap: str, third: str) -> None:
     missing = f"{gap}, {gap}, {gap if third == 'gap' else third}"
     numbers = ", ".join(map(str, flat(2)[:48]))
@@ -392,6 +519,97 @@ def test_photos_in_subfolders_are_found_by_inspect_as_by_refine(run: Run, tmp_pa
     assert hints.photo_names(read_pose_file(path, "coco17")) == {"a/a.png": "a/a.png", "b/b.png": "b/b.png"}
 
 
+def test_paths_find_photos_without_their_ending(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        Image.new("RGB", SIZE).save(tmp_path / name / "0001.png")
+    ids = ["a/0001", "sub\\B\\0001"]
+    found = find_images(ids, tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in found.values()] == ["a/0001.png", "b/0001.png"]
+    Image.new("RGB", SIZE).save(tmp_path / "a" / "0001.jpg")
+    with pytest.raises(InputError, match="fits two photos"):
+        find_images(ids, tmp_path)
+    assert find_images(["a/0001.jpg"], tmp_path)["a/0001.jpg"].suffix == ".jpg"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "got an empty file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "the pointer that Git LFS keeps"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(90), "an HDF5 file of something else, or one that is cut off"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.h5", "a.slp.bak"])
+def test_what_a_file_without_poses_is_is_told(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(FormatError) as caught:
+        read_pose_file(tmp_path / name)
+    assert told in str(caught.value)
+
+
+def test_a_pointer_in_the_place_of_json_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("version https://git-lfs.github.com/spec/v1\n", encoding="utf-8")
+    with pytest.raises(FormatError, match="git lfs pull"):
+        read_pose_file(tmp_path / "a.json")
+
+
+def test_keypoints_that_are_objects_are_told_so(run: Run, tmp_path: Path) -> None:
+    points = [{"x": x, "y": y, "score": 0.9} for x, y in PLACES]
+    code, out, _ = run("validate", results(tmp_path, result(1, keypoints=points)), "--layout", "coco17")
+    assert code == 2
+    assert (
+        "row 0, field 'keypoints': expected one flat list of numbers, got a list of objects, {'x': 150" in out
+    )
+
+
+@pytest.mark.parametrize("kind", ["labelme", "label-studio"])
+def test_the_labels_of_boxes_choose_among_people(run: Run, tmp_path: Path, photos: Path, kind: str) -> None:
+    made = truth(tmp_path, person(1), person(2))
+    folder = tmp_path / "made"
+    folder.mkdir()
+    path = folder / ("" if kind == "labelme" else "labels.json")
+    output = tmp_path / "labels" if kind == "labelme" else path
+    assert run("convert", made, output, "--to", kind, "--images", photos)[0] == 0
+    file = output / "2.json" if kind == "labelme" else output
+    before, mark, after = file.read_text().rpartition('"person"')
+    file.write_text(f'{before}"dog"{after}')
+    assert mark
+    assert (
+        "boxes have several labels, and all are read as of one layout (person 1, dog 1)"
+        in run("inspect", output)[1]
+    )
+    code, out, _ = run("inspect", output, "--category", "dog")
+    assert (code, "people whose boxes are called otherwise, left as they are: 1" in out) == (0, True)
+    assert read_pose_file(output, category="dog").poses.image_ids == ("2.png",)
+    code, out, _ = run("inspect", output, "--category", "cat")
+    assert (
+        code,
+        "there is no box 'cat' with keypoints (--category); expected one of person 1, dog 1" in out,
+    ) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "shapes", [[], [{"label": "nose", "points": [[1, 2], [3, 4]], "shape_type": "circle"}]]
+)
+def test_labels_without_keypoints_are_told_so(run: Run, tmp_path: Path, shapes: Any) -> None:
+    path = tmp_path / "1.json"
+    path.write_text(json.dumps({"shapes": shapes, "imagePath": "1.png"}), encoding="utf-8")
+    code, out, _ = run("inspect", path)
+    assert code == 2
+    assert "expected keypoints with names, which say the layout, got none that can be read; label some" in out
+
+
+def test_a_model_that_knows_no_keypoint_is_told_in_a_sentence(run: Run, tmp_path: Path, photos: Path) -> None:
+    hand = {**CATEGORY, "keypoints": ["thumb", "index", "ring"]}
+    path = truth(tmp_path, person(1, keypoints=[10, 10, 2, 50, 60, 2, 90, 60, 2]), categories=[hand])
+    code, _, error = run("refine", path, "--images", photos, "-o", tmp_path / "out.json")
+    assert code == 2
+    assert (
+        f"{path}: the model knows none of its 3 keypoints by name (thumb, index, ring); name a model" in error
+    )
+
+
 def test_visibilities_go_over_to_labels_and_back_to_the_layout(
     run: Run, tmp_path: Path, photos: Path
 ) -> None:
@@ -406,6 +624,28 @@ def test_visibilities_go_over_to_labels_and_back_to_the_layout(
     assert (file.has_scores, file.poses.valid.sum()) == (False, 16)
     assert run(*words[:2], tmp_path / "lsp", *words[3:], "--to-layout", "lsp14")[0] == 0
     assert (tmp_path / "lsp" / "1.txt").read_text().split()[7::3] == ["0", *["2"] * 11, "0", "0"]
+
+
+def test_scores_in_the_place_of_visibilities_are_visible_in_new_labels(run: Run, tmp_path: Path) -> None:
+    path = truth(tmp_path, person(1, keypoints=[*flat(0.87)[:48], 0, 0, 0]))
+    assert run("convert", path, tmp_path / "new.json", "--to", "coco-annotations")[0] == 0
+    written = json.loads((tmp_path / "new.json").read_text())["annotations"][0]
+    assert written["keypoints"][2::3] == [2] * 16 + [0]
+
+
+@pytest.mark.parametrize("kind", ["labelme", "label-studio", "cvat", "mpii-json"])
+def test_keypoints_of_labelling_programs_are_visible_in_labels(
+    run: Run, tmp_path: Path, photos: Path, kind: str
+) -> None:
+    made = truth(tmp_path, person(1), images=[image(1)])
+    between = tmp_path / {"labelme": "folder", "cvat": "labels.xml"}.get(kind, "labels.json")
+    assert run("convert", made, between, "--to", kind, "--images", photos)[0] == 0
+    labels = tmp_path / "labels"
+    # A new file of Label Studio holds predictions, and those have scores.
+    third = "1" if kind == "label-studio" else "2"
+    words = ("--to", "ultralytics-labels", "--layout", "coco17", "--images", photos)
+    assert run("convert", between, labels, *words)[0] == 0
+    assert (labels / "1.txt").read_text().split()[7::3] == [third] * 17
 
 
 def test_boxes_among_labels_are_counted_and_stay(tmp_path: Path) -> None:

@@ -38,7 +38,8 @@ PhotoNames = Annotated[
 Category = Annotated[
     str | None,
     Parameter(
-        help="Name of the category that is meant in COCO's annotations, where several name different keypoints."
+        help="Name of the category that is meant in COCO's annotations, or the label of skeletons or boxes in others, "
+        "where several name different keypoints."
     ),
 ]
 Exif = Annotated[

@@ -243,6 +243,6 @@ def _edit(change: PersonChange, points: str) -> Mapping[Place, Any]:
     if change.corners is not None and change.record.get(BOX):
         low, high = change.corners
         edit[BOX,] = np.round(np.concatenate([low, high - low]), 3).tolist()
-    if change.pose_score is not None and SCORE in change.record:
+    if change.pose_score is not None and change.record.get(SCORE) is not None:
         edit[SCORE,] = change.pose_score
     return edit

@@ -208,9 +208,9 @@ def boxes_of(*lists: Records) -> FloatArray | None:
 def file_names_of(content: Mapping[str, Any]) -> dict[ImageId, str]:
     """Photo of each image id, of the images that have an id and a name; a file of poses needs neither."""
     return {
-        image["id"]: image["file_name"]
+        known: image["file_name"]
         for image in _images_of(content)
-        if isinstance(image.get("file_name"), str)
+        if isinstance(image.get("file_name"), str) and (known := id_or_none(image["id"])) is not None
     }
 
 

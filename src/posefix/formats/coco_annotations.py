@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError, Where, plural, quoted
-from posefix.files import read_json, without_collection
+from posefix.files import file_ending, read_json, without_collection
 from posefix.formats.coco_people import LabelledRecords, labelled_records, listed_records
 from posefix.pose import geometry
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Rows
 from posefix.pose_files.gaps import without_gaps
+from posefix.pose_files.number_lists import is_gap
 from posefix.pose_files.pose_file import FormatError
 from posefix.pose_files.records import (
     BOX_SIDES,
@@ -28,6 +29,9 @@ from posefix.pose_files.records import (
 from posefix.skeletons import Skeleton, load_skeleton
 
 VISIBILITIES = (0, 1, 2)
+LABELS_OTHERWISE = frozenset({".csv", ".h5", ".mat", ".nwb", ".slp", ".txt", ".xml"})
+"""Endings of labels of other programs."""
+OTHERS = "are these results? `posefix convert` makes annotations of other labels (--to coco-annotations)."
 AREA_OF_BOX = 0.53
 """A person's area as a share of the box, where a file has no areas: that of COCO's people on average."""
 
@@ -200,6 +204,8 @@ def read_object(path: str | Path) -> Mapping[str, Any]:
     Raises:
         InputError: It cannot be read, is not JSON, or holds something else.
     """
+    if file_ending(path) in LABELS_OTHERWISE and Path(path).is_file():
+        raise InputError(f"{path}: expected COCO's annotations, which are JSON; {OTHERS}", Where(Path(path)))
     return as_object(read_json(path), path)
 
 
@@ -210,7 +216,7 @@ def as_object(content: Any, path: str | Path) -> Mapping[str, Any]:
         InputError: It holds something else.
     """
     if not isinstance(content, dict):
-        got = "a list; are these results?" if isinstance(content, list) else f"{quoted(content)}."
+        got = f"a list; {OTHERS}" if isinstance(content, list) else f"{quoted(content)}."
         raise InputError(f"{path}: expected an object with 'images' and 'annotations', got {got}")
     return content
 
@@ -221,7 +227,7 @@ def _images(content: Mapping[str, Any], path: Path) -> dict[ImageId, ImageInfo]:
     crowd_index = records.numbers_where_given("crowdIndex")
     infos: dict[ImageId, ImageInfo] = {}
     for number, (image_id, row) in enumerate(zip(records.unique_ids(), records.rows, strict=True)):
-        name = row.get("file_name", str(image_id))
+        name = str(image_id) if row.get("file_name") is None else row["file_name"]
         if not isinstance(name, str):
             report_fault(records.fault(number, "file_name", "a text"))
         width, height = (_side(records, number, side) for side in ("width", "height"))
@@ -257,11 +263,21 @@ def _people(labelled: LabelledRecords, images: Mapping[ImageId, ImageInfo]) -> P
         bbox_xywh=bbox_xywh,
         image_ids=image_ids,
         ids=records.unique_ids(),
-        is_crowd=np.array([bool(row.get("iscrowd")) for row in records.rows], dtype=np.bool_),
+        is_crowd=_crowds(records),
         area_is_estimated=is_estimated,
         num_keypoints=records.numbers_where_given("num_keypoints"),
         head_size=records.numbers_where_given("head_size"),
     )
+
+
+def _crowds(records: Records) -> npt.NDArray[np.bool_]:
+    """(N,): a field that is 0 or 1, false or true, or not there; a text would count as a crowd, whatever it says."""
+    values = [row.get("iscrowd") for row in records.rows]
+    for number in records.asked():
+        value = values[number]
+        if not (isinstance(value, bool) or is_gap(value) or is_whole_number(value)):
+            report_fault(records.fault(number, "iscrowd", "0 or 1"))
+    return np.array([bool(value) and not is_gap(value) for value in values], dtype=np.bool_)
 
 
 def _boxes_and_areas(records: Records, triples: FloatArray) -> tuple[FloatArray, FloatArray, bool]:

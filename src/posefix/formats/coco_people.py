@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from posefix.errors import InputError, Where, plural, quoted
-from posefix.pose.poses import FloatArray
+from posefix.pose.poses import FloatArray, ImageId
 from posefix.pose_files.gaps import check_gaps
 from posefix.pose_files.layouts import (
     TRIPLE,
@@ -25,11 +25,13 @@ from posefix.pose_files.records import Records, id_or_none, ids_as_known, report
 from posefix.skeletons import (
     Category,
     Skeleton,
+    called,
     categories_of,
     keypoint_categories,
     limbs_of,
     skeleton_from_coco,
 )
+from posefix.skeletons.skeleton import normalise
 
 IDS_SHOWN = 5
 ANY, UNKNOWN = -1, -2
@@ -135,11 +137,7 @@ def _categories_of(records: Records, categories: Sequence[Category]) -> list[int
     Raises:
         FormatError: An annotation is of a category that is not there.
     """
-    ids = {
-        known: place
-        for place, one in enumerate(categories)
-        if (known := id_or_none(one.get("id"))) is not None
-    }
+    ids = _places_of_ids(records.path, categories)
     places: list[int] = []
     for number, row in enumerate(records.rows):
         given = row.get("category_id")
@@ -153,6 +151,23 @@ def _categories_of(records: Records, categories: Sequence[Category]) -> list[int
             shown = ", ".join(map(repr, list(ids)[:IDS_SHOWN])) + (", ..." if len(ids) > IDS_SHOWN else "")
             report_fault(records.fault(number, "category_id", f"the id of a category ({shown})"))
         places.append(UNKNOWN if known is None else ids.get(known, UNKNOWN))
+    return places
+
+
+def _places_of_ids(path: Path, categories: Sequence[Category]) -> dict[ImageId, int]:
+    """The place of each category's id in the list.
+
+    Raises:
+        FormatError: Categories with different keypoints have one id, so nobody can tell whose an annotation is.
+    """
+    places: dict[ImageId, int] = {}
+    for place, one in enumerate(categories):
+        known = id_or_none(one.get("id"))
+        first = place if known is None else places.setdefault(known, place)
+        if first != place and one.get("keypoints") != categories[first].get("keypoints"):
+            where = Where(path, f"category {place}", "id")
+            problem = f"expected another id than that of category {first}, got {known!r}."
+            report_fault(FormatError.at(where, problem, "Give each category an id of its own."))
     return places
 
 
@@ -191,9 +206,16 @@ def _layout(
             raise unnamed_layout(path, _counts(lengths))
         check_layout(path, layout, lengths, "annotation")
         return layout, ()
-    if layout is not None and (overrule or (_misfits(names, lengths) and TRIPLE * len(layout) in lengths)):
+    says_little = _misfits(names, lengths) or not _are_words(names)
+    if layout is not None and (overrule or (says_little and TRIPLE * len(layout) in lengths)):
         check_layout(path, layout, lengths, "annotation")
         return layout, ()
+    if not _tell_apart(names):
+        raise LayoutError(
+            f"{path}, field 'categories': expected a list 'keypoints' that names each keypoint once, got "
+            f"{quoted(names)}; correct it, or name their layout (--layout){fitting_layouts(_counts(lengths))}.",
+            _counts(lengths),
+        )
     if _misfits(names, lengths) and (counts := _counts(lengths)):
         raise LayoutError(
             f"{path}, field 'categories': names {plural(len(names), 'keypoint')}, and the annotations have "
@@ -210,6 +232,18 @@ def _misfits(names: Any, lengths: Sequence[int]) -> bool:
     return isinstance(names, list) and bool(lengths) and TRIPLE * len(names) not in lengths
 
 
+def _tell_apart(names: Any) -> bool:
+    """Whether what a category has for ``keypoints`` is a list of names, each there once."""
+    if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
+        return False
+    return len(set(map(normalise, names))) == len(names)
+
+
+def _are_words(names: Any) -> bool:
+    """Whether a category's names say which keypoints they are, as "1", "2" and so on do not."""
+    return _tell_apart(names) and any(character.isalpha() for name in names for character in name)
+
+
 def _counts(lengths: Sequence[int]) -> list[int]:
     """How many keypoints people have, if all have as many."""
     different = set(lengths)
@@ -217,14 +251,14 @@ def _counts(lengths: Sequence[int]) -> list[int]:
 
 
 def _together(chosen: Sequence[Category]) -> tuple[str, ...]:
-    names = [str(category.get("name")) for category in chosen]
+    names = list(map(called, chosen))
     return (f"categories with the same keypoints, together: {', '.join(names)}",) if len(names) > 1 else ()
 
 
 def _left_out(others: Sequence[Category]) -> tuple[str, ...]:
     if not others:
         return ()
-    counts = Counter(str(category.get("name", category.get("id"))) for category in others)
+    counts = Counter(map(called, others))
     listed = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(IDS_SHOWN))
     more = ", ..." if len(counts) > IDS_SHOWN else ""
     return (f"annotations of other categories, left as they are: {len(others):,} ({listed}{more})",)

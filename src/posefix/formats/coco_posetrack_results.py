@@ -26,12 +26,11 @@ from posefix.formats.coco_annotation_poses import (
     visible_triples_to_write,
 )
 from posefix.formats.coco_annotations import as_object
-from posefix.formats.coco_people import keypoint_triples, listed_records
+from posefix.formats.coco_people import keypoint_triples, labelled_records, listed_records
 from posefix.formats.coco_posetrack import PoseTrackAnnotations, check_unique, video_files
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, rows_by_image
 from posefix.pose_files.gaps import without_gaps
 from posefix.pose_files.json_text import JsonText, Place
-from posefix.pose_files.layouts import check_layout
 from posefix.pose_files.pose_file import (
     OPENING_RECORDS,
     Contents,
@@ -45,7 +44,7 @@ from posefix.pose_files.pose_file import (
     numbers_to_write,
 )
 from posefix.pose_files.records import NO_ID, Record, Records, ids_as_known, report_fault
-from posefix.skeletons import Skeleton, keypoint_category, match_keypoints, skeleton_from_coco
+from posefix.skeletons import Skeleton, match_keypoints
 
 NAME = "posetrack18"
 NO_SCORE = -9999.0
@@ -86,7 +85,9 @@ def recognise(source: Source) -> str | None:
 
 def read(source: Source, reading: Reading) -> PoseFile:
     """Read PoseTrack 2018 files as `read_posetrack_results` does, but with `KEYPOINT_SCORE` instead of `NO_SCORE`."""
-    return read_posetrack_results(source.path, reading.skeleton, no_score=KEYPOINT_SCORE).file
+    return read_posetrack_results(
+        source.path, reading.skeleton, reading.category, no_score=KEYPOINT_SCORE
+    ).file
 
 
 FORMAT = Format(
@@ -99,7 +100,11 @@ FORMAT = Format(
 
 
 def read_posetrack_results(
-    path: str | Path, skeleton: Skeleton | None = None, *, no_score: float = NO_SCORE
+    path: str | Path,
+    skeleton: Skeleton | None = None,
+    category: str | None = None,
+    *,
+    no_score: float = NO_SCORE,
 ) -> PoseTrackResults:
     """Read PoseTrack 2018 results; the layout is the one that the files' categories name, unless it is given.
 
@@ -109,13 +114,14 @@ def read_posetrack_results(
     Args:
         path: A folder with one JSON file for each video, or one such file.
         skeleton: Layout to read the keypoints in.
+        category: As of `posefix.pose_files.pose_file.Reading`.
         no_score: Score of the keypoints of a person without ``scores``.
 
     Raises:
         InputError: There is no such file, one is faulty, two hold the same image or name different keypoints.
     """
     path = Path(path)
-    videos = _videos(path, skeleton, no_score)
+    videos = _videos(path, skeleton, category, no_score)
     poses = _join([video.poses for video in videos], videos[0].poses.skeleton)
     file = PoseFile(
         path,
@@ -125,6 +131,7 @@ def read_posetrack_results(
         tracks=tuple(track for video in videos for track in video.records.tracks("track_id")),
         boxes=boxes_of(*(video.records for video in videos)),
         notes=_notes(videos),
+        left_out=tuple(dict.fromkeys(line for video in videos for line in video.left_out)),
         file_names={key: name for video in videos for key, name in file_names_of(video.text.root).items()}
         or None,
     )
@@ -219,17 +226,15 @@ class _Video:
     triples: FloatArray
     poses: Poses
     image_ids: tuple[ImageId, ...]
+    left_out: tuple[str, ...]
 
     @classmethod
-    def read(cls, path: Path, given: Skeleton | None, no_score: float) -> _Video:
+    def read(cls, path: Path, given: Skeleton | None, category: str | None, no_score: float) -> _Video:
         text = JsonText.read(path)
         content = as_object(text.root, path)
-        named = keypoint_category(content, str(path))
-        skeleton = given or skeleton_from_coco(named, path.name, str(path))
         image_ids = listed_records(content, path, "images", "image").unique_ids()
-        records = listed_records(content, path, "annotations", "annotation")
-        if given is not None:
-            check_layout(path, given, records.lengths("keypoints"), "annotation")
+        labelled = labelled_records(content, path, given, category, overrule=True)
+        records, skeleton = labelled.records, labelled.skeleton
         triples = keypoint_triples(records, skeleton)
         known = frozenset(image_ids)
         people = ids_as_known(records.ids("image_id"), known)
@@ -240,7 +245,7 @@ class _Video:
         valid = (whole != 0).any(axis=-1)
         scores = _scores(records, skeleton, no_score)
         poses = Poses(whole[..., :2], scores, valid, people, _pose_scores(records, valid, scores), skeleton)
-        return cls(text, records, triples, poses, image_ids)
+        return cls(text, records, triples, poses, image_ids, labelled.left_out)
 
     def with_poses(self, poses: Poses, keep: Sequence[int] | None, update_boxes: bool) -> bytes:
         """The file with other poses; of these only some are kept if so asked."""
@@ -250,7 +255,7 @@ class _Video:
         boxes = new_boxes(poses, written, self.triples, self.text.root) if update_boxes else {}
         edits: dict[Place, Any] = {}
         for row, person in enumerate(self.records.rows):
-            place = ("annotations", row)
+            place = ("annotations", self.records.place(row))
             if differs(written[row], self.triples[row]).any():
                 edits[(*place, "keypoints")] = flat_numbers(written[row])
             if person.get("scores") and (scores[row] != self.poses.scores[row]).any():
@@ -286,12 +291,12 @@ class _Rewrite:
         return contents
 
 
-def _videos(path: Path, skeleton: Skeleton | None, no_score: float) -> list[_Video]:
+def _videos(path: Path, skeleton: Skeleton | None, category: str | None, no_score: float) -> list[_Video]:
     """The videos of a folder, or the one of a file; where faults are noted, those that can be read together."""
     videos: list[_Video] = []
     for file in video_files(path):
         try:
-            videos.append(_Video.read(file, skeleton, no_score))
+            videos.append(_Video.read(file, skeleton, category, no_score))
         except InputError as error:
             fault = error
             fault.where = fault.where or Where(file)

@@ -2,8 +2,9 @@
 
 Elements as in https://docs.cvat.ai/docs/manual/advanced/xml_format and cvat/apps/dataset_manager/formats/cvat.py of
 https://github.com/cvat-ai/cvat: in an `image` a `skeleton` for each person, in it a `points` for each keypoint with its
-`label`, its place in pixels from the photo's edge, and `outside="1"` where it is not in the photo. The labels of the
-task, in `meta`, name the elements of each skeleton in order.
+`label`, its place in pixels from the photo's edge, `outside="1"` where it is not in the photo, and `occluded="1"` where
+it is hidden, which is COCO's visibility 1, as in CVAT's own export to COCO. The labels of the task, in `meta`, name the
+elements of each skeleton in order.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from posefix.formats.cvat_skeletons import OUTSIDE, POINTS, CvatSkeleton, read_skeletons
-from posefix.pose.poses import ImageId, Poses, rows_by_image
+from posefix.pose.poses import FloatArray, ImageId, Poses, rows_by_image
 from posefix.pose_files.named_points import (
     FROM_EDGE,
     NamedPoint,
@@ -25,6 +26,8 @@ from posefix.pose_files.named_points import (
 )
 from posefix.pose_files.pose_file import (
     DECIMALS,
+    HIDDEN,
+    VISIBLE,
     Contents,
     Format,
     FormatError,
@@ -62,13 +65,14 @@ def read(source: Source, reading: Reading) -> PoseFile:
     """Read the skeletons of all images; boxes and other shapes stay as they are.
 
     Raises:
-        FormatError: The file is faulty, or CVAT's for videos.
+        FormatError: The file is faulty, CVAT's for videos, or of skeletons with different keypoints.
     """
     found = read_skeletons(source.path, source.content)
-    skeleton = layout_of_labels(source.path, found.labels, reading.skeleton)
+    chosen = found.chosen(reading.category)
+    skeleton = layout_of_labels(source.path, found.labels_of(chosen), reading.skeleton)
     people = [
         person
-        for person in found.people
+        for person in chosen
         if any(skeleton.find(element.label) is not None for element in person.elements)
     ]
     points = NamedPoints.of(
@@ -89,7 +93,9 @@ def read(source: Source, reading: Reading) -> PoseFile:
         poses,
         _Rewrite(source, people, points, poses),
         notes=found.notes,
+        left_out=found.left_out(chosen),
         has_scores=False,
+        visibility=_visibility(points),
     )
 
 
@@ -99,7 +105,7 @@ def write(new: NewFile) -> Contents:
     for number, (image_id, rows) in enumerate(rows_by_image(new.poses.image_ids).items()):
         name = quoteattr(str(new.file_names.get(image_id, image_id)))
         lines.append(f'  <image id="{number}" name={name}{_size(new, image_id)}>')
-        lines += [line for row in rows.tolist() for line in _skeleton_lines(new.poses, row)]
+        lines += [line for row in rows.tolist() for line in _skeleton_lines(new, row)]
         lines.append("  </image>")
     return {"": "\n".join([*lines, "</annotations>", ""]).encode()}
 
@@ -109,6 +115,15 @@ FORMAT = Format(
 )
 
 
+def _visibility(points: NamedPoints) -> FloatArray:
+    """(N, K): 0 of a keypoint that is not there, 1 of one that is hidden, else 2."""
+    visibility = np.where(points.there, VISIBLE, 0.0)
+    for place, element in points.records.items():
+        if element.occluded:
+            visibility[place] = HIDDEN
+    return visibility
+
+
 def _size(new: NewFile, image_id: ImageId) -> str:
     if new.photo_size is None:
         return ""
@@ -116,18 +131,22 @@ def _size(new: NewFile, image_id: ImageId) -> str:
     return f' width="{width}" height="{height}"'
 
 
-def _skeleton_lines(poses: Poses, row: int) -> Iterator[str]:
+def _skeleton_lines(new: NewFile, row: int) -> Iterator[str]:
+    poses = new.poses
+    hidden = np.zeros(len(poses.skeleton)) if new.visibility is None else new.visibility[row] == HIDDEN
     yield '    <skeleton label="person" source="auto" z_order="0">'
     places = FROM_EDGE.to_numbers(poses.keypoints[row : row + 1])[0]
     middle = np.median(places[poses.valid[row]], axis=0) if poses.valid[row].any() else np.zeros(2)
-    for name, place, there in zip(poses.skeleton.keypoint_names, places, poses.valid[row], strict=True):
-        shown = place if there else np.round(middle, DECIMALS)
-        yield f"      {_points_tag(name, shown.tolist(), outside=not there)}"
+    for keypoint, name in enumerate(poses.skeleton.keypoint_names):
+        there = bool(poses.valid[row, keypoint])
+        shown = places[keypoint] if there else np.round(middle, DECIMALS)
+        occluded = there and bool(hidden[keypoint])
+        yield f"      {_points_tag(name, shown.tolist(), outside=not there, occluded=occluded)}"
     yield "    </skeleton>"
 
 
-def _points_tag(label: str, place: Sequence[float], *, outside: bool = False) -> str:
-    state = f'source="auto" outside="{int(outside)}" occluded="0"'
+def _points_tag(label: str, place: Sequence[float], *, outside: bool = False, occluded: bool = False) -> str:
+    state = f'source="auto" outside="{int(outside)}" occluded="{int(occluded)}"'
     return f'<points label={quoteattr(label)} {state} points="{_pair(*place)}"></points>'
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from posefix.errors import quoted
+from posefix.errors import plural, quoted
 from posefix.pose.poses import LARGEST_NUMBER
 from posefix.pose_files.pose_file import FormatError
 from posefix.pose_files.records import NO_ID, PLAIN_TEXT, is_plain, report_fault
 from posefix.pose_files.xml_text import parse_xml
+from posefix.skeletons.skeleton import normalise
 
 IMAGE, SKELETON, POINTS, TRACK = "image", "skeleton", "points", "track"
-LABEL, OUTSIDE = "label", "outside"
+LABEL, OUTSIDE, OCCLUDED = "label", "outside", "occluded"
 
 
 @dataclass
@@ -25,6 +28,7 @@ class Element:
         y: The same.
         text: Both as the file has them.
         outside: Whether it is not in the photo.
+        occluded: Whether something hides it.
         at: The byte at which it begins.
         closing: The byte at which its closing tag begins.
     """
@@ -34,6 +38,7 @@ class Element:
     y: float
     text: str
     outside: bool
+    occluded: bool
     at: int
     closing: int = 0
 
@@ -80,13 +85,49 @@ class Skeletons:
     _root: str = ""
     _tracks: bool = False
 
-    @property
-    def labels(self) -> list[str]:
-        """Names of the keypoints: in the order of the task's labels, and then those that appear besides."""
-        used = {person.label for person in self.people}
+    def labels_of(self, people: Sequence[CvatSkeleton]) -> list[str]:
+        """Names of the keypoints of some: in the order of the task's labels, and then those that appear besides."""
+        used = {person.label for person in people}
         of_task = [name for name, parent in self._named if parent in used]
-        seen = [element.label for person in self.people for element in person.elements]
+        seen = [element.label for person in people for element in person.elements]
         return list(dict.fromkeys([*of_task, *seen]))
+
+    def chosen(self, category: str | None) -> list[CvatSkeleton]:
+        """The skeletons with the label that was asked for; all of them where their labels have the same keypoints.
+
+        Raises:
+            FormatError: There is none of that label, or there is a choice to be made.
+        """
+        kinds: dict[str, list[CvatSkeleton]] = {}
+        for person in self.people:
+            kinds.setdefault(person.label, []).append(person)
+        if category is not None:
+            if category not in kinds:
+                names = ", ".join(kinds) or "none"
+                raise FormatError(
+                    f"{self.path}: there is no skeleton {category!r} (--category); expected one of {names}."
+                )
+            return kinds[category]
+        names_of = {label: set(map(normalise, self.labels_of(people))) for label, people in kinds.items()}
+        most = max(names_of.values(), key=len, default=set())
+        if any(not names <= most for names in names_of.values()):
+            listed = ", ".join(
+                f"{label} ({plural(len(names), 'keypoint')})" for label, names in names_of.items()
+            )
+            raise FormatError(
+                f"{self.path}: expected skeletons with the same keypoints, got {listed}; choose one of them "
+                f"(--category {quoted(next(iter(kinds)))})."
+            )
+        return self.people
+
+    def left_out(self, chosen: Sequence[CvatSkeleton]) -> tuple[str, ...]:
+        """A line on skeletons of other labels than those that were chosen."""
+        used = {person.label for person in chosen}
+        counts = Counter(person.label for person in self.people if person.label not in used)
+        if not used or not counts:
+            return ()
+        listed = ", ".join(f"{label} {count:,}" for label, count in counts.items())
+        return (f"skeletons of other labels, left as they are: {counts.total():,} ({listed})",)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -154,8 +195,8 @@ class Skeletons:
             message = f"{where}: expected a {LABEL!r} that names the keypoint, got no such attribute."
             report_fault(FormatError(message, "Add it, or take the element out."))
         x, y = places if len(places) == 2 else (None, None)
-        outside = attributes.get(OUTSIDE) == "1"
-        return Element(attributes.get(LABEL, ""), x or 0.0, y or 0.0, text, outside, at)
+        outside, occluded = (attributes.get(name) == "1" for name in (OUTSIDE, OCCLUDED))
+        return Element(attributes.get(LABEL, ""), x or 0.0, y or 0.0, text, outside, occluded, at)
 
     def check_images(self) -> None:
         """Refuse a file that is not of images.

@@ -27,6 +27,7 @@ from posefix.pose_files.named_points import (
     NamedPoints,
     PointChanges,
     layout_of_labels,
+    of_category,
 )
 from posefix.pose_files.pose_file import (
     Contents,
@@ -70,6 +71,8 @@ def read(source: Source, reading: Reading) -> PoseFile:
     """
     text, path = source.document, source.path
     tasks = read_tasks(text)
+    chosen = of_category(path, [person.category for person in tasks.people], reading.category)
+    tasks.people = [tasks.people[row] for row in chosen.rows]
     labels = list(dict.fromkeys(region.label for person in tasks.people for region in person.keypoints))
     skeleton = layout_of_labels(path, labels, reading.skeleton)
     tasks.keep_people_of(skeleton)
@@ -92,7 +95,8 @@ def read(source: Source, reading: Reading) -> PoseFile:
         poses,
         _Rewrite(text, tasks, points, poses, unit),
         boxes=boxes if np.isfinite(boxes).any() else None,
-        notes=tasks.notes,
+        notes=(*tasks.notes, *chosen.notes),
+        left_out=chosen.left_out,
         has_scores=any(SCORE in region.record for person in tasks.people for region in person.keypoints),
     )
 

@@ -64,6 +64,13 @@ class Person:
     box: Region | None
 
     @property
+    def category(self) -> str:
+        """Label of the box; nothing where there is none."""
+        value = {} if self.box is None else self.box.record.get("value")
+        labels = value.get(BOX) if isinstance(value, dict) else None
+        return labels[0] if isinstance(labels, list) and labels and isinstance(labels[0], str) else ""
+
+    @property
     def size_wh(self) -> tuple[float, float]:
         """Of the photo in pixels, as the first keypoint says it; NaN where it does not."""
         record = self.keypoints[0].record

@@ -23,7 +23,7 @@ from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId, P
 from posefix.pose_files.json_numbers import edited_with_numbers
 from posefix.pose_files.json_people import Document, documents, json_files, openings
 from posefix.pose_files.json_text import REMOVED, Place
-from posefix.pose_files.named_points import FROM_EDGE, NamedPoint, NamedPoints, layout_of_labels
+from posefix.pose_files.named_points import FROM_EDGE, NamedPoint, NamedPoints, layout_of_labels, of_category
 from posefix.pose_files.pose_file import (
     Contents,
     Format,
@@ -81,6 +81,8 @@ def read(source: Source, reading: Reading) -> PoseFile:
     """
     texts = documents(source, json_files(source))
     people = [person for number, document in enumerate(texts) for person in _people(number, document)]
+    chosen = of_category(source.path, [_category(person) for person in people], reading.category)
+    people = [people[row] for row in chosen.rows]
     labels = list(dict.fromkeys(shape.record[LABEL] for person in people for shape in person.keypoints))
     skeleton = layout_of_labels(source.path, labels, reading.skeleton)
     people = [
@@ -102,6 +104,8 @@ def read(source: Source, reading: Reading) -> PoseFile:
         poses,
         _Rewrite(source.path, texts, people, points, poses),
         boxes=boxes if np.isfinite(boxes).any() else None,
+        notes=chosen.notes,
+        left_out=chosen.left_out,
         has_scores=any(
             _is_number(shape.record.get(SCORE)) for person in people for shape in person.keypoints
         ),
@@ -159,6 +163,12 @@ def _people(number: int, document: Document) -> list[Person]:
         Person(image_id, shapes, boxes[group][0] if len(boxes[group]) == 1 else None)
         for group, shapes in groups.items()
     ]
+
+
+def _category(person: Person) -> str:
+    """Label of a person's rectangle; nothing where there is none."""
+    label = None if person.box is None else person.box.record.get(LABEL)
+    return label if isinstance(label, str) else ""
 
 
 def _group(record: Record) -> ImageId | None:

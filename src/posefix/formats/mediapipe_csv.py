@@ -41,6 +41,7 @@ NONE = -1
 _VALUES = "|".join(("x", "y", *VISIBILITIES))
 _BEHIND = re.compile(rf"(?P<stem>.+)[_. ](?P<what>{_VALUES})")
 _BEFORE = re.compile(rf"(?P<what>{_VALUES})[_. ]?(?P<stem>.+)")
+_WHOLE = re.compile(r"([0-9]+)\.0*")
 _NUMBERED = re.compile(r"(?P<prefix>.*?)(?P<number>[0-9]{1,4})")
 
 
@@ -155,7 +156,7 @@ def _wide(text: CsvText, reading: Reading) -> Landmarks:
 
 def _long(text: CsvText, reading: Reading) -> Landmarks:
     landmark = _column(text.names, LANDMARKS)
-    names = text.texts(landmark) if landmark is not None else []
+    names = _words(text, landmark) if landmark is not None else []
     different = list(dict.fromkeys(names))
     if all(name.isdecimal() for name in different):
         different = _checked_numbers(text, landmark, names)
@@ -166,7 +167,7 @@ def _long(text: CsvText, reading: Reading) -> Landmarks:
         found = {name: skeleton.find(name) for name in different}
         places = {name: place for name, place in found.items() if place is not None}
     person = _column(text.names, PEOPLE)
-    who = [""] * len(text.rows) if person is None else text.texts(person)
+    who = [""] * len(text.rows) if person is None else _words(text, person)
     ids = _image_ids(text)
     people: dict[tuple[ImageId, str], int] = {}
     rows: list[list[int]] = []
@@ -203,6 +204,11 @@ def _long(text: CsvText, reading: Reading) -> Landmarks:
         partial(_write, text, cells, every),
         tracks,
     )
+
+
+def _words(text: CsvText, column: int) -> list[str]:
+    """The texts of a column; 1.0 is 1, as tables write it in a column that has an empty cell, or had one."""
+    return [whole[1] if (whole := _WHOLE.fullmatch(word)) else word for word in text.texts(column)]
 
 
 def _checked_numbers(text: CsvText, column: int | None, names: Sequence[str]) -> list[str]:

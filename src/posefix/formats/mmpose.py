@@ -307,7 +307,7 @@ def _edit(change: PersonChange) -> Mapping[Place, Any]:
     if change.corners is not None and change.record.get(BOX):
         corners = change.corners.ravel().tolist()
         edit[BOX,] = [corners] if _is_nested(change.record[BOX]) else corners
-    if change.pose_score is not None and BOX_SCORE in change.record:
+    if change.pose_score is not None and change.record.get(BOX_SCORE) is not None:
         edit[BOX_SCORE,] = change.pose_score
     return edit
 

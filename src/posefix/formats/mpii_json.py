@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -62,7 +62,8 @@ def recognise(source: Source) -> str | None:
 def read(source: Source, reading: Reading) -> PoseFile:
     """Read annotated people; who has 16 keypoints has MPII's, of any other number the layout must be named.
 
-    A keypoint is there if `joints_vis` is above 0, or in a file without that, if it does not lie at -1, -1 or 0, 0.
+    A keypoint is there if `joints_vis` is above 0 or true, or in a file without that, if it does not lie at -1, -1 or
+    0, 0. Who has no `joints` where others have some is a person without keypoints.
 
     Raises:
         FormatError: The file is faulty, or its layout unknown.
@@ -115,7 +116,7 @@ FORMAT = Format(
 
 
 def _skeleton(records: Records, reading: Reading) -> Skeleton:
-    counts = [len(row[POINTS]) for row in records.rows if isinstance(row.get(POINTS), list)]
+    counts = [len(row[POINTS]) for row in records.rows if row.get(POINTS) and isinstance(row[POINTS], list)]
     given = reading.skeleton
     if given is not None:
         check_layout(records.path, given, counts, "person", each=1)
@@ -130,9 +131,14 @@ def _numbers(records: Records, skeleton: Skeleton) -> FloatArray:
     if (plain := _plain_numbers(records, len(skeleton))) is not None:
         return plain
     rows: list[Record] = [{}] * len(records.rows)
+    lacking = _lacking(records)
     for number in records.asked():
         points = records.rows[number].get(POINTS)
-        if isinstance(points, list) and all(isinstance(point, list) and len(point) == 2 for point in points):
+        if lacking[number]:
+            rows[number] = {POINTS: [NOWHERE] * (2 * len(skeleton))}
+        elif isinstance(points, list) and all(
+            isinstance(point, list) and len(point) == 2 for point in points
+        ):
             rows[number] = {POINTS: list(chain.from_iterable(points))}
         else:
             report_fault(records.fault(number, POINTS, "a list of [x, y]"))
@@ -140,6 +146,12 @@ def _numbers(records: Records, skeleton: Skeleton) -> FloatArray:
     names = [f"{axis} of {name}" for name in skeleton.keypoint_names for axis in "xy"]
     flat = Records(records.path, records.noun, rows)
     return flat.number_lists(POINTS, names, partial(misfit, 2)).reshape(-1, len(skeleton), 2)
+
+
+def _lacking(records: Records) -> BoolArray:
+    """(N,): who has no joints where others have some."""
+    lacking = np.array([not row.get(POINTS) for row in records.rows], dtype=np.bool_)
+    return lacking & ~lacking.all()
 
 
 def _plain_numbers(records: Records, count: int) -> FloatArray | None:
@@ -157,11 +169,24 @@ def _plain_numbers(records: Records, count: int) -> FloatArray | None:
 
 def _there(records: Records, numbers: FloatArray, skeleton: Skeleton) -> BoolArray:
     """(N, K) which keypoints are there."""
-    marked = np.array([SEEN in row for row in records.rows], dtype=np.bool_)
+    lacking = _lacking(records)
+    marked = np.array([SEEN in row for row in records.rows], dtype=np.bool_) & ~lacking
     there = ~((numbers == NOWHERE) | (numbers == 0)).all(axis=-1)
     names = [f"{SEEN} of {name}" for name in skeleton.keypoint_names]
-    there[marked] = records.choose(marked).number_lists(SEEN, names, partial(misfit, 1)) > 0
+    seen = _with_numbers(records.choose(marked))
+    there[marked] = seen.number_lists(SEEN, names, partial(misfit, 1)) > 0
     return np.asarray(there)
+
+
+def _with_numbers(records: Records) -> Records:
+    """People whose `joints_vis` holds 1 and 0 for true and false."""
+    rows = [
+        {SEEN: [int(value) if isinstance(value, bool) else value for value in row[SEEN]]}
+        if isinstance(row[SEEN], list) and bool in set(map(type, row[SEEN]))
+        else row
+        for row in records.rows
+    ]
+    return replace(records, rows=rows)
 
 
 @dataclass(frozen=True, eq=False)

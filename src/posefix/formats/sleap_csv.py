@@ -75,6 +75,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         poses,
         _Rewrite(text, table, poses, rows, np.isfinite(values[rows, :, 2]), np.isfinite(animals)),
         tracks=tuple(tracks[row] or None for row in rows.tolist()) if tracks and any(tracks) else None,
+        notes=table.notes(text),
         has_scores=bool(np.isfinite(values[..., 2]).any() or np.isfinite(animals).any()),
     )
 
@@ -95,7 +96,7 @@ def write(new: NewFile) -> Contents:
     triples = np.concatenate([np.round(poses.keypoints, DECIMALS), poses.scores[..., None]], axis=-1)
     triples[~poses.valid] = np.nan
     lines = [csv_line([TRACK, FRAME, SCORES[0], *names])]
-    for row, numbers in enumerate(triples.reshape(len(poses), -1).tolist()):
+    for row, numbers in enumerate(triples.reshape(len(poses), len(names)).tolist()):
         track = None if new.tracks is None else new.tracks[row]
         cells = [poses.pose_scores[row].item(), *numbers]
         texts = ["" if math.isnan(cell) else repr(cell) for cell in cells]
@@ -103,7 +104,16 @@ def write(new: NewFile) -> Contents:
     return {"": "".join(lines).encode()}
 
 
-FORMAT = Format(NAME, "SLEAP, analysis as CSV", recognise, read, write, endings=(".csv",), one_file=True)
+FORMAT = Format(
+    NAME,
+    "SLEAP, analysis as CSV",
+    recognise,
+    read,
+    write,
+    keypoints_needed=True,
+    endings=(".csv",),
+    one_file=True,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +152,12 @@ class _Table:
         return cls(
             nodes, np.array(columns, dtype=np.int64).reshape(-1, 3), places[FRAME], places.get(TRACK), score
         )
+
+    def notes(self, text: CsvText) -> tuple[str, ...]:
+        """A note on columns of other quantities, as of `posefix.formats.deeplabcut`."""
+        known = {*self.columns.ravel().tolist(), self.frame, self.track, self.score}
+        others = [name for column, name in enumerate(text.names) if column not in known]
+        return (f"columns that pass through: {', '.join(others)}",) if any(others) else ()
 
 
 def _taken(text: CsvText, columns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

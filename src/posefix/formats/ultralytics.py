@@ -132,11 +132,17 @@ def _keypoint_counts(lists: Sequence[PeopleList]) -> list[int]:
 
 def _triples(records: Records, skeleton: Skeleton, *, may_lack: bool) -> FloatArray:
     """(n, K, 3): x, y, score of some detections; zeros for boxes without keypoints, where others have some."""
-    there = np.array([not may_lack or bool(row.get(POINTS)) for row in records.rows], dtype=np.bool_)
+    there = np.array([not may_lack or _has_points(row) for row in records.rows], dtype=np.bool_)
     triples = np.zeros((len(there), len(skeleton), 3))
     if there.any():
         triples[there] = _triples_of(records.choose(there), skeleton)
     return triples
+
+
+def _has_points(row: Record) -> bool:
+    """Whether a detection has keypoints: something in the field, and not merely empty lists."""
+    points = row.get(POINTS)
+    return bool(any(value != [] for value in points.values()) if isinstance(points, dict) else points)
 
 
 def _triples_of(records: Records, skeleton: Skeleton) -> FloatArray:
@@ -147,7 +153,7 @@ def _triples_of(records: Records, skeleton: Skeleton) -> FloatArray:
         for axis in (X, Y)
     ]
     scores = np.ones((len(points.rows), len(skeleton)))
-    scored = np.array([VISIBLE in row for row in points.rows], dtype=np.bool_)
+    scored = np.array([row.get(VISIBLE) is not None for row in points.rows], dtype=np.bool_)
     if scored.any():
         names = [f"visibility of {name}" for name in skeleton.keypoint_names]
         scores[scored] = points.choose(scored).number_lists(VISIBLE, names, single)
@@ -190,13 +196,13 @@ def _edit(change: PersonChange) -> Mapping[Place, Any]:
     if change.triples is not None:
         x, y, scores = change.triples.T.tolist()
         edit |= {(POINTS, X): x, (POINTS, Y): y}
-        if VISIBLE in change.record[POINTS]:
+        if change.record[POINTS].get(VISIBLE) is not None:
             edit[POINTS, VISIBLE] = scores
     if change.corners is not None and BOX in change.record:
         edit |= {
             (BOX, side): value for side, value in zip(CORNERS, change.corners.ravel().tolist(), strict=True)
         }
-    if change.pose_score is not None and SCORE in change.record:
+    if change.pose_score is not None and change.record.get(SCORE) is not None:
         edit[SCORE,] = change.pose_score
     return edit
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from posefix.errors import plural
 from posefix.pose.poses import FloatArray, ImageId
-from posefix.pose_files.pose_file import NewFile, PhotoSize, PoseFile
+from posefix.pose_files.pose_file import HIDDEN, VISIBLE, NewFile, PhotoSize, PoseFile
 from posefix.skeletons import KeypointMapping, Skeleton, match_keypoints
 
 
@@ -71,7 +71,7 @@ def convert(
     mapping = None
     if layout is not None and layout != file.poses.skeleton:
         mapping = match_keypoints(file.poses.skeleton, layout)
-    poses, visibility = file.poses, file.visibility
+    poses, visibility = file.poses, _visibility(file)
     if mapping is not None:
         poses = poses.in_layout(mapping)
         visibility = None if visibility is None else _in_layout(visibility, mapping)
@@ -82,6 +82,16 @@ def convert(
         poses = poses.with_keypoints(poses.keypoints, valid=kept)
     new = NewFile(poses, file.tracks, file.boxes, file_names or file.file_names or {}, photo_size, visibility)
     return Conversion(new, mapping, left_out)
+
+
+def _visibility(file: PoseFile) -> FloatArray | None:
+    """As of `PoseFile`; keypoints of a file without scores are labels, too: somebody saw them.
+
+    Trackers put scores in the place of visibilities; who has one is visible.
+    """
+    if file.visibility is not None:
+        return np.where(np.isin(file.visibility, (0.0, HIDDEN, VISIBLE)), file.visibility, VISIBLE)
+    return None if file.has_scores else np.where(file.poses.valid, VISIBLE, 0.0)
 
 
 def _in_layout(visibility: FloatArray, mapping: KeypointMapping) -> FloatArray:

@@ -12,6 +12,9 @@ from posefix.pose_files.pose_file import Format, FormatError, Source
 
 FILES_SHOWN = 3
 """Of a folder that is of no known format."""
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+LFS_POINTER = b"version https://git-lfs.github.com/"
+POINTED = "the pointer that Git LFS keeps in a file's place; fetch the file (git lfs pull)"
 
 
 class Detection(NamedTuple):
@@ -66,13 +69,22 @@ def format_names() -> tuple[str, ...]:
 def _unknown(source: Source) -> InputError:
     """The error for a file that no format recognises."""
     ending = source.path.suffix or "no ending"
-    found = _folder(source.path) if source.path.is_dir() else f"a file with {ending}"
+    found = _folder(source.path) if source.path.is_dir() else _opening(source) or f"a file with {ending}"
+    if source.path.is_file() and source.content.startswith(LFS_POINTER):
+        return FormatError(f"{source.path}: expected poses, got {POINTED}.")
     if source.json is not None:
         found = _described(source.json.root)  # raises if it is not JSON
     return FormatError(
         f"{source.path}: expected a pose file of a known format, got {found}; if it is one of "
         f"{', '.join(format_names())}, name it (--format)"
     )
+
+
+def _opening(source: Source) -> str:
+    """A file by its first bytes, where they tell what it is and the ending does not."""
+    if source.content.startswith(HDF5_SIGNATURE):
+        return "an HDF5 file of something else, or one that is cut off"
+    return "" if source.content else "an empty file"
 
 
 def _folder(path: Path) -> str:

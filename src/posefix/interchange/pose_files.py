@@ -141,7 +141,8 @@ def read_pose_file(
         layout: Skeleton of the poses; None where the file says it.
         format: Name of the format (docs/formats.md); recognised by the content when None.
         photo_size: Width and height of the photo of an image id, for coordinates that are shares of the photo.
-        category: Name of the category that is meant in COCO's annotations, where several name different keypoints.
+        category: Name of the category that is meant in COCO's annotations, or the label in CVAT's, where several name
+            different keypoints.
 
     Raises:
         FormatError: There is no such file, its format is unknown, it is faulty, or it does not say its layout; names

@@ -286,19 +286,20 @@ class _Photos:
         return self.index.fitting(parts[-1]) or ([named] if named.suffix and _is_file(named) else [])
 
     def _fitting_loosely(self, parts: Sequence[str]) -> list[Path]:
-        """Photos at a path whose folders and name may be written in another case."""
+        """Photos at a path whose folders and name may be written in another case, and without the ending."""
         fitting = [self.folder]
         for part in parts:
             fitting = [path for folder in fitting for path in self._entries(folder).get(_loosely(part), [])]
         return [path for path in fitting if _is_file(path)]
 
     def _entries(self, folder: Path) -> dict[str, list[Path]]:
-        """What a folder holds by loose keys; listed once, and nothing where it cannot be."""
+        """What a folder holds by loose keys, of photos the stem too; listed once, and nothing where it cannot be."""
         if folder not in self.listed:
             entries: dict[str, list[Path]] = {}
             with suppress(OSError):
                 for path in folder.iterdir():
-                    entries.setdefault(_loosely(path.name), []).append(path)
+                    for key in {path.name, path.stem if _is_photo(path) else path.name}:
+                        entries.setdefault(_loosely(key), []).append(path)
             self.listed[folder] = entries
         return self.listed[folder]
 

@@ -18,7 +18,7 @@ MEND = "Write 0 for all numbers of a keypoint that is missing."
 def check_gaps(triples: FloatArray, records: Records, fields: Sequence[str], names: Sequence[str]) -> None:
     """Refuse NaN and null in keypoints that do not say themselves that they are missing.
 
-    One that is missing has score 0, lies at 0, 0, or has no number at all.
+    One that is missing has score 0, lies at 0, 0, or has no place: neither x nor y, whatever its score.
 
     Args:
         triples: (n, K, 3) x, y, score or visibility of each record's keypoints, NaN where a number is not there.
@@ -32,7 +32,7 @@ def check_gaps(triples: FloatArray, records: Records, fields: Sequence[str], nam
     gaps = np.isnan(triples)
     if not gaps.any():
         return
-    missing = (triples[..., 2] == 0) | gaps.all(axis=-1) | (triples[..., :2] == 0).all(axis=-1)
+    missing = (triples[..., 2] == 0) | gaps[..., :2].all(axis=-1) | (triples[..., :2] == 0).all(axis=-1)
     for row, keypoint, number in np.argwhere(gaps & ~missing[..., None]).tolist():
         entry = f"{('x', 'y', 'score')[number]} of {names[keypoint]}"
         where, got = (

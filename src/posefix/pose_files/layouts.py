@@ -46,7 +46,7 @@ def layout_of_lengths(
         check_layout(path, given, lengths, "person")
         return given, ()
     if not lengths:
-        return load_skeleton(next(iter(defined.values()))), ("there are no people",)
+        return load_skeleton(next(iter(defined.values()))), ("nobody has keypoints",)
     # A person of another length is a fault of that person, told when the lists are read.
     known = [length for length in lengths if length in [TRIPLE * count for count in defined]]
     count = count_of_lengths(path, known or lengths)

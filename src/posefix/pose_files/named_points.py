@@ -6,6 +6,7 @@ along.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from posefix.pose_files.units import Unit, triples_in_unit
 from posefix.skeletons import Skeleton, load_skeleton, skeleton_from_names, skeleton_names
 from posefix.skeletons.skeleton import normalise
 
+BOXES_SHOWN = 5
 EDGE_TO_CENTRE = 0.5
 """Labelling programs count from the photo's edge, on which the page draws it: so far is the first pixel's centre."""
 FROM_EDGE = Unit(np.ones((1, 1, 2)), np.full((1, 1, 2), -EDGE_TO_CENTRE), DECIMALS)
@@ -173,6 +175,54 @@ class PointChanges:
             yield (row, keypoint), which, value
 
 
+class OfCategory(NamedTuple):
+    """The people whose boxes are called as somebody asked for.
+
+    Attributes:
+        rows: Of all people of a file.
+        notes: A line where there is a choice that nobody made.
+        left_out: A line on the others.
+    """
+
+    rows: list[int]
+    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+def of_category(path: Path, boxes: Sequence[str], category: str | None) -> OfCategory:
+    """Choose people by the labels of their boxes, which say person or dog where the keypoints do not.
+
+    People may as well be told apart by these labels (person 1, person 2), so by default all are taken.
+
+    Args:
+        path: The file, for the message.
+        boxes: Label of each person's box; nothing where there is none.
+        category: The label that is meant; None for all.
+
+    Raises:
+        FormatError: No box is called so.
+    """
+    counts = Counter(filter(None, boxes))
+    listed = ", ".join(f"{label} {count:,}" for label, count in counts.most_common(BOXES_SHOWN))
+    listed += ", ..." * (len(counts) > BOXES_SHOWN)
+    if category is None:
+        note = (
+            f"boxes have several labels, and all are read as of one layout ({listed}); --category reads one"
+        )
+        return OfCategory(list(range(len(boxes))), (note,) if len(counts) > 1 else ())
+    rows = [row for row, label in enumerate(boxes) if label == category]
+    if not rows:
+        raise FormatError(
+            f"{path}: there is no box {category!r} with keypoints (--category); expected one of {listed or 'none'}."
+        )
+    others = len(boxes) - len(rows)
+    return OfCategory(
+        rows,
+        (),
+        (f"people whose boxes are called otherwise, left as they are: {others:,}",) if others else (),
+    )
+
+
 def layout_of_labels(path: Path, labels: Sequence[str], given: Skeleton | None) -> Skeleton:
     """The layout of a file that names its keypoints, in an order that means nothing.
 
@@ -194,6 +244,11 @@ def layout_of_labels(path: Path, labels: Sequence[str], given: Skeleton | None) 
                 f"{', '.join(given.keypoint_names)}; leave --layout out, or give a skeleton file with these aliases."
             )
         return given
+    if not labels:
+        raise LayoutError(
+            f"{path}: expected keypoints with names, which say the layout, got none that can be read; label some, or "
+            "name the layout (--layout)."
+        )
     spelled: dict[str, str] = {}
     for label in labels:
         spelled.setdefault(normalise(label), label)

@@ -20,6 +20,11 @@ def is_gap(value: Any) -> bool:
     return value is None or (isinstance(value, float) and isnan(value))
 
 
+def is_nothing(value: Any) -> bool:
+    """Whether what should be a list of numbers is null, empty, or holds nothing but gaps."""
+    return not value or (isinstance(value, list) and all(map(is_gap, value)))
+
+
 def holds_lists(value: list[Any]) -> bool:
     """Whether a list begins with a list: keypoints are flat in some formats, and points in others."""
     return bool(value) and isinstance(value[0], list)

@@ -145,7 +145,8 @@ class Reading:
     Attributes:
         skeleton: Layout of the poses; None where the format says it, or it is to be recognised.
         photo_size: Asked by formats whose coordinates are shares of the photo; None if there are no photos.
-        category: Name of the category that is meant in COCO's annotations; None where there is no choice.
+        category: Name of the category that is meant in COCO's annotations, label of the skeletons in CVAT's, of
+            the boxes in other labels; None where there is no choice.
     """
 
     skeleton: Skeleton | None = None
@@ -298,12 +299,16 @@ def differs(after: FloatArray, before: FloatArray) -> BoolArray:
     return np.asarray((after != before) & ~(np.isnan(after) & np.isnan(before)))
 
 
+HIDDEN, VISIBLE = 1.0, 2.0
+"""Visibilities of keypoints that are labelled."""
+
+
 def visibility_of(scores: FloatArray) -> FloatArray:
     """Visibilities, for labels, of keypoints that were filled in: 1 of those more likely wrong than right, else 2.
 
     A score of 0 says nothing: who placed the keypoint believes in it.
     """
-    return np.where((scores > 0) & (scores < LIKELY), 1.0, 2.0)
+    return np.where((scores > 0) & (scores < LIKELY), HIDDEN, VISIBLE)
 
 
 def triples_to_write(poses: Poses, before: FloatArray, was_valid: BoolArray) -> FloatArray:

@@ -22,6 +22,7 @@ from posefix.pose_files.number_lists import (
     holds_lists,
     holds_triples,
     is_gap,
+    is_nothing,
     is_number,
     list_lengths,
     number_expected,
@@ -255,6 +256,11 @@ class Records:
             problem = "expected one flat list of numbers, got a list of lists."
             report_fault(FormatError.at(self.where(number, field), problem, mend))
             return False
+        if value and isinstance(value[0], dict):
+            mend = f"Write {names[0]} to {names[-1]} one after the other."
+            problem = f"expected one flat list of numbers, got a list of objects, {quoted(value[0])}."
+            report_fault(FormatError.at(self.where(number, field), problem, mend))
+            return False
         if len(value) != len(names):
             mend = f"Write all of them, from {names[0]} to {names[-1]}, 0 for what is missing."
             why = "" if misfit is None else misfit(len(value))
@@ -276,18 +282,18 @@ class Records:
         return not wrong
 
     def numbers_where_given(self, field: str) -> FloatArray:
-        """(N,): a field that holds one number, NaN in records without it.
+        """(N,): a field that holds one number, NaN in records without it or with null in it.
 
         Raises:
             FormatError: Something else than a finite number is there.
         """
         numbers = np.full(len(self.rows), np.nan)
-        given = np.array([field in row for row in self.rows], dtype=np.bool_)
+        given = np.array([row.get(field) is not None for row in self.rows], dtype=np.bool_)
         numbers[given] = self.choose(given).numbers(field)
         return numbers
 
     def lists_where_given(self, field: str, names: Sequence[str]) -> FloatArray:
-        """(N, length): a field that holds a flat list of numbers, NaN in records without it or with nothing in it.
+        """(N, length): a field that holds a flat list of numbers, NaN in records without it or with nothing but gaps.
 
         Args:
             field: The field.
@@ -297,7 +303,7 @@ class Records:
             FormatError: A list has another length or holds something that is not a finite number.
         """
         numbers = np.full((len(self.rows), len(names)), np.nan)
-        given = np.array([bool(row.get(field)) for row in self.rows], dtype=np.bool_)
+        given = np.array([not is_nothing(row.get(field)) for row in self.rows], dtype=np.bool_)
         numbers[given] = self.choose(given).number_lists(field, names)
         return numbers
 

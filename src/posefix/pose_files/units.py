@@ -121,8 +121,12 @@ def are_stray_shares(poses: Poses) -> bool:
     """Whether poses in what should be pixels are shares of the photo: nearly all keypoints, or all of most people."""
     if poses.valid.sum() < KEYPOINTS_OF_A_SCALE:
         return False
-    all_shares, people = are_shares(poses.keypoints, poses.valid)
-    return all_shares or 2 * int(people.sum()) > int(poses.valid.any(axis=1).sum())
+    all_shares, _ = are_shares(poses.keypoints, poses.valid)
+    seen = poses.valid.any(axis=1)
+    small = (np.abs(poses.keypoints) <= LARGEST_SHARE).all(axis=-1) | ~poses.valid
+    people = seen & small.all(axis=1)  # of an animal with three keypoints, most people tell it, not one
+    enough = poses.valid[people].sum() >= KEYPOINTS_OF_A_SCALE
+    return all_shares or bool(enough and 2 * people.sum() > seen.sum())
 
 
 def triples_in_unit(poses: Poses, before: Poses, numbers: FloatArray, unit: Unit) -> FloatArray:

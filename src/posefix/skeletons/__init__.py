@@ -3,7 +3,7 @@
 Keypoints are the same when their names are, after aliases; never because of a position or a number.
 """
 
-from posefix.skeletons.categories import Category, categories_of, keypoint_categories, limbs_of
+from posefix.skeletons.categories import Category, called, categories_of, keypoint_categories, limbs_of
 from posefix.skeletons.checking import concerns
 from posefix.skeletons.library import (
     keypoint_category,
@@ -25,6 +25,7 @@ __all__ = [
     "Keypoint",
     "KeypointMapping",
     "Skeleton",
+    "called",
     "categories_of",
     "concerns",
     "estimate_sigmas",

@@ -38,25 +38,34 @@ def keypoint_categories(
     Args:
         categories: Of a file.
         where: The file's name, for messages.
-        name: Of the one that is meant, whether it names keypoints or not; None where there is no choice.
+        name: Of the one that is meant, whether it names keypoints or not, or its id; None where there is no choice.
 
     Raises:
         InputError: There is none of that name, or categories name different keypoints.
     """
-    if name is not None:
+    if name is None:
+        chosen = [category for category in categories if category.get("keypoints")]
+    else:
         chosen = [category for category in categories if category.get("name") == name]
+        chosen = chosen or [category for category in categories if str(category.get("id")) == name]
         if not chosen:
-            names = ", ".join(str(category.get("name")) for category in categories) or "none"
+            names = ", ".join(map(called, categories)) or "none"
             raise InputError(f"{where}: there is no category {name!r} (--category); expected one of {names}.")
-        return chosen
-    named = [category for category in categories if category.get("keypoints")]
-    if len({_keypoints_key(category) for category in named}) > 1:
-        listed = ", ".join(map(_described, named))
+    if len({_keypoints_key(category) for category in chosen}) > 1:
+        first = chosen[0]
+        # Where several have one name, only the id tells them apart.
+        names_one = [category.get("name") for category in chosen].count(first.get("name")) == 1
+        choice = called(first) if names_one else str(first.get("id"))
         raise InputError(
-            f"{where}, field 'categories': expected keypoints of one layout, got {listed}; choose a category "
-            f"(--category {quoted(str(named[0].get('name')))})."
+            f"{where}, field 'categories': expected keypoints of one layout, got "
+            f"{', '.join(map(_described, chosen))}; choose a category (--category {quoted(choice)})."
         )
-    return named
+    return chosen
+
+
+def called(category: Category) -> str:
+    """The name of a category, for messages; its id where it has none."""
+    return str(category.get("name") or category.get("id"))
 
 
 def limbs_of(category: Category, names: Sequence[str]) -> tuple[list[Pair], tuple[str, ...]]:
@@ -89,14 +98,14 @@ def limbs_of(category: Category, names: Sequence[str]) -> tuple[list[Pair], tupl
 
 
 def _keypoints_key(category: Category) -> tuple[str, ...]:
-    names = category["keypoints"]
+    names = category.get("keypoints")
     return tuple(normalise(str(name)) for name in names) if isinstance(names, list) else (str(names),)
 
 
 def _described(category: Category) -> str:
-    names = category["keypoints"]
+    names = category.get("keypoints")
     count = f" ({plural(len(names), 'keypoint')})" if isinstance(names, list) else ""
-    return f"{category.get('name')}{count}"
+    return f"{called(category)}{count}"
 
 
 def _is_whole(value: Any) -> bool:

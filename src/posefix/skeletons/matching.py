@@ -15,6 +15,7 @@ TRUNK = frozenset(f"{side}_{part}" for side in ("left", "right") for part in ("s
 MOST_OF_MODEL = 2 / 3
 MOST_OF_LAYOUT = 0.9
 """Shares of keypoints; see `why_foreign`."""
+NAMES_SHOWN = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,11 +103,11 @@ def why_foreign(layout: Skeleton, vocabulary: Skeleton) -> str | None:
     Args:
         layout: Of the poses.
         vocabulary: The keypoints that the model knows.
-
-    Raises:
-        InputError: They share no keypoint.
     """
-    shared = match_keypoints(layout, vocabulary).shared
+    shared = tuple(name for name in layout.keypoint_names if name in vocabulary.keypoint_names)
+    if not shared:
+        names = ", ".join(layout.keypoint_names[:NAMES_SHOWN]) + (", ..." * (len(layout) > NAMES_SHOWN))
+        return f"the model knows none of its {plural(len(layout), 'keypoint')} by name ({names})"
     trunk = TRUNK & set(vocabulary.keypoint_names)
     familiar = [
         name for name in layout.keypoint_names if name in vocabulary.keypoint_names or is_of_people(name)
