@@ -210,7 +210,7 @@ def test_instances_of_labels_are_poses(labels: Path) -> None:
     file = FORMAT.read(Source(labels), Reading())
     assert file.poses.image_ids == (0, 0, 10, 10, 20, 20)
     assert file.tracks == ("a", "b") * 3
-    assert file.notes == ("1 instances labelled by people, 5 predicted",)
+    assert file.notes == ("1 instance labelled by people, 5 predicted",)
     assert file.poses.skeleton.flip_pairs == (("right_ear", "left_ear"),)
     np.testing.assert_array_equal(file.poses.keypoints[0], tracks()[0, 0])
     assert not file.poses.valid[4, 3] and file.poses.valid.sum() == 23
