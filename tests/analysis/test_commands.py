@@ -93,7 +93,7 @@ def change(path: Path, edit: Callable[[Any], object]) -> None:
         ),
         (0, lambda truth: truth["images"].append(truth["images"][0]), "another id than that of image 0"),
         (0, lambda truth: truth["annotations"][2]["keypoints"].__setitem__(4, float("inf")), "annotation 2"),
-        (0, lambda truth: truth["categories"][0].update(keypoints="paw"), "categories"),
+        (0, lambda truth: truth["annotations"][0].update(category_id=9), "category_id"),
     ],
 )
 def test_faulty_files_are_named_in_one_sentence(

@@ -134,7 +134,7 @@ def test_a_keypoint_exactly_at_the_threshold_is_not_near(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"head_size": None}, r"annotation 2, field 'head_size': expected a finite number, got None"),
+        ({"head_size": None}, r"annotation 3, field 'head_size': expected one, got none, and PCKh is"),
         (
             {"head_size": 0},
             r"annotation 3, field 'head_size': expected one, got one without extent, and PCKh is",

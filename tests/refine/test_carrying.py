@@ -88,7 +88,8 @@ def test_faces_move_with_the_mean_of_nose_and_eyes() -> None:
 
 def placed(before: Poses, after: Poses) -> Poses:
     keypoints = after.keypoints.copy()
-    place_middles(before, keypoints, MODEL)
+    moved = place_middles(before, keypoints, MODEL)
+    assert np.array_equal(moved, (keypoints != after.keypoints).any(axis=-1))
     return after.with_keypoints(keypoints)
 
 

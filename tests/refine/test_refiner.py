@@ -243,7 +243,9 @@ def test_a_neck_and_a_middle_of_hips_go_with_shoulders_and_hips(photos: Path) ->
         pair = [skeleton.index(f"{side}_{part}") for side in ("left", "right")]
         keypoints[:, skeleton.index(name)] = keypoints[:, pair].mean(axis=1)
     poses = poses.with_keypoints(keypoints)
-    refined = refiner(shift_backend).refine(poses, photos).poses
+    refinement = refiner(shift_backend).refine(poses, photos)
+    refined = refinement.poses
+    assert np.array_equal(refinement.moved, (refined.keypoints != keypoints).any(axis=-1))
     middle, wrist = skeleton.index("shoulder_midpoint"), skeleton.index("left_wrist")
     moves = refined.keypoints - keypoints
     assert np.allclose(moves[:, middle], moves[:, wrist], atol=1e-3) and (moves[:, middle] != 0).any()

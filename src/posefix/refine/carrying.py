@@ -6,7 +6,7 @@ import numpy as np
 
 from posefix.errors import InputError
 from posefix.pose.geometry import lengths
-from posefix.pose.poses import FloatArray, Poses, Rows
+from posefix.pose.poses import BoolArray, FloatArray, Poses, Rows
 from posefix.skeletons import Skeleton
 
 MIDDLES = ("shoulder_midpoint", "thorax", "hip_midpoint", "pelvis")
@@ -74,7 +74,7 @@ def carriers(layout: Skeleton, vocabulary: Skeleton) -> dict[int, Rows]:
     return found
 
 
-def place_middles(before: Poses, keypoints: FloatArray, vocabulary: Skeleton) -> None:
+def place_middles(before: Poses, keypoints: FloatArray, vocabulary: Skeleton) -> BoolArray:
     """Move middles that the model does not know, such as OpenPose's neck, by what their two keypoints moved on average.
 
     That is done where it brings the middle nearer to the middle of the two, as it always does where it was computed
@@ -84,7 +84,11 @@ def place_middles(before: Poses, keypoints: FloatArray, vocabulary: Skeleton) ->
         before: The poses as they were given.
         keypoints: (N, K, 2) of the same people refined; changed.
         vocabulary: The keypoints that the model knows.
+
+    Returns:
+        (N, K): the middles that were moved.
     """
+    moved = np.zeros_like(before.valid)
     layout, known = before.skeleton, _known(before.skeleton, vocabulary)
     unknown = (child for child in map(layout.find, MIDDLES) if child is not None and child not in known)
     for child in unknown:
@@ -95,6 +99,8 @@ def place_middles(before: Poses, keypoints: FloatArray, vocabulary: Skeleton) ->
         given = keypoints[:, child]
         moves = before.valid[:, [child, *pair]].all(axis=1) & (lengths(given - old) < lengths(given - new))
         keypoints[moves, child] += (new - old)[moves]
+        moved[:, child] = moves
+    return moved
 
 
 def _known(layout: Skeleton, vocabulary: Skeleton) -> set[int]:

@@ -57,7 +57,7 @@ def merge(
         own = keypoints[rows]  # a view: what is put in stands in `keypoints`
         own[:, source] = np.where(written[rows][:, source, None], found, own[:, source])
         moved[rows] &= lengths(own - poses.keypoints[rows]) > VISIBLE_MOVE
-    place_middles(poses, keypoints, people.mapping.target)
+    moved |= place_middles(poses, keypoints, people.mapping.target)
     keypoints.flags.writeable = False  # else the poses would hold a copy
     scores = poses.scores
     if filled.any():
