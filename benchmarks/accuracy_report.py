@@ -283,23 +283,19 @@ def draw_reliability(axes: Axes, name: str, bins: npt.NDArray[np.float64]) -> No
 
 
 MODELS = ROOT / "src" / "posefix" / "data" / "models"
-DOCUMENTS: Mapping[Path, tuple[str, Callable[[Numbers], str]]] = {
-    ROOT / "docs" / "accuracy.md": ("accuracy", short),
-    MODELS / "base" / "README.md": ("accuracy", full),
-    MODELS / "small" / "README.md": ("accuracy-small", full),
+PAGE = ROOT / "docs" / "accuracy.md"
+DOCUMENTS: Mapping[tuple[Path, str], tuple[str, Callable[[Numbers], str]]] = {
+    (PAGE, MARK): ("accuracy", short),
+    (PAGE, "people of whom only a part was found"): ("partial_people", partial),
+    (MODELS / "base" / "README.md", MARK): ("accuracy", full),
+    (MODELS / "small" / "README.md", MARK): ("accuracy-small", full),
 }
-"""Each document, the result that it shows, and what of it stands between its marks."""
-
-
-PARTIAL_MARK = "people of whom only a part was found"
+"""Each document and mark in it, the result that it shows, and what of it stands there."""
 
 
 def main() -> None:
-    path = ROOT / "docs" / "accuracy.md"
-    text = insert(path.read_text(encoding="utf-8"), PARTIAL_MARK, partial(kept("partial_people")))
-    write_text_atomic(path, text)
-    for path, (result, tables) in DOCUMENTS.items():
-        write_text_atomic(path, insert(path.read_text(encoding="utf-8"), MARK, tables(kept(result))))
+    for (path, mark), (result, tables) in DOCUMENTS.items():
+        write_text_atomic(path, insert(path.read_text(encoding="utf-8"), mark, tables(kept(result))))
     make_folder(FIGURE.parent)
     write_bytes_atomic(FIGURE, reliability(kept("accuracy")))
 

@@ -152,7 +152,7 @@ def test_only_what_stands_between_the_marks_changes() -> None:
 
 @pytest.mark.repository
 def test_the_documents_exist() -> None:
-    assert all(path.exists() for path in accuracy_report.DOCUMENTS)
+    assert all(path.exists() for path, _ in accuracy_report.DOCUMENTS)
     assert accuracy_report.FIGURE.relative_to(accuracy_report.ROOT) == Path("docs/figures/reliability.svg")
 
 

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from posefix.errors import InputError
 from posefix.interchange.catalogue import FORMATS
+from posefix.pose_files.hdf5 import SIGNATURE
 from posefix.pose_files.pose_file import Format, FormatError, Source
 
 FILES_SHOWN = 3
 """Of a folder that is of no known format."""
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 LFS_POINTER = b"version https://git-lfs.github.com/"
 POINTED = "the pointer that Git LFS keeps in a file's place; fetch the file (git lfs pull)"
 
@@ -82,7 +82,7 @@ def _unknown(source: Source) -> InputError:
 
 def _opening(source: Source) -> str:
     """A file by its first bytes, where they tell what it is and the ending does not."""
-    if source.content.startswith(HDF5_SIGNATURE):
+    if source.content.startswith(SIGNATURE):
         return "an HDF5 file of something else, or one that is cut off"
     return "" if source.content else "an empty file"
 

@@ -48,9 +48,8 @@ def carry_along(before: Poses, after: Poses, vocabulary: Skeleton) -> Poses:
     for child, parents in carriers(before.skeleton, vocabulary).items():
         count = there[:, parents].sum(axis=1)
         mean = moves[:, parents].sum(axis=1) / np.maximum(count, 1)[:, None]
-        carried = (
-            before.keypoints[:, child] + mean
-        )  # from where it was given: a middle has been moved already
+        # From where it was given: a middle has been moved already.
+        carried = before.keypoints[:, child] + mean
         keypoints[:, child] = np.where(there[:, child, None], carried, keypoints[:, child])
     return after.with_keypoints(keypoints)
 
