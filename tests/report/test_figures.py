@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,15 +89,35 @@ def test_a_figure_has_the_kind_of_its_ending_and_is_the_same_twice(ending: str, 
         assert "posefix:" not in text
 
 
+def experiment_row(label: str, *values: float, start: str | None = None) -> dict[str, Any]:
+    """A line of an experiment's file: a system's AP for each seed, counted from an input or an input itself."""
+    row: dict[str, Any] = {"label": label, "seeds": [{"AP": value} for value in values]}
+    return row | ({"change": {"from": start}} if start else {})
+
+
 def test_an_experiment_has_a_panel_for_each_input_and_a_bar_for_each_system() -> None:
-    panels = experiment_panels(json.loads(EXPERIMENT.read_text())["lines"])
-    assert [start["label"] for start, _ in panels] == ["movenet", "hourglass"]
+    rows = [
+        experiment_row("Simple", 0.5),
+        experiment_row("movenet", 0.421),
+        experiment_row("nobody", 0.3),
+        experiment_row("Simple + C2F", 0.625, start="Simple"),
+        experiment_row("movenet + F2F", 0.3, 0.4, start="movenet"),
+        experiment_row("movenet + C2F", 0.5, 0.6, start="movenet"),
+    ]
+    panels = experiment_panels(rows)
+    assert [(start["label"], [row["label"] for row in systems]) for start, systems in panels] == [
+        ("Simple", ["Simple + C2F"]),
+        ("movenet", ["movenet + F2F", "movenet + C2F"]),
+    ]
     figure = Figure()
     with named_colours(PRINT):
-        draw_experiment(figure, json.loads(EXPERIMENT.read_text())["lines"])
-    first = figure.axes[0]
-    assert [round(height, 1) for height in heights(first)] == [42.1, 33.9, 35.1, 30.3, 37.2, 38.8]
-    assert [line.get_linestyle() for line in first.lines if line.get_linestyle() == ":"] == [":"]
+        draw_experiment(figure, rows)
+    simple, movenet = figure.axes
+    assert heights(simple) == pytest.approx([50, 62.5])
+    assert heights(movenet) == pytest.approx([42.1, 35, 55])
+    assert [label.get_text() for label in movenet.get_xticklabels()] == ["movenet", "F2F", "C2F"]
+    levels = [float(np.ravel(line.get_ydata())[0]) for line in movenet.lines if line.get_linestyle() == ":"]
+    assert levels == pytest.approx([42.1])
 
 
 def test_bars_are_the_shares_of_all_keypoints(scene: Scene, axes: Axes) -> None:
