@@ -18,7 +18,7 @@ include_patterns = [
     "src/posefix/data/demo/README.md",
     "site/gallery.md",  # its pictures are made by tools/make_gallery.py
 ]
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 html_theme = "furo"  # light and dark
 html_title = f"posefix {release}"
 html_show_copyright = False  # LICENSE says whose it is

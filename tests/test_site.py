@@ -13,7 +13,7 @@ import posefix
 
 ROOT = Path(__file__).parent.parent
 EXTRAS = {
-    "site": ("sphinx", "myst_nb", "furo"),
+    "site": ("sphinx", "myst_nb", "furo", "sphinx_copybutton"),
     "report": ("matplotlib",),
     "review": ("starlette", "uvicorn"),
     "train": ("torch", "timm", "safetensors", "onnx", "onnxscript", "onnxruntime"),

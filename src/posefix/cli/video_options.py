@@ -210,7 +210,7 @@ def smooth_tracks(
         note = f"; left as they were, without a track: {plural(nobody, 'pose')}"
     count = len(set(tracks) - {None})
     smoothed = smooth(poses, tracks, times, settings)
-    return smoothed, tracks, f"smoothed over time: {count} track{'s' * (count != 1)}{note}"
+    return smoothed, tracks, f"smoothed over time: {plural(count, 'track')}{note}"
 
 
 def _times(poses: Poses, photos: Mapping[ImageId, Photo]) -> list[float]:

@@ -96,7 +96,8 @@ def _existing_device(name: str) -> torch.device:
     there = torch.cuda.device_count()
     if kind == "cuda" and int(number or 0) >= there:
         raise InputError(
-            f"device {name!r} was asked for, but PyTorch sees {there or 'no'} GPU{'s' * (there > 1)}; use --device auto"
+            f"device {name!r} was asked for, but PyTorch sees {plural(there, 'GPU') if there else 'no GPU'}; "
+            "use --device auto"
         )
     return torch.device(name)
 
