@@ -48,7 +48,8 @@ from posefix.interchange import read_pose_file, write_new_pose_file
 from posefix.network import DEFAULT_MODEL_NAME
 from posefix.photos.finding import find_images
 from posefix.pose.geometry import box_from_keypoints
-from posefix.refine.scores import Scores, rescore
+from posefix.refine.results import Scores
+from posefix.refine.scores import rescore, usual_scores
 
 # Set -> annotations, photos; relative to the data, but for photos that lie elsewhere.
 SETS: dict[str, tuple[str, str | Path]] = {
@@ -90,10 +91,13 @@ class Trial:
 
 
 def scores(trial: Trial, first: Refinement) -> Numbers:
-    """The refined places ranked by other scores."""
+    """The refined places ranked by other scores; "usual" are those that `posefix refine` writes unasked."""
     modes: tuple[Scores, ...] = ("model", "product")
     known = first.confidence, first.expected_oks
-    return {mode: trial.metrics(rescore(first.poses, *known, mode)) for mode in modes}
+    found: Numbers = {mode: trial.metrics(rescore(first.poses, *known, mode)) for mode in modes}
+    calibration = trial.refiner.calibration
+    trusted = first.report.reserve / calibration.reserve if calibration and calibration.reserve else 0.0
+    return {**found, "usual": found[usual_scores(trusted)]}
 
 
 def second_pass(trial: Trial, first: Refinement) -> Numbers:

@@ -22,7 +22,7 @@ from posefix.network.decoding import Evidence
 from posefix.refine.backends import Backend, identity_backend
 from posefix.refine.calibration import FEATURES, Calibration, Regression
 from posefix.refine.refiner import Refiner
-from posefix.refine.scores import Scores
+from posefix.refine.results import Scores
 
 COMMANDS = {
     "demo": ["--image", "--poses", "--layout", "--output", "--model"],

@@ -17,8 +17,8 @@ from posefix.pose.poses import Poses
 from posefix.refine.backends import identity_backend
 from posefix.refine.calibration import Calibration
 from posefix.refine.refiner import Refiner
-from posefix.refine.results import Refinement, RefinementReport
-from posefix.refine.scores import Scores, as_labels, rescore
+from posefix.refine.results import Refinement, RefinementReport, Scores
+from posefix.refine.scores import as_labels, rescore, usual_scores
 from posefix.skeletons import load_skeleton
 
 Array = npt.NDArray[Any]
@@ -87,13 +87,21 @@ def test_a_keypoint_that_stays_missing_has_no_confidence(believing: Calibration,
     assert np.isnan(refinement.confidence[0, BODY25.index("nose")])
 
 
-def test_the_product_is_the_default_of_a_calibrated_model(believing: Calibration, photos: Path) -> None:
-    after, product = (
-        refiner(believing, **options).refine(people(), photos).poses
-        for options in ({}, {"scores": "product"})
-    )
-    assert np.array_equal(after.scores, product.scores)
-    assert np.array_equal(after.pose_scores, product.pose_scores)
+@pytest.mark.parametrize(("trusted", "usual"), [(0.0, "model"), (1.0, "product")])
+def test_an_estimator_that_is_trusted_has_a_say_in_its_scores(
+    trusted: float, usual: Scores, believing: Calibration, photos: Path
+) -> None:
+    calibration = dataclasses.replace(believing, trusted=trusted)
+    after, named = (refiner(calibration, scores=scores).refine(people(), photos) for scores in (None, usual))
+    assert np.array_equal(after.poses.scores, named.poses.scores)
+    assert np.array_equal(after.poses.pose_scores, named.poses.pose_scores)
+    assert after.report.scores == named.report.scores == usual
+
+
+def test_usual_scores() -> None:
+    assert [usual_scores(trusted) for trusted in (None, 0.0, 0.4, 0.6, 1.0)] == [
+        "input", "model", "model", "product", "product",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("scores", ["input", None])
@@ -116,7 +124,8 @@ def test_scores_of_the_model(scores: Scores, believing: Calibration, photos: Pat
     # Keypoints that the model does not know, and people it did not see, keep the estimator's scores.
     assert np.array_equal(after.scores[~known], before.scores[~known])
     oks = refinement.expected_oks[0]
-    factor, *unseen = before.pose_scores if scores == "product" else (1.0, 0, 0)
+    factor, *unseen = before.pose_scores
+    factor = factor if scores == "product" else 1.0
     np.testing.assert_allclose(after.pose_scores, [factor * oks, *unseen])
 
 
@@ -165,7 +174,7 @@ def test_a_calibrated_model_that_saw_nobody_still_has_scores(
     poses = people()[np.array(rows, int)]
     after = refiner(believing, scores="model").refine(poses, photos).poses
     assert np.array_equal(after.scores, poses.scores)
-    assert not after.pose_scores.any()
+    assert np.array_equal(after.pose_scores, poses.pose_scores)
 
 
 def test_a_known_keypoint_may_be_right_with_probability_zero() -> None:

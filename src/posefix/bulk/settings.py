@@ -17,7 +17,7 @@ from posefix.network.models import load_model
 from posefix.photos.finding import Exif
 from posefix.refine.merge import Missing
 from posefix.refine.refiner import OnError, Refiner
-from posefix.refine.scores import Scores
+from posefix.refine.results import Scores
 
 RUN_FILE, COMPANY_FILE, FAULTS_FILE, REPORT_FILE = "run.json", "company.json", "faults.parquet", "report.json"
 POSES, LEDGER = "poses", "ledger"

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from posefix.pose_files.pose_file import PoseFile
     from posefix.refine.cutting import Photo
     from posefix.refine.refiner import Refiner
-    from posefix.refine.results import Refinement
-    from posefix.refine.scores import Scores
+    from posefix.refine.results import Refinement, Scores
     from posefix.skeletons import Skeleton
 
 EXIT_PHOTOS_FAILED = 3
@@ -58,7 +57,8 @@ class OutputOptions:
     """Rewrite the boxes of people whose coordinates changed, to fit their refined keypoints."""
     scores: Literal["input", "model", "product"] | None = None
     """Scores of the output: the estimator's, the model's confidence and expected OKS, or their product (a score below 0
-    times 2 minus the model's); by default the product, or the estimator's where the model has no confidence."""
+    times 2 minus the model's); by default the model's, the product where the estimator is as good as the model, and
+    the estimator's where the model has no confidence."""
     oks_nms: float | None = None
     """Drop the lower-scored of two poses of one photo whose OKS is above this threshold, such as 0.9."""
 
@@ -159,7 +159,7 @@ def refine(
     write_pose_file(output, file, poses, keep=keep, update_boxes=writing.update_boxes)
     notes += [] if keep is None else [f"dropped as second poses of a person: {len(poses) - len(keep)}"]
     seen = "frames" if filmed.video else "photos"
-    notes.append(_scores_note(refiner, writing.scores, file.has_scores))
+    notes.append(_scores_note(refinement.report.scores, file.has_scores))
     print("\n".join([_summary(file.poses, refinement, refiner.skeleton, seen), *notes, *file.left_out]))
     print(f"{plural(len(file.poses) if keep is None else len(keep), 'pose')} written to {output}")
     if filmed.render is not None:
@@ -236,13 +236,10 @@ def load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
     return refiner if options.company is None else refiner.with_company(options.company)
 
 
-def _scores_note(refiner: Refiner, asked: Scores | None, has_scores: bool) -> str:
+def _scores_note(scores: Scores, has_scores: bool) -> str:
     """Whose scores were written, if the file has any, and how to keep the estimator's."""
-    from posefix.refine.scores import resolve_scores
-
     if not has_scores:
         return "scores: none, the file has no scores"
-    scores = resolve_scores(asked, refiner.calibration is not None)
     if scores == "input":
         return "scores: the estimator's"
     whose = "the model's" if scores == "model" else "the estimator's times the model's"

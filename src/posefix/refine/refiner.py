@@ -21,7 +21,7 @@ from posefix.refine.arrays import poses_from_arrays
 from posefix.refine.backends import Backend, Runtime, open_backend
 from posefix.refine.boxes import WholeBoxes, check_boxes
 from posefix.refine.calibration import FULL_STRENGTH, Calibration, read_calibration
-from posefix.refine.company import Company, measure_company, read_company
+from posefix.refine.company import Company, measure_company, read_company, trust
 from posefix.refine.crops import CroppedPeople, crop_people
 from posefix.refine.cutting import Cut, ManyPhotos, OnePhoto, Photo, Progress
 from posefix.refine.elsewhere import elsewhere, prefer
@@ -29,8 +29,8 @@ from posefix.refine.identity import Neighbours
 from posefix.refine.judge import ALWAYS, NEVER, Choice, judge
 from posefix.refine.look import Look, look_at
 from posefix.refine.merge import Missing, merge
-from posefix.refine.results import RefinedPoses, Refinement
-from posefix.refine.scores import Scores, resolve_scores, write_scores
+from posefix.refine.results import RefinedPoses, Refinement, Scores
+from posefix.refine.scores import check_scores, usual_scores, write_scores
 from posefix.skeletons import Skeleton, load_skeleton
 
 OnError = Literal["stop", "keep"]
@@ -54,8 +54,9 @@ class Refiner:
             looked at again, in the crop that the refined pose makes (`posefix.refine.again`). At 2 or more, a model
             with a calibration also looks where the photo alone shows a person (`posefix.refine.elsewhere`).
         scores: Whose scores the refined poses carry: the estimator's ("input"), the model's confidence in each
-            keypoint and expected OKS of each pose ("model"), or their product. None is the product if the model has a
-            calibration, else the estimator's.
+            keypoint and expected OKS of each pose ("model"), or their product. None is the model's, the product for an
+            estimator that is trusted (`posefix.refine.scores.usual_scores`), and the estimator's if the model has no
+            calibration.
         company: What is known of the estimator, see `with_company`; None measures it on the poses of each call.
         source: Where the model comes from, for reports: `owner/name@commit` on the Hugging Face Hub, or nothing.
 
@@ -82,7 +83,8 @@ class Refiner:
             raise InputError(f"looks: expected 1 or more, got {self.looks}")
         if not -1 <= self.caution <= 1:
             raise InputError(f"caution: expected a number from -1 to 1, got {self.caution}")
-        resolve_scores(self.scores, self.calibration is not None)
+        if self.scores is not None:
+            check_scores(self.scores, self.calibration is not None)
 
     @classmethod
     def from_pretrained(
@@ -288,7 +290,11 @@ class Refiner:
         del look, first_look, neighbours, people  # of very many people the most memory
         merged = merge(poses, everyone, choice, missing=missing, failed=failed, caution=self.caution)
         merged = merged.made_by(self.source)
-        return write_scores(merged, resolve_scores(self.scores, self.calibration is not None))
+        return write_scores(merged, self.scores or usual_scores(self._trust(company)))
+
+    def _trust(self, company: Company) -> float | None:
+        """How far the estimator is trusted; None where the model has no calibration."""
+        return None if self.calibration is None else trust(company.means, self.calibration.trusted)
 
     def _found_elsewhere(
         self,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from posefix.errors import plural
 from posefix.pose.poses import BoolArray, FloatArray, Poses
 from posefix.refine.cutting import FailedPhoto
 
+Scores = Literal["input", "model", "product"]
+"""The estimator's scores, the model's confidence and expected OKS, or the product of the two (see
+`posefix.refine.scores.rescore`)."""
 NOTABLE_RESERVE = 0.05
 """A smaller one is not worth a line."""
 TELLING = 16
@@ -32,6 +36,7 @@ class RefinementReport:
         failed: Photos that are missing or could not be read; the poses in them are passed through.
         reserve: Gain in KS beyond the caution that a move had to promise, since there was little to gain on the whole.
         caution: Gain in KS that a move had to promise in any case.
+        scores: Whose scores the refined poses carry.
         model: `owner/name@commit` of a model of the Hugging Face Hub; empty for others.
     """
 
@@ -46,6 +51,7 @@ class RefinementReport:
     failed: tuple[FailedPhoto, ...] = ()
     reserve: float = 0.0
     caution: float = 0.0
+    scores: Scores = "input"
     model: str = ""
 
     def __str__(self) -> str:

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
 from posefix.errors import InputError
 from posefix.pose.poses import FloatArray, Poses
-from posefix.refine.results import Refinement
+from posefix.refine.results import Refinement, Scores
 
 LEAST_CONFIDENCE = 0.1
 """What is less likely to be right is no label."""
-Scores = Literal["input", "model", "product"]
-"""The estimator's scores, the model's confidence and expected OKS, or the product of the two (see `rescore`)."""
+MOSTLY = 0.5
+"""From so much trust on an estimator's own scores take part in the usual ones."""
 
 
 def write_scores(refinement: Refinement, scores: Scores) -> Refinement:
     """A refinement that has the estimator's scores with the scores asked for."""
     rescored = rescore(refinement.poses, refinement.confidence, refinement.expected_oks, scores)
-    return dataclasses.replace(refinement, poses=rescored)
+    report = dataclasses.replace(refinement.report, scores=scores)
+    return dataclasses.replace(refinement, poses=rescored, report=report)
+
+
+def usual_scores(trusted: float | None) -> Scores:
+    """Whose scores poses get where nobody asked for any: those by which people are ranked best.
+
+    These are the model's, but for estimators that are better than the model and know their people better, too: there
+    they are the product (docs/refining.md has the numbers).
+
+    Args:
+        trusted: How far the estimator is trusted, see `posefix.refine.company.trust`; None of a model without a
+            calibration, which has no scores.
+    """
+    if trusted is None:
+        return "input"
+    return "product" if trusted >= MOSTLY else "model"
 
 
 def as_labels(refinement: Refinement) -> Refinement:
@@ -45,9 +61,7 @@ def as_labels(refinement: Refinement) -> Refinement:
 def rescore(poses: Poses, confidence: FloatArray, expected_oks: FloatArray, scores: Scores) -> Poses:
     """The same places with the scores asked for.
 
-    Keypoints that the model does not know keep the estimator's score. People whom the model did not see are passed on
-    as they came: in the product they keep the estimator's pose score; beside scores of the model, which says nothing
-    of them, they get 0.
+    Keypoints that the model does not know, and people whom it did not see, keep the estimator's scores.
 
     A score below 0 is multiplied by 2 minus the factor, so that doubt lowers it, too.
 
@@ -63,9 +77,11 @@ def rescore(poses: Poses, confidence: FloatArray, expected_oks: FloatArray, scor
     keypoint_scores, pose_scores = np.where(known, confidence, 0.0), np.where(seen, expected_oks, 0.0)
     if scores == "product":
         keypoint_scores = _lowered(poses.scores, keypoint_scores)
-        pose_scores = np.where(seen, _lowered(poses.pose_scores, pose_scores), poses.pose_scores)
+        pose_scores = _lowered(poses.pose_scores, pose_scores)
     return dataclasses.replace(
-        poses, scores=np.where(known, keypoint_scores, poses.scores), pose_scores=pose_scores
+        poses,
+        scores=np.where(known, keypoint_scores, poses.scores),
+        pose_scores=np.where(seen, pose_scores, poses.pose_scores),
     )
 
 
@@ -75,19 +91,16 @@ def _lowered(scores: FloatArray, factors: FloatArray) -> FloatArray:
     return np.asarray(scores * np.where(scores < 0, 2 - factors, factors))
 
 
-def resolve_scores(scores: Scores | None, has_confidence: bool) -> Scores:
-    """Whose scores a model gives its poses.
+def check_scores(scores: Scores, has_confidence: bool) -> None:
+    """Whether a model can give its poses these scores.
 
     Args:
-        scores: As asked for. None is the product where there is one: no estimator ranks its people worse by it. The
-            model's own are better on average, by 1 to 2 AP, but worse than the best estimators' (see the model card).
+        scores: As asked for.
         has_confidence: Whether the model has a calibration.
 
     Raises:
         InputError: Scores that the model cannot give, or of no such name.
     """
-    if scores is None:
-        return "product" if has_confidence else "input"
     if scores not in get_args(Scores):
         raise InputError(f"scores: expected {' or '.join(map(repr, get_args(Scores)))}, got {scores!r}")
     if scores != "input" and not has_confidence:
@@ -95,4 +108,3 @@ def resolve_scores(scores: Scores | None, has_confidence: bool) -> Scores:
             f"scores: {scores!r} needs a model with a calibration, and this one has none; use scores 'input', or add "
             "one with `posefix calibrate`"
         )
-    return scores
