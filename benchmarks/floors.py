@@ -34,14 +34,14 @@ from PIL import Image
 from posefix.evaluation import evaluate_coco
 from posefix.network.decoding import ASCENT_STEPS, Decoder
 from posefix.network.models import ONNX_FILE, Model, load_model, missing_libraries
-from posefix.network.openvino_core import openvino_core
+from posefix.network.openvino_core import openvino_core, openvino_is_there
 from posefix.people import build_records
 from posefix.photos.finding import decode_image, decode_reduced
 from posefix.pose.geometry import crop_matrices, warp
 from posefix.pose_errors.profile import load_error_profile
 from posefix.pose_errors.synthesis import synthesize
 from posefix.refine.backends import HeatmapBackend, Runtime, open_backend
-from posefix.refine.networks import Network, openvino_is_there
+from posefix.refine.networks import Network
 from posefix.skeletons import load_skeleton
 
 BATCH = 32

@@ -105,6 +105,20 @@ def test_openvino_runs_the_trunk_as_pytorch_does(network: FusionNetwork, half: b
         torch.testing.assert_close(found[stride], values, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("half", [False, True])
+def test_without_openvino_pytorch_runs_the_trunk(
+    network: FusionNetwork, half: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    image, *_ = batch(3)
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        found = copy.deepcopy(network.trunk).train()(image)
+    for stride, values in network.features(image).items():
+        assert found[stride].dtype == torch.float32
+        assert not found[stride].requires_grad
+        torch.testing.assert_close(found[stride], values, rtol=1e-3, atol=1e-3)
+
+
 def test_the_trunk_is_not_trained(network: FusionNetwork) -> None:
     own = copy.deepcopy(network).train()
     before = {key: value.clone() for key, value in own.trunk.state_dict().items()}

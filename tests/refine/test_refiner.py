@@ -395,6 +395,10 @@ def test_exif_orientation_is_an_option(tmp_path: Path) -> None:
         (lambda r: call(r, [[[1, 2], [3]]]), "keypoints: expected an array of numbers"),
         (lambda r: call(r, [[[1, 10**400]]]), "keypoints: expected an array of numbers"),
         (lambda r: call(r, np.full((1, 17, 2), 1e100)), r"keypoints: expected finite numbers below 1e\+15"),
+        (
+            lambda r: call(r, np.r_[np.ones((5, 2)), [[np.inf, 3]], np.ones((11, 2))][None]),
+            r"got \[inf, 3\.0\] for left_shoulder of person 0; give a missing keypoint as NaN",
+        ),
         (lambda r: call(r, np.ones((1, 17, 2)), [["a"] * 17]), "scores: expected an array of numbers"),
         (lambda r: call(r, np.ones((1, 17, 2)), boxes=[[0, 0, 1e300, 1e300]]), r"all below 1e\+15, got"),
         (lambda r: call(r, np.ones((1, 17, 2)), boxes=[[0, 0], [1]]), "boxes: expected an array of numbers"),

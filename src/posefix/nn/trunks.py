@@ -1,7 +1,7 @@
 """Trunks: networks that see a photo and nothing else, and whose features serve every question about the pose in it.
 
-A trunk stays as it is while what stands on it is trained. Then it needs no gradient, and OpenVINO runs it several times
-faster on a CPU than PyTorch does.
+A trunk stays as it is while what stands on it is trained. Then it needs no gradient, and OpenVINO, where it is
+installed, runs it several times faster on a CPU than PyTorch does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from posefix.errors import InputError
-from posefix.network.openvino_core import openvino_core
+from posefix.network.openvino_core import openvino_core, openvino_is_there
 from posefix.nn.backbones import Backbone, load_backbone_weights, read_weights
 from posefix.nn.model import IMAGENET_MEAN, IMAGENET_STD
 from posefix.nn.movenet import WIDTHS, MoveNetTrunk
@@ -78,7 +78,7 @@ def load_trunk_weights(trunk: Trunk, path: Path) -> None:
 
 
 class FrozenTrunk(nn.Module):
-    """A trunk that is not trained; on a CPU it is run by OpenVINO.
+    """A trunk that is not trained; in training on a CPU it is run by OpenVINO, where that is installed.
 
     Args:
         trunk: Whose weights are final once it has been run.
@@ -98,7 +98,7 @@ class FrozenTrunk(nn.Module):
 
     def forward(self, image: Tensor) -> dict[int, Tensor]:
         """Features by stride of photos (B, H, W, 3), RGB in 0..255; without gradient."""
-        if self.training and image.device.type == "cpu":
+        if self.training and image.device.type == "cpu" and openvino_is_there():
             return self._by_openvino(image)
         kind = image.device.type
         single = (

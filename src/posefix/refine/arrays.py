@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError
-from posefix.pose.poses import FloatArray, Poses
+from posefix.pose.poses import LARGEST_NUMBER, FloatArray, Poses
 from posefix.skeletons import Skeleton
 
 
@@ -15,7 +15,7 @@ def poses_from_arrays(keypoints: npt.ArrayLike, scores: npt.ArrayLike | None, sk
 
     Args:
         keypoints: (N, K, 2), or (N, K, 3) with scores. A keypoint at exactly (0, 0), at NaN, or with score 0
-            is missing. An empty list is nobody.
+            is missing; Infinity is a fault. An empty list is nobody.
         scores: (N, K); all 1 when neither given here nor with the keypoints.
         skeleton: The layout of the keypoints.
 
@@ -38,7 +38,13 @@ def poses_from_arrays(keypoints: npt.ArrayLike, scores: npt.ArrayLike | None, sk
         raise InputError(
             f"scores: expected shape {array.shape[:2]}, one per keypoint, got {confidence.shape}"
         )
-    valid = np.isfinite(places).all(axis=-1) & places.any(axis=-1) & (confidence != 0)
+    valid = ~np.isnan(places).any(axis=-1) & places.any(axis=-1) & (confidence != 0)
+    if (faulty := valid & ~(np.abs(places) < LARGEST_NUMBER).all(axis=-1)).any():
+        person, keypoint = np.argwhere(faulty)[0]
+        raise InputError(
+            f"keypoints: expected finite numbers below {LARGEST_NUMBER:.0e}, got {places[person, keypoint].tolist()} "
+            f"for {skeleton.keypoint_names[keypoint]} of person {person}; give a missing keypoint as NaN"
+        )
     return Poses(
         keypoints=np.where(valid[..., None], places, 0.0),
         scores=np.where(valid, confidence, 0.0),

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from posefix.errors import InputError, plural
 from posefix.network.decoding import Decoder, Evidence
 from posefix.network.models import DESCRIPTION_FILE, ONNX_FILE, WEIGHTS_FILE, Model, missing_libraries
+from posefix.network.openvino_core import openvino_is_there
 from posefix.pose.geometry import flip_images, flip_keypoints
 from posefix.pose.similarity import Array
 from posefix.refine.networks import (
@@ -25,7 +26,6 @@ from posefix.refine.networks import (
     OnnxNetwork,
     OpenVinoNetwork,
     TorchNetwork,
-    openvino_is_there,
 )
 
 Runtime = Literal["auto", "openvino", "onnxruntime", "pytorch"]

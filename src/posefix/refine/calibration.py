@@ -105,8 +105,8 @@ class Regression:
         """Features (N, K, F) -> values in 0..1, (N, K)."""
         logits = features @ self.weights + self.bias
         if self.products is not None:
-            multiplied = features[..., : len(self.products)]
-            logits = logits + (multiplied @ self.products.T * multiplied).sum(axis=-1)
+            factors = features[..., : len(self.products)]
+            logits = logits + (factors @ self.products.T * factors).sum(axis=-1)
         # The logistic function; by the exponential it would overflow for logits beyond -700.
         return np.asarray((1 + np.tanh(logits / 2)) / 2, dtype=np.float64)
 
@@ -158,13 +158,13 @@ class Calibration:
         elsewhere: Probability that what is found where the photo alone shows a person is the better pose, see
             `posefix.refine.elsewhere`; one bias.
         usual: What is expected of an estimator beforehand.
-        trusted: Nothing is to be gained of estimators whose places the photo alone, where it is sure, contradicts less
-            than so; 0 trusts none.
+        trusted: Little is to be gained of estimators whose places the photo alone, where it is sure, contradicts to a
+            share (0 to 1) below this (`posefix.refine.company.trust`); 0 trusts none.
         features: What the regressions of keypoints see, in their order.
         reserve: Gain in KS that a keypoint must promise to be moved where nothing is to be gained on the whole
             (`posefix.refine.company`).
-        strengths: With what share of its strength a pose enters the network at the first look and at later ones, see
-            `posefix.refine.refiner.Refiner`; the regressions hold for these.
+        strengths: With what share of its strength a pose enters the network at the first look and at later ones
+            (`posefix.refine.look.look_at`); the regressions hold for these.
     """
 
     refined_similarity: Regression

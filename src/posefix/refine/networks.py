@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import platform
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -171,13 +170,6 @@ class OpenVinoNetwork:
         """Of an input of the graph; None for what the graph leaves open."""
         shape = self._compiled.input(name).partial_shape
         return tuple(int(length.get_length()) if length.is_static else None for length in shape)
-
-
-def openvino_is_there() -> bool:
-    """Whether OpenVINO is installed on a machine where it is the fastest: an x86-64 CPU."""
-    return platform.machine().lower() in ("x86_64", "amd64") and (
-        importlib.util.find_spec("openvino") is not None
-    )
 
 
 class TorchNetwork:

@@ -15,7 +15,7 @@ from posefix.skeletons import Skeleton
 
 PROPORTIONS = Path(__file__).parents[1] / "data" / "proportions.json"
 UPRIGHT = 0.3
-"""So much weight has it that people are upright, beside how the keypoints lie that were found."""
+"""Weight of the assumption that people are upright, beside 1 for how the given keypoints lie."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +46,8 @@ class Proportions:
     def fill(self, keypoints: FloatArray, valid: BoolArray) -> tuple[FloatArray, BoolArray]:
         """Places of a person's missing keypoints, rough ones.
 
-        The size is that of a person whose keypoints lie as far from one another as those that are there, the direction
-        the one in which these lie as in an upright person, if not less upright than need be.
+        The size is that of a person whose keypoints lie as far from one another as those that are there. The body is
+        turned so that its keypoints fit these best (least squares), drawn towards upright by `UPRIGHT`.
 
         Args:
             keypoints: (N, K, 2) in any frame.

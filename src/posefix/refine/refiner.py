@@ -178,8 +178,8 @@ class Refiner:
                 (`posefix.photos.finding.find_images`) or a frame of a video (`posefix.photos.video.find_frames`).
             boxes: bbox_xywh (N, 4) of the people, instead of boxes made from the keypoints; or
                 `posefix.refine.boxes.WholeBoxes`, which crops of people of whom keypoints are missing hold as well.
-            missing: "fill" gives missing keypoints the network's place and the smallest valid score of their
-                person, "keep" leaves them missing.
+            missing: "fill" gives missing keypoints the network's place, "keep" leaves them missing. Where the
+                estimator's scores are kept, a filled one gets the smallest of its person.
             on_error: "stop" raises at the first photo that is missing or cannot be read, "keep" passes its poses
                 through unchanged and lists it in the report.
             exif: "apply" for coordinates in the photo as viewers show it, "ignore" for the photo as stored.

@@ -101,8 +101,9 @@ class Refinement:
         moved: (N, K) valid keypoints that got another place.
         filled: (N, K) missing keypoints that got a place.
         confidence: (N, K) probability that a keypoint's similarity (KS) to the truth is above .5; NaN for
-            keypoints that the model does not know, people it did not see, and models without a calibration.
-        expected_oks: (N,) mean expected KS of these keypoints; NaN likewise.
+            keypoints that the model does not know or that stayed missing, people it did not see, and models without a
+            calibration.
+        expected_oks: (N,) mean expected KS of the keypoints that have a confidence; NaN where none has.
         report: Counts, and photos that are missing or could not be read.
     """
 

@@ -19,12 +19,12 @@ import numpy.typing as npt
 from posefix.errors import InputError, plural
 from posefix.pose import geometry
 from posefix.pose.poses import FloatArray, Poses, Rows
-from posefix.pose.similarity import keypoint_similarity
+from posefix.pose.similarity import best_pairs, keypoint_similarity
 
 Track = int | str
 
 LONGEST_GAP = 0.5
-"""Seconds: who is missing for longer starts anew when he returns, and so does a keypoint."""
+"""Seconds: who is missing for longer starts anew on coming back, and so does a keypoint."""
 SPEED_CUTOFF = 1.0
 """Cutoff frequency of the speed in Hz, that of the paper."""
 SAME_PERSON = 0.3
@@ -176,12 +176,7 @@ def associate(poses: Poses, times: npt.ArrayLike) -> tuple[Track, ...]:
 def _pairs(poses: Poses, rows: Rows, others: Rows) -> list[tuple[int, int]]:
     """Which of some poses continues which of others: positions in both, the most similar pairs first."""
     table = _similarity(poses, rows, others)
-    pairs: list[tuple[int, int]] = []
-    while table.max(initial=0) > SAME_PERSON:
-        row, column = divmod(int(table.argmax()), table.shape[1])
-        pairs.append((row, column))
-        table[row], table[:, column] = 0.0, 0.0
-    return pairs
+    return best_pairs(np.where(table > SAME_PERSON, table, 0.0))
 
 
 def _similarity(poses: Poses, rows: Rows, others: Rows) -> FloatArray:
