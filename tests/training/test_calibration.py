@@ -193,6 +193,8 @@ def test_calls_of_many_sizes_are_drawn() -> None:
     assert set(sizes[:-1]) == {2**power for power in range(10)}
     assert not np.array_equal(calls, np.sort(calls)), "whoever stands side by side is not in one call"
     assert draw_calls(1).tolist() == [0]
+    assert len(np.unique(draw_calls(1023))) == 10, "as many calls as sizes are one turn"
+    assert len(draw_calls(0)) == 0
 
 
 def test_a_trained_model_is_calibrated_on_the_photos_held_out(recipe: Path, tmp_path: Path) -> None:

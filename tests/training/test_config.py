@@ -14,6 +14,8 @@ from posefix.nn.model import RefinementNetwork  # noqa: E402
 from posefix.pose_errors.profile import load_error_profile  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training.config import load_recipe, recipe_names, with_defaults  # noqa: E402
+from posefix.training.run import initial_network  # noqa: E402
+from posefix.training.validation import load_validation  # noqa: E402
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -131,6 +133,14 @@ estimate_layouts = ['coco17']
         ("name = 'x'\n[data]\nestimate_rate = 2", "estimate_rate must be from 0 to 1, got 2.0"),
         ("name = 'x'\n[data]\nconsensus_labels = 1", "consensus_labels must be of type bool"),
         ("name = 'x'\n[augmentation]\ncrowding_rate = 7", "crowding_rate must be from 0 to 1, got 7.0"),
+        ("name = 'x'\n[augmentation]\ncolour = 1.5", "colour must be from 0 to 1, got 1.5"),
+        ("name = 'x'\n[augmentation]\nscale = 1.0", "scale must be at least 0 and below 1, got 1.0"),
+        ("name = 'x'\n[augmentation]\nshift = -0.1", "shift must be at least 0, got -0.1"),
+        ("name = 'x'\n[augmentation]\nstretch = -1", "stretch must be at least 0, got -1.0"),
+        (
+            "name = 'x'\n[augmentation]\nrotation_degrees = -5",
+            "rotation_degrees must be at least 0, got -5.0",
+        ),
         (ESTIMATES + "estimate_sets = [2]", r"estimate_sets must be numbers of annotation .*got \(2,\)"),
         (ESTIMATES + "estimate_sets = [-1]", r"estimate_sets must be numbers of annotation files from 0"),
         (ESTIMATES + "estimate_sets = ['b']", r"estimate_sets must be numbers of annotation files from 0"),
@@ -150,6 +160,21 @@ def test_faulty_recipes_say_what_is_wrong(text: str, message: str, tmp_path: Pat
 def test_an_unknown_recipe_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"neither a file nor one of .*small"):
         load_recipe("smal")
+
+
+def test_results_to_validate_on_need_true_poses() -> None:
+    results = {"data.validation_results": "['poses.json']", "data.validation_layouts": "['coco17']"}
+    config = load_recipe("coco-resnet50-256x192", {**results, "data.validation_annotations": ""})
+    with pytest.raises(InputError, match=r"coco-resnet50-256x192: data.validation_annotations is empty"):
+        load_validation(config, load_skeleton("coco17"))
+
+
+def test_a_trunk_without_its_weights_is_not_trained_on() -> None:
+    config = load_recipe("small", {"backbone_weights": "", "model.backbone": "movenet_lightning"})
+    with pytest.raises(
+        InputError, match=r"small: backbone_weights is empty, .*'movenet_lightning'.* or 'none'"
+    ):
+        initial_network(config, load_skeleton(config.skeleton))
 
 
 def test_a_setting_below_another_is_refused() -> None:

@@ -55,9 +55,15 @@ class AugmentationConfig:
     cut_out_rate: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (field.name for field in dataclasses.fields(self) if field.name.endswith("_rate")):
+        shares = (field.name for field in dataclasses.fields(self) if field.name.endswith("_rate"))
+        for name in (*shares, "colour"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
+        for name in ("rotation_degrees", "shift", "stretch"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
+        if not 0 <= self.scale < 1:
+            raise InputError(f"scale must be at least 0 and below 1, got {self.scale}")
 
 
 @dataclass(frozen=True)

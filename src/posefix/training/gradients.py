@@ -17,8 +17,8 @@ class Gradients:
 
     A batch that the device's memory does not hold is learnt in halves, then in quarters and so on, with a warning, and
     so are those after it. Losses are means over keypoints, so each part counts by its share of the labelled ones, or
-    of all: the sum is the whole batch's gradient, up to labels outside their crops, and to batch normalisation, which
-    sees only one part at a time.
+    of all: the sum is the whole batch's gradient, up to labels outside their crops, to batch normalisation, which
+    sees only one part at a time, and to the baselines' losses that are means over something else.
 
     Args:
         model: Returns losses by name, "total" among them, of the five tensors of a batch.

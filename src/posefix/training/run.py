@@ -16,6 +16,7 @@ from posefix.nn.backbones import Backbone, load_backbone_weights
 from posefix.nn.checkpoint import save_network
 from posefix.nn.end_to_end import EndToEndNetwork
 from posefix.nn.model import PoseNetwork
+from posefix.nn.movenet import WIDTHS
 from posefix.nn.transfer import start_from
 from posefix.nn.trunks import FrozenTrunk, load_trunk_weights
 from posefix.pose_errors.profile import load_error_profile
@@ -174,15 +175,20 @@ def initial_network(config: TrainConfig, skeleton: Skeleton) -> PoseNetwork:
     Raises:
         InputError: Weights are missing or do not fit.
     """
-    end_to_end = config.model.architecture == "end_to_end"
-    pretrained = not config.backbone_weights and (not config.initial_weights or end_to_end)
+    architecture = config.model.architecture
+    pretrained = not config.backbone_weights and (not config.initial_weights or architecture == "end_to_end")
+    if pretrained and architecture == "fusion" and config.model.backbone in WIDTHS:
+        raise InputError(
+            f"{config.name}: backbone_weights is empty, and the trunk {config.model.backbone!r}, which is not trained, "
+            "has weights in a file only; name it, or 'none' for random weights"
+        )
     network = build_network(config.model, skeleton, pretrained=pretrained)
     if config.backbone_weights not in ("", "none"):
         path = _existing(Path(config.data.root) / config.backbone_weights)
         for module in network.modules():
             if isinstance(module, FrozenTrunk):
                 load_trunk_weights(module.trunk, path)
-            elif isinstance(module, Backbone) and config.model.architecture != "fusion":
+            elif isinstance(module, Backbone) and architecture != "fusion":
                 load_backbone_weights(module, path)
     if config.initial_weights:
         part = network.pose_network if isinstance(network, EndToEndNetwork) else network

@@ -255,7 +255,8 @@ def draw_calls(count: int) -> Rows:
 
     A regression that had only seen files of hundreds of people would believe the company of a single photo too much.
     """
-    sizes = np.tile(2 ** np.arange(int(np.log2(LARGEST_CALL)) + 1), count)
+    turn = 2 ** np.arange(int(np.log2(LARGEST_CALL)) + 1)
+    sizes = np.tile(turn, count // int(turn.sum()) + 1)
     calls = np.repeat(np.arange(len(sizes)), sizes)[:count]
     return np.random.default_rng(count).permutation(calls)
 

@@ -50,6 +50,11 @@ def load_validation(config: TrainConfig, skeleton: Skeleton) -> Validate | None:
     data, root = config.data, Path(config.data.root)
     if not data.validation_results:
         return None
+    if not data.validation_annotations:
+        raise InputError(
+            f"{config.name}: data.validation_annotations is empty; name the true poses by which "
+            "data.validation_results are judged"
+        )
     annotations = read_annotations(root / data.validation_annotations, skeleton)
     inputs = read_validation_poses(config, annotations)
     names = {image_id: info.file_name for image_id, info in annotations.images.items()}
