@@ -391,6 +391,19 @@ def test_a_fault_is_one_sentence_and_exit_code_2(
     assert not Path("out.json").exists()
 
 
+@pytest.mark.usefixtures("identity")
+def test_a_company_is_measured_and_used(run: Run, results: Path, photos: Path, tmp_path: Path) -> None:
+    company = tmp_path / "company.json"
+    reading = [str(results), "--images", str(photos), "--layout", "coco17"]
+    assert run("company", *reading, "-o", str(company))[0] == 0
+    assert json.loads(company.read_text())["people"] == 4
+    refined = str(tmp_path / "refined.json")
+    assert run("refine", *reading, "--company", str(company), "-o", refined)[0] == 0
+    code, _, err = run("company", *reading, "-o", str(company), "--caution", "0.5")
+    assert code == 2, "what decides is no matter of who is known"
+    assert "--caution" in err
+
+
 def test_an_interruption_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

@@ -31,7 +31,7 @@ class Model:
     """What refines; as of `posefix refine`.
 
     Attributes:
-        model: A packaged model's name, or a model folder, which is there on every machine.
+        model: A packaged model's name, a model folder, which is there on every machine, or owner/name of the Hub.
         flip: Average with the mirrored photo.
         caution: Gain in keypoint similarity that a move must promise.
         looks: Looks at a person at most.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from posefix.cli.options import Output
-from posefix.cli.refine import DEFAULT_MODEL, ModelOptions
+from posefix.cli.refine import DEFAULT_NETWORK, NetworkOptions
 from posefix.cli.source_options import SourceOptions
 from posefix.errors import InputError, plural
 
@@ -17,7 +17,7 @@ def company(
     source: SourceOptions,
     output: Output,
     sample: int = 1000,
-    running: ModelOptions = DEFAULT_MODEL,
+    running: NetworkOptions = DEFAULT_NETWORK,
 ) -> None:
     """Measure what a refiner knows of an estimator, so that one photo is refined as a thousand are.
 
@@ -26,7 +26,7 @@ def company(
         source: How poses and photos are read.
         output: The JSON file to write, for `posefix refine --company`.
         sample: How many people to look at, drawn at random; all where there are fewer.
-        running: As of `posefix refine`, with whose options it is to be used.
+        running: What looks at them; of `posefix refine` it is to be the same.
     """
     import numpy as np
 
@@ -36,12 +36,12 @@ def company(
 
     if sample < 1:
         raise InputError(f"--sample: expected 1 or more, got {sample}")
-    ensure_not_input(output, [results, source.annotations, source.layout, running.company])
+    ensure_not_input(output, [results, source.annotations, source.layout])
     file = source.read(results)
     drawn = np.random.default_rng(0).permutation(len(file.poses))[:sample]
     poses = file.poses[np.sort(drawn)]
     photos = source.find(file, set(poses.image_ids))
-    refiner = load_refiner(running, None)
+    refiner = load_refiner(running)
     with ProgressBar("people") as progress:
         known = refiner.measure_company(poses, photos, exif=source.exif, progress=progress)
     known.write(output, refiner.calibration, len(poses))

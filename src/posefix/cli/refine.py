@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import Parameter
 
@@ -65,32 +65,40 @@ class OutputOptions:
 
 @Parameter(name="*", group="Model")
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions:
-    """What runs, and where."""
+class NetworkOptions:
+    """What looks at people, and where."""
 
     model: str = DEFAULT_MODEL_NAME
     """A packaged model's name, a model folder, or owner/name[@revision] on the Hugging Face Hub."""
     flip: bool = True
     """Average with the mirrored photo: half as fast, a little more accurate."""
-    caution: float = 0.0
-    """Gain in keypoint similarity (0 to 1) that a move must promise, more where the poses have little to gain on the
-    whole: 0 moves on any gain, 1 never, -1 always."""
     device: str = "auto"
     """auto, cpu, cuda, or another device of PyTorch."""
     runtime: Literal["auto", "openvino", "onnxruntime", "pytorch"] = "auto"
     """What computes the network; by default the fastest that is installed (onnxruntime: always in single precision)."""
     threads: int | None = None
     """Threads of the network on the CPU; one for each core by default."""
+    batch_size: int = 32
+    """People looked at at once."""
+
+
+@Parameter(name="*", group="Model")
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(NetworkOptions):
+    """What runs, and where; and how it decides."""
+
+    caution: float = 0.0
+    """Gain in keypoint similarity (0 to 1) that a move must promise, more where the poses have little to gain on the
+    whole: 0 moves on any gain, 1 never, -1 always."""
     company: Path | None = None
     """What `posefix company` measured of the estimator, so that everybody is judged alike however poses are split into
-    calls; by default it is measured on the poses of RESULTS."""
+    calls; by default it is measured on the poses that are given."""
     looks: int = 2
     """Looks at a person at most: a pose that changed much is looked at again, in its new crop."""
-    batch_size: int = 32
-    """People refined at once."""
 
 
-DEFAULT_INPUT, DEFAULT_OUTPUT, DEFAULT_MODEL = InputOptions(), OutputOptions(), ModelOptions()
+DEFAULT_INPUT, DEFAULT_OUTPUT = InputOptions(), OutputOptions()
+DEFAULT_NETWORK, DEFAULT_MODEL = NetworkOptions(), ModelOptions()
 NO_VIDEO = VideoOptions()
 
 
@@ -142,7 +150,7 @@ def refine(
     boxes = read_boxes(reading.boxes, file.poses.image_ids) if reading.boxes else None
     photos = source.find(file.poses.image_ids, names or file.file_names)
     check_film(filmed, file, photos)
-    refiner = load_refiner(running, writing.scores)
+    refiner = _decided(running, writing.scores)
     _check_layout(file, refiner.skeleton, writing.oks_nms)
     refinement = _run(refiner, file, photos, boxes, reading, writing)
     poses, notes = refinement.poses, []
@@ -211,8 +219,22 @@ def _check_layout(file: PoseFile, vocabulary: Skeleton, threshold: float | None)
     _ = file.poses.skeleton.sigmas
 
 
-def load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
+def _decided(options: ModelOptions, scores: Scores | None) -> Refiner:
     """The refiner that these options ask for, whose poses carry these scores."""
+    refiner = load_refiner(options, caution=options.caution, looks=options.looks, scores=scores)
+    return refiner if options.company is None else refiner.with_company(options.company)
+
+
+def load_refiner(options: NetworkOptions, **attributes: Any) -> Refiner:
+    """A refiner whose network these options ask for.
+
+    Args:
+        options: What looks at people.
+        attributes: Of `Refiner`.
+
+    Raises:
+        InputError: There is no such model, device or runtime, or the model takes no poses.
+    """
     from posefix.network.models import load_model
     from posefix.refine.refiner import Refiner
 
@@ -222,18 +244,15 @@ def load_refiner(options: ModelOptions, scores: Scores | None) -> Refiner:
             f"--model: {model.name!r} is a pose network: it takes no poses and would ignore yours; use "
             "`posefix estimate`"
         )
-    refiner = Refiner.from_pretrained(
+    return Refiner.from_pretrained(
         model.source or options.model,  # the commit that was just fetched
         device=options.device,
         runtime=options.runtime,
         threads=options.threads,
         flip_test=options.flip,
-        caution=options.caution,
-        looks=options.looks,
         batch_size=options.batch_size,
-        scores=scores,
+        **attributes,
     )
-    return refiner if options.company is None else refiner.with_company(options.company)
 
 
 def _scores_note(scores: Scores, has_scores: bool) -> str:
