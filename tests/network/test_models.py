@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -108,3 +109,11 @@ def test_the_models_fit_into_a_wheel_of_60_mb() -> None:
     weights = [path for path in PACKAGED_MODELS.rglob("*") if path.suffix in (".onnx", ".safetensors")]
     packed = sum(len(zlib.compress(path.read_bytes(), 6)) for path in weights)
     assert packed <= 59e6
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_cards_say_with_what_strengths_models_were_calibrated(name: str) -> None:
+    card = " ".join((PACKAGED_MODELS / name / "README.md").read_text(encoding="utf-8").split())
+    command = re.search(rf"posefix calibrate MODEL --recipe {name} --strengths ([\d.]+) ([\d.]+)", card)
+    assert command is not None
+    assert list(map(float, command.groups())) == load_model(name).calibration["strengths"]
