@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from posefix.analysis.costs import measure_precision, select_people
 from posefix.analysis.ground_truth import GroundTruth
-from posefix.analysis.pairing import Pairing
 from posefix.analysis.statuses import FoundPeople
 from posefix.evaluation.coco import EvaluatorTruth
 from posefix.pose.poses import BoolArray, FloatArray, Poses
@@ -133,15 +132,14 @@ def keypoint_group(name: str) -> str:
 
 
 def people_breakdowns(
-    poses: Poses, truth: GroundTruth, pairing: Pairing, found: FoundPeople
+    poses: Poses, truth: GroundTruth, found: FoundPeople
 ) -> tuple[PeopleBreakdown, PeopleBreakdown, PeopleBreakdown]:
     """By number of labelled keypoints, by number of overlapping people, by size.
 
     Args:
         poses: in pixels of the original photos.
         truth: people in these photos.
-        pairing: which pose shows whom.
-        found: these people's keypoints.
+        found: keypoints of those whom a pose shows.
     """
     traits: Sequence[tuple[str, npt.NDArray[np.floating | np.integer], Bands]] = (
         ("number of labelled keypoints", truth.records.labelled.sum(axis=1), LABELLED_BANDS),

@@ -185,7 +185,7 @@ def analyze(
     check_found(pairing, annotations)
     found = classify_found(poses, truth, pairing.poses, pairing.people)
     groups, keypoints, visibility = keypoint_breakdowns(found, truth.skeleton)
-    labelled, overlap, size = people_breakdowns(poses, truth, pairing, found)
+    labelled, overlap, size = people_breakdowns(poses, truth, found)
     return ErrorAnalysis(
         coverage=describe_coverage(results, annotations, truth.shared.names),
         pairing=pairing.renumbered(rows),

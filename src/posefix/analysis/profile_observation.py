@@ -14,6 +14,7 @@ from posefix.analysis.coverage import known_rows
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.analysis.pairing import check_found, pair_people
 from posefix.formats.coco_annotations import Annotations
+from posefix.pose import geometry
 from posefix.pose.poses import BoolArray, FloatArray, Poses, Rows
 from posefix.pose_errors.synthesis import structurally_possible
 from posefix.pose_errors.taxonomy import Status, classify_places, gather_references, nearest_reference
@@ -25,8 +26,6 @@ NEVER_ESTIMATED = 0.9
 """Who misses so large a share of a keypoint does not estimate it, whatever the layout says."""
 ENOUGH_KEYPOINTS = 50
 """Fewer keypoints say too little about a distribution of distances, or about whether a keypoint is estimated."""
-BLOCK = 4096
-"""People who are classified at once, which bounds the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,17 +124,16 @@ def observe_pairs(poses: Poses, truth: GroundTruth, rows: Rows, people: Rows) ->
 
 def _classify(places: FloatArray, truth: GroundTruth, index: Rows) -> tuple[IntArray, BoolArray, FloatArray]:
     """Status, possible statuses and distance of places (P, S, 2) of the people at `index` in the records."""
-    parts: list[tuple[IntArray, BoolArray, FloatArray]] = []
-    for start in range(0, max(len(index), 1), BLOCK):
-        block = slice(start, start + BLOCK)
+    found: list[tuple[IntArray, BoolArray, FloatArray]] = []
+    for block in geometry.parts(max(len(index), 1)):  # of nobody, too, an array of each kind
         references = gather_references(truth.records.people(index[block]), truth.skeleton)
         candidates = places[block][:, :, None]
         statuses = classify_places(candidates, references)[..., 0]
         remoteness = nearest_reference(candidates, references)[1][..., 0]
         # Without a label there may be no reference at all; nobody looks at these.
         remoteness = np.where(np.isfinite(remoteness), remoteness, 0.0)
-        parts.append((statuses, structurally_possible(references), np.sqrt(remoteness)))
-    statuses, possible, distances = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        found.append((statuses, structurally_possible(references), np.sqrt(remoteness)))
+    statuses, possible, distances = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
     return statuses, possible, distances
 
 

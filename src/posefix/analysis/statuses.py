@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from posefix.analysis.ground_truth import GroundTruth
 from posefix.evaluation.coco import SharedKeypoints
+from posefix.pose.geometry import parts
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses, Rows
 from posefix.pose.similarity import falloff, keypoint_similarity
 from posefix.pose_errors.taxonomy import (
@@ -24,8 +25,6 @@ from posefix.pose_errors.taxonomy import (
 )
 
 StatusArray = npt.NDArray[np.int64]
-BLOCK = 4096
-"""People who are classified at once, which bounds the memory."""
 INWARD = 1 - 1e-9
 """Repaired places lie this much nearer than the similarity asks for, so that rounding never puts them below it."""
 
@@ -168,8 +167,7 @@ def _classify(
 ) -> tuple[StatusArray, FloatArray]:
     """Status (P, S), and KS with the place that decided it (P, S), of the people at `index` in the records."""
     statuses, confusion = np.empty(similarity.shape, dtype=np.int64), similarity.copy()
-    for start in range(0, len(places), BLOCK):
-        block = slice(start, start + BLOCK)
+    for block in parts(len(places)):
         people = truth.records.people(index[block])
         references = gather_references(people, truth.skeleton)
         kinds = classify_places(places[block][:, :, None], references)[..., 0]

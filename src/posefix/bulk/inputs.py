@@ -212,11 +212,6 @@ def _row_groups(file: Listed) -> list[int]:
     return [footer.row_group(number).total_byte_size for number in range(footer.num_row_groups)]
 
 
-def is_parquet(units: Sequence[Unit]) -> bool:
-    """Whether units are row groups."""
-    return units[0].group is not None
-
-
 def local_name(address: str) -> str:
     """The last part of an address, as a file's name."""
     return Path(address).name

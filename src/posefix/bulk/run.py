@@ -23,8 +23,6 @@ from posefix.bulk.settings import COMPANY_FILE, IDENTITY, REPORT_FILE, RUN_FILE,
 from posefix.bulk.survey import table_layout
 from posefix.errors import InputError, plural
 
-MINUTE = 60.0
-
 
 @dataclass(frozen=True)
 class Standing:
