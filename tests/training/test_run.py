@@ -57,6 +57,12 @@ def test_resuming_equals_never_stopping(recipe: Path, tmp_path: Path) -> None:
         assert torch.equal(value, parts[key]), key
 
 
+def test_resuming_needs_no_weights_to_start_from(recipe: Path, tmp_path: Path) -> None:
+    train(load_recipe(recipe, {"optimiser.epochs": "1"}), tmp_path / "run", device="cpu")
+    config = load_recipe(recipe, {"initial_weights": str(tmp_path / "gone"), "optimiser.schedule": "step"})
+    assert train(config, tmp_path / "run", device="cpu", resume=True)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun's rendezvous is for Linux and macOS")
 def test_two_processes_train_one_model(recipe: Path, tmp_path: Path) -> None:
     """`torchrun` shares each batch out; both processes end with the averaged gradients' weights."""

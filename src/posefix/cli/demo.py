@@ -37,7 +37,7 @@ def demo(
         poses: Poses of the photo: a file of any format that `posefix refine` takes.
         layout: Skeleton of the poses: a name of `posefix skeleton`, or a skeleton file.
         output: The picture to write, .png or .jpg.
-        model: A packaged model's name, or a model folder.
+        model: A packaged model's name, a model folder, or owner/name[@revision] on the Hugging Face Hub.
         files: Only write the packaged photo, its poses and annotations into this folder, as photos/, poses.json and
             truth.json, to try the other commands on.
     """

@@ -82,7 +82,8 @@ def inspect(
     Args:
         file: A file of any format of docs/formats.md, or a folder of one.
         reading: How the file is read.
-        model: A packaged model's name, or a model folder: its keypoints are those that would be refined.
+        model: A packaged model's name, a model folder, or owner/name[@revision] on the Hugging Face Hub: its keypoints
+            are those that would be refined.
 
     Returns:
         Exit code: 2 if the file cannot be read, or its layout must be named first.

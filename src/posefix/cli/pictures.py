@@ -70,7 +70,7 @@ def look(
         source: How poses and photos are read.
         row: Which row of the results, counted from 0.
         what: The heatmaps on the photo with the coordinates (figure 2), or all stages (figure 5).
-        model: A packaged model's name, or a model folder.
+        model: A packaged model's name, a model folder, or owner/name[@revision] on the Hugging Face Hub.
         output: The picture to write, .png or .jpg.
     """
     require_pytorch("look")

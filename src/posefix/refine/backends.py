@@ -29,8 +29,8 @@ from posefix.refine.networks import (
 )
 
 Runtime = Literal["auto", "openvino", "onnxruntime", "pytorch"]
-"""What computes a network: OpenVINO, and PyTorch on a GPU, in bfloat16 where the machine does so natively; ONNX Runtime
-in single precision."""
+"""What computes a network: OpenVINO in bfloat16 where the CPU does so natively; PyTorch in bfloat16 but on a CPU; ONNX
+Runtime in single precision."""
 Backend = Callable[[npt.NDArray[np.uint8], Float32Array, Float32Array], Evidence]
 """Called as a `Network`; returns what it says of the people, as NumPy arrays. There may be more poses than crops: first
 one in each crop, then another in each, and so on."""

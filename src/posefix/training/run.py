@@ -61,7 +61,7 @@ def train(
     make_folder(output)
     ensure_writable(output / CHECKPOINT_FILE)
     process, skeleton = start_process(device), load_skeleton(config.skeleton)
-    trainer = new_trainer(config, skeleton, output, process)
+    trainer = new_trainer(config, skeleton, output, process, resume=resume)
     trainer.validate = load_validation(config, skeleton)
     trainer.on_step, trainer.on_epoch = on_step, on_epoch
     if resume:
@@ -117,15 +117,25 @@ def profile_steps(
     return times if process.is_first else None
 
 
-def new_trainer(config: TrainConfig, skeleton: Skeleton, output: Path, process: Process) -> Trainer:
+def new_trainer(
+    config: TrainConfig, skeleton: Skeleton, output: Path, process: Process, *, resume: bool = False
+) -> Trainer:
     """What trains as a recipe says, with the recipe's initial weights and all of its data at hand.
+
+    Args:
+        config: The recipe.
+        skeleton: Names the keypoints.
+        output: Folder of checkpoints and log.
+        process: Rank and device.
+        resume: All weights are about to come from a checkpoint, so that the initial ones need not be there.
 
     Raises:
         InputError: Data or weights are missing or do not fit.
     """
     dataset = load_dataset(config, skeleton, process.device)
     torch.manual_seed(config.seed)
-    return Trainer(config, initial_network(config, skeleton), dataset, output, process)
+    network = build_network(config.model, skeleton) if resume else initial_network(config, skeleton)
+    return Trainer(config, network, dataset, output, process)
 
 
 def load_dataset(
