@@ -42,6 +42,7 @@ from posefix.training.calibration import (
     fit_elsewhere,
     fit_trust,
     given_poses,
+    telling,
 )
 from posefix.training.config import load_recipe
 from posefix.training.recipe_people import load_sets
@@ -162,6 +163,14 @@ def test_estimators_are_trusted_who_are_contradicted_less_than_all_who_gain(
     calibration = calibration_of(refined, *[even] * 5)
     trials = [trial_of(contradicted, gains) for contradicted, gains in estimators]
     assert fit_trust(trials, calibration) == pytest.approx(expected, rel=1e-2)
+
+
+def test_trials_in_which_nobody_was_seen_tell_nothing() -> None:
+    seen = trial_of(0.1, gains=True)
+    unseen = trial_of(0.1, gains=True)
+    unseen.given.look.seen[:] = False
+    assert telling([[unseen, seen], [unseen]]) == [[seen]]
+    assert telling([[unseen]]) == []
 
 
 def test_company_is_the_mean_pose_of_a_call_and_of_what_is_usual() -> None:

@@ -93,13 +93,19 @@ def calibrate(
     for number, records in enumerate(sets):
         if len(records) == 0:
             continue
-        trials.append([])
+        part = []
         for given in drawn_poses(records, model.skeleton, config, share):
             if on_pass is not None:
                 on_pass(
                     f"{config.data.annotations[number]}, {given.name}: {plural(len(given.poses), 'pose')}"
                 )
-            trials[-1].append(try_starts(refiner, given, records, strengths))
+            part.append(try_starts(refiner, given, records, strengths))
+        trials.append(part)
+    trials = telling(trials)
+    if not trials:
+        raise InputError(
+            f"{config.name}: nobody can be seen in the photos held out; hold out more, or try a larger share of them"
+        )
     usual = usual_company([trial.poses() for part in trials for trial in part])
     trials = [[trial.in_calls(usual) for trial in part] for part in trials]
     calibration = fit([join([trial.examples() for trial in part]) for part in trials], usual)
@@ -112,6 +118,12 @@ def calibrate(
     )
     description = read_json(folder / DESCRIPTION_FILE) | {"calibration": calibration.as_dict()}
     write_text_atomic(folder / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")
+
+
+def telling(trials: Sequence[Sequence[Trial]]) -> list[list[Trial]]:
+    """Each set's trials in which the network saw somebody, and the sets that have one: of others nothing has a mean."""
+    kept = [[trial for trial in part if trial.given.look.seen.any()] for part in trials]
+    return [part for part in kept if part]
 
 
 def drawn_poses(
