@@ -119,6 +119,20 @@ def test_each_person_gets_the_estimate_nearest_to_the_truth(truth: Annotations) 
     np.testing.assert_array_equal(joined.estimated[:, 0, nose], [False] * 4 + [True, True, False, False])
 
 
+def test_a_missing_keypoint_is_near_nobody(truth: Annotations) -> None:
+    """Its zeros are no place, not even for a person in the photo's corner."""
+    coco = load_skeleton("coco17")
+    nose, hip = coco.index("nose"), coco.index("left_hip")
+    keypoints, valid = np.zeros((2, 17, 2)), np.zeros((2, 17), bool)
+    keypoints[0, hip] = 400, 200
+    valid[0, hip] = True
+    keypoints[1, nose], keypoints[1, hip] = (10, 10), (104, 196)
+    valid[1, [nose, hip]] = True
+    poses = Poses(keypoints, valid.astype(float), valid, (8, 8), np.ones(2), coco)
+    records = build_records(truth, {7: Path("7.jpg"), 8: Path("8.jpg")}, coco, [poses])
+    np.testing.assert_array_equal(records.estimates[3, 0, hip], [104, 196])
+
+
 COCO = load_skeleton("coco17")
 NOSE, WRIST, HIP = COCO.index("nose"), COCO.index("left_wrist"), COCO.index("left_hip")
 

@@ -154,10 +154,12 @@ def _fill_estimates(
     mapping = match_keypoints(poses.skeleton, skeleton)
     target, source = mapping.target_index, mapping.source_index
     rows_of = rows_by_image(poses.image_ids)
+    # What is missing is infinitely far from everything.
+    found = np.where(poses.valid[..., None], poses.keypoints, np.inf)[:, source]
     for image_id, people in rows_by_image(image_ids).items():
         rows = rows_of.get(image_id, people[:0])
         table = oks(
-            poses.keypoints[rows][:, source],
+            found[rows],
             records.keypoints[people][:, target].astype(np.float64),
             records.labelled[people][:, target],
             records.area[people].astype(np.float64),

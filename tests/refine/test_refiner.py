@@ -434,9 +434,9 @@ def test_a_network_that_returns_no_numbers_is_an_error() -> None:
 
 def test_estimators_arrays_may_hold_scores_and_missing_keypoints() -> None:
     keypoints = np.dstack([people(1).keypoints, np.ones((1, 17))])
-    keypoints[0, 3:6] = [[0, 0, 1], [5, 5, 0], [np.nan, np.nan, 1]]
+    keypoints[0, 3:7] = [[0, 0, 1], [5, 5, 0], [np.nan, np.nan, 1], [5, 5, np.nan]]
     refined = call(refiner(), keypoints, missing="keep")
-    assert np.flatnonzero(~refined.valid[0]).tolist() == [3, 4, 5]
+    assert np.flatnonzero(~refined.valid[0]).tolist() == [3, 4, 5, 6]
     assert np.isfinite(refined.keypoints).all()
 
 

@@ -15,7 +15,7 @@ def poses_from_arrays(keypoints: npt.ArrayLike, scores: npt.ArrayLike | None, sk
 
     Args:
         keypoints: (N, K, 2), or (N, K, 3) with scores. A keypoint at exactly (0, 0), at NaN, or with score 0
-            is missing; Infinity is a fault. An empty list is nobody.
+            or NaN is missing; Infinity is a fault. An empty list is nobody.
         scores: (N, K); all 1 when neither given here nor with the keypoints.
         skeleton: The layout of the keypoints.
 
@@ -38,7 +38,8 @@ def poses_from_arrays(keypoints: npt.ArrayLike, scores: npt.ArrayLike | None, sk
         raise InputError(
             f"scores: expected shape {array.shape[:2]}, one per keypoint, got {confidence.shape}"
         )
-    valid = ~np.isnan(places).any(axis=-1) & places.any(axis=-1) & (confidence != 0)
+    scored = (confidence != 0) & ~np.isnan(confidence)
+    valid = ~np.isnan(places).any(axis=-1) & places.any(axis=-1) & scored
     if (faulty := valid & ~(np.abs(places) < LARGEST_NUMBER).all(axis=-1)).any():
         person, keypoint = np.argwhere(faulty)[0]
         raise InputError(

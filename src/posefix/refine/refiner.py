@@ -138,7 +138,7 @@ class Refiner:
         Args:
             image: (H, W, 3) RGB uint8.
             keypoints: (N, K, 2) or, with scores, (N, K, 3); pixels of the photo. A keypoint at exactly (0,
-                0), at NaN, or with score 0 is missing.
+                0), at NaN, or with score 0 or NaN is missing.
             scores: (N, K); all 1 when neither given here nor with the keypoints.
             skeleton: The layout of the keypoints.
             missing: "fill" gives missing keypoints the network's place, "keep" leaves them missing.
