@@ -7,6 +7,7 @@ installed, runs it several times faster on a CPU than PyTorch does.
 from __future__ import annotations
 
 import copy
+import warnings
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,9 @@ def _compile(trunk: Trunk, shape: tuple[int, ...]) -> Any:
     example = torch.zeros(2, *shape)
     batch = torch.export.Dim("batch", min=1)
     # OpenVINO decomposes the program, in which PyTorch would otherwise cast as it does around the training step.
-    with torch.no_grad(), torch.autocast("cpu", enabled=False):
+    with torch.no_grad(), torch.autocast("cpu", enabled=False), warnings.catch_warnings():
+        # Decomposing copies the program, of which PyTorch 2.10 warns itself.
+        warnings.simplefilter("ignore", FutureWarning)
         program = torch.export.export(
             _InOrder(trunk).eval(), (example,), dynamic_shapes=({0: batch},), strict=False
         )
