@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
-from itertools import islice
+from itertools import chain, islice
 from math import isfinite, isnan
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from posefix.errors import InputError, quoted
-from posefix.files import parse_json, read_text
+from posefix.files import read_text
+from posefix.json_values import parse_json, plain_json
 
 Place = tuple[str | int, ...]
 """Keys and indices from the root of a document, such as (3, "keypoints")."""
@@ -27,6 +28,11 @@ REMOVED = object()
 _SPACE = re.compile(r"[ \t\n\r\ufeff]*")
 _FOLLOWING = re.compile(r"[ \t\n\r\ufeff]*([],}])[ \t\n\r\ufeff]*")
 """What stands between two members, or behind the last one."""
+_BETWEEN_OBJECTS = re.compile(r"\}[ \t\n\r]*,[ \t\n\r]*(?=\{)")
+BLOCK = 2**16
+"""Characters of a long list that are parsed together: their numbers stay in a processor's cache until they are read."""
+AT_ONCE = 128
+"""Elements of a long list that are parsed one after the other."""
 _SPACES = re.compile(r"\s")
 _DECODER = json.JSONDecoder()
 _NUMBERS = {int, float}
@@ -99,22 +105,27 @@ class JsonText:
         """
         if not self.is_list:
             return self.root
-        return [element.value for element in islice(self.elements(), count)]
+        return [element.value for element in islice(chain.from_iterable(self.elements()), count)]
 
-    def elements(self) -> Iterator[Member]:
-        """The elements of a document that is a list, one after the other: they need not all fit into memory.
+    def elements(self) -> Iterator[list[Member]]:
+        """The elements of a document that is a list, some at a time: they need not all fit into memory.
 
         Raises:
             InputError: The document is no list, or not JSON; names file, line and column.
         """
-        start = self._value_at(0)
         if not self.is_list:
             raise InputError(f"{self.path}: expected a list, got {quoted(self.root)}.")
+        end, number = self._value_at(0) + 1, 0
+        start = self._value_at(end)
+        while block := self._block(start, number):
+            start, number = self._value_at(self._value_at(block[-1].end) + 1), number + len(block)
+            yield block
+            del block  # the next ones take its memory, which is still in the processor's cache
         try:
-            end = start + 1
-            for member in self._members(start):
-                yield member
-                end = member.end
+            following = self._members_from(start, number, "]")
+            while some := list(islice(following, AT_ONCE)):
+                end = some[-1].end
+                yield some
             whole = self.text[end:].split() == ["]"]
         except (IndexError, ValueError, RecursionError):
             whole = False
@@ -260,15 +271,44 @@ class JsonText:
         end = max((member.end for member in members.values()), default=start + 1)
         yield end, end, f", {text}" if members else text
 
+    def _block(self, start: int, number: int) -> list[Member]:
+        """Elements of the document from a place on, parsed together: a third of the time that one after the other take.
+
+        Between objects stands `}, {`. Where that stands as often as there are elements, it stands nowhere within one,
+        and tells where each of them ends.
+
+        Args:
+            start: Where the next element begins.
+            number: So many have gone before.
+
+        Returns:
+            None of them at the end of the document, and where not all are objects without objects in lists.
+        """
+        gaps = [gap.span() for gap in _BETWEEN_OBJECTS.finditer(self.text, start, start + BLOCK)]
+        if not gaps:
+            return []
+        try:
+            values = plain_json(f"[{self.text[start : gaps[-1][0] + 1]}]")
+        except (RecursionError, ValueError):
+            return []
+        if len(values) != len(gaps) or set(map(type, values)) != {dict}:
+            return []
+        starts = chain([start], (end for _, end in gaps))
+        ends = (begin + 1 for begin, _ in gaps)
+        return list(map(Member, range(number, number + len(gaps)), values, starts, ends))
+
     def _members(self, start: int) -> Iterator[Member]:
         """The members of the list or object whose bracket is at a place.
 
         Raises:
             ValueError, IndexError: It is not JSON.
         """
+        closing = "}" if self.text[start] == "{" else "]"
+        return self._members_from(self._value_at(start + 1), 0, closing)
+
+    def _members_from(self, position: int, number: int, closing: str) -> Iterator[Member]:
+        """The members from a place on, at which so many have gone before; as of `_members`."""
         text, decode = self.text, _DECODER.raw_decode
-        closing = "}" if text[start] == "{" else "]"
-        position, number = self._value_at(start + 1), 0
         while number or text[position] != closing:
             key: str | int = number
             if closing == "}":
