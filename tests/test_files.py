@@ -12,11 +12,11 @@ from posefix.files import (
     ensure_new_folder,
     ensure_not_input,
     ensure_writable,
-    parse_json,
     read_json,
     write_bytes_atomic,
     write_text_atomic,
 )
+from posefix.json_values import parse_json, plain_json
 
 
 def test_text_is_written_as_utf8_with_its_newlines(tmp_path: Path) -> None:
@@ -159,3 +159,25 @@ def test_a_link_to_itself_is_no_place_to_write(tmp_path: Path) -> None:
             InputError, match="loop: cannot be written, it is a link that leads in a circle; remove it"
         ):
             write(tmp_path / "loop")
+
+
+numbers = st.from_regex(r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+
+
+@given(
+    text=numbers | values.map(json.dumps) | values.map(lambda value: json.dumps(value, ensure_ascii=False))
+)
+def test_a_plain_text_has_the_values_of_pythons_parser(text: str) -> None:
+    try:
+        found = plain_json(text)
+    except ValueError:
+        assert parse_json("a.json", text) is not None
+        return
+    assert repr(found) == repr(json.loads(text))  # tells 1 from 1.0, and 0.0 from -0.0
+
+
+@pytest.mark.parametrize("text", ["[1, NaN]", "1e400", '{"a": -Infinity}', r'"\ud800"'])
+def test_what_is_no_plain_text_is_read_as_python_does(text: str) -> None:
+    with pytest.raises(ValueError):
+        plain_json(text)
+    assert repr(parse_json("a.json", text)) == repr(json.loads(text))

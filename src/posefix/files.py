@@ -10,7 +10,6 @@ import difflib
 import gc
 import gzip
 import io
-import json
 import os
 import re
 import secrets
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from posefix.errors import InputError, Where, quoted
+from posefix.json_values import parse_json
 
 GZIP = ".gz"
 GZIP_SIGNATURE = b"\x1f\x8b"
@@ -33,8 +33,6 @@ MOST_UNPACKED = 2**26
 
 LONGEST_ENDING = 16
 """Letters of the ending that a temporary name has as well."""
-_BEGUN = re.compile(r"[\w.+-]{0,24}|\\?u?[0-9a-fA-F]{0,3}")
-"""What a text that is cut off may end with, where the fault is found: part of a number, a word or an escape."""
 
 
 @contextmanager
@@ -167,35 +165,6 @@ def unpacked(path: str | Path, content: bytes) -> bytes:
 def packed(path: str | Path, content: bytes) -> bytes:
     """What a file of a name gets: packed if it is called so, always in the same way."""
     return gzip.compress(content, mtime=0) if str(path).lower().endswith(GZIP) else content
-
-
-def parse_json(path: str | Path, text: str) -> Any:
-    """The value of a JSON text.
-
-    Raises:
-        InputError: It is not JSON: empty, cut off, or faulty at a line and column that are named.
-    """
-    try:
-        # Editors on Windows put a byte order mark in front, which JSON forbids.
-        return json.loads(text.removeprefix("\ufeff"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: {_json_fault(error)}.", Where(Path(path))) from error
-    except (RecursionError, ValueError) as error:  # Python's limits of nesting and of digits
-        message = f"{path}: expected JSON, got brackets or numbers without end."
-        raise InputError(message, Where(Path(path))) from error
-
-
-def _json_fault(error: json.JSONDecodeError) -> str:
-    """What is wrong with a text that is not JSON."""
-    text = error.doc.rstrip()
-    if not text:
-        return "expected JSON, got an empty file; write it again"
-    begun = text[0] in "[{" and error.msg != "Extra data" and _BEGUN.fullmatch(text, error.pos)
-    if begun or error.msg.startswith("Unterminated string"):
-        end = json.JSONDecodeError("", text, len(text))
-        place = f"line {end.lineno}, column {end.colno}"
-        return f"expected JSON, got a text that ends in the middle, at {place}; it is cut off, copy or write it again"
-    return f"expected JSON, got an error at line {error.lineno}, column {error.colno}: {error.msg}"
 
 
 def absent(path: str | Path) -> str:

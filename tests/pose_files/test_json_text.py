@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posefix.errors import InputError
+from posefix.pose_files import json_text
 from posefix.pose_files.json_text import REMOVED, JsonText, Place
 
 PATH = Path("made.json")
@@ -90,3 +91,32 @@ def test_one_new_value_stands_at_its_place(
 def test_a_place_that_is_not_there_is_an_error(before: str, place: Place) -> None:
     with pytest.raises(InputError, match=r"made\.json"):
         text(before).edited({place: 2})
+
+
+@given(
+    rows=st.lists(VALUES | st.dictionaries(st.text(max_size=3), VALUES, max_size=3)),
+    layout=LAYOUTS,
+    block=st.integers(1, 200),
+)
+def test_elements_are_where_they_are_however_many_are_parsed_together(
+    rows: list[Any], layout: dict[str, Any], block: int
+) -> None:
+    content = json.dumps(rows, **layout)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_text, "BLOCK", block)
+        found = [member for some in text(content).elements() for member in some]
+    assert [member.key for member in found] == list(range(len(rows)))
+    assert [member.value for member in found] == rows
+    assert [json.loads(content[member.start : member.end]) for member in found] == rows
+
+
+@pytest.mark.parametrize("row", ['{"a": [{}, {}]}', '{"a": "}, {"}', '{"a": NaN}', "3"])
+def test_rows_that_cannot_be_parsed_together_are_found(row: str) -> None:
+    content = f'[{{"x": 1}}, {row}, {{"x": 2}} , {{"x": 3}}]'
+    found = [member for some in text(content).elements() for member in some]
+    assert [content[member.start : member.end] for member in found] == [
+        '{"x": 1}',
+        row,
+        '{"x": 2}',
+        '{"x": 3}',
+    ]

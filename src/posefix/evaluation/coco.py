@@ -199,8 +199,11 @@ class EvaluatorTruth:
     def evaluator(self, results: Poses) -> hotcoco.COCOeval:
         """An evaluator of poses in annotated photos that has not run yet."""
         with without_collection():
-            rows = _result_rows(results, self.shared.result_columns, self.image_numbers)
-            evaluator = hotcoco.COCOeval(self.people, self.people.load_res(rows), "keypoints")
+            # No name for the rows: they are gone before Python looks for cycles again, among a list for each pose.
+            found = self.people.load_res(
+                _result_rows(results, self.shared.result_columns, self.image_numbers)
+            )
+            evaluator = hotcoco.COCOeval(self.people, found, "keypoints")
         evaluator.params.kpt_oks_sigmas = self.shared.sigmas.tolist()
         return evaluator
 

@@ -118,14 +118,23 @@ class _Rewrite:
         changed = np.any(differs(written, self.triples), axis=(1, 2))
         boxes = new_boxes(poses, written, self.triples, self.text.root) if update_boxes else {}
         edits: dict[Place, Any] = {}
+        differing = [
+            (
+                part,
+                (written[:, part.start : part.stop] != self.triples[:, part.start : part.stop]).any(
+                    axis=(1, 2)
+                ),
+            )
+            for part in self.parts
+        ]
+        counts = poses.valid[:, : self.parts[0].stop].sum(axis=1).tolist()
         for row in np.flatnonzero(changed).tolist():
             place = ("annotations", self.records.place(row))
-            for part in self.parts:
-                own = (row, slice(part.start, part.stop))
-                if (written[own] != self.triples[own]).any():
-                    edits[(*place, part.field)] = flat_numbers(written[own])
+            for part, differs_here in differing:
+                if differs_here[row]:
+                    edits[(*place, part.field)] = flat_numbers(written[:, part.start : part.stop][row])
             if "num_keypoints" in self.records.rows[row]:  # of a whole body, those of the body
-                edits[(*place, "num_keypoints")] = int(poses.valid[row, : self.parts[0].stop].sum())
+                edits[(*place, "num_keypoints")] = counts[row]
             if row in boxes and self.records.rows[row].get("bbox"):
                 edits[(*place, "bbox")] = boxes[row]
         return {"": self.text.edited({**edits, **removals(self.records, keep, edits)}).encode()}

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 from posefix.errors import InputError, Where, quoted
 from posefix.pose.poses import FloatArray, Poses
 from posefix.pose_files.gaps import check_gaps, without_gaps
-from posefix.pose_files.json_text import JsonText, Member, Place
+from posefix.pose_files.json_text import JsonText, Place
 from posefix.pose_files.layouts import TRIPLE, check_layout, count_of_lengths, misfit, unnamed_layout
 from posefix.pose_files.number_lists import list_lengths
 from posefix.pose_files.pose_file import (
@@ -43,7 +43,7 @@ from posefix.skeletons import Skeleton
 
 NAME = "coco-results"
 ROWS_AT_ONCE = 2000
-"""Rows that are parsed, or made text, together."""
+"""Rows that are made text together, and so many tell what a file's layout may be."""
 TRACK = "track_id"
 
 
@@ -83,10 +83,8 @@ def read(source: Source, reading: Reading) -> PoseFile:
     first_lengths = _first_lengths(text)
     check_layout(source.path, skeleton, first_lengths, "row")
     starts, ends, numbers = array("q"), array("q"), array("d")
-    chunks = [
-        _Chunk.of(records, skeleton, numbers, may_lack=bool(first_lengths))
-        for records in _record_chunks(text, starts, ends)
-    ]
+    chunk = partial(_Chunk.of, skeleton=skeleton, numbers=numbers, may_lack=bool(first_lengths))
+    chunks = list(map(chunk, _record_chunks(text, starts, ends)))
     rows = _Chunk.joined(chunks, source.path)
     triples = np.frombuffer(numbers, dtype=np.float64).reshape(-1, len(skeleton), 3)
     whole = without_gaps(triples)
@@ -237,12 +235,12 @@ class _Rewrite:
 
 def _record_chunks(text: JsonText, starts: array[int], ends: array[int]) -> Iterator[Records]:
     """The rows, some at a time; fills in where each begins and ends."""
-    elements: Iterator[Member] = text.elements()
-    while chunk := list(islice(elements, ROWS_AT_ONCE)):
-        places = range(len(starts), len(starts) + len(chunk))
-        starts.extend(element.start for element in chunk)
-        ends.extend(element.end for element in chunk)
-        yield Records(text.path, "row", [element.value for element in chunk], places)
+    for elements in text.elements():
+        places = range(len(starts), len(starts) + len(elements))
+        starts.extend(element.start for element in elements)
+        ends.extend(element.end for element in elements)
+        yield Records(text.path, "row", [element.value for element in elements], places)
+        elements.clear()  # of a long file only some rows are held
 
 
 def _new_row(new: NewFile, row: int, keypoints: list[float]) -> Record:

@@ -73,12 +73,11 @@ def as_number_lists(values: list[Any], shape: tuple[int, int], *, gaps: bool) ->
     """
     if not set(map(type, values)) <= {list} or not set(map(len, values)) <= {shape[1]}:
         return None
-    flat = list(chain.from_iterable(values))
     # NumPy would take true among numbers for 1, and the text "1" for a number.
-    if not set(map(type, flat)) <= {int, float}:
+    if not set(map(type, chain.from_iterable(values))) <= {int, float}:
         return None
     try:
-        array = np.fromiter(flat, np.float64, len(flat)).reshape(shape)
+        array = np.fromiter(chain.from_iterable(values), np.float64, shape[0] * shape[1]).reshape(shape)
     except OverflowError:  # whole numbers of very many digits
         return None
     fitting = np.abs(array) < LARGEST_NUMBER

@@ -90,7 +90,9 @@ class Records:
 
     def choose(self, mask: Sequence[bool] | npt.NDArray[np.bool_]) -> Records:
         """Some of the records; messages still tell their places in the file."""
-        chosen = [int(number) for number in np.flatnonzero(mask)]
+        chosen = np.flatnonzero(mask).tolist()
+        if len(chosen) == len(self.rows):
+            return self
         rows = [self.rows[number] for number in chosen]
         return replace(self, rows=rows, places=[self.place(number) for number in chosen])
 
@@ -234,9 +236,10 @@ class Records:
 
     def with_flat(self, field: str) -> Records:
         """The records with one list of numbers in a field that holds a list for each keypoint, x, y and score."""
-        nested = [holds_triples(row.get(field)) for row in self.rows]
-        if not any(nested):
+        values = [row.get(field) for row in self.rows]
+        if not any(type(value) is list and value and type(value[0]) is list for value in values):
             return self
+        nested = list(map(holds_triples, values))
         rows = [
             {**row, field: flat_triples(row[field])} if is_nested else row
             for row, is_nested in zip(self.rows, nested, strict=True)
@@ -303,7 +306,10 @@ class Records:
             FormatError: A list has another length or holds something that is not a finite number.
         """
         numbers = np.full((len(self.rows), len(names)), np.nan)
-        given = np.array([not is_nothing(row.get(field)) for row in self.rows], dtype=np.bool_)
+        values = [row.get(field) for row in self.rows]
+        if set(map(type, values)) <= {type(None)}:
+            return numbers
+        given = np.array([not is_nothing(value) for value in values], dtype=np.bool_)
         numbers[given] = self.choose(given).number_lists(field, names)
         return numbers
 
@@ -327,6 +333,8 @@ class Records:
 
     def asked(self) -> list[int]:
         """Numbers of the records whose fields are looked at."""
+        if _NoRecord not in set(map(type, self.rows)):
+            return list(range(len(self.rows)))
         return [number for number, row in enumerate(self.rows) if not isinstance(row, _NoRecord)]
 
 

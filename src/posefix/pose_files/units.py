@@ -110,11 +110,17 @@ def are_shares(numbers: FloatArray, present: BoolArray) -> tuple[bool, BoolArray
         Whether they are shares, those of all people; and (N,) the people whose many keypoints are shares where those
         of somebody else are pixels, nobody in a file of one unit.
     """
-    small = present & (np.abs(np.where(present[..., None], numbers, 0.0)) <= LARGEST_SHARE).all(axis=-1)
+    small = present & _are_small(numbers)
     if not present.any() or small.sum() >= SHARES_OF_A_FILE * present.sum():
         return bool(present.any()), np.zeros(len(present), dtype=np.bool_)
     whole = (small == present).all(axis=1) & (present.sum(axis=1) >= KEYPOINTS_OF_A_SCALE)
     return False, np.asarray(whole)
+
+
+def _are_small(numbers: FloatArray) -> BoolArray:
+    """(N, K) which of the coordinates (N, K, 2) may be shares of a photo, x and y."""
+    small = np.abs(numbers) <= LARGEST_SHARE
+    return np.asarray(small[..., 0] & small[..., 1])  # many times faster than to reduce an axis of two
 
 
 def are_stray_shares(poses: Poses) -> bool:
@@ -123,8 +129,9 @@ def are_stray_shares(poses: Poses) -> bool:
         return False
     all_shares, _ = are_shares(poses.keypoints, poses.valid)
     seen = poses.valid.any(axis=1)
-    small = (np.abs(poses.keypoints) <= LARGEST_SHARE).all(axis=-1) | ~poses.valid
-    people = seen & small.all(axis=1)  # of an animal with three keypoints, most people tell it, not one
+    people = seen & (_are_small(poses.keypoints) | ~poses.valid).all(
+        axis=1
+    )  # of an animal with three keypoints, most people tell it, not one
     enough = poses.valid[people].sum() >= KEYPOINTS_OF_A_SCALE
     return all_shares or bool(enough and 2 * people.sum() > seen.sum())
 

@@ -14,7 +14,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from posefix.errors import InputError
-from posefix.files import parse_json, write_bytes_atomic, write_text_atomic
+from posefix.files import write_bytes_atomic, write_text_atomic
+from posefix.json_values import parse_json
 from posefix.training.config import TrainConfig, with_defaults
 
 MODEL, AVERAGE, OPTIMISER = "model.", "average.", "optimiser."
