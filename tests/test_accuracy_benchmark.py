@@ -36,6 +36,8 @@ class Shifter:
     pixels: float
     caution: float = 0.0
     skeleton: Skeleton = COCO
+    trust: float = 0.0
+    calibration = SimpleNamespace(reserve=0.4)
 
     def refine(self, poses: Poses, _: Path) -> Any:
         offset = np.array([self.pixels * (2 if self.caution < 0 else 1), 0])
@@ -44,7 +46,7 @@ class Shifter:
             poses=after,
             confidence=np.full(poses.valid.shape, 0.8),
             expected_oks=np.full(len(poses), 0.7),
-            report=SimpleNamespace(refined=len(poses)),
+            report=SimpleNamespace(refined=len(poses), reserve=0.4 * self.trust),
         )
 
 
@@ -117,6 +119,20 @@ def test_everything_is_measured_under_its_name(trial: Trial) -> None:
     assert numbers["confidence"]["brier"] == pytest.approx(0.04)  # all are right, at a confidence of .8
     assert numbers["confidence"]["oks_error"] == pytest.approx(0.3)
     assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
+
+
+@pytest.mark.parametrize(("trust", "usual"), [(0.0, "model"), (1.0, "product")])
+def test_the_usual_scores_depend_on_the_estimator(
+    trust: float, usual: str, trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Here the kinds of scores bring other places, which tell them apart.
+    monkeypatch.setattr(
+        accuracy, "rescore", lambda poses, _, __, kind: poses if kind == "model" else trial.before
+    )
+    trusting = replace(trial, refiner=cast(Refiner, Shifter(20.0, trust=trust)))
+    numbers = measure(trusting, ["scores"])["scores"]
+    assert numbers["usual"] == numbers[usual]
+    assert numbers["model"] != numbers["product"]
 
 
 def test_only_what_is_asked_for_is_measured(trial: Trial) -> None:
