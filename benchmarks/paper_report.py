@@ -74,11 +74,11 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def order(lines: Sequence[Line]) -> str:
-    """The lines from the best to the worst, and which neighbours every seed puts in this order."""
+    """The lines from the best to the worst, and which neighbours every seed puts in this order; nothing of one seed."""
     ranked = sorted(lines, key=lambda line: -float(line["mean"]["AP"]))
     count = len(ranked[0]["seeds"])
     if count < 2:
-        return "One seed: which of these differences another one would repeat is not known.\n"
+        return ""
     text = ranked[0]["label"]
     for better, worse in pairwise(ranked):
         agree = all(a["AP"] > b["AP"] for a, b in zip(better["seeds"], worse["seeds"], strict=True))
@@ -98,7 +98,7 @@ def section(name: str, patterns: Sequence[str], folder: Path) -> str:
         if path.exists():
             lines = chosen(json.loads(path.read_text(encoding="utf-8"))["lines"], patterns)
             if lines:
-                parts.append(f"{TITLES[which]}:\n\n{table(lines)}\n{order(lines)}")
+                parts.append("\n".join(filter(None, (f"{TITLES[which]}:\n", table(lines), order(lines)))))
     return "\n".join(parts)
 
 
