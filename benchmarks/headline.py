@@ -41,8 +41,13 @@ def headline(accuracy: dict[str, Any], speed: dict[str, Any], size: int) -> str:
         gains = [
             numbers["scores"]["usual"]["AP"] - numbers["comparison"]["before"]["AP"] for numbers in estimators
         ]
-        gain = 100 * sum(gains) / len(gains)
-        rows.append([f"gain in AP, {KINDS[name]}, mean of {len(estimators)} estimators", f"{gain:+.1f}"])
+        gain, places = 100 * sum(gains) / len(gains), part["summary"]["mean_gain"]
+        rows.append(
+            [
+                f"gain in AP, {KINDS[name]}, mean of {len(estimators)} estimators",
+                f"{gain:+.1f}, by the new places alone {places:+.1f}",
+            ]
+        )
         changes = [numbers["changes"] for numbers in estimators if "changes" in numbers]
         if changes:
             worse = sum(change["worse"] for change in changes) / sum(change["people"] for change in changes)
