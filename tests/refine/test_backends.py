@@ -254,8 +254,9 @@ def test_auto_prefers_openvino_on_the_cpu(tmp_path: Path, monkeypatch: pytest.Mo
     assert isinstance(opened(tmp_path), OnnxNetwork)
 
 
-def test_auto_takes_pytorch_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch")
+@pytest.mark.parametrize("native", [True, False])
+def test_auto_takes_pytorch_on_a_gpu(native: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
     opened_on: list[tuple[str, bool]] = []
 
     def open_torch(network: object, device: str, half: bool, threads: int) -> Network:
@@ -267,10 +268,12 @@ def test_auto_takes_pytorch_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(backends, "_pytorch_has_gpu", lambda model: True)
     monkeypatch.setattr(backends, "_load_network", lambda model: "network")
     monkeypatch.setattr(backends, "TorchNetwork", open_torch)
+    # A GPU that emulates bfloat16 computes in single precision.
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
     assert opened(tmp_path) is darkening
     assert isinstance(opened(tmp_path, runtime="onnxruntime"), OnnxNetwork)
     assert opened(tmp_path, device="cpu", runtime="pytorch") is darkening
-    assert opened_on == [("cuda", True), ("cpu", False)]
+    assert opened_on == [("cuda", native), ("cpu", False)]
 
 
 def test_pytorch_without_timm_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,8 @@ from posefix.refine.networks import (
 )
 
 Runtime = Literal["auto", "openvino", "onnxruntime", "pytorch"]
-"""What computes a network: OpenVINO in bfloat16 where the CPU does so natively; PyTorch in bfloat16 but on a CPU; ONNX
-Runtime in single precision."""
+"""What computes a network: OpenVINO in bfloat16 where the CPU does so natively; PyTorch in bfloat16 on
+GPUs that do so natively; ONNX Runtime in single precision."""
 Backend = Callable[[npt.NDArray[np.uint8], Float32Array, Float32Array], Evidence]
 """Called as a `Network`; returns what it says of the people, as NumPy arrays. There may be more poses than crops: first
 one in each crop, then another in each, and so on."""
@@ -162,8 +162,8 @@ def _open_network(model: Model, device: str, runtime: Runtime, threads: int | No
     if runtime == "pytorch":
         if not _pytorch_is_there():
             raise InputError("runtime: 'pytorch' is not installed whole; pip install 'posefix[train]'")
-        # On a CPU bfloat16 is OpenVINO's: PyTorch's is no faster than single precision on many of them.
-        return TorchNetwork(_load_network(model), device=device, half=device != "cpu", threads=threads)
+        half = _computes_bfloat16(device)
+        return TorchNetwork(_load_network(model), device=device, half=half, threads=threads)
     path = model.file(ONNX_FILE)
     network: OnnxNetwork | OpenVinoNetwork
     if runtime == "openvino":
@@ -178,6 +178,17 @@ def _open_network(model: Model, device: str, runtime: Runtime, threads: int | No
         network = OnnxNetwork(path, threads=threads, device=device)
     _check_graph(model, path, network)
     return network
+
+
+def _computes_bfloat16(device: str) -> bool:
+    """Whether PyTorch is faster there in bfloat16 than in single precision.
+
+    GPUs before NVIDIA's Ampere emulate it slowly. On a CPU bfloat16 is OpenVINO's: PyTorch's is no faster than single
+    precision on many of them.
+    """
+    import torch
+
+    return device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def _check_graph(model: Model, path: Path, network: OnnxNetwork | OpenVinoNetwork) -> None:
