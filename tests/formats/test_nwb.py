@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.formats.recorded import contents_of, moved, read, refusal, try_everything
 
 from posefix.formats.nwb import FORMAT
+from posefix.pose_files.pose_file import FormatError
 from posefix.skeletons import load_skeleton
 
 h5py = pytest.importorskip("h5py")
@@ -171,6 +172,20 @@ def test_what_pynwb_writes_is_read_and_pynwb_reads_what_is_written(tmp_path: Pat
         with pynwb.NWBHDF5IO(str(path), "r") as source:
             back = source.read().processing["behavior"]["PoseEstimation"]
             assert back.pose_estimation_series["left_eye"].data[0].tolist() == [30, 40]
+
+
+def test_a_heap_without_end_is_refused(tmp_path: Path) -> None:
+    """The HDF5 library would look at its free space for ever."""
+    content = bytearray(made({"mouse": DATA}))
+    place = content.index(b"GCOL") + 16
+    while int.from_bytes(content[place : place + 2], "little"):
+        length = int.from_bytes(content[place + 8 : place + 16], "little")
+        place += 16 + (length + 7) // 8 * 8
+    # Free space, said to be of 16 bytes: behind them lie zeros, which are free space of none.
+    content[place + 8 : place + 16] = (16).to_bytes(8, "little")
+    path = written(tmp_path / "heap.nwb", bytes(content))
+    with pytest.raises(FormatError, match=r"heap\.nwb: expected an HDF5 file, got a damaged one"):
+        read(FORMAT, path)
 
 
 @given(place=st.integers(0, 20000), byte=st.integers(0, 255), cut=st.booleans())
