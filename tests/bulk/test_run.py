@@ -21,7 +21,8 @@ from posefix.network.models import model_names
 
 Run = Callable[..., tuple[int, str, str]]
 # Everybody moves on any photo, so that bytes tell.
-MODEL = ("--layout", "coco17", "--caution", "-1", "--runtime", "onnxruntime", "--threads", "1")
+NETWORK = ("--layout", "coco17", "--runtime", "onnxruntime", "--threads", "1")
+MODEL = (*NETWORK, "--caution", "-1")
 FAST = ("--layout", "coco17", "--model", "identity")
 needs_model = pytest.mark.skipif(
     DEFAULT_MODEL_NAME not in model_names(), reason="the packaged model is not in this checkout"
@@ -38,7 +39,7 @@ def bulk(
 @needs_model
 def test_one_photo_one_file_and_any_number_of_workers_give_the_same_bytes(run: Run, work: Work) -> None:
     company = work.place / "company.json"
-    assert run("company", work.files[0], "--images", work.photos, "-o", company, *MODEL)[0] == 0
+    assert run("company", work.files[0], "--images", work.photos, "-o", company, *NETWORK)[0] == 0
     for workers in (1, 2, 4):
         code, told, error = bulk(
             run, work, f"out{workers}", "--company", company, "--workers", workers, model=MODEL

@@ -19,7 +19,8 @@ from tests.bulk.unreliable import FAULTS, Unreliable
 from posefix.bulk.places import Patience, Store
 
 Run = Callable[..., tuple[int, str, str]]
-MODEL = ("--layout", "coco17", "--caution", "-1", "--runtime", "onnxruntime", "--threads", "1")
+NETWORK = ("--layout", "coco17", "--runtime", "onnxruntime", "--threads", "1")
+MODEL = (*NETWORK, "--caution", "-1")
 FAST = ("--layout", "coco17", "--model", "identity")
 pytestmark = pytest.mark.usefixtures("ray_here")
 
@@ -32,7 +33,7 @@ def test_a_bucket_is_as_good_as_a_folder(run: Run, work: Work, store: Any) -> No
     upload(store, work.photos, "a/photos")
     upload(store, work.poses, "a/poses")
     company = work.place / "company.json"
-    run("company", work.files[0], "--images", work.photos, "-o", company, *MODEL)
+    run("company", work.files[0], "--images", work.photos, "-o", company, *NETWORK)
     more = ("--company", company, *MODEL)
     assert run("bulk", work.poses, "--images", work.photos, "-o", work.place / "out", *more)[0] == 0
     address = f"s3://{BUCKET}/a"

@@ -21,7 +21,8 @@ from posefix.refine.calibration import ALL_MEANS
 from posefix.refine.company import Company
 
 Run = Callable[..., tuple[int, str, str]]
-MODEL = ("--layout", "coco17", "--caution", "-1", "--runtime", "onnxruntime", "--threads", "1")
+NETWORK = ("--layout", "coco17", "--runtime", "onnxruntime", "--threads", "1")
+MODEL = (*NETWORK, "--caution", "-1")
 pytestmark = pytest.mark.usefixtures("ray_here")
 # Ray Data warns of settings of its own that it reads itself.
 of_ray_data = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.*")
@@ -160,7 +161,7 @@ def test_addresses_in_a_column_and_archives_are_photos_as_a_folder_is(
                 archive.add(path, path.name)
                 archive.add(work.files[0], f"{path.stem}.json")
     company = work.place / "company.json"
-    run("company", work.files[0], "--images", work.photos, "-o", company, *MODEL)
+    run("company", work.files[0], "--images", work.photos, "-o", company, *NETWORK)
     found: list[Any] = []
     for source, where in (
         (table, work.photos),
