@@ -21,9 +21,8 @@ def parse_json(path: str | Path, text: str) -> Any:
     Raises:
         InputError: It is not JSON: empty, cut off, or faulty at a line and column that are named.
     """
-    text = text.removeprefix(
-        "\ufeff"
-    )  # editors on Windows put a byte order mark in front, which JSON forbids
+    # Editors on Windows put a byte order mark in front, which JSON forbids.
+    text = text.removeprefix("\ufeff")
     try:
         return plain_json(text)
     except (RecursionError, ValueError):

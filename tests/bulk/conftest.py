@@ -21,6 +21,9 @@ from tests.bulk.unreliable import Unreliable
 # Without the extra, only CONTRIBUTING.md's command for it runs these tests.
 collect_ignore_glob = [] if all(map(find_spec, ("ray", "pyarrow", "fsspec"))) else ["test_*.py"]
 ROOT = Path(__file__).parents[2]
+NETWORK = ("--layout", "coco17", "--runtime", "onnxruntime", "--threads", "1")
+# Everybody moves on any photo, so that bytes tell.
+MODEL = (*NETWORK, "--caution", "-1")
 
 
 RAYS_OWN = (

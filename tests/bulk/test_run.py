@@ -13,16 +13,13 @@ import cv2
 import numpy as np
 import pytest
 from tests.bulk.busy import free_port
-from tests.bulk.conftest import ROOT, Work, contents, faults_of, make_work, without_progress
+from tests.bulk.conftest import MODEL, NETWORK, ROOT, Work, contents, faults_of, make_work, without_progress
 
 from posefix.bulk.settings import COMPANY_FILE, FAULTS_FILE, REPORT_FILE, RUN_FILE
 from posefix.network import DEFAULT_MODEL_NAME
 from posefix.network.models import model_names
 
 Run = Callable[..., tuple[int, str, str]]
-# Everybody moves on any photo, so that bytes tell.
-NETWORK = ("--layout", "coco17", "--runtime", "onnxruntime", "--threads", "1")
-MODEL = (*NETWORK, "--caution", "-1")
 FAST = ("--layout", "coco17", "--model", "identity")
 needs_model = pytest.mark.skipif(
     DEFAULT_MODEL_NAME not in model_names(), reason="the packaged model is not in this checkout"

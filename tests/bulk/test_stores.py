@@ -13,14 +13,22 @@ from typing import Any
 
 import pytest
 from tests.bulk.busy import free_port
-from tests.bulk.conftest import BUCKET, Work, contents, faults_of, objects, upload, without_progress
+from tests.bulk.conftest import (
+    BUCKET,
+    MODEL,
+    NETWORK,
+    Work,
+    contents,
+    faults_of,
+    objects,
+    upload,
+    without_progress,
+)
 from tests.bulk.unreliable import FAULTS, Unreliable
 
 from posefix.bulk.places import Patience, Store
 
 Run = Callable[..., tuple[int, str, str]]
-NETWORK = ("--layout", "coco17", "--runtime", "onnxruntime", "--threads", "1")
-MODEL = (*NETWORK, "--caution", "-1")
 FAST = ("--layout", "coco17", "--model", "identity")
 pytestmark = pytest.mark.usefixtures("ray_here")
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
-from tests.bulk.conftest import Work, contents, faults_of, without_progress
+from tests.bulk.conftest import MODEL, NETWORK, Work, contents, faults_of, without_progress
 
 import posefix.bulk
 from posefix.bulk import Model, Options
@@ -21,8 +21,6 @@ from posefix.refine.calibration import ALL_MEANS
 from posefix.refine.company import Company
 
 Run = Callable[..., tuple[int, str, str]]
-NETWORK = ("--layout", "coco17", "--runtime", "onnxruntime", "--threads", "1")
-MODEL = (*NETWORK, "--caution", "-1")
 pytestmark = pytest.mark.usefixtures("ray_here")
 # Ray Data warns of settings of its own that it reads itself.
 of_ray_data = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.*")

@@ -118,21 +118,14 @@ class _Rewrite:
         changed = np.any(differs(written, self.triples), axis=(1, 2))
         boxes = new_boxes(poses, written, self.triples, self.text.root) if update_boxes else {}
         edits: dict[Place, Any] = {}
-        differing = [
-            (
-                part,
-                (written[:, part.start : part.stop] != self.triples[:, part.start : part.stop]).any(
-                    axis=(1, 2)
-                ),
-            )
-            for part in self.parts
-        ]
+        slices = [slice(part.start, part.stop) for part in self.parts]
+        differing = [(written[:, own] != self.triples[:, own]).any(axis=(1, 2)) for own in slices]
         counts = poses.valid[:, : self.parts[0].stop].sum(axis=1).tolist()
         for row in np.flatnonzero(changed).tolist():
             place = ("annotations", self.records.place(row))
-            for part, differs_here in differing:
+            for part, own, differs_here in zip(self.parts, slices, differing, strict=True):
                 if differs_here[row]:
-                    edits[(*place, part.field)] = flat_numbers(written[:, part.start : part.stop][row])
+                    edits[(*place, part.field)] = flat_numbers(written[row, own])
             if "num_keypoints" in self.records.rows[row]:  # of a whole body, those of the body
                 edits[(*place, "num_keypoints")] = counts[row]
             if row in boxes and self.records.rows[row].get("bbox"):

@@ -129,9 +129,8 @@ def are_stray_shares(poses: Poses) -> bool:
         return False
     all_shares, _ = are_shares(poses.keypoints, poses.valid)
     seen = poses.valid.any(axis=1)
-    people = seen & (_are_small(poses.keypoints) | ~poses.valid).all(
-        axis=1
-    )  # of an animal with three keypoints, most people tell it, not one
+    small = _are_small(poses.keypoints) | ~poses.valid
+    people = seen & small.all(axis=1)  # of an animal with three keypoints, most people tell it, not one
     enough = poses.valid[people].sum() >= KEYPOINTS_OF_A_SCALE
     return all_shares or bool(enough and 2 * people.sum() > seen.sum())
 

@@ -74,7 +74,7 @@ def rescore(poses: Poses, confidence: FloatArray, expected_oks: FloatArray, scor
     if scores == "input":
         return poses
     known, seen = np.isfinite(confidence), np.isfinite(expected_oks)
-    keypoint_scores, pose_scores = np.where(known, confidence, 0.0), np.where(seen, expected_oks, 0.0)
+    keypoint_scores, pose_scores = confidence, expected_oks
     if scores == "product":
         keypoint_scores = _lowered(poses.scores, keypoint_scores)
         pose_scores = _lowered(poses.pose_scores, pose_scores)
