@@ -1,6 +1,6 @@
 """How right labels are that estimators agree on, held beside labels that people drew.
 
-    python -m benchmarks.pseudo_labels [--data DIR] [--detected FOLDER]
+    python -m benchmarks.pseudo_labels [--data DIR] [--detected FOLDER] [--photos DIR]
 
 The people are those of everyday train who are at least 80 pixels tall, without the photos that were squeezed or
 cropped; the estimators tinypose256, thunder and tinypose128 in the annotated boxes. A fifth of the photos are of COCO
@@ -8,6 +8,9 @@ train2017, on which they were trained. With --detected, also in boxes of a detec
 (`tools/find_people.py`, on these photos) and `NAME.coco17.json` (`tools/run_estimators.py`). A keypoint is right where
 KS to the label that a person drew is above .5. For rules around the default one, and for the default one by certainty,
 by keypoint and by overlap: how many labels are right, and how many of the drawn keypoints and people get one.
+
+With --photos, also of a second round, in which the packaged model `base` agrees or not as a fourth estimator, with
+what it makes of tinypose256's poses: on the photos alone that were held out of its training.
 
 Keeps benchmarks/results/pseudo_labels.json and writes the tables into docs/training.md.
 """
@@ -27,19 +30,26 @@ import numpy.typing as npt
 from benchmarks.documents import insert, markdown
 from benchmarks.environment import DATA, describe, keep
 
-from posefix import Poses, load_skeleton
+from posefix import Poses, Refiner, load_skeleton
 from posefix.evaluation import match_people
 from posefix.files import write_text_atomic
 from posefix.formats.coco_annotations import Annotations, read_annotations, read_file_names
 from posefix.interchange import read_pose_file
+from posefix.people import is_held_out
 from posefix.pose.geometry import box_iou
 from posefix.pose.poses import rows_by_image
 from posefix.pose.similarity import keypoint_similarity
 from posefix.training.agreement import AgreementRule, find_agreement
+from posefix.training.config import load_recipe
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "training.md"
-MARKS = {"rules": "pseudo-labels", "by_certainty": "pseudo-label-certainty"}
+MARKS = {
+    "rules": "pseudo-labels",
+    "by_certainty": "pseudo-label-certainty",
+    "second_round": "pseudo-label-rounds",
+}
 ESTIMATORS = ("tinypose256", "thunder", "tinypose128")
+TEACHER = "base"
 SMALLEST_HEIGHT = 80
 RIGHT = 0.5
 RULES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
@@ -98,8 +108,8 @@ class Judgement:
     nobody: int
 
 
-def read_truth(folder: Path, shown_in: Path | None = None) -> Truth:
-    """The truth; of the photos that a detector's file names, where there is one."""
+def read_truth(folder: Path, shown_in: Path | None = None, share: float = 1.0) -> Truth:
+    """The truth; of the photos that a detector's file names, where there is one, and of those held out by a share."""
     path = folder / "everyday" / "person_keypoints_train.json"
     annotations = read_annotations(path)
     images = json.loads(path.read_text(encoding="utf-8"))["images"]
@@ -107,7 +117,9 @@ def read_truth(folder: Path, shown_in: Path | None = None) -> Truth:
     whole = frozenset(
         image["id"]
         for image in images
-        if not {"squeezed", "cropped"} & set(image) and (names is None or image["file_name"] in names)
+        if not {"squeezed", "cropped"} & set(image)
+        and (names is None or image["file_name"] in names)
+        and is_held_out(Path(image["file_name"]), share)
     )
     people = annotations.people
     overlap = np.zeros(len(people))
@@ -193,6 +205,19 @@ def measure(truth: Truth, folder: Path) -> dict[str, Any]:
     }
 
 
+def measure_rounds(folder: Path, photos: Path) -> dict[str, Any]:
+    """Labels of the first and of the second round, of people whom `base` was not trained on."""
+    truth = read_truth(folder, share=load_recipe(TEACHER).data.held_out[1])
+    first = read_estimates(truth, folder / "predictions" / "everyday_train", ESTIMATORS)
+    images = truth.annotations.images
+    shown = {image_id: photos / images[image_id].file_name for image_id in first[0].image_ids}
+    teacher = Refiner.from_pretrained(TEACHER).refine(first[0], shown)
+    rounds = {"first round": first, "second round": [*first, teacher.poses]}
+    return {
+        name: summary(truth, judge(truth, estimates, AgreementRule())) for name, estimates in rounds.items()
+    }
+
+
 def by_certainty(truth: Truth, judgement: Judgement) -> dict[str, Any]:
     checked = judgement.kept & (truth.annotations.people.visibility[judgement.people] > 0)
     tenth = np.minimum((judgement.certainty * 10).astype(int), 9)
@@ -225,12 +250,17 @@ def tables(measured: dict[str, Any]) -> dict[str, str]:
         for name in RULES
     ]
     certain = measured["annotated"]["by_certainty"]
+    rounds = [
+        [name, *(percent(entry[key]) for key in columns)]
+        for name, entry in measured.get("second_round", {}).items()
+    ]
     return {
         MARKS["rules"]: markdown(["rule", *heads], rows),
         MARKS["by_certainty"]: markdown(
             ["certainty from", *certain],
             [["right, %", *(percent(entry["right"]) for entry in certain.values())]],
         ),
+        MARKS["second_round"]: markdown(["", "right, %", "keypoints, %", "people, %"], rounds),
     }
 
 
@@ -238,12 +268,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--detected", type=Path, help="folder of a detector's boxes and results in them")
+    parser.add_argument("--photos", type=Path, help="of everyday train, for a second round")
     options = parser.parse_args()
     predictions = options.data / "predictions" / "everyday_train"
     measured = {"annotated": measure(read_truth(options.data), predictions)}
     if options.detected:
         truth = read_truth(options.data, options.detected / "people.json")
         measured["detected"] = measure(truth, options.detected)
+    if options.photos:
+        measured["second_round"] = measure_rounds(options.data, options.photos)
     print(keep("pseudo_labels", describe([]), measured))
     text = DOCUMENT.read_text(encoding="utf-8")
     for mark, table in tables(measured).items():

@@ -197,9 +197,13 @@ def add_consensus_labels(records: PersonRecords, skeleton: Skeleton) -> PersonRe
 
 
 def held_out_mask(records: PersonRecords, share: float) -> npt.NDArray[np.bool_]:
-    """Which people (N,) a share of the photos shows; a photo belongs to it or not by the checksum of its name alone."""
-    drawn = [zlib.crc32(path.name.encode()) / 2**32 < share for path in records.images]
-    return np.array(drawn, dtype=bool)
+    """Which people (N,) the photos show that a share of all holds out."""
+    return np.array([is_held_out(path, share) for path in records.images], dtype=bool)
+
+
+def is_held_out(photo: Path, share: float) -> bool:
+    """Whether a photo belongs to a share of all, by the checksum of its name alone."""
+    return zlib.crc32(photo.name.encode()) / 2**32 < share
 
 
 def select(records: PersonRecords, mask: npt.NDArray[np.bool_]) -> PersonRecords:
