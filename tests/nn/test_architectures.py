@@ -19,6 +19,7 @@ from posefix.nn.baselines.cpn import GlobalNet, RefineNet  # noqa: E402
 from posefix.nn.baselines.pose_refiner import PoseRefiner  # noqa: E402
 from posefix.nn.end_to_end import EndToEndNetwork  # noqa: E402
 from posefix.nn.export import TOLERANCE, example_inputs, largest_difference, to_onnx  # noqa: E402
+from posefix.nn.fusion import FusionNetwork  # noqa: E402
 from posefix.nn.model import ModelConfig, RefinementNetwork  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
 
@@ -36,6 +37,9 @@ SIMPLE = replace(GAUSSIAN, pose_input=False)
 END_TO_END = replace(TINY, architecture="end_to_end", pose_input=False)
 GLOBAL_NET = replace(TINY, architecture="global_net", pose_input=False, decoder="gaussian_peak")
 POSE_REFINER = replace(TINY, architecture="pose_refiner")
+FUSION = replace(
+    TINY, architecture="fusion", input_size_wh=(64, 96), fusion_channels=(16, 16, 24), fusion_blocks=(1, 1)
+)
 CONFIGS = {
     "C2F": TINY,
     "F2F": replace(TINY, input_form="one_hot"),
@@ -49,11 +53,14 @@ CONFIGS = {
     "RefineNet": replace(GLOBAL_NET, architecture="refine_net"),
     "PoseRefiner": POSE_REFINER,
     "C2F, lateral": replace(TINY, lateral=True),
+    "F2F on a trunk": replace(FUSION, input_form="one_hot"),
+    "C2C on a trunk": replace(FUSION, loss="gaussian_mse", decoder="gaussian_peak"),
     "PoseRefiner, dilated": replace(
         POSE_REFINER, backbone_stride=32, input_size_wh=(64, 96), deconvolution_channels=(32, 32, 32)
     ),
 }
 KINDS = {
+    "fusion": FusionNetwork,
     "refinement": RefinementNetwork,
     "end_to_end": EndToEndNetwork,
     "global_net": GlobalNet,
@@ -79,10 +86,9 @@ def test_one_interface_for_all_and_no_parameter_without_a_gradient(name: str) ->
     losses = network.losses(image, keypoints, weights, keypoints.clamp(2, 40), labelled)
     assert losses["total"].shape == () and torch.isfinite(losses["total"])
     losses["total"].backward()
-    without = [
-        name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()
-    ]
-    assert without == []
+    trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
+    assert all(name.startswith("trunk.") for name, _ in network.named_parameters() if name not in trained)
+    assert [name for name, value in trained.items() if value.grad is None or not value.grad.any()] == []
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -104,7 +110,9 @@ def test_the_exported_graph_agrees(name: str) -> None:
     assert largest_difference(network, to_onnx(network).SerializeToString()) < TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["F2F", "C2C", "IntegralPose", "Simple", "E2E-refine"])
+@pytest.mark.parametrize(
+    "name", ["F2F", "C2C", "IntegralPose", "Simple", "E2E-refine", "F2F on a trunk", "C2C on a trunk"]
+)
 def test_overfits_four_people(name: str) -> None:
     """To a cell's fraction; the peak of a Gaussian is known to a quarter of a cell at best."""
     torch.manual_seed(0)

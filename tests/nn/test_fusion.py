@@ -289,7 +289,6 @@ def test_weights_of_another_trunk_are_refused(tmp_path: Path) -> None:
         ({"fusion_pose_strides": (8, 4)}, "the finest first"),
         ({"fusion_pose_strides": (4, 32)}, "one or more of 4, 8 and 16"),
         ({"input_size_wh": (48, 96)}, "multiples of 32"),
-        ({"loss": "gaussian_mse", "decoder": "gaussian_peak"}, "a fusion network learns by"),
     ],
 )
 def test_shapes_that_cannot_be_are_refused(change: dict[str, object], message: str) -> None:

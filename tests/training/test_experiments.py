@@ -94,6 +94,7 @@ def test_pose_networks_start_and_crop_as_the_paper_says(judged: TrainConfig, tmp
 def test_each_comparison_needs_the_paper_s_systems() -> None:
     names = {name: {system.name for system in systems_of(lines)} for name, lines in EXPERIMENTS.items()}
     assert names["pipelines"] == {"RefineNet", "C2F", "F2F", "C2F-LC", "C2F-LH", "C2C"}
+    assert names["pipelines-of-results"] == names["pipelines"] - {"RefineNet"}
     assert names["end-to-end"] == {"IntegralPose", "E2E-refine", "C2F"}
     assert names["baselines"] == {"GlobalNet", "RefineNet", "Simple", "IntegralPose", "PoseRefiner", "C2F"}
     order = [system.name for system in systems_of(EXPERIMENTS["end-to-end"])]
@@ -198,6 +199,17 @@ def test_only_a_refiner_s_recipe_makes_an_experiment(judged: TrainConfig, tmp_pa
     model = dataclasses.replace(judged.model, pose_input=False)
     with pytest.raises(InputError, match="needs the recipe of a refiner"):
         Experiment("pipelines", dataclasses.replace(judged, model=model), tmp_path).run()
+
+
+def test_pipelines_of_results_stand_on_a_trunk(tmp_path: Path) -> None:
+    """The recipe is the other one's in all but the network and the schedule, and has every pipeline."""
+    recipe, other = load_recipe("experiment-trunk"), load_recipe("experiment")
+    assert (recipe.data, recipe.synthesis) == (other.data, other.synthesis)
+    assert recipe.model.weighting == other.model.weighting
+    for system in systems_of(EXPERIMENTS["pipelines-of-results"]):
+        model = system_config(recipe, system, tmp_path, 0).model
+        assert model.architecture == "fusion"
+        assert {name: getattr(model, name) for name in system.model} == system.model
 
 
 def numbers(ap: float) -> dict[str, float]:

@@ -57,7 +57,7 @@ EXPERIMENT_FILES = ExperimentFiles()
 
 
 def experiment(
-    name: Literal["pipelines", "end-to-end", "baselines", "procedure"],
+    name: Literal["pipelines", "pipelines-of-results", "end-to-end", "baselines", "procedure"],
     /,
     *,
     recipe: str = "experiment",
@@ -70,7 +70,8 @@ def experiment(
     """Train the systems of one of the paper's comparisons with one recipe, judge them, and print the table.
 
     pipelines is figure 6, end-to-end table 1, baselines tables 2, 3 and 6; procedure is ours with each setting in which
-    the paper's text and its code differ. Run again, it goes on where it stopped; a system that two comparisons share is
+    the paper's text and its code differ. pipelines-of-results is figure 6 of estimators' poses alone, which the recipe
+    experiment-trunk can be given to. Run again, it goes on where it stopped; a system that two comparisons share is
     trained once if they have one output folder.
 
     Args:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from posefix.nn.heads import DeconvolutionHead
-from posefix.nn.model import ModelConfig, PoseNetwork
+from posefix.nn.model import ModelConfig, PoseNetwork, heatmap_layer
 from posefix.nn.trunks import TRUNK_STRIDES, FrozenTrunk, build_trunk
 from posefix.skeletons import Skeleton
 
@@ -136,10 +136,7 @@ class FusionNetwork(PoseNetwork):
             config.deconvolution_channels,
             config.fusion_pose_strides,
         )
-        self.output = nn.Conv2d(config.deconvolution_channels[-1], self.num_keypoints, 1)
-        nn.init.kaiming_normal_(self.output.weight)
-        assert self.output.bias is not None
-        nn.init.zeros_(self.output.bias)
+        self.output = heatmap_layer(config, self.num_keypoints)
 
     def features(self, image: Tensor) -> dict[int, Tensor]:
         """What the trunk sees in photos (B, H, W, 3), RGB in 0..255: features by stride."""
@@ -147,7 +144,7 @@ class FusionNetwork(PoseNetwork):
         return found
 
     def fuse(self, features: dict[int, Tensor], keypoints: Tensor, weights: Tensor) -> Tensor:
-        """Heatmap logits (N, K, h, w) of poses in photos whose features are known.
+        """Heatmaps (N, K, h, w) of poses in photos whose features are known.
 
         Args:
             features: Of B photos.
@@ -161,5 +158,5 @@ class FusionNetwork(PoseNetwork):
         return heatmaps
 
     def forward(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> Tensor:
-        """Heatmap logits of a batch, see `PoseNetwork`; of several poses in each photo as in `fuse`."""
+        """Heatmaps of a batch, see `PoseNetwork`; of several poses in each photo as in `fuse`."""
         return self.fuse(self.features(image), keypoints, weights)

@@ -179,8 +179,6 @@ class ModelConfig:
                 "a fusion network takes backbone_stride = 16 and an input_size_wh of multiples of 32, got "
                 f"{self.backbone_stride} and {self.input_size_wh}"
             )
-        if self.loss == "gaussian_mse":
-            raise InputError("a fusion network learns by loss 'integral', 'heatmap' or 'coordinate'")
 
     def _check_pose_input(self) -> None:
         if self.architecture in POSE_NETWORKS and self.pose_input:
@@ -205,7 +203,7 @@ class ModelConfig:
         """Whether the heatmaps are Gaussians learned by regression, not logits of a spatial softmax."""
         if self.architecture in ("global_net", "refine_net"):
             return True
-        return self.architecture == "refinement" and self.loss == "gaussian_mse"
+        return self.architecture in ("refinement", "fusion") and self.loss == "gaussian_mse"
 
     @property
     def shares_features(self) -> bool:
@@ -296,6 +294,18 @@ class PoseNetwork(nn.Module, ABC):
         return render_gaussians(keypoints, weights, size_wh, stride, self.config.sigma)
 
 
+def heatmap_layer(config: ModelConfig, num_keypoints: int) -> nn.Conv2d:
+    """The last layer: from the last deconvolution's channels to a heatmap for each keypoint."""
+    layer = nn.Conv2d(config.deconvolution_channels[-1], num_keypoints, 1)
+    if config.gaussian_heatmaps:
+        nn.init.normal_(layer.weight, std=GAUSSIAN_OUTPUT_STD)
+    else:
+        nn.init.kaiming_normal_(layer.weight)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 class RefinementNetwork(PoseNetwork):
     """Backbone, deconvolutions (Xiao et al. 2018), heatmaps.
 
@@ -320,13 +330,7 @@ class RefinementNetwork(PoseNetwork):
             config.deconvolution_channels,
             lateral=config.lateral,
         )
-        self.output = nn.Conv2d(config.deconvolution_channels[-1], self.num_keypoints, 1)
-        if config.gaussian_heatmaps:
-            nn.init.normal_(self.output.weight, std=GAUSSIAN_OUTPUT_STD)
-        else:
-            nn.init.kaiming_normal_(self.output.weight)
-        assert self.output.bias is not None
-        nn.init.zeros_(self.output.bias)
+        self.output = heatmap_layer(config, self.num_keypoints)
 
     def forward(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> Tensor:
         """Heatmaps of a batch, see `PoseNetwork`."""

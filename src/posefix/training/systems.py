@@ -11,7 +11,7 @@ from typing import Any, Literal
 from posefix.errors import InputError
 from posefix.training.config import TrainConfig
 
-ExperimentName = Literal["pipelines", "end-to-end", "baselines", "procedure"]
+ExperimentName = Literal["pipelines", "pipelines-of-results", "end-to-end", "baselines", "procedure"]
 RESULTS = "results"
 """Stands for the poses of each results file in a `Line`."""
 
@@ -82,13 +82,15 @@ _SYSTEMS = (
 SYSTEMS: Mapping[str, System] = {system.name: system for system in _SYSTEMS}
 """By name. C2F is PoseFix itself (figure 6)."""
 
+PIPELINES = ("F2F", "C2F", "C2F-LC", "C2F-LH", "C2C")
+
 EXPERIMENTS: Mapping[ExperimentName, tuple[Line, ...]] = {
     # Figure 6. The paper's input is CPN, which is RefineNet.
     "pipelines": tuple(
-        Line(poses, refiner)
-        for poses in ("RefineNet", RESULTS)
-        for refiner in ("", "F2F", "C2F", "C2F-LC", "C2F-LH", "C2C")
+        Line(poses, refiner) for poses in ("RefineNet", RESULTS) for refiner in ("", *PIPELINES)
     ),
+    # Figure 6 without a pose network trained beside them.
+    "pipelines-of-results": tuple(Line(RESULTS, refiner) for refiner in ("", *PIPELINES)),
     # Table 1.
     "end-to-end": (
         Line("IntegralPose"),
@@ -152,10 +154,10 @@ def system_config(recipe: TrainConfig, system: System, output: Path, seed: int) 
     Raises:
         InputError: The recipe is of another network, or the system cannot have its shape.
     """
-    if recipe.model.architecture != "refinement" or not recipe.model.pose_input:
+    if recipe.model.architecture not in ("refinement", "fusion") or not recipe.model.pose_input:
         raise InputError(
             f"{recipe.name}: an experiment needs the recipe of a refiner, whose settings its systems change; set "
-            "model.architecture = 'refinement' and model.pose_input = true"
+            "model.architecture = 'refinement' or 'fusion' and model.pose_input = true"
         )
     try:
         model = dataclasses.replace(recipe.model, **system.model)
