@@ -66,7 +66,7 @@ def table(results: Mapping[str, Measured], met: set[str]) -> str:
     return markdown(["trained on", *heads], rows)
 
 
-COMPARISON = Comparison("agreement_gain", RECIPE, NETWORKS, table)
+COMPARISON = Comparison("agreement_gain", RECIPE, NETWORKS, table, looks=1)
 
 
 def main() -> None:

@@ -4,11 +4,11 @@
         [--output DIR]
 
 Networks are trained as the recipe beside this file says: the packaged model `small`, on the people that people
-labelled, for two epochs; then with another trunk, input, width, depth, place where the pose enters, or resolution of
+labelled, for one epoch; then with another trunk, input, width, depth, place where the pose enters, or resolution of
 the heatmaps, without the pose, and with another seed: smaller differences than that one say nothing. They refine the
-results of all estimators on photos that nothing was trained on, uncalibrated and with every keypoint moved, so that
-only the network differs. Beside the mean gains in AP stands what a network costs: multiply-adds of trunk and fusing
-part for a crop, and people a second in training, of the faster epoch (a machine that does other things shows less).
+results of all estimators on photos that nothing was trained on, uncalibrated, with one look and every keypoint moved,
+so that only the network differs. Beside the mean gains in AP stands what a network costs: multiply-adds of trunk and
+fusing part for a crop.
 
 With --shards people are cut out of their photos once, in the size of the largest input, for all networks; a folder in
 which that was done is used as it is. A finished network is not trained again, but measured. Keeps
@@ -33,7 +33,6 @@ from posefix import load_skeleton
 from posefix.nn.architectures import build_network
 from posefix.nn.fusion import FusionNetwork
 from posefix.training.config import TrainConfig, load_recipe
-from posefix.training.loop import LOG_FILE
 from posefix.training.prepared import prepare
 
 RECIPE = Path(__file__).parent / "shapes.toml"
@@ -68,13 +67,8 @@ SHAPES: dict[str, Settings] = {
 }
 
 
-def costs(config: TrainConfig, folder: Path) -> dict[str, float]:
-    """What a trained network takes: multiply-adds of its parts, and people a second in training."""
-    return {**multiply_adds(config), "people_per_second": people_per_second(folder)}
-
-
 def multiply_adds(config: TrainConfig) -> dict[str, float]:
-    """Of trunk and fusing part, for one crop and one pose in it."""
+    """What a network takes: multiply-adds of trunk and fusing part, for one crop and one pose in it."""
     skeleton = load_skeleton(config.skeleton)
     width, height = config.model.input_size_wh
     with torch.device("meta"):
@@ -90,12 +84,6 @@ def multiply_adds(config: TrainConfig) -> dict[str, float]:
     }
 
 
-def people_per_second(folder: Path) -> float:
-    """Of the fastest epoch in a run's log."""
-    lines = (folder / LOG_FILE).read_text(encoding="utf-8").splitlines()
-    return max(float(json.loads(line)["people_per_second"]) for line in lines)
-
-
 def table(results: Mapping[str, Measured], met: set[str]) -> str:
     """Gains and costs of each network."""
     means = {name: summary(measured.gains, met) for name, measured in results.items()}
@@ -105,15 +93,16 @@ def table(results: Mapping[str, Measured], met: set[str]) -> str:
             name,
             *(f"{100 * gain:+.1f}" for gain in means[name].values()),
             *(f"{measured.others[f'{part}_multiply_adds'] / 1e9:.2f}" for part in ("trunk", "fusing")),
-            f"{measured.others['people_per_second']:.0f}",
         ]
         for name, measured in results.items()
     ]
-    costs = ["G multiply-adds, trunk", "G multiply-adds, fusing part", "people/s in training"]
+    costs = ["G multiply-adds, trunk", "G multiply-adds, fusing part"]
     return markdown(["network", *heads, *costs], rows)
 
 
-COMPARISON = Comparison("shapes", RECIPE, SHAPES, table, costs)
+COMPARISON = Comparison(
+    "shapes", RECIPE, SHAPES, table, lambda config, folder: multiply_adds(config), looks=1
+)
 
 
 def where(arguments: argparse.Namespace) -> dict[str, str]:
@@ -129,7 +118,7 @@ def where(arguments: argparse.Namespace) -> dict[str, str]:
 
 def main() -> None:
     """Train, measure, print, keep."""
-    parser = options(__doc__, COMPARISON, epochs=2, images=60)
+    parser = options(__doc__, COMPARISON, epochs=1, images=60)
     parser.add_argument("--shards", type=Path, help="a folder for people cut out of their photos")
     arguments = parser.parse_args()
     COMPARISON.run(arguments, where(arguments))

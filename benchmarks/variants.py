@@ -57,6 +57,7 @@ class Comparison:
         variants: Name -> what the network has else; the first one's is nothing.
         table: From what was measured of each, and the estimators that training met, to a table for the document.
         others: What else to measure of a trained network: from its recipe and folder to numbers by name.
+        looks: How often a network looks at a person.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Comparison:
     variants: Mapping[str, Settings]
     table: Callable[[Mapping[str, Measured], set[str]], str]
     others: Callable[[TrainConfig, Path], dict[str, float]] = lambda config, folder: {}
+    looks: int = 2
 
     @property
     def first(self) -> str:
@@ -94,7 +96,7 @@ class Comparison:
             print(f"{name}: {folder}", flush=True)
             train_once(config, folder, on_epoch=lambda numbers: print(numbers, flush=True))
             results[name] = Measured(
-                measure(folder, arguments.data, arguments.images), self.others(config, folder)
+                measure(folder, arguments.data, arguments.images, self.looks), self.others(config, folder)
             )
             print(self.table(results, met), flush=True)
         if set(results) == set(self.variants) and not arguments.people:
@@ -150,9 +152,9 @@ def met_estimators(config: TrainConfig) -> set[str]:
     return {Path(file).name.split(".")[0] for file in config.data.estimates}
 
 
-def measure(model: Path, data: Path, images: int) -> Gains:
+def measure(model: Path, data: Path, images: int, looks: int) -> Gains:
     """Gains of a trained model over every estimator's input."""
-    refiner = Refiner.from_pretrained(model, caution=RULE_OFF, scores="input")
+    refiner = Refiner.from_pretrained(model, caution=RULE_OFF, scores="input", looks=looks)
     gains: Gains = {}
     for name, (people, photos) in SETS.items():
         truth = first_images(data / people, images)

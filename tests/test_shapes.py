@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from argparse import Namespace
 from pathlib import Path
@@ -15,7 +14,7 @@ pytest.importorskip("timm")
 
 from benchmarks import shapes  # noqa: E402
 from benchmarks.graph_cost import graph_cost  # noqa: E402
-from benchmarks.shapes import COMPARISON, LARGEST, RECIPE, SHAPES, multiply_adds, people_per_second  # noqa: E402
+from benchmarks.shapes import COMPARISON, LARGEST, RECIPE, SHAPES, multiply_adds  # noqa: E402
 from benchmarks.variants import DOCUMENT, Measured, options  # noqa: E402
 
 from posefix.network.models import ONNX_FILE, load_model  # noqa: E402
@@ -89,21 +88,15 @@ def test_every_shape_is_a_network_and_costs_what_it_should(name: str, part: str,
         assert other["trunk_multiply_adds"] == first["trunk_multiply_adds"]
 
 
-def test_the_speed_is_that_of_the_faster_epoch(tmp_path: Path) -> None:
-    lines = [{"epoch": 1, "people_per_second": 40.5}, {"epoch": 2, "people_per_second": 71.25}]
-    (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert people_per_second(tmp_path) == 71.25
-
-
 def test_the_table_has_gains_and_costs() -> None:
-    costs = {"trunk_multiply_adds": 6.35e8, "fusing_multiply_adds": 3.56e8, "people_per_second": 70.4}
+    costs = {"trunk_multiply_adds": 6.35e8, "fusing_multiply_adds": 3.56e8}
     gains = {
         "lspet_val": {"movenet": 0.2, "tfpose": 0.1},
         "everyday_dev": {"movenet": -0.01, "tfpose": 0.05},
     }
     head, _, row = shapes.table({"one": Measured(gains, costs)}, {"movenet"}).splitlines()
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells == ["one", "+20.0", "+10.0", "-1.0", "+5.0", "0.64", "0.36", "70"]
+    assert cells == ["one", "+20.0", "+10.0", "-1.0", "+5.0", "0.64", "0.36"]
     assert head.count("|") == len(cells) + 1
 
 
