@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from tests.report.conftest import Scene
@@ -127,6 +129,40 @@ def test_bars_are_the_shares_of_all_keypoints(scene: Scene, axes: Axes) -> None:
     shares = comparison.groups_before.counts.sum(axis=0) / comparison.groups_before.counts.sum()
     assert before == pytest.approx((100 * shares).tolist())
     assert sum(before) == pytest.approx(100)
+
+
+def test_the_legend_covers_no_bar_and_no_value(scene: Scene, axes: Axes) -> None:
+    comparison = compare(scene.before, scene.after, scene.annotations)
+    for most in (0, 4):  # good is the highest, or miss
+        both = [comparison.groups_before, comparison.groups_after]
+        counts = [np.roll(np.sort(breakdown.counts, axis=1)[:, ::-1], most, axis=1) for breakdown in both]
+        axes.clear()
+        draw_error_bars(
+            axes, *(replace(part, counts=count) for part, count in zip(both, counts, strict=True))
+        )
+        figure = axes.figure
+        assert isinstance(figure, Figure)
+        figure.draw_without_rendering()
+        legend = axes.get_legend()
+        assert legend is not None
+        covered = legend.get_window_extent()
+        assert not any(covered.overlaps(drawn.get_window_extent()) for drawn in [*axes.patches, *axes.texts])
+
+
+def test_only_several_seeds_have_a_whisker() -> None:
+    rows = [
+        experiment_row("a", 0.5),
+        experiment_row("a + one", 0.4, start="a"),
+        experiment_row("a + two", 0.4, 0.6, start="a"),
+    ]
+    figure = Figure()
+    with named_colours(PRINT):
+        draw_experiment(figure, rows)
+    (whiskers,) = (drawn for drawn in figure.axes[0].collections if isinstance(drawn, LineCollection))
+    lengths = [
+        float(np.ptp(np.asarray(segment)[:, 1])) for segment in whiskers.get_segments() if len(segment)
+    ]
+    assert [length for length in lengths if np.isfinite(length)] == pytest.approx([2 * 100 * 0.02**0.5])
 
 
 def test_several_estimators_stand_beside_each_other_over_the_line_of_no_change(

@@ -18,7 +18,7 @@ from posefix.errors import InputError, quoted
 from posefix.evaluation.percentages import percent
 from posefix.files import read_json
 from posefix.pose_errors.taxonomy import STATUS_NAMES
-from posefix.report.style import AFTER, BEFORE, INK, MUTED
+from posefix.report.style import AFTER, BEFORE, INK, MUTED, PAPER
 
 MARKERS = "oDs^vPX"
 """Of the lines of figure 7."""
@@ -88,7 +88,8 @@ def draw_error_bars(axes: Axes, before: Breakdown, after: Breakdown) -> None:
     axes.set_xticks(places, STATUS_NAMES)
     axes.set_ylabel("% of labelled keypoints")
     axes.tick_params(axis="x", length=0)
-    axes.legend(loc="upper right", fontsize=9)
+    # Above the axes: within them it would cover the highest bars, whichever these are.
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=2, fontsize=9)
 
 
 def draw_comparison(figure: Figure, comparison: Comparison, lines: Sequence[OksLine]) -> None:
@@ -110,11 +111,15 @@ def draw_experiment(figure: Figure, rows: Sequence[Mapping[str, Any]]) -> None:
         bars = [start, *systems]
         values = [[100 * numbers["AP"] for numbers in row["seeds"]] for row in bars]
         means = [statistics.fmean(of_seeds) for of_seeds in values]
-        spreads = [statistics.stdev(of_seeds) if len(of_seeds) > 1 else 0.0 for of_seeds in values]
+        # One seed says nothing of the spread: no whisker, rather than one of no length.
+        spreads = [statistics.stdev(of_seeds) if len(of_seeds) > 1 else np.nan for of_seeds in values]
         colours = [BEFORE, *[AFTER] * len(systems)]
         drawn = axes.bar(np.arange(len(bars)), means, 0.7, yerr=spreads, color=colours, ecolor=INK, capsize=3)
-        axes.bar_label(drawn, [f"{mean:.1f}" for mean in means], fontsize=8, padding=2)
         axes.axhline(means[0], color=MUTED, linewidth=1, linestyle=":")
+        labels = axes.bar_label(drawn, [f"{mean:.1f}" for mean in means], fontsize=8, padding=2)
+        for label in labels:  # the dotted line may run where a value stands
+            label.set_bbox({"facecolor": PAPER, "edgecolor": "none", "pad": 0.5})
+        axes.margins(y=0.1)
         names = [start["label"], *(_short(row["label"], start["label"]) for row in systems)]
         axes.set_xticks(np.arange(len(bars)), names, rotation=30, ha="right", rotation_mode="anchor")
         axes.tick_params(axis="x", length=0)
