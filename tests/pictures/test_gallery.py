@@ -10,10 +10,10 @@ import pytest
 
 from posefix.errors import InputError
 from posefix.photos.finding import decode_image
-from posefix.pictures.drawing import BAR_HEIGHT, PEOPLE, TAG_SIDE, draw_tag
+from posefix.pictures import gallery
+from posefix.pictures.drawing import BAR_HEIGHT, PEOPLE, TAG_SIDE, caption, draw_tag
 from posefix.pictures.gallery import (
     CROWD_PANEL_WH,
-    GAP,
     PANEL_WH,
     check_same_people,
     draw_close_ups,
@@ -78,7 +78,7 @@ def test_each_photo_has_a_row_of_three_panels_and_the_first_one_has_no_poses(
     before = poses((1, 3), [BODY + 50, BODY + 50])
     picture = draw_photos(photos, [1, 3], before, before.with_keypoints(before.keypoints + 9))
     width, height = PANEL_WH
-    assert picture.shape == (BAR_HEIGHT + 2 * height + GAP, 3 * width + 2 * 4, 3)
+    assert picture.shape == (BAR_HEIGHT + 2 * (height + BAR_HEIGHT), 3 * width + 2 * 4, 3)
     first = picture[BAR_HEIGHT : BAR_HEIGHT + height, :width]
     assert set(np.unique(first[40:-40, 40:-40])) == {60}
     assert draw_photos(photos, [1], before, None).shape[1] == 2 * width + 4
@@ -87,11 +87,36 @@ def test_each_photo_has_a_row_of_three_panels_and_the_first_one_has_no_poses(
 def test_a_close_up_fills_the_picture_and_stays_in_the_photo(photos: dict[ImageId, Path]) -> None:
     before = poses((3,), [0.5 * BODY])  # in the corner of the photo
     picture = draw_close_ups(photos, [0], before, before)
-    image = picture[BAR_HEIGHT:, : PANEL_WH[0]]
+    image = picture[BAR_HEIGHT:-BAR_HEIGHT, : PANEL_WH[0]]
     assert (image[4:-4, 4:-4] == 180).all()
-    drawn = picture[BAR_HEIGHT:, PANEL_WH[0] + 4 : 2 * PANEL_WH[0] + 4]
+    drawn = picture[BAR_HEIGHT:-BAR_HEIGHT, PANEL_WH[0] + 4 : 2 * PANEL_WH[0] + 4]
     rows = np.flatnonzero((drawn != 180).any(axis=(1, 2)))
     assert np.ptp(rows) > 0.4 * PANEL_WH[1]
+
+
+def test_a_close_up_of_somebody_as_large_as_the_photo_shows_little_else(photos: dict[ImageId, Path]) -> None:
+    before = poses((3,), [np.array([3.8, 2.3]) * BODY + 5])
+    picture = draw_close_ups(photos, [0], before, None)
+    image = picture[BAR_HEIGHT:-BAR_HEIGHT, : PANEL_WH[0]]
+    # The photo has another shape than the panel, and fills it from side to side.
+    assert (image == 180).all(axis=(0, 2)).sum() == 0
+    assert ((image == 180).mean(axis=(0, 2)) > 0.75).mean() > 0.98
+
+
+def test_a_line_says_whom_a_close_up_is_of(
+    photos: dict[ImageId, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+
+    def note(text: str, width: int) -> npt.NDArray[np.uint8]:
+        lines.append(text)
+        return caption(text, width)
+
+    monkeypatch.setattr(gallery, "caption", note)
+    before = poses((1, 3, 1), [BODY] * 3)
+    draw_close_ups(photos, [2, 1], before, before)
+    draw_photos(photos, [3], before, before)
+    assert lines == ["image 1, row 2: number 2", "image 3, row 1", "image 3"]
 
 
 def test_other_people_are_refused_beside_the_input(photos: dict[ImageId, Path]) -> None:

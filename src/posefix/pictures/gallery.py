@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from posefix.errors import InputError, plural
 from posefix.photos.finding import Exif, ImageId, decode_image
-from posefix.pictures.drawing import RIM, Image, View, side_by_side
+from posefix.pictures.drawing import BAR_HEIGHT, Image, View, caption, side_by_side
 from posefix.pictures.people import draw_people
 from posefix.pose import geometry
 from posefix.pose.poses import Poses, Rows, rows_by_image
@@ -22,7 +22,6 @@ CROWD_PANEL_WH = (960, 720)
 CROWD = 6
 PERSON_CONTEXT = 1.8
 """How much larger than the box around a person's poses a close-up is."""
-GAP = 6
 SMALLEST_TO_SHOW = 80.0
 """Pixels: on smaller people nothing can be seen."""
 
@@ -56,7 +55,7 @@ def draw_photos(
         view = View(geometry.crop_matrices(geometry.photo_box(image.shape)[None], size_wh)[0], size_wh)
         people = rows_of.get(image_id, np.empty(0, dtype=np.int64))
         pictures.append(_panels(image, view, people, before, after))
-    return _stack(pictures)
+    return _stack(pictures, [f"image {image_id}" for image_id in image_ids])
 
 
 def draw_close_ups(
@@ -80,16 +79,18 @@ def draw_close_ups(
         (H, W, 3) uint8 RGB.
     """
     rows_of = _rows_of_photos(before, after)
-    pictures = []
+    pictures, lines = [], []
     for row in rows:
         image_id = before.image_ids[row]
         both = [before] if after is None else [before, after]
         keypoints = np.concatenate([poses.keypoints[row] for poses in both])[None]
         valid = np.concatenate([poses.valid[row] for poses in both])[None]
-        box = geometry.enlarge(geometry.box_from_keypoints(keypoints, valid), PERSON_CONTEXT)[0]
+        box = geometry.box_from_keypoints(keypoints, valid)
         image = decode_image(photos[image_id], exif=exif)
-        pictures.append(_panels(image, _view(box, image), rows_of[image_id], before, after))
-    return _stack(pictures)
+        people = rows_of[image_id]
+        pictures.append(_panels(image, _view(_with_context(box, image), image), people, before, after))
+        lines.append(f"image {image_id}, row {row}" + _number(row, people))
+    return _stack(pictures, lines)
 
 
 def _rows_of_photos(before: Poses, after: Poses | None) -> dict[ImageId, Rows]:
@@ -174,6 +175,19 @@ def _first_of_each_photo(poses: Poses, values: npt.NDArray[np.float64], count: i
     return list(best.values())[:count]
 
 
+def _number(row: int, people: Rows) -> str:
+    """What tells a person from the others in the picture; they are numbered where there are several."""
+    return f": number {people.tolist().index(row) + 1}" if len(people) > 1 else ""
+
+
+def _with_context(box: npt.NDArray[np.float64], image: Image) -> npt.NDArray[np.float64]:
+    """A person's box (1, 4) enlarged by what is around the person in the photo: (4,)."""
+    photo, enlarged = geometry.photo_box(image.shape)[None], geometry.enlarge(box, PERSON_CONTEXT)
+    low = np.maximum(enlarged[:, :2], photo[:, :2])
+    high = np.minimum(enlarged[:, :2] + enlarged[:, 2:], photo[:, :2] + photo[:, 2:])
+    return np.asarray(geometry.union(box, np.concatenate([low, high - low], axis=1))[0])
+
+
 def _view(box: npt.NDArray[np.float64], image: Image) -> View:
     """A box grown to the panel's aspect, then moved into the photo as far as the photo has room."""
     grown = np.maximum(
@@ -199,11 +213,11 @@ def _panels(
     return panels
 
 
-def _stack(pictures: Sequence[Sequence[tuple[str, Image]]]) -> Image:
-    """Rows below each other; titles stand once, above the first."""
-    columns = list(zip(*pictures, strict=True))
-    joined = []
-    for column in columns:
-        gaps = [np.pad(panel, ((GAP, 0), (0, 0), (0, 0)), constant_values=RIM[0]) for _, panel in column[1:]]
-        joined.append(np.concatenate([column[0][1], *gaps]))
-    return side_by_side(joined, [column[0][0] for column in columns])
+def _stack(pictures: Sequence[Sequence[tuple[str, Image]]], lines: Sequence[str]) -> Image:
+    """Rows below each other, each over a line of text; titles stand once, above the first."""
+    stacked: list[Image] = []
+    for number, (panels, line) in enumerate(zip(pictures, lines, strict=True)):
+        titles = [title for title, _ in panels]
+        row = side_by_side([panel for _, panel in panels], titles)
+        stacked += [row if number == 0 else row[BAR_HEIGHT:], caption(line, row.shape[1])]
+    return np.concatenate(stacked)
