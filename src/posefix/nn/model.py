@@ -74,7 +74,8 @@ class ModelConfig:
         coordinate_weight: Of the coordinate loss beside the heatmap loss, in the integral loss: 1 takes the sum of x
             and y, as the paper's equation 5, .5 their mean, as its code.
         loss_average: Losses are means over the "labelled" keypoints, as in equations 4 and 5 with N of these, or over
-            "all", unlabelled ones costing nothing, as in the paper's code: people with few labels count less.
+            "all", unlabelled ones costing nothing, as in the paper's code: people with few labels count less. The
+            second stage of "refine_net" averages over a fixed share of all in either case.
         target_sigma: Standard deviation of Gaussian targets in cells of the heatmap; Xiao et al.'s is 2.
         decoder: How coordinates are read off the heatmaps, see `posefix.network.decoding`.
     """

@@ -127,6 +127,20 @@ def test_hard_keypoints_by_hand() -> None:
     assert float(hard_keypoint_error(heatmaps, targets, torch.zeros_like(labelled), 4, 1.0)) == 0
 
 
+def test_the_first_stage_averages_as_the_recipe_says() -> None:
+    torch.manual_seed(0)
+    network = RefineNet(TINY, COCO).eval()
+    image, keypoints, weights = example_inputs(network, batch=2)
+    labelled = torch.ones_like(weights, dtype=torch.bool)
+    labelled[:, ::2] = False
+    batch = (image, keypoints, weights, keypoints.clamp(2, 40), labelled)
+    plain = network.losses(*batch)
+    network.config = replace(TINY, loss_average="all")
+    other = network.losses(*batch)
+    torch.testing.assert_close(other["global"], labelled.float().mean() * plain["global"])
+    torch.testing.assert_close(other["refine"], plain["refine"])
+
+
 def test_only_hard_keypoints_are_learned() -> None:
     targets = torch.full((1, 17, 2), 7.5)
     heatmaps = torch.zeros(1, 17, 5, 6)

@@ -109,6 +109,10 @@ def test_losses_by_hand() -> None:
     assert float(losses["offset"]) == pytest.approx(offset, rel=1e-4)
     assert float(losses["total"]) == pytest.approx(heatmap + OFFSET_WEIGHT * offset, rel=1e-4)
     assert network.losses(*NO_INPUT, targets - 100, labelled)["total"] == 0  # outside the crop
+    network.config = replace(network.config, loss_average="all")
+    assert float(network.losses(*NO_INPUT, targets, labelled)["total"]) == pytest.approx(
+        float(losses["total"]) / (2 * 17)
+    )
 
 
 def test_small_discs_hold_the_nearest_cell() -> None:

@@ -110,7 +110,9 @@ class GlobalNet(PoseNetwork):
             heatmaps = _enlarge(head(level), 1 << step)
             inside = inside_crop(targets, labelled, heatmaps, config.heatmap_stride)
             sigma = TARGET_SIZES[step] * config.target_sigma
-            errors.append(gaussian_error(heatmaps, targets, inside, config.heatmap_stride, sigma))
+            errors.append(
+                gaussian_error(heatmaps, targets, inside, config.heatmap_stride, sigma, config.loss_average)
+            )
         return GAUSSIAN_LOSS_UNIT * torch.stack(errors).mean()
 
 
@@ -143,7 +145,10 @@ class RefineNet(GlobalNet):
     def losses(
         self, image: Tensor, keypoints: Tensor, weights: Tensor, targets: Tensor, labelled: Tensor
     ) -> dict[str, Tensor]:
-        """GlobalNet's loss (``global``), the hardest keypoints' of the second stage (``refine``), and their sum."""
+        """GlobalNet's loss (``global``), the hardest keypoints' of the second stage (``refine``), and their sum.
+
+        The second stage's is over a fixed share of all keypoints, whatever `ModelConfig.loss_average`.
+        """
         levels = self._levels(image)
         first = self._level_loss(levels, targets, labelled)
         sigma = TARGET_SIZES[0] * self.config.target_sigma

@@ -110,16 +110,23 @@ class PoseRefiner(PoseNetwork):
     def losses(
         self, image: Tensor, keypoints: Tensor, weights: Tensor, targets: Tensor, labelled: Tensor
     ) -> dict[str, Tensor]:
-        """The scores' loss (``heatmap``), the offsets' (``offset``) and their weighted sum, see `PoseNetwork`."""
+        """The scores' loss (``heatmap``), the offsets' (``offset``) and their weighted sum, see `PoseNetwork`.
+
+        Offsets are learned at the cells of discs. Over all keypoints, an unlabelled one counts as many cells as a
+        labelled one has on average.
+        """
         scores, offsets = self._maps(image, keypoints, weights)
         inside = inside_crop(targets, labelled, scores, STRIDE)
         wanted = targets[..., None, None] - _centres(scores)
         # Where a disc is smaller than a cell, the nearest cell is in it all the same.
         disc = (wanted**2).sum(dim=2) <= max(self.radius, 0.75 * STRIDE) ** 2
         error = functional.binary_cross_entropy_with_logits(scores, disc.float(), reduction="none")
-        heatmap = masked_mean(error.mean(dim=(2, 3)), inside)
+        average = self.config.loss_average
+        heatmap = masked_mean(error.mean(dim=(2, 3)), inside, average)
         error = functional.smooth_l1_loss(offsets / OFFSET_UNIT, wanted / OFFSET_UNIT, reduction="none")
         offset = masked_mean(error.mean(dim=2), disc & inside[..., None, None])
+        if average == "all":
+            offset = offset * inside.float().mean()
         return {"total": heatmap + OFFSET_WEIGHT * offset, "heatmap": heatmap, "offset": offset}
 
     def _maps(self, image: Tensor, keypoints: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
