@@ -95,9 +95,8 @@ def scores(trial: Trial, first: Refinement) -> Numbers:
     modes: tuple[Scores, ...] = ("model", "product")
     known = first.confidence, first.expected_oks
     found: Numbers = {mode: trial.metrics(rescore(first.poses, *known, mode)) for mode in modes}
-    calibration = trial.refiner.calibration
-    trusted = first.report.reserve / calibration.reserve if calibration and calibration.reserve else 0.0
-    return {**found, "usual": found[usual_scores(trusted)]}
+    usual = usual_scores(first.report.trust)
+    return {**found, "usual": trial.metrics(first.poses) if usual == "input" else found[usual]}
 
 
 def second_pass(trial: Trial, first: Refinement) -> Numbers:

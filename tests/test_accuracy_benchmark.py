@@ -36,8 +36,7 @@ class Shifter:
     pixels: float
     caution: float = 0.0
     skeleton: Skeleton = COCO
-    trust: float = 0.0
-    calibration = SimpleNamespace(reserve=0.4)
+    trust: float | None = 0.0
 
     def refine(self, poses: Poses, _: Path) -> Any:
         offset = np.array([self.pixels * (2 if self.caution < 0 else 1), 0])
@@ -46,7 +45,7 @@ class Shifter:
             poses=after,
             confidence=np.full(poses.valid.shape, 0.8),
             expected_oks=np.full(len(poses), 0.7),
-            report=SimpleNamespace(refined=len(poses), reserve=0.4 * self.trust),
+            report=SimpleNamespace(refined=len(poses), trust=self.trust),
         )
 
 
@@ -133,6 +132,12 @@ def test_the_usual_scores_depend_on_the_estimator(
     numbers = measure(trusting, ["scores"])["scores"]
     assert numbers["usual"] == numbers[usual]
     assert numbers["model"] != numbers["product"]
+
+
+def test_without_a_calibration_the_estimator_s_scores_are_usual(trial: Trial) -> None:
+    blind = replace(trial, refiner=cast(Refiner, Shifter(20.0, trust=None)))
+    numbers = measure(blind, ["scores"])
+    assert numbers["scores"]["usual"] == numbers["comparison"]["after"]
 
 
 def test_only_what_is_asked_for_is_measured(trial: Trial) -> None:

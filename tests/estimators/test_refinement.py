@@ -32,6 +32,7 @@ from posefix.network.decoding import Evidence
 from posefix.network.models import model_names
 from posefix.refine.backends import Backend, identity_backend
 from posefix.refine.refiner import Refiner
+from posefix.refine.results import Scores
 from posefix.skeletons import load_skeleton
 
 torch = pytest.importorskip("torch", reason="the objects hold tensors; install the extra `train`")
@@ -269,12 +270,23 @@ def test_seventeen_keypoints_of_an_animal_are_not_those_of_a_person() -> None:
     assert refine_predictions(refiner(), PHOTO, results, skeleton="coco17") is not results
 
 
-def test_logits_are_no_factors_of_a_product(sure: Refiner) -> None:
+def test_doubt_lowers_logits_of_both_signs(sure: Refiner) -> None:
+    """As the commands do with scores below 0 in files."""
     keypoints, scores = people(1, "coco17")
-    output = make_torchvision(keypoints, scores - 5)
-    product = dataclasses.replace(sure, scores="product")
-    with pytest.raises(InputError, match="'product' needs scores from 0 upwards"):
-        refine_predictions(product, PHOTO, output)
+    output = make_torchvision(keypoints, 10 * (scores - 0.5))
+    whose: dict[Scores, npt.NDArray[np.float64]] = {
+        name: np.asarray(
+            refine_predictions(dataclasses.replace(sure, scores=name), PHOTO, output)["keypoints_scores"],
+            np.float64,
+        )
+        for name in ("input", "model", "product")
+    }
+    before, sureness = whose["input"], whose["model"]
+    assert (before < 0).any() and (before > 0).any() and (sureness < 1).any()
+    np.testing.assert_allclose(
+        whose["product"], before * np.where(before < 0, 2 - sureness, sureness), rtol=1e-5
+    )
+    assert (whose["product"] <= before).all()
 
 
 def other(predictions: Any, **attributes: Any) -> Any:

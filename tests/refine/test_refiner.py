@@ -513,6 +513,8 @@ def test_the_report_tells_that_poses_were_held_back(caution: float, told: bool, 
     holding = refiner(caution=caution, calibration=trusting())
     report = holding.refine(people(3), photos).report
     assert report.reserve == pytest.approx(RESERVE if told else 0.0)
+    assert report.trust == pytest.approx(1.0)  # whatever the caution
+    assert refiner().refine(people(3), photos).report.trust is None
     nobody = people(0) if told else without(people(1), *((0, index) for index in range(17)))
     assert holding.refine(nobody, photos).report.reserve == 0.0
     assert refiner(caution=caution).refine(people(3), photos).report.reserve == 0.0

@@ -94,11 +94,6 @@ def _change(
     valid, whose = prediction.valid, refiner.scores or "input"
     if valid.size == 0:
         return Change(prediction.keypoints, valid, prediction.scores, valid)
-    if whose == "product" and (prediction.scores[valid] < 0).any():
-        raise InputError(
-            "scores: 'product' needs scores from 0 upwards, and these have negative ones; make the refiner with scores "
-            "'input' or 'model'"
-        )
     scores = np.where(valid & (prediction.scores == 0), NEXT_TO_NOTHING, prediction.scores)
     refined = dataclasses.replace(refiner, scores=whose)(
         photo,

@@ -289,8 +289,8 @@ class Refiner:
         choice.take(self._leave(first_look, company, choice, neighbours))
         del look, first_look, neighbours, people  # of very many people the most memory
         merged = merge(poses, everyone, choice, missing=missing, failed=failed, caution=self.caution)
-        merged = merged.made_by(self.source)
-        return write_scores(merged, self.scores or usual_scores(self._trust(company)))
+        trusted = self._trust(company)
+        return write_scores(merged.made_by(self.source, trusted), self.scores or usual_scores(trusted))
 
     def _trust(self, company: Company) -> float | None:
         """How far the estimator is trusted; None where the model has no calibration."""

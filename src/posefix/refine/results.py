@@ -38,6 +38,8 @@ class RefinementReport:
         caution: Gain in KS that a move had to promise in any case.
         scores: Whose scores the refined poses carry.
         model: `owner/name@commit` of a model of the Hugging Face Hub; empty for others.
+        trust: How far the estimator was trusted, 0 to 1, by how little the photos contradict its poses; from .5 on its
+            own scores take part in those that are written unasked. None for a model without a calibration.
     """
 
     people: int
@@ -53,6 +55,7 @@ class RefinementReport:
     caution: float = 0.0
     scores: Scores = "input"
     model: str = ""
+    trust: float | None = None
 
     def __str__(self) -> str:
         lines = [
@@ -114,9 +117,9 @@ class Refinement:
     expected_oks: FloatArray
     report: RefinementReport
 
-    def made_by(self, model: str) -> Refinement:
-        """The same, whose report names the model."""
-        return replace(self, report=replace(self.report, model=model))
+    def made_by(self, model: str, trust: float | None) -> Refinement:
+        """The same, whose report names the model, and how far it trusted the estimator."""
+        return replace(self, report=replace(self.report, model=model, trust=trust))
 
 
 @dataclass(frozen=True)
