@@ -21,6 +21,7 @@ from posefix.errors import InputError  # noqa: E402
 from posefix.evaluation.coco import evaluate_coco  # noqa: E402
 from posefix.formats.coco_annotations import read_annotations  # noqa: E402
 from posefix.interchange import read_pose_file  # noqa: E402
+from posefix.network.models import WEIGHTS_FILE, load_model, model_names  # noqa: E402
 from posefix.pose_errors.profile import load_error_profile  # noqa: E402
 from posefix.refine.refiner import Refiner  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
@@ -30,7 +31,7 @@ from posefix.training.config import OptimiserConfig, load_recipe  # noqa: E402
 from posefix.training.datasets import InputSource, WrongPoseDataset  # noqa: E402
 from posefix.training.loop import Process, learning_rate, start_process  # noqa: E402
 from posefix.training.recipe_people import load_records  # noqa: E402
-from posefix.training.run import new_trainer, train  # noqa: E402
+from posefix.training.run import initial_network, new_trainer, train  # noqa: E402
 from posefix.training.sampling import BatchSampler  # noqa: E402
 
 
@@ -280,6 +281,23 @@ def test_an_epoch_is_not_lost_with_a_photo_that_validation_cannot_read(recipe: P
         trainer.run()
     trainer.resume()
     assert trainer.standing.epoch == 1
+
+
+def test_a_packaged_model_is_started_from_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "small" not in model_names():
+        pytest.skip("the packaged models are not in this checkout")
+    monkeypatch.chdir(tmp_path)
+    config = load_recipe("small", {"backbone_weights": "none", "initial_weights": "small"})
+    network = initial_network(config, load_skeleton(config.skeleton))
+    packaged = load_file(load_model("small").file(WEIGHTS_FILE))
+    own = network.state_dict()
+    assert packaged.keys() <= own.keys()
+    assert all(torch.equal(own[key], weight.to(own[key].dtype)) for key, weight in packaged.items())
+    Path("small").mkdir()
+    with pytest.raises(InputError, match="small"):  # a folder of one's own goes before
+        initial_network(config, load_skeleton(config.skeleton))
 
 
 @pytest.mark.parametrize(

@@ -170,9 +170,9 @@ class TrainConfig:
         skeleton: Vocabulary: a packaged skeleton or a file.
         backbone_weights: safetensors file of ImageNet weights, or of MoveNet's trunk; empty for timm's own download,
             "none" for random.
-        initial_weights: Model folder or safetensors file to start from, relative to the working directory; empty for a
-            new network. Of a model folder with another skeleton, keypoints start from those of the same name; an
-            end-to-end network takes its pose network.
+        initial_weights: Model folder or safetensors file to start from, relative to the working directory, or a
+            packaged model's name; empty for a new network. Of a model folder with another skeleton, keypoints start
+            from those of the same name; an end-to-end network takes its pose network.
         precision: "bfloat16" runs the network under autocast.
         compile: Whether the network is compiled (`torch.compile`): minutes at the start, faster steps on a GPU.
         crop_on: Who makes crops out of shards: "workers" with OpenCV, the "device" for a whole batch at once, or

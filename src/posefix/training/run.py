@@ -10,7 +10,7 @@ import torch
 
 from posefix.errors import InputError
 from posefix.files import ensure_writable, make_folder
-from posefix.network.models import DESCRIPTION_FILE
+from posefix.network.models import DESCRIPTION_FILE, load_model, model_names
 from posefix.nn.architectures import build_network
 from posefix.nn.backbones import Backbone, load_backbone_weights
 from posefix.nn.checkpoint import save_network
@@ -202,8 +202,15 @@ def initial_network(config: TrainConfig, skeleton: Skeleton) -> PoseNetwork:
                 load_backbone_weights(module, path)
     if config.initial_weights:
         part = network.pose_network if isinstance(network, EndToEndNetwork) else network
-        start_from(part, skeleton, _existing(Path(config.initial_weights)))
+        start_from(part, skeleton, _start(config.initial_weights))
     return network
+
+
+def _start(name: str) -> Path:
+    """The folder or file of initial weights; a folder of a packaged model's name goes before that model."""
+    if name in model_names() and not Path(name).exists():
+        return load_model(name).folder
+    return _existing(Path(name))
 
 
 def _existing(path: Path) -> Path:
