@@ -191,7 +191,9 @@ def test_results_of_other_photos_are_refused(judged: TrainConfig, tmp_path: Path
     rows[3]["image_id"] = 4711
     (tmp_path / "other.json").write_text(json.dumps(rows))
     data = dataclasses.replace(judged.data, validation_results=(str(tmp_path / "other.json"),))
-    with pytest.raises(InputError, match="row 3, field 'image_id': 4711 is not among the images"):
+    with pytest.raises(
+        InputError, match=r"other\.json, row 3, field 'image_id': 4711 is not among the images"
+    ):
         Experiment("pipelines", dataclasses.replace(judged, data=data), tmp_path / "run").run()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy.typing as npt
 
 from posefix.errors import InputError
-from posefix.evaluation.coco import check_images, evaluate_coco
+from posefix.evaluation.coco import evaluate_coco
 from posefix.files import make_folder, write_text_atomic
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.network.models import load_model
@@ -177,8 +177,6 @@ def load_validation_people(recipe: TrainConfig, *, needs_results: bool) -> Valid
         )
     annotations = read_annotations(root / data.validation_annotations)
     results = read_validation_poses(recipe, annotations)
-    for poses in results.values():
-        check_images(poses, annotations)
     photos = find_photos(annotations, root / data.validation_images)
     return ValidationPeople(annotations, photos, results)
 

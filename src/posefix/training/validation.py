@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from posefix.errors import InputError
-from posefix.evaluation.coco import evaluate_coco
+from posefix.evaluation.coco import check_images, evaluate_coco
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.interchange import read_annotated_poses
 from posefix.network.decoding import Decoder
@@ -28,16 +28,17 @@ def read_validation_poses(config: TrainConfig, annotations: Annotations) -> dict
         annotations: Of the validation photos.
 
     Raises:
-        InputError: A file is missing or faulty, or two have one name.
+        InputError: A file is missing, faulty or of other photos, or two have one name.
     """
     data, root = config.data, Path(config.data.root)
     names = [Path(file).name.split(".")[0] for file in data.validation_results]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"{config.name}: data.validation_results has two files {twice[0]!r}; rename one")
-    return {
-        name: read_annotated_poses(root / file, annotations, layout)
-        for name, file, layout in zip(names, data.validation_results, data.validation_layouts, strict=True)
-    }
+    found = {}
+    for name, file, layout in zip(names, data.validation_results, data.validation_layouts, strict=True):
+        found[name] = read_annotated_poses(root / file, annotations, layout)
+        check_images(found[name], annotations, root / file)
+    return found
 
 
 def load_validation(config: TrainConfig, skeleton: Skeleton) -> Validate | None:
