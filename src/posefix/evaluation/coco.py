@@ -258,7 +258,8 @@ def check_images(results: Poses, annotations: Annotations, title: str | Path = "
         if image_id not in annotations.images:
             raise InputError(
                 f"{title}, row {row}, field 'image_id': {image_id!r} is not among the images of "
-                f"{annotations.path}; give the annotations of the same images, or leave such rows out, as posefix evaluate --subset does."
+                f"{annotations.path}; give the annotations of the same images, or leave such rows out, as "
+                "posefix evaluate --subset does."
             )
 
 

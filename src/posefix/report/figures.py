@@ -120,6 +120,7 @@ def draw_experiment(figure: Figure, rows: Sequence[Mapping[str, Any]]) -> None:
         for label in labels:  # the dotted line may run where a value stands
             label.set_bbox({"facecolor": PAPER, "edgecolor": "none", "pad": 0.5})
         axes.margins(y=0.1)
+        axes.set_ylim(bottom=0)
         names = [start["label"], *(_short(row["label"], start["label"]) for row in systems)]
         axes.set_xticks(np.arange(len(bars)), names, rotation=30, ha="right", rotation_mode="anchor")
         axes.tick_params(axis="x", length=0)
