@@ -55,7 +55,9 @@ def headline(accuracy: dict[str, Any], speed: dict[str, Any], size: int) -> str:
     measured, environment = speed["speed"], speed["environment"]
     people = measured["people"] / measured["end_to_end_seconds"]["median"]
     where = f"{environment['cores']} cores of {environment['device']}"
-    rows.append([f"people a second, photos read and crops cut, on {where}", f"{people:.0f}"])
+    # A result without "looks" counted these as people.
+    counted = "people" if "looks" in measured else "looks at people"
+    rows.append([f"{counted} a second, photos read and crops cut, on {where}", f"{people:.0f}"])
     rows.append(["size of the model", f"{size / 1e6:.1f} MB"])
     return markdown(["", ""], rows)
 

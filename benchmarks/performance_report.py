@@ -162,8 +162,11 @@ def refinement(measured: Numbers) -> str:
     speed, memory = measured["speed"], measured["peak_memory_mib_by_copies"]
     seconds = speed["end_to_end_seconds"]["median"]
     peaks = ", ".join(f"{peak:.0f} MiB for {copies} x" for copies, peak in memory.items())
+    people, looks = speed["people"], speed.get("looks")
+    # A result without "looks" counted these as people.
+    counted = f"{people} looks at people" if looks is None else f"{people} people, {looks} looks at them"
     return (
-        f"{_machine(measured)}{speed['people']} looks at people, from file to file: {seconds:.1f} s, "
+        f"{_machine(measured)}{counted}, from file to file: {seconds:.1f} s, "
         f"{speed['ratio']['median']:.2f} times what the network alone takes on the same crops. Peak memory by number "
         f"of photos: {peaks}.\n"
     )

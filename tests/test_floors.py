@@ -123,6 +123,15 @@ def test_training_is_told() -> None:
     assert text.splitlines()[-1] == "| small | photos | 48 | 180 (3.8 x) | 45 | 1.2% | 130 h |"
 
 
+def test_refinement_is_told() -> None:
+    speed = {"people": 60, "looks": 90, "end_to_end_seconds": {"median": 2.0}, "ratio": {"median": 1.1}}
+    environment = {"cores": 2, "device": "a processor", "commit": "abc"}
+    measured = {"speed": speed, "peak_memory_mib_by_copies": {"1": 300.0}, "environment": environment}
+    assert "60 people, 90 looks at them, from file to file: 2.0 s" in performance_report.refinement(measured)
+    del speed["looks"]  # older results counted these as people
+    assert "60 looks at people, from file to file: 2.0 s" in performance_report.refinement(measured)
+
+
 def test_growth_and_evaluators_are_told() -> None:
     points = [{"x": 1e3, "seconds": 0.2, "memory_mib": 100}, {"x": 1e6, "seconds": 210.0, "memory_mib": 4000}]
     curve = {"title": "refine", "unit": "people", "points": points, "exponent": 1.004, "last_exponent": 0.99}

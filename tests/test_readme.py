@@ -127,6 +127,18 @@ def test_the_numbers_are_what_was_measured() -> None:
     assert insert(README, headline.MARK, headline.current()) == README
 
 
+def test_looks_at_people_are_not_told_as_people() -> None:
+    """Who changed much is looked at twice; older results counted looks under the name of people."""
+    where = {"cores": 2, "device": "a CPU"}
+    counted: dict[str, Any] = {"people": 60, "end_to_end_seconds": {"median": 2.0}}
+    lines = [
+        headline.headline({"sets": {}}, {"speed": {**counted, **looks}, "environment": where}, 1_000_000)
+        for looks in ({"looks": 90}, {})
+    ]
+    assert "| people a second, photos read and crops cut, on 2 cores of a CPU | 30 |" in lines[0]
+    assert "| looks at people a second, photos read and crops cut, on 2 cores of a CPU | 30 |" in lines[1]
+
+
 def test_all_skeletons_are_listed() -> None:
     section = README.split("## Skeletons")[1].split("\n## ")[0].split("```")[0]
     assert re.findall(r"`([a-z]+\d+)`", section) == list(posefix.skeleton_names())
