@@ -2,9 +2,9 @@
 
     python tools/run_estimators.py efficientpose-rt ANNOTATIONS IMAGES OUTPUT --models DIR [--jitter 0.1] [--seed 0]
 
-The recipe `large` names the files that it makes `estimates/lspet_train/...` (jitter 0.1, seed 16 for efficientpose-rt and
-9 for hourglass). Photos without annotations get boxes from `tools/find_people.py`. The estimators' ONNX files are not
-part of posefix.
+The recipe `large` names the files that it makes `estimates/lspet_train/...` (jitter 0.1, seed 16 for efficientpose-rt
+and 9 for hourglass). Photos without annotations get boxes from `tools/find_people.py`. The estimators' ONNX files are
+not part of posefix.
 """
 
 from __future__ import annotations
