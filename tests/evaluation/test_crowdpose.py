@@ -113,7 +113,7 @@ def test_results_of_more_photos_than_are_annotated(tmp_path: Path, run: Run) -> 
     code, out, err = run("evaluate", paths[1], *options)
     assert (code, len(out.splitlines())) == (2, 1)
     assert "801 is not among the images of" in err
-    assert "(--subset)" in err
+    assert "posefix evaluate --subset" in err
     code, out, _ = run("evaluate", paths[1], *options, "--subset")
     assert (code, out.splitlines()[2].split()[0]) == (0, "55.3")
     assert "left out: 3 poses in 2 photos that the annotations do not know (801, 802)" in out
