@@ -29,6 +29,7 @@ from posefix.cli.estimate import estimate
 from posefix.cli.evaluate import evaluate
 from posefix.cli.experiment import experiment
 from posefix.cli.guide import GUIDE, missing_argument, unknown_command, unused_words
+from posefix.cli.help_text import FilledHelp
 from posefix.cli.interchange import convert, inspect, validate
 from posefix.cli.pictures import draw, look, synthesize
 from posefix.cli.posetrack import merge_annotations, write_results
@@ -55,6 +56,7 @@ app = App(
     help="Better 2D human poses from any estimator: photos and coordinates in, better coordinates out.",
     version=__version__,
     help_format="plaintext",
+    help_formatter=FilledHelp(),
     suppress_keyboard_interrupt=False,
 )
 COMMANDS = {
