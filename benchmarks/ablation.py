@@ -8,8 +8,8 @@ results of all eight estimators on photos that nothing was trained on, uncalibra
 that only the network differs. The mean gain in AP is given for the estimators whose poses were among the training
 inputs, and for those that training has never met: an option that serves the first alone was fitted to them.
 
-A finished network is not trained again, but measured. Keeps benchmarks/results/ablation.json and writes the table into
-docs/training.md; a run of some options only does neither.
+What was trained or measured is not trained or measured again. Keeps benchmarks/results/ablation.json and writes the
+table into docs/training.md; a run of some options only does neither.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ so that only the network differs. Beside the mean gains in AP stands what a netw
 fusing part for a crop.
 
 With --shards people are cut out of their photos once, in the size of the largest input, for all networks; a folder in
-which that was done is used as it is. A finished network is not trained again, but measured. Keeps
-benchmarks/results/shapes.json and writes the table into docs/training.md; a run of some networks, or with --people,
-does neither.
+which that was done is used as it is. What was trained or measured is not trained or measured again.
+Keeps benchmarks/results/shapes.json and writes the table into docs/training.md; a run of some networks, or with
+--people, does neither.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from posefix.training.once import train_once
 from posefix.training.systems import folder_name
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "training.md"
+MEASURED_FILE = "measured.json"
 Settings = Mapping[str, str]
 """Changes to a recipe, as `load_recipe` takes them."""
 Gains = dict[str, dict[str, float]]
@@ -96,7 +97,8 @@ class Comparison:
             print(f"{name}: {folder}", flush=True)
             train_once(config, folder, on_epoch=lambda numbers: print(numbers, flush=True))
             results[name] = Measured(
-                measure(folder, arguments.data, arguments.images, self.looks), self.others(config, folder)
+                measure_once(folder, arguments.data, arguments.images, self.looks),
+                self.others(config, folder),
             )
             print(self.table(results, met), flush=True)
         if set(results) == set(self.variants) and not arguments.people:
@@ -150,6 +152,19 @@ def options(
 def met_estimators(config: TrainConfig) -> set[str]:
     """Estimators whose poses are among a recipe's training inputs."""
     return {Path(file).name.split(".")[0] for file in config.data.estimates}
+
+
+def measure_once(model: Path, data: Path, images: int, looks: int) -> Gains:
+    """As `measure`; what was found is kept beside the model, for the same photos and looks."""
+    path, how = model / MEASURED_FILE, {"images": images, "looks": looks}
+    if path.is_file():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["how"] == how:
+            gains: Gains = found["gains"]
+            return gains
+    gains = measure(model, data, images, looks)
+    write_text_atomic(path, json.dumps({"how": how, "gains": gains}))
+    return gains
 
 
 def measure(model: Path, data: Path, images: int, looks: int) -> Gains:
