@@ -1,7 +1,7 @@
 """COCO results files: a list with one row per pose.
 
-A file of a hundred thousand people is never parsed as a whole: its text is kept once, its rows are read and edited one
-after the other.
+A file of a hundred thousand people is never parsed as a whole: its text is kept once, its rows are read, edited and
+written one after the other.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from posefix.pose_files.pose_file import (
     Format,
     FormatError,
     NewFile,
+    PieceByPiece,
     PoseFile,
     Reading,
     Source,
@@ -96,18 +97,11 @@ def read(source: Source, reading: Reading) -> PoseFile:
         pose_scores=rows.pose_scores,
         skeleton=skeleton,
     )
-    # Poses hold the same numbers, unless some are gaps; both would be most of what a large file takes.
-    rewrite = _Rewrite(text, starts, ends, poses, None if whole is triples else triples, rows.boxes)
     known = any(track is not None for track in rows.tracks)
-    has_boxes = bool(np.isfinite(rows.boxes).any())
-    return PoseFile(
-        source.path,
-        NAME,
-        poses,
-        rewrite,
-        tracks=rows.tracks if known else None,
-        boxes=rows.boxes if has_boxes else None,
-    )
+    boxes = rows.boxes if np.isfinite(rows.boxes).any() else None
+    # Poses hold the same numbers, unless some are gaps; both would be most of what a large file takes.
+    rewrite = _Rewrite(text, starts, ends, poses, None if whole is triples else triples, boxes)
+    return PoseFile(source.path, NAME, poses, rewrite, tracks=rows.tracks if known else None, boxes=boxes)
 
 
 def write(new: NewFile) -> Contents:
@@ -182,7 +176,7 @@ class _Rewrite:
         ends: Where they end.
         poses: As they were read.
         triples: (N, K, 3) what the file holds of them; None where that are the numbers of the poses.
-        boxes: (N, 4) NaN where there is none.
+        boxes: (N, 4) NaN where there is none; None where nobody has one.
     """
 
     text: JsonText
@@ -190,17 +184,20 @@ class _Rewrite:
     ends: array[int]
     poses: Poses
     triples: FloatArray | None
-    boxes: FloatArray
+    boxes: FloatArray | None
 
     def __call__(
         self, poses: Poses, *, keep: Sequence[int] | None = None, update_boxes: bool = False
     ) -> Contents:
         check_same_poses(self.text.path, poses, self.poses)
+        kept = None if keep is None else set(keep)
+        return PieceByPiece(lambda: self._edited(poses, kept, update_boxes))
+
+    def _edited(self, poses: Poses, kept: set[int] | None, update_boxes: bool) -> Iterator[bytes]:
         edits: Iterable[Mapping[Place, Any] | None] = self._edits(poses, update_boxes)
-        if keep is not None:
-            kept = set(keep)
+        if kept is not None:
             edits = (edit if number in kept else None for number, edit in enumerate(edits))
-        return {"": self.text.edited_elements(zip(self.starts, self.ends, strict=True), edits)}
+        return self.text.edited_elements(zip(self.starts, self.ends, strict=True), edits)
 
     def _edits(self, poses: Poses, update_boxes: bool) -> Iterator[dict[Place, Any]]:
         for start in range(0, len(poses), ROWS_AT_ONCE):
@@ -212,10 +209,10 @@ class _Rewrite:
         written = triples_to_write(poses, before, self.poses.valid[rows])
         changed = np.any(differs(written, before), axis=(1, 2))
         rescored = poses.pose_scores != self.poses.pose_scores[rows]
-        boxed = (
-            needs_new_box(poses, written, before) & update_boxes & np.isfinite(self.boxes[rows]).all(axis=1)
-        )
-        boxes = boxes_to_write(poses) if boxed.any() else self.boxes[rows]
+        boxed = np.zeros(len(poses), dtype=np.bool_)
+        if update_boxes and self.boxes is not None:
+            boxed = needs_new_box(poses, written, before) & np.isfinite(self.boxes[rows]).all(axis=1)
+        boxes = boxes_to_write(poses) if boxed.any() else np.empty((0, 4))
         for row, numbers in enumerate(written):
             edit: dict[Place, Any] = {}
             if changed[row]:
