@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -140,10 +139,10 @@ class Poses:
 
 def rows_by_image(image_ids: Iterable[ImageId]) -> dict[ImageId, Rows]:
     """The rows of each photo, ascending, in the order in which the photos first appear."""
-    rows: dict[ImageId, list[int]] = defaultdict(list)
-    for row, image_id in enumerate(image_ids):
-        rows[image_id].append(row)
-    return {image_id: np.array(members, dtype=np.int64) for image_id, members in rows.items()}
+    numbers: dict[ImageId, int] = {}
+    photo = np.fromiter((numbers.setdefault(image_id, len(numbers)) for image_id in image_ids), np.int64)
+    ends = np.cumsum(np.bincount(photo, minlength=len(numbers)))
+    return dict(zip(numbers, np.split(np.argsort(photo, kind="stable"), ends[:-1]), strict=bool(numbers)))
 
 
 def _plain_ids(ids: Sequence[Any]) -> tuple[ImageId, ...]:
