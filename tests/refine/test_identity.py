@@ -56,7 +56,7 @@ def neighbours_of(given: Poses) -> Neighbours:
 
 def pairs(neighbours: Neighbours) -> list[tuple[int, int]]:
     """Of everybody, in order."""
-    found = neighbours.pairs(np.ones(len(neighbours.boxes), dtype=bool))
+    found = neighbours.pairs(np.ones(len(neighbours.people.rows), dtype=bool))
     return sorted(pair for one, other in found for pair in zip(one.tolist(), other.tolist(), strict=True))
 
 

@@ -98,10 +98,10 @@ def read(source: Source, reading: Reading) -> PoseFile:
         skeleton=skeleton,
     )
     known = any(track is not None for track in rows.tracks)
-    boxes = rows.boxes if np.isfinite(rows.boxes).any() else None
     # Poses hold the same numbers, unless some are gaps; both would be most of what a large file takes.
-    rewrite = _Rewrite(text, starts, ends, poses, None if whole is triples else triples, boxes)
-    return PoseFile(source.path, NAME, poses, rewrite, tracks=rows.tracks if known else None, boxes=boxes)
+    rewrite = _Rewrite(text, starts, ends, poses, None if whole is triples else triples, rows.boxes)
+    tracks = rows.tracks if known else None
+    return PoseFile(source.path, NAME, poses, rewrite, tracks=tracks, boxes=rows.boxes)
 
 
 def write(new: NewFile) -> Contents:
@@ -117,11 +117,11 @@ FORMAT = Format(NAME, "COCO results: a list with a row for each pose", recognise
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """What some rows hold besides coordinates."""
+    """What some rows hold besides coordinates; no boxes where nobody has one."""
 
     image_ids: tuple[int | str, ...]
     pose_scores: FloatArray
-    boxes: FloatArray
+    boxes: FloatArray | None
     tracks: tuple[int | str | None, ...]
 
     @classmethod
@@ -141,7 +141,8 @@ class _Chunk:
         if (scored := np.array(["score" in row for row in records.rows], dtype=np.bool_)).any():
             scores[scored] = records.choose(scored).numbers("score")
         boxes = records.lists_where_given("bbox", BOX_SIDES)
-        return cls(records.ids("image_id"), scores, boxes, records.tracks(TRACK))
+        boxed = bool(np.isfinite(boxes).any())
+        return cls(records.ids("image_id"), scores, boxes if boxed else None, records.tracks(TRACK))
 
     @classmethod
     def joined(cls, chunks: Sequence[_Chunk], path: Path) -> _Chunk:
@@ -158,12 +159,29 @@ class _Chunk:
                     "expected a finite number, got no such field.",
                 )
                 report_fault(FormatError.at(where, problem, "Give all rows a score, or none."))
+        ids: dict[int | str, int | str] = {}  # of equal ones one is kept
         return cls(
-            tuple(chain.from_iterable(chunk.image_ids for chunk in chunks)),
+            tuple(
+                ids.setdefault(one, one) for one in chain.from_iterable(chunk.image_ids for chunk in chunks)
+            ),
             np.ones(scores.size) if lacking.size else scores,
-            np.concatenate([np.zeros((0, 4)), *(chunk.boxes for chunk in chunks)]),
+            _joined_boxes(chunks),
             tuple(chain.from_iterable(chunk.tracks for chunk in chunks)),
         )
+
+
+def _joined_boxes(chunks: Sequence[_Chunk]) -> FloatArray | None:
+    """(N, 4) boxes of all rows, NaN where there is none; None where nobody has one."""
+    if all(chunk.boxes is None for chunk in chunks):
+        return None
+    boxes = np.full((sum(len(chunk.image_ids) for chunk in chunks), len(BOX_SIDES)), np.nan)
+    start = 0
+    for chunk in chunks:
+        end = start + len(chunk.image_ids)
+        if chunk.boxes is not None:
+            boxes[start:end] = chunk.boxes
+        start = end
+    return boxes
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -32,13 +33,16 @@ class Neighbours:
 
     Attributes:
         people: All of a call.
-        boxes: (N, 4) bbox_xywh around their poses.
         photos: Of each photo the people, ascending, who may be somebody's neighbour.
     """
 
     people: CroppedPeople
-    boxes: FloatArray
     photos: Sequence[Rows]
+
+    @cached_property
+    def boxes(self) -> FloatArray:
+        """(N, 4) bbox_xywh around the poses."""
+        return box_from_keypoints(self.people.keypoints, self.people.valid)
 
     @classmethod
     def of(cls, people: CroppedPeople, image_ids: Sequence[ImageId]) -> Neighbours:
@@ -48,7 +52,7 @@ class Neighbours:
         """
         everyone = rows_by_image(image_ids).values()
         photos = [rows[people.usable[rows]] for rows in everyone if len(rows) > 1]
-        return cls(people, box_from_keypoints(people.keypoints, people.valid), photos)
+        return cls(people, photos)
 
     def pairs(self, asked: BoolArray) -> Iterator[tuple[Rows, Rows]]:
         """Each of the people who are asked for (N,) with each neighbour, about `PAIRS_AT_ONCE` pairs at a time.
@@ -88,7 +92,7 @@ class Neighbours:
 
     def _agreement(self, places: FloatArray, rows: Rows, asked: Rows) -> FloatArray:
         """The same of some of them, by their places among these; 0 of the others."""
-        place_of = np.full(len(self.boxes), -1, dtype=np.int64)
+        place_of = np.full(len(self.people.rows), -1, dtype=np.int64)
         place_of[rows[asked]] = asked
         best = np.zeros(len(rows))
         for one, other in self.pairs(place_of >= 0):

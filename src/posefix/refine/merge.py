@@ -81,7 +81,8 @@ def _in_layout(values: FloatArray, mapping: KeypointMapping, known: BoolArray) -
     """Values of the model's keypoints (N, K) in the layout of the poses, NaN where not `known`."""
     result = np.full(known.shape, np.nan)
     source, target = mapping.source_index, mapping.target_index
-    result[:, source] = np.where(known[:, source], values[:, target], np.nan)
+    for rows in parts(len(result)):
+        result[rows, source] = np.where(known[rows, source], values[rows, target], np.nan)
     return result
 
 
