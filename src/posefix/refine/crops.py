@@ -28,6 +28,7 @@ class CroppedPeople:
         keypoints: (N, K, 2) in original-image pixels; 0 where not valid.
         valid: (N, K).
         matrices: (N, 2, 3), original-image pixels -> crop pixels.
+        area: (N,) square pixels of the original image that a person has who fills the usual share of the crop.
     """
 
     mapping: KeypointMapping
@@ -37,19 +38,15 @@ class CroppedPeople:
     keypoints: FloatArray
     valid: BoolArray
     matrices: FloatArray
+    area: FloatArray
 
     @property
     def falloff(self) -> FloatArray:
-        """(N, K) distance at which keypoint similarity (KS) is 1/e, original-image pixels.
-
-        Of a person that fills the usual share of the crop.
-        """
+        """(N, K) distance at which keypoint similarity (KS) is 1/e for such a person, original-image pixels."""
         return self._falloff(slice(None))
 
     def _falloff(self, rows: slice) -> FloatArray:
-        crop_area, scale = self.size_wh[0] * self.size_wh[1], np.linalg.det(self.matrices[rows, :, :2])
-        area = PERSON_SHARE * crop_area / np.abs(scale)
-        return np.asarray(falloff(area[:, None], self.mapping.target.sigmas))
+        return np.asarray(falloff(self.area[rows, None], self.mapping.target.sigmas))
 
     def of(self, places: Rows | slice) -> CroppedPeople:
         """Some of the people, by their places among these."""
@@ -61,6 +58,7 @@ class CroppedPeople:
             self.keypoints[places],
             self.valid[places],
             self.matrices[places],
+            self.area[places],
         )
 
     def offset(self, keypoints: FloatArray) -> FloatArray:
@@ -130,8 +128,8 @@ def crop_people(
         wanted[mapping.target_index] = True
         boxes = _boxes_of_people(keypoints, valid, wanted, skeleton, boxes)
         usable &= boxes[:, 2:].max(axis=1, initial=0.0) > 0
-    rows, matrices = np.arange(len(poses)), _crop_matrices(boxes, size_wh)
-    return CroppedPeople(mapping, size_wh, rows, usable, keypoints, valid, matrices)
+    crops = _crops(boxes, size_wh)
+    return CroppedPeople(mapping, size_wh, np.arange(len(poses)), usable, keypoints, valid, *crops)
 
 
 def _in_layout(poses: Poses, mapping: KeypointMapping) -> tuple[FloatArray, BoolArray]:
@@ -181,15 +179,18 @@ def recrop(people: CroppedPeople, keypoints: FloatArray) -> CroppedPeople:
     valid = people.valid.copy()
     valid[:, people.mapping.target_index] = True
     boxes = geometry.enlarge(geometry.box_from_keypoints(keypoints, valid), geometry.KEYPOINT_BOX_FACTOR)
+    matrices, area = _crops(boxes, people.size_wh)
     return dataclasses.replace(
         people,
         usable=np.ones(len(valid), dtype=bool),
         keypoints=np.where(valid[..., None], keypoints, 0.0),
         valid=valid,
-        matrices=_crop_matrices(boxes, people.size_wh),
+        matrices=matrices,
+        area=area,
     )
 
 
-def _crop_matrices(boxes: FloatArray, size_wh: tuple[int, int]) -> FloatArray:
-    """The crops around people's boxes (N, 4): `CroppedPeople.matrices`."""
-    return geometry.crop_matrices(geometry.enlarge(boxes, geometry.CROP_FACTOR), size_wh)
+def _crops(boxes: FloatArray, size_wh: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+    """The crops around people's boxes (N, 4): `matrices` and `area` of `CroppedPeople`."""
+    matrices = geometry.crop_matrices(geometry.enlarge(boxes, geometry.CROP_FACTOR), size_wh)
+    return matrices, PERSON_SHARE * size_wh[0] * size_wh[1] / np.abs(np.linalg.det(matrices[:, :, :2]))

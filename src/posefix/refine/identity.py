@@ -50,9 +50,8 @@ class Neighbours:
 
         Whose place in the photo is unknown has no neighbours, and is nobody's.
         """
-        everyone = rows_by_image(image_ids).values()
-        photos = [rows[people.usable[rows]] for rows in everyone if len(rows) > 1]
-        return cls(people, photos)
+        photos = [rows[people.usable[rows]] for rows in rows_by_image(image_ids).values()]
+        return cls(people, [rows for rows in photos if len(rows) > 1])
 
     def pairs(self, asked: BoolArray) -> Iterator[tuple[Rows, Rows]]:
         """Each of the people who are asked for (N,) with each neighbour, about `PAIRS_AT_ONCE` pairs at a time.
@@ -61,15 +60,17 @@ class Neighbours:
             (P,) rows of the people, and (P,) those of the neighbours.
         """
         found: list[tuple[Rows, Rows]] = []
+        count = 0
         for rows in self.photos if asked.any() else ():
             ones = rows[asked[rows]]
-            step = max(1, PAIRS_AT_ONCE // len(rows)) if len(rows) else 1
+            step = max(1, PAIRS_AT_ONCE // len(rows))
             for start in range(0, len(ones), step):
                 found.append(self._together(ones[start : start + step], rows))
-                if sum(len(one) for one, _ in found) >= PAIRS_AT_ONCE:
+                count += len(found[-1][0])
+                if count >= PAIRS_AT_ONCE:
                     yield _joined(found)
-                    found = []
-        if found:
+                    found, count = [], 0
+        if count:
             yield _joined(found)
 
     def _together(self, ones: Rows, others: Rows) -> tuple[Rows, Rows]:
