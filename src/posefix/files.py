@@ -164,7 +164,12 @@ def unpacked(path: str | Path, content: bytes) -> bytes:
 
 def packed(path: str | Path, content: bytes) -> bytes:
     """What a file of a name gets: packed if it is called so, always in the same way."""
-    return gzip.compress(content, mtime=0) if str(path).lower().endswith(GZIP) else content
+    return gzip.compress(content, mtime=0) if _is_packed(path) else content
+
+
+def _is_packed(path: str | Path) -> bool:
+    """Whether a file is called as packed ones are."""
+    return str(path).lower().endswith(GZIP)
 
 
 def absent(path: str | Path) -> str:
@@ -279,6 +284,19 @@ def write_bytes_atomic(path: str | Path, content: bytes) -> None:
     """
     with written_elsewhere(path) as temporary:
         temporary.write_bytes(packed(path, content))
+
+
+def write_pieces_atomic(path: str | Path, pieces: Iterable[bytes]) -> None:
+    """As `write_bytes_atomic`, of what is made piece by piece while it is written, and need not fit into memory.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    if _is_packed(path):
+        write_bytes_atomic(path, b"".join(pieces))
+        return
+    with written_elsewhere(path) as temporary, temporary.open("wb") as stream:
+        stream.writelines(pieces)
 
 
 @contextmanager

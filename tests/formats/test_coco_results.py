@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -400,6 +401,23 @@ def test_long_files_are_read_and_written_in_parts(tmp_path: Path) -> None:
     rows[last] = {**GOOD, "keypoints": [1]}
     with pytest.raises(FormatError, match=f"row {last}, field 'keypoints': expected 6 numbers, got 1"):
         read(write(tmp_path, rows))
+
+
+def test_what_is_written_never_lies_in_memory_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("posefix.formats.coco_results.ROWS_AT_ONCE", 100)
+    file = read(write(tmp_path, [{**GOOD, "of somebody": "x" * 200}] * 5000))
+    shifted, output = file.poses.with_keypoints(file.poses.keypoints + 1.5), tmp_path / "written.json"
+    tracemalloc.start()
+    try:
+        write_pose_file(output, file, shifted)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert output.stat().st_size > 1.5e6
+    assert peak < 0.5e6
+    assert output.read_bytes() == file.rewrite(shifted)[""]
 
 
 def test_a_new_file_has_boxes_and_tracks_where_they_are_known(pair: PoseFile) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 import numpy as np
+import pytest
 from tests.refine.looks import COUNT, MISSING, SHAPE, people
 
 from posefix.pose import geometry
@@ -24,6 +25,17 @@ def test_agreement_is_the_mean_similarity_to_the_given_places() -> None:
     expected = np.ones(COUNT)
     expected[1] = math.exp(-1)
     np.testing.assert_allclose(given.agreement(given.keypoints + step), expected)
+
+
+def test_agreement_among_all_poses_is_that_of_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = people()
+    everybody = np.random.default_rng(0).uniform(0, 9, (COUNT + 3, *SHAPE[1:], 2))
+    everybody[2 : COUNT + 2] += given.keypoints
+    given = dataclasses.replace(given, rows=np.arange(2, COUNT + 2))
+    monkeypatch.setattr(geometry, "POSES_AT_ONCE", 2)
+    expected = given.agreement(everybody[2 : COUNT + 2])
+    np.testing.assert_array_equal(given.agreement_among(everybody), expected)
+    assert 0 < expected.min() < expected.max() < 1
 
 
 COCO = load_skeleton("coco17")
@@ -54,6 +66,15 @@ def shown(people: CroppedPeople, points: FloatArray) -> FloatArray:
 
 
 PARTS = (range(5), range(7), range(13), range(11, 17), range(5, 11))
+
+
+def test_people_of_the_model_s_own_layout_are_not_copied_but_where_missing_keypoints_lie_somewhere() -> None:
+    whole = poses_with(range(17), range(13))
+    assert crop_people(whole, COCO, SIZE).keypoints is whole.keypoints
+    somewhere = np.where(whole.valid[..., None], whole.keypoints, 7.0)
+    shown = crop_people(whole.with_keypoints(somewhere), COCO, SIZE)
+    np.testing.assert_array_equal(shown.keypoints, whole.keypoints)
+    np.testing.assert_array_equal(shown.valid, whole.valid)
 
 
 def test_crops_of_parts_hold_the_box_of_the_person() -> None:

@@ -1,7 +1,7 @@
 """COCO results files: a list with one row per pose.
 
-A file of a hundred thousand people is never parsed as a whole: its text is kept once, its rows are read and edited one
-after the other.
+A file of a hundred thousand people is never parsed as a whole: its text is kept once, its rows are read, edited and
+written one after the other.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from posefix.pose_files.pose_file import (
     Format,
     FormatError,
     NewFile,
+    PieceByPiece,
     PoseFile,
     Reading,
     Source,
@@ -96,18 +97,11 @@ def read(source: Source, reading: Reading) -> PoseFile:
         pose_scores=rows.pose_scores,
         skeleton=skeleton,
     )
+    known = any(track is not None for track in rows.tracks)
     # Poses hold the same numbers, unless some are gaps; both would be most of what a large file takes.
     rewrite = _Rewrite(text, starts, ends, poses, None if whole is triples else triples, rows.boxes)
-    known = any(track is not None for track in rows.tracks)
-    has_boxes = bool(np.isfinite(rows.boxes).any())
-    return PoseFile(
-        source.path,
-        NAME,
-        poses,
-        rewrite,
-        tracks=rows.tracks if known else None,
-        boxes=rows.boxes if has_boxes else None,
-    )
+    tracks = rows.tracks if known else None
+    return PoseFile(source.path, NAME, poses, rewrite, tracks=tracks, boxes=rows.boxes)
 
 
 def write(new: NewFile) -> Contents:
@@ -123,11 +117,11 @@ FORMAT = Format(NAME, "COCO results: a list with a row for each pose", recognise
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """What some rows hold besides coordinates."""
+    """What some rows hold besides coordinates; no boxes where nobody has one."""
 
     image_ids: tuple[int | str, ...]
     pose_scores: FloatArray
-    boxes: FloatArray
+    boxes: FloatArray | None
     tracks: tuple[int | str | None, ...]
 
     @classmethod
@@ -147,7 +141,8 @@ class _Chunk:
         if (scored := np.array(["score" in row for row in records.rows], dtype=np.bool_)).any():
             scores[scored] = records.choose(scored).numbers("score")
         boxes = records.lists_where_given("bbox", BOX_SIDES)
-        return cls(records.ids("image_id"), scores, boxes, records.tracks(TRACK))
+        boxed = bool(np.isfinite(boxes).any())
+        return cls(records.ids("image_id"), scores, boxes if boxed else None, records.tracks(TRACK))
 
     @classmethod
     def joined(cls, chunks: Sequence[_Chunk], path: Path) -> _Chunk:
@@ -164,12 +159,29 @@ class _Chunk:
                     "expected a finite number, got no such field.",
                 )
                 report_fault(FormatError.at(where, problem, "Give all rows a score, or none."))
+        ids: dict[int | str, int | str] = {}  # of equal ones one is kept
         return cls(
-            tuple(chain.from_iterable(chunk.image_ids for chunk in chunks)),
+            tuple(
+                ids.setdefault(one, one) for one in chain.from_iterable(chunk.image_ids for chunk in chunks)
+            ),
             np.ones(scores.size) if lacking.size else scores,
-            np.concatenate([np.zeros((0, 4)), *(chunk.boxes for chunk in chunks)]),
+            _joined_boxes(chunks),
             tuple(chain.from_iterable(chunk.tracks for chunk in chunks)),
         )
+
+
+def _joined_boxes(chunks: Sequence[_Chunk]) -> FloatArray | None:
+    """(N, 4) boxes of all rows, NaN where there is none; None where nobody has one."""
+    if all(chunk.boxes is None for chunk in chunks):
+        return None
+    boxes = np.full((sum(len(chunk.image_ids) for chunk in chunks), len(BOX_SIDES)), np.nan)
+    start = 0
+    for chunk in chunks:
+        end = start + len(chunk.image_ids)
+        if chunk.boxes is not None:
+            boxes[start:end] = chunk.boxes
+        start = end
+    return boxes
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +194,7 @@ class _Rewrite:
         ends: Where they end.
         poses: As they were read.
         triples: (N, K, 3) what the file holds of them; None where that are the numbers of the poses.
-        boxes: (N, 4) NaN where there is none.
+        boxes: (N, 4) NaN where there is none; None where nobody has one.
     """
 
     text: JsonText
@@ -190,17 +202,20 @@ class _Rewrite:
     ends: array[int]
     poses: Poses
     triples: FloatArray | None
-    boxes: FloatArray
+    boxes: FloatArray | None
 
     def __call__(
         self, poses: Poses, *, keep: Sequence[int] | None = None, update_boxes: bool = False
     ) -> Contents:
         check_same_poses(self.text.path, poses, self.poses)
+        kept = None if keep is None else set(keep)
+        return PieceByPiece(lambda: self._edited(poses, kept, update_boxes))
+
+    def _edited(self, poses: Poses, kept: set[int] | None, update_boxes: bool) -> Iterator[bytes]:
         edits: Iterable[Mapping[Place, Any] | None] = self._edits(poses, update_boxes)
-        if keep is not None:
-            kept = set(keep)
+        if kept is not None:
             edits = (edit if number in kept else None for number, edit in enumerate(edits))
-        return {"": self.text.edited_elements(zip(self.starts, self.ends, strict=True), edits)}
+        return self.text.edited_elements(zip(self.starts, self.ends, strict=True), edits)
 
     def _edits(self, poses: Poses, update_boxes: bool) -> Iterator[dict[Place, Any]]:
         for start in range(0, len(poses), ROWS_AT_ONCE):
@@ -212,10 +227,10 @@ class _Rewrite:
         written = triples_to_write(poses, before, self.poses.valid[rows])
         changed = np.any(differs(written, before), axis=(1, 2))
         rescored = poses.pose_scores != self.poses.pose_scores[rows]
-        boxed = (
-            needs_new_box(poses, written, before) & update_boxes & np.isfinite(self.boxes[rows]).all(axis=1)
-        )
-        boxes = boxes_to_write(poses) if boxed.any() else self.boxes[rows]
+        boxed = np.zeros(len(poses), dtype=np.bool_)
+        if update_boxes and self.boxes is not None:
+            boxed = needs_new_box(poses, written, before) & np.isfinite(self.boxes[rows]).all(axis=1)
+        boxes = boxes_to_write(poses) if boxed.any() else np.empty((0, 4))
         for row, numbers in enumerate(written):
             edit: dict[Place, Any] = {}
             if changed[row]:

@@ -17,6 +17,7 @@ from posefix.files import (
     without_collection,
     write_bytes_atomic,
     write_folder_atomic,
+    write_pieces_atomic,
 )
 from posefix.interchange.catalogue import FORMATS
 from posefix.interchange.detection import detect_format, find_format
@@ -30,6 +31,7 @@ from posefix.pose_files.pose_file import (
     FormatError,
     NewFile,
     PhotoSize,
+    PieceByPiece,
     PoseFile,
     Reading,
     Source,
@@ -208,9 +210,9 @@ def write_pose_file(
     """
     with without_collection():
         contents = file.rewrite(file.poses if poses is None else poses, keep=keep, update_boxes=update_boxes)
-    if _is_one_file(contents):
-        _check_ending(path, file.format, _endings(file))
-    write_contents(path, contents)
+        if _is_one_file(contents):
+            _check_ending(path, file.format, _endings(file))
+        write_contents(path, contents)
 
 
 def write_new_pose_file(path: str | Path, new: NewFile | Poses, format: str = "coco-results") -> None:
@@ -283,7 +285,9 @@ def write_contents(path: str | Path, contents: Contents) -> None:
             f"{path}: there is nobody, and these poses would be a file for each photo, so that there is no file to "
             "write; choose a format that is one file."
         )
-    if _is_one_file(contents):
+    if isinstance(contents, PieceByPiece):
+        write_pieces_atomic(path, contents.pieces())
+    elif _is_one_file(contents):
         write_bytes_atomic(path, contents[""])
     else:
         _check_folder_name(path)

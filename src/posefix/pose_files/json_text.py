@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
 from itertools import chain, islice
 from math import isfinite, isnan
 from pathlib import Path
@@ -167,18 +166,18 @@ class JsonText:
 
     def edited_elements(
         self, spans: Iterable[tuple[int, int]], edits: Iterable[Mapping[Place, Any] | None]
-    ) -> bytes:
+    ) -> Iterator[bytes]:
         """The text, in UTF-8, of a document that is a list with other values in its elements.
 
-        Made element by element, so that edits of a very long list need not all fit into memory.
+        Made element by element, so that of a very long list neither the edits nor what is written need fit into memory.
 
         Args:
             spans: Start and end of each element, as of `elements`.
             edits: For each element, as of `edited` with places that begin in the element; None takes it out.
         """
         done = self._value_at(0) + 1
-        written, end, gap_end = BytesIO(), done, None
-        written.write(self.text[:done].encode())
+        end, gap_end = done, None
+        yield self.text[:done].encode()
         for (start, end), edit in zip(spans, edits, strict=True):
             if edit is None:  # out with what stands behind it; of the last elements, what stands before them
                 gap_end = start if gap_end is None else gap_end
@@ -186,10 +185,9 @@ class JsonText:
             element = self.text[start:end]
             if edit:
                 element = JsonText(self.path, element).edited(edit)
-            written.write(f"{self.text[done : start if gap_end is None else gap_end]}{element}".encode())
+            yield f"{self.text[done : start if gap_end is None else gap_end]}{element}".encode()
             done, gap_end = end, None
-        written.write(self.text[done if gap_end is None else end :].encode())
-        return written.getvalue()
+        yield self.text[done if gap_end is None else end :].encode()
 
     def _value_at(self, position: int) -> int:
         """Where the next value or bracket begins."""

@@ -6,7 +6,7 @@ A format is a module of `posefix.formats` with a `FORMAT`; `posefix.interchange`
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,32 @@ OPENING_RECORDS = 20
 
 JSON_ENDINGS = (".json", ".json.gz")
 """How JSON files are called, as they are or packed."""
+
+
+class PieceByPiece(Mapping[str, bytes]):
+    """Contents of one file, made piece by piece: whoever writes them needs no memory for the whole.
+
+    Args:
+        make: Makes the pieces, the same ones each time.
+    """
+
+    def __init__(self, make: Callable[[], Iterable[bytes]]) -> None:
+        self._make = make
+
+    def pieces(self) -> Iterable[bytes]:
+        """What the file holds, one piece after the other."""
+        return self._make()
+
+    def __getitem__(self, name: str) -> bytes:
+        if name:
+            raise KeyError(name)
+        return b"".join(self.pieces())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([""])
+
+    def __len__(self) -> int:
+        return 1
 
 
 class FormatError(InputError):

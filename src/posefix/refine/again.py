@@ -22,6 +22,6 @@ def unsettled(look: Look, choice: Choice) -> CroppedPeople:
     Returns:
         The people with what was chosen as the pose to start from.
     """
-    start = choice.keypoints[look.people.rows]
-    again = np.flatnonzero(look.seen & (look.people.agreement(start) < SETTLED))
-    return recrop(look.people.of(again), start[again])
+    again = np.flatnonzero(look.seen & (look.people.agreement_among(choice.keypoints) < SETTLED))
+    people = look.people.of(again)
+    return recrop(people, choice.keypoints[people.rows])

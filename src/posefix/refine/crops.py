@@ -28,8 +28,7 @@ class CroppedPeople:
         keypoints: (N, K, 2) in original-image pixels; 0 where not valid.
         valid: (N, K).
         matrices: (N, 2, 3), original-image pixels -> crop pixels.
-        falloff: (N, K) distance at which keypoint similarity (KS) is 1/e, original-image pixels, for a person that
-            fills the usual share of the crop.
+        area: (N,) square pixels of the original image that a person has who fills the usual share of the crop.
     """
 
     mapping: KeypointMapping
@@ -39,9 +38,17 @@ class CroppedPeople:
     keypoints: FloatArray
     valid: BoolArray
     matrices: FloatArray
-    falloff: FloatArray
+    area: FloatArray
 
-    def of(self, places: Rows) -> CroppedPeople:
+    @property
+    def falloff(self) -> FloatArray:
+        """(N, K) distance at which keypoint similarity (KS) is 1/e for such a person, original-image pixels."""
+        return self._falloff(slice(None))
+
+    def _falloff(self, rows: slice) -> FloatArray:
+        return np.asarray(falloff(self.area[rows, None], self.mapping.target.sigmas))
+
+    def of(self, places: Rows | slice) -> CroppedPeople:
         """Some of the people, by their places among these."""
         return CroppedPeople(
             self.mapping,
@@ -51,7 +58,7 @@ class CroppedPeople:
             self.keypoints[places],
             self.valid[places],
             self.matrices[places],
-            self.falloff[places],
+            self.area[places],
         )
 
     def offset(self, keypoints: FloatArray) -> FloatArray:
@@ -65,8 +72,15 @@ class CroppedPeople:
             means[rows] = _mean(np.exp(-(self._offset(keypoints, rows) ** 2)), self.valid[rows])
         return means
 
+    def agreement_among(self, keypoints: FloatArray) -> FloatArray:
+        """As `agreement`, of these people's places (N, K, 2) among those of all poses of the call."""
+        means = np.empty(len(self.rows))
+        for places in geometry.parts(len(means)):
+            means[places] = self.of(places).agreement(keypoints[self.rows[places]])
+        return means
+
     def _offset(self, keypoints: FloatArray, rows: slice) -> FloatArray:
-        return np.asarray(geometry.lengths(keypoints[rows] - self.keypoints[rows]) / self.falloff[rows])
+        return np.asarray(geometry.lengths(keypoints[rows] - self.keypoints[rows]) / self._falloff(rows))
 
     def mean(self, values: FloatArray) -> FloatArray:
         """Mean (N,) of values (N, K) over the keypoints that the poses have; 0 where they have none."""
@@ -107,16 +121,29 @@ def crop_people(
         InputError: The layouts share no keypoint.
     """
     mapping = match_keypoints(poses.skeleton, skeleton)
-    known = poses.in_layout(mapping)
-    keypoints, valid = np.where(known.valid[..., None], known.keypoints, 0.0), known.valid
+    keypoints, valid = _in_layout(poses, mapping)
     usable = np.asarray(valid.any(axis=1))
     if boxes is None or isinstance(boxes, WholeBoxes):
         wanted = np.zeros(len(skeleton), dtype=bool)
         wanted[mapping.target_index] = True
         boxes = _boxes_of_people(keypoints, valid, wanted, skeleton, boxes)
         usable &= boxes[:, 2:].max(axis=1, initial=0.0) > 0
-    crops = _crops(boxes, size_wh, skeleton)
+    crops = _crops(boxes, size_wh)
     return CroppedPeople(mapping, size_wh, np.arange(len(poses)), usable, keypoints, valid, *crops)
+
+
+def _in_layout(poses: Poses, mapping: KeypointMapping) -> tuple[FloatArray, BoolArray]:
+    """`keypoints` and `valid` of `CroppedPeople`; those of the poses themselves where they would be the same."""
+    source, target = mapping.source_index, mapping.target_index
+    if poses.skeleton == mapping.target and not poses.keypoints[~poses.valid].any():
+        return poses.keypoints, poses.valid
+    valid = np.zeros((len(poses), len(mapping.target)), dtype=bool)
+    keypoints = np.zeros((*valid.shape, 2))
+    for rows in geometry.parts(len(poses)):
+        there = poses.valid[rows][:, source]
+        valid[rows, target] = there
+        keypoints[rows, target] = np.where(there[..., None], poses.keypoints[rows][:, source], 0.0)
+    return keypoints, valid
 
 
 def _boxes_of_people(
@@ -152,19 +179,18 @@ def recrop(people: CroppedPeople, keypoints: FloatArray) -> CroppedPeople:
     valid = people.valid.copy()
     valid[:, people.mapping.target_index] = True
     boxes = geometry.enlarge(geometry.box_from_keypoints(keypoints, valid), geometry.KEYPOINT_BOX_FACTOR)
-    matrices, reach = _crops(boxes, people.size_wh, people.mapping.target)
+    matrices, area = _crops(boxes, people.size_wh)
     return dataclasses.replace(
         people,
         usable=np.ones(len(valid), dtype=bool),
         keypoints=np.where(valid[..., None], keypoints, 0.0),
         valid=valid,
         matrices=matrices,
-        falloff=reach,
+        area=area,
     )
 
 
-def _crops(boxes: FloatArray, size_wh: tuple[int, int], skeleton: Skeleton) -> tuple[FloatArray, FloatArray]:
-    """The crops around people's boxes (N, 4): `matrices` and `falloff` of `CroppedPeople`."""
+def _crops(boxes: FloatArray, size_wh: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+    """The crops around people's boxes (N, 4): `matrices` and `area` of `CroppedPeople`."""
     matrices = geometry.crop_matrices(geometry.enlarge(boxes, geometry.CROP_FACTOR), size_wh)
-    area = PERSON_SHARE * size_wh[0] * size_wh[1] / np.abs(np.linalg.det(matrices[:, :, :2]))
-    return matrices, np.asarray(falloff(area[:, None], skeleton.sigmas))
+    return matrices, PERSON_SHARE * size_wh[0] * size_wh[1] / np.abs(np.linalg.det(matrices[:, :, :2]))

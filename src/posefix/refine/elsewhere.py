@@ -31,7 +31,7 @@ def elsewhere(look: Look, choice: Choice, neighbours: Neighbours) -> CroppedPeop
         neighbours: Of all poses.
     """
     people, alone = look.people, look.alone.keypoints
-    apart = people.at(choice.keypoints[people.rows]).agreement(alone) < APART
+    apart = people.at(alone).agreement_among(choice.keypoints) < APART
     places = np.flatnonzero(look.seen & apart)
     places = places[~neighbours.taken(alone[places], people.rows[places])]
     return recrop(people.of(places), alone[places])

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from posefix.pose.geometry import box_from_keypoints, parts
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Rows, rows_by_image
@@ -23,23 +23,26 @@ TAKEN = 0.3
 TOGETHER = 0.5
 """Two people are put onto one body if their mean KS becomes at least this, and was below `TAKEN`."""
 PAIRS_AT_ONCE = 4096
-Places = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class Neighbours:
     """Who may be taken for whom: people of one photo whose poses overlap.
 
+    In crowds the pairs would be most of what is known of people, so they are found anew whenever they are asked for.
+
     Attributes:
         people: All of a call.
-        one: (P,) int32, places of people among these, ascending; each pair stands in both directions. In crowds these
-            are most of what is known of people, hence the small numbers.
-        other: (P,) those of the others.
+        photos: Of each photo the people, ascending, who may be somebody's neighbour.
     """
 
     people: CroppedPeople
-    one: Places
-    other: Places
+    photos: Sequence[Rows]
+
+    @cached_property
+    def boxes(self) -> FloatArray:
+        """(N, 4) bbox_xywh around the poses."""
+        return box_from_keypoints(self.people.keypoints, self.people.valid)
 
     @classmethod
     def of(cls, people: CroppedPeople, image_ids: Sequence[ImageId]) -> Neighbours:
@@ -47,52 +50,62 @@ class Neighbours:
 
         Whose place in the photo is unknown has no neighbours, and is nobody's.
         """
-        boxes = box_from_keypoints(people.keypoints, people.valid)
-        low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
-        ones, others = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
-        for everyone in rows_by_image(image_ids).values():
-            rows = everyone[people.usable[everyone]]
-            touch = (low[rows][:, None] <= high[rows]) & (low[rows] <= high[rows][:, None])
-            together = touch.all(axis=-1) & ~np.eye(len(rows), dtype=bool)
-            for known, places in zip((ones, others), np.nonzero(together), strict=True):
-                known.append(rows[places].astype(np.int32))
-        one = np.concatenate(ones)
-        ones.clear()
-        other = np.concatenate(others)
-        others.clear()
-        if not (one[1:] >= one[:-1]).all():  # people of one photo who do not stand together
-            order = np.argsort(one, kind="stable")
-            one, other = one[order], other[order]
-        return cls(people, one, other)
+        photos = [rows[people.usable[rows]] for rows in rows_by_image(image_ids).values()]
+        return cls(people, [rows for rows in photos if len(rows) > 1])
+
+    def pairs(self, asked: BoolArray) -> Iterator[tuple[Rows, Rows]]:
+        """Each of the people who are asked for (N,) with each neighbour, about `PAIRS_AT_ONCE` pairs at a time.
+
+        Yields:
+            (P,) rows of the people, and (P,) those of the neighbours.
+        """
+        found: list[tuple[Rows, Rows]] = []
+        count = 0
+        for rows in self.photos if asked.any() else ():
+            ones = rows[asked[rows]]
+            step = max(1, PAIRS_AT_ONCE // len(rows))
+            for start in range(0, len(ones), step):
+                found.append(self._together(ones[start : start + step], rows))
+                count += len(found[-1][0])
+                if count >= PAIRS_AT_ONCE:
+                    yield _joined(found)
+                    found, count = [], 0
+        if count:
+            yield _joined(found)
+
+    def _together(self, ones: Rows, others: Rows) -> tuple[Rows, Rows]:
+        """The pairs among people of one photo whose boxes overlap."""
+        (own_low, own_high), (low, high) = self._corners(ones), self._corners(others)
+        touch = ((own_low[:, None] <= high) & (low <= own_high[:, None])).all(axis=-1)
+        one, other = np.nonzero(touch & (ones[:, None] != others))
+        return ones[one], others[other]
+
+    def _corners(self, rows: Rows) -> tuple[FloatArray, FloatArray]:
+        boxes = self.boxes[rows]
+        return boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
 
     def agreement(self, places: FloatArray, rows: Rows) -> FloatArray:
         """How far places (n, K, 2) of the people `rows` agree with the pose of whichever other person they fit best.
 
         (n,) mean KS over the keypoints that the other's pose has, 0 where nobody is near.
         """
-        place_of = np.full(len(self.people.valid), -1, dtype=np.int64)
-        place_of[rows] = np.arange(len(rows))
+        return self._agreement(places, rows, np.arange(len(rows)))
+
+    def _agreement(self, places: FloatArray, rows: Rows, asked: Rows) -> FloatArray:
+        """The same of some of them, by their places among these; 0 of the others."""
+        place_of = np.full(len(self.people.rows), -1, dtype=np.int64)
+        place_of[rows[asked]] = asked
         best = np.zeros(len(rows))
-        for one, other in self._parts(place_of >= 0):
+        for one, other in self.pairs(place_of >= 0):
             own = place_of[one]
             np.maximum.at(best, own, self.people.of(other).agreement(places[own]))
         return best
 
-    def _parts(self, asked: BoolArray) -> Iterator[tuple[Rows, Rows]]:
-        """The pairs of the people who are asked for (N,), some at a time: in crowds they are many."""
-        if not asked.any():
-            return
-        for start in range(0, len(self.one), PAIRS_AT_ONCE):
-            one, other = (side[start : start + PAIRS_AT_ONCE] for side in (self.one, self.other))
-            chosen = asked[one]
-            if chosen.any():
-                yield one[chosen].astype(np.int64), other[chosen].astype(np.int64)
-
     def taken(self, places: FloatArray, rows: Rows) -> BoolArray:
         """Whose places (n,) are somebody else's more than their own, though their given pose was not."""
-        own, others = self._own_agreement(places, rows), np.zeros(len(rows))
+        own = self._own_agreement(places, rows)
         moved = np.flatnonzero(own < 1)  # nobody else fits better than whoever did not move
-        others[moved] = self.agreement(places[moved], rows[moved])
+        others = self._agreement(places, rows, moved)
         taken = np.asarray((others >= TAKEN) & (others > own))
         whose = np.flatnonzero(taken)
         taken[whose] = self.agreement(self.people.keypoints[rows[whose]], rows[whose]) < TAKEN
@@ -109,8 +122,13 @@ class Neighbours:
         """Who of all people (N,) is at places (N, K, 2) on one body with somebody else, and was moved the farther."""
         moved = self.people.at(places)
         own, lost = self.people.agreement(places), np.zeros(len(places), dtype=bool)
-        for one, other in self._parts(own < 1):
+        for one, other in self.pairs(own < 1):
             before = self.people.of(other).agreement(self.people.keypoints[one])
             together = (moved.of(other).agreement(places[one]) >= TOGETHER) & (before < TAKEN)
             lost[one[together & (own[one] < own[other])]] = True
         return lost
+
+
+def _joined(pairs: Sequence[tuple[Rows, Rows]]) -> tuple[Rows, Rows]:
+    one, other = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    return one, other

@@ -7,7 +7,7 @@ that were given, and of where the person is if these are hopeless.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ from posefix.refine.crops import CroppedPeople
 from posefix.refine.cutting import Crop, Image, Progress, batches
 
 EVIDENCE = tuple(field.name for field in dataclasses.fields(Evidence))
+UNCALIBRATED = ("keypoints", "similarity", "given_similarity")
+"""What is asked of the evidence without a calibration."""
 PEOPLE_AT_ONCE = 2048
 """What is measured of people takes several times the memory of what is known of them, so it is done by parts."""
 
@@ -31,7 +33,8 @@ class Look:
 
     Attributes:
         people: With the pose that they were given.
-        evidence: With this pose shown to the network; its places in original-image pixels.
+        evidence: With this pose shown to the network; its places in original-image pixels. Where the pose was not
+            withheld, too, as for a calibration, no more than `UNCALIBRATED`.
         alone: With the pose withheld: the photo's own opinion, also of the places that were given. It says nothing
             where this was not asked for.
         seen: (N,) of whom it was asked; of the others the evidence says nothing.
@@ -57,10 +60,12 @@ class Look:
 
     def take(self, places: Rows, found: Evidence, alone: Evidence | None = None) -> None:
         """Write down what the network says of some of the people: with the pose and, if known, with it withheld."""
-        _write(self.evidence, places, found)
         self.seen[places] = True
-        if alone is not None:
-            _write(self.alone, places, alone)
+        if alone is None:
+            _write(self.evidence, places, found, UNCALIBRATED)  # what is not written to takes no memory
+            return
+        _write(self.evidence, places, found)
+        _write(self.alone, places, alone)
 
     def of(self, places: Rows) -> Look:
         """That at some of the people."""
@@ -79,8 +84,8 @@ def _nothing(people: CroppedPeople, places: FloatArray) -> Evidence:
     return Evidence(places, *(np.zeros(people.valid.shape, np.float32) for _ in EVIDENCE[1:]))
 
 
-def _write(own: Evidence, places: Rows, new: Evidence) -> None:
-    for name in EVIDENCE:
+def _write(own: Evidence, places: Rows, new: Evidence, names: Sequence[str] = EVIDENCE) -> None:
+    for name in names:
         getattr(own, name)[places] = getattr(new, name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,7 +11,6 @@ import numpy as np
 from posefix.pose.geometry import lengths, parts
 from posefix.pose.poses import BoolArray, FloatArray, Poses
 from posefix.refine.carrying import place_middles
-from posefix.refine.crops import CroppedPeople
 from posefix.refine.cutting import FailedPhoto
 from posefix.refine.judge import Choice
 from posefix.refine.results import Refinement, RefinementReport
@@ -24,8 +24,9 @@ VISIBLE_MOVE = 5e-4
 
 def merge(
     poses: Poses,
-    people: CroppedPeople,
     choice: Choice,
+    mapping: KeypointMapping,
+    usable: BoolArray,
     *,
     missing: Missing,
     failed: Sequence[FailedPhoto],
@@ -39,8 +40,9 @@ def merge(
 
     Args:
         poses: As given to `crop_people`.
-        people: What `crop_people` made of them.
         choice: What becomes of them.
+        mapping: Which of their keypoints are which of the model, as of `CroppedPeople`.
+        usable: (N,) as of `CroppedPeople`.
         missing: What to do with missing keypoints.
         failed: Photos that are missing or could not be read.
         caution: For the report.
@@ -48,7 +50,7 @@ def merge(
     Returns:
         The refinement, with the estimator's scores.
     """
-    source, target = people.mapping.source_index, people.mapping.target_index
+    source, target = mapping.source_index, mapping.target_index
     written = np.zeros_like(poses.valid)
     written[:, source] = choice.seen[:, None] & (poses.valid[:, source] | (missing == "fill"))
     filled, moved, keypoints = written & ~poses.valid, written & poses.valid, poses.keypoints.copy()
@@ -57,20 +59,21 @@ def merge(
         own = keypoints[rows]  # a view: what is put in stands in `keypoints`
         own[:, source] = np.where(written[rows][:, source, None], found, own[:, source])
         moved[rows] &= lengths(own - poses.keypoints[rows]) > VISIBLE_MOVE
-    moved |= place_middles(poses, keypoints, people.mapping.target)
-    keypoints.flags.writeable = False  # else the poses would hold a copy
-    scores = poses.scores
+    moved |= place_middles(poses, keypoints, mapping.target)
+    scores, valid = poses.scores, poses.valid | filled
     if filled.any():
         weakest = np.where(poses.valid, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
         scores = np.where(filled, weakest, scores)
-    similarity = _in_layout(choice.expected_similarity, people.mapping, written)
+    for array in (keypoints, scores, valid):
+        array.flags.writeable = False  # else the poses would hold a copy
+    report = _count(poses, choice, mapping, usable, moved, filled, failed)
     return Refinement(
-        poses=poses.with_keypoints(keypoints, valid=poses.valid | filled, scores=scores),
+        poses=poses.with_keypoints(keypoints, valid=valid, scores=scores),
         moved=moved,
         filled=filled,
-        confidence=_in_layout(choice.confidence, people.mapping, written),
-        expected_oks=_mean_of_known(similarity),
-        report=_count(poses, people, choice, moved, filled, failed, caution),
+        confidence=_in_layout(choice.confidence, mapping, written),
+        expected_oks=_mean_in_layout(choice.expected_similarity, mapping, written),
+        report=dataclasses.replace(report, caution=caution),
     )
 
 
@@ -78,38 +81,45 @@ def _in_layout(values: FloatArray, mapping: KeypointMapping, known: BoolArray) -
     """Values of the model's keypoints (N, K) in the layout of the poses, NaN where not `known`."""
     result = np.full(known.shape, np.nan)
     source, target = mapping.source_index, mapping.target_index
-    result[:, source] = np.where(known[:, source], values[:, target], np.nan)
+    for rows in parts(len(result)):
+        result[rows, source] = np.where(known[rows, source], values[rows, target], np.nan)
     return result
 
 
-def _mean_of_known(similarity: FloatArray) -> FloatArray:
-    """Means (N,) over the keypoints of which something is known; NaN of people of whom nothing is."""
-    known = np.isfinite(similarity)
-    sums = np.where(known, similarity, 0.0).sum(axis=1)
+def _mean_in_layout(values: FloatArray, mapping: KeypointMapping, known: BoolArray) -> FloatArray:
+    """Means (N,) of what `_in_layout` gives; NaN of people of whom nothing is known."""
+    means = np.empty(len(known))
+    for rows in parts(len(known)):
+        means[rows] = _mean_of_known(_in_layout(values[rows], mapping, known[rows]))
+    return means
+
+
+def _mean_of_known(values: FloatArray) -> FloatArray:
+    known = np.isfinite(values)
+    sums = np.where(known, values, 0.0).sum(axis=1)
     return np.asarray(np.where(known.any(axis=1), sums / np.maximum(known.sum(axis=1), 1), np.nan))
 
 
 def _count(
     poses: Poses,
-    people: CroppedPeople,
     choice: Choice,
+    mapping: KeypointMapping,
+    usable: BoolArray,
     moved: BoolArray,
     filled: BoolArray,
     failed: Sequence[FailedPhoto],
-    caution: float,
 ) -> RefinementReport:
     unknown = np.ones(len(poses.skeleton), dtype=bool)
-    unknown[people.mapping.source_index] = False
-    usable, seen = int(people.usable.sum()), int(choice.seen.sum())
+    unknown[mapping.source_index] = False
+    croppable, seen = int(usable.sum()), int(choice.seen.sum())
     return RefinementReport(
         people=len(poses),
         refined=seen,
-        unchanged=len(poses) - usable,
-        outside=usable - seen - sum(photo.people for photo in failed),
+        unchanged=len(poses) - croppable,
+        outside=croppable - seen - sum(photo.people for photo in failed),
         moved_keypoints=int(moved.sum()),
         filled_keypoints=int(filled.sum()),
         passed_through_keypoints=int((poses.valid & unknown & choice.seen[:, None]).sum()),
         failed=tuple(failed),
         reserve=choice.reserve,
-        caution=caution,
     )

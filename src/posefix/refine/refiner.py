@@ -269,8 +269,7 @@ class Refiner:
     ) -> Refinement:
         """Look at people, get to know the estimator, judge, look again, merge, write scores."""
         first, later = self._strengths
-        everyone = people
-        neighbours = Neighbours.of(everyone, poses.image_ids)
+        neighbours, mapping, usable = Neighbours.of(people, poses.image_ids), people.mapping, people.usable
         look = first_look = self._look(people, cut, first, progress)
         failed = tuple(cut.failed)  # photos that fail at a later look have been seen
         company = self.company or measure_company(look, self.calibration)
@@ -288,7 +287,7 @@ class Refiner:
             )
         choice.take(self._leave(first_look, company, choice, neighbours))
         del look, first_look, neighbours, people  # of very many people the most memory
-        merged = merge(poses, everyone, choice, missing=missing, failed=failed, caution=self.caution)
+        merged = merge(poses, choice, mapping, usable, missing=missing, failed=failed, caution=self.caution)
         trusted = self._trust(company)
         return write_scores(merged.made_by(self.source, trusted), self.scores or usual_scores(trusted))
 
