@@ -316,10 +316,10 @@ def test_a_folder_of_which_nothing_can_be_read(tmp_path: Path) -> None:
 def test_what_mends_several_faults_is_said_once(tmp_path: Path) -> None:
     row = {"image_id": "a", "keypoints": [1, 2, 0.5, 3, 4, 0.5], "score": 0.5}
     path = tmp_path / "poses.json"
-    path.write_text(json.dumps([row, {**row, "score": "a"}, {**row, "score": None}]), encoding="utf-8")
+    path.write_text(json.dumps([row, {**row, "score": "a"}, {**row, "score": "b"}]), encoding="utf-8")
     assert str(validate(path, Hints(layout=PAIR))).splitlines() == [
         f"{path}, row 1, field 'score': expected a finite number, got 'a'.",
-        f"{path}, row 2, field 'score': expected a finite number, got None.",
+        f"{path}, row 2, field 'score': expected a finite number, got 'b'.",
         "    The last 2: Correct the value, or take the row out of the list.",
         "2 faults",
     ]

@@ -138,7 +138,7 @@ class _Chunk:
         check_gaps(shaped, records, ("keypoints",) * TRIPLE, skeleton.keypoint_names)
         scores = np.zeros(len(records.rows))
         scores[records.asked()] = np.nan
-        if (scored := np.array(["score" in row for row in records.rows], dtype=np.bool_)).any():
+        if (scored := np.array([row.get("score") is not None for row in records.rows], dtype=np.bool_)).any():
             scores[scored] = records.choose(scored).numbers("score")
         boxes = records.lists_where_given("bbox", BOX_SIDES)
         boxed = bool(np.isfinite(boxes).any())
@@ -154,10 +154,8 @@ class _Chunk:
         scores = np.concatenate([np.zeros(0), *(chunk.pose_scores for chunk in chunks)])
         if (lacking := np.flatnonzero(np.isnan(scores))).size and lacking.size < scores.size:
             for row in lacking:
-                where, problem = (
-                    Where(path, f"row {row}", "score"),
-                    "expected a finite number, got no such field.",
-                )
+                where = Where(path, f"row {row}", "score")
+                problem = "expected a finite number, got none, where other rows have one."
                 report_fault(FormatError.at(where, problem, "Give all rows a score, or none."))
         ids: dict[int | str, int | str] = {}  # of equal ones one is kept
         return cls(

@@ -154,10 +154,8 @@ def _is_instances(content: Any) -> bool:
 
 
 def _is_instance(row: Record) -> bool:
-    """Whether it is an instance of MMPose; COCO results, whose keypoints are a flat list, may have such scores, too."""
-    points = row.get(POINTS)
-    flat = isinstance(points, list) and bool(points) and not holds_lists(points)
-    return SCORES in row and not (flat and "image_id" in row)
+    """Whether it is an instance of MMPose; COCO results, each of which says its photo, may have such scores, too."""
+    return SCORES in row and "image_id" not in row
 
 
 def _lists(document: Document) -> tuple[list[PeopleList], tuple[str, ...]]:

@@ -149,7 +149,8 @@ def triples_in_unit(poses: Poses, before: Poses, numbers: FloatArray, unit: Unit
     old = np.concatenate([before.keypoints, before.scores[..., None]], axis=-1)
     new = triples_to_write(poses, old, before.valid)
     written = np.concatenate([unit.to_numbers_of(new[..., :2], poses.valid), new[..., 2:]], axis=-1)
-    as_before = (new == old) & ~(np.isnan(numbers) & poses.valid[..., None])
+    filled_in = poses.valid & ~before.valid  # the file may hold NaN or -1 where the old pose has zeros
+    as_before = (new == old) & ~filled_in[..., None]
     return np.where(as_before, numbers, written)
 
 
