@@ -112,7 +112,8 @@ def test_a_filled_in_keypoint_is_tied_to_its_person_as_the_others(tmp_path: Path
     places[0, 1], valid[0, 1] = (109.5, 35.5), True
     contents = file.rewrite(file.poses.with_keypoints(places, valid))
     again = read(FORMAT, saved(tmp_path / "new.json", contents)).poses
-    assert (again.keypoints.tolist(), again.valid.all()) == (places.tolist(), True)
+    assert again.keypoints.tolist() == places.tolist()
+    assert again.valid.all()
 
 
 def test_regions_of_nobody_are_counted(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from tests.formats.recorded import recorded
 
 from posefix.errors import InputError
 from posefix.interchange import read_pose_file
-from posefix.interchange.pose_files import PoseFile
 from posefix.pose.poses import Poses
+from posefix.pose_files.pose_file import PoseFile
 from posefix.skeletons import load_skeleton
 
 NAMES = load_skeleton("coco17").keypoint_names
@@ -107,7 +107,8 @@ def test_minus_one_throughout_is_missing(tmp_path: Path) -> None:
         assert np.flatnonzero(~file.poses.valid[0]).tolist() == [4]
         assert file.rewrite(file.poses)[""] == path.read_bytes()  # -1 stays
         again = rewritten(tmp_path, file, filled_in(file.poses, 0, 4), layout="coco17")
-        assert (again.poses.keypoints[0, 4].tolist(), again.poses.valid.all()) == ([33.5, 44.25], True)
+        assert again.poses.keypoints[0, 4].tolist() == [33.5, 44.25]
+        assert again.poses.valid.all()
 
 
 def test_scores_below_zero_elsewhere_are_scores(tmp_path: Path) -> None:
@@ -123,3 +124,146 @@ def test_a_score_of_null_is_none(tmp_path: Path) -> None:
     assert file.rewrite(file.poses)[""] == path.read_bytes()
     some = recorded(tmp_path / "b.json", [result(1, score=None), result(2)])
     assert "row 0, field 'score'" in refusal(some, layout="coco17")
+
+
+LANDMARKS = load_skeleton("blazepose33").keypoint_names
+
+
+def landmarks(**fields: Any) -> list[dict[str, Any]]:
+    """33 in pixels, each with a field more, a list of 33 values."""
+    return [
+        {
+            "x": 100.0 + place,
+            "y": 200.0 + place,
+            "z": 0.1,
+            **{name: values[place] for name, values in fields.items()},
+        }
+        for place in range(33)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("id", range(33)),
+        ("index", range(1, 34)),
+        ("name", LANDMARKS),
+        ("landmark", [n.upper() for n in LANDMARKS]),
+    ],
+)
+def test_landmarks_that_say_which_they_are_must_stand_in_that_order(
+    tmp_path: Path, field: str, values: Any
+) -> None:
+    people = landmarks(**{field: list(values)})
+    path = recorded(tmp_path / "a.json", [{"frame": 0, "landmarks": people}])
+    assert read_pose_file(path).poses.keypoints[0, 32].tolist() == [131.5, 231.5]
+    people[3], people[4] = people[4], people[3]
+    message = refusal(recorded(tmp_path / "b.json", [{"frame": 0, "landmarks": people}]))
+    assert f"landmark 3, field '{field}': expected landmarks in the order of blazepose33" in message
+
+
+@pytest.mark.parametrize(
+    ("frames", "ids"),
+    [
+        ([{"frame": "10"}, {"frame": "20"}], (10, 20)),
+        ([{"frame": 1.0}, {"frame": 2.0}], (1, 2)),
+        ([{"frame_id": "im_1.jpg"}, {"frame_id": "im_2.jpg"}], ("im_1.jpg", "im_2.jpg")),
+        ([{"file": "clip.mp4", "frame": 4}, {"file": "clip.mp4", "frame": 5}], (4, 5)),
+        ([{"video": "a.mp4", "frame": 4}, {"video": "b.mp4", "frame": 4}], ("a.mp4/4", "b.mp4/4")),
+        ([{"image": "a.jpg", "frame": 4}, {"image": "b.jpg", "frame": 5}], ("a.jpg", "b.jpg")),
+    ],
+)
+def test_frames_of_landmarks_are_those_that_the_file_says(tmp_path: Path, frames: Any, ids: Any) -> None:
+    content = [{**frame, "landmarks": landmarks()} for frame in frames]
+    assert read_pose_file(recorded(tmp_path / "a.json", content)).poses.image_ids == ids
+
+
+def table(lines: list[list[Any]], separator: str = ",", decimal: str = ".") -> str:
+    return "".join(separator.join(str(cell).replace(".", decimal) for cell in line) + "\n" for line in lines)
+
+
+def long_table(head: list[str], rows: list[list[Any]], columns: list[str], **dialect: str) -> str:
+    """A line for each of COCO's keypoints in each of some frames."""
+    lines = [[*row, name, *place] for row in rows for name, place in zip(NAMES, POINTS, strict=True)]
+    return table([[*head, *columns], *lines], **dialect)
+
+
+@pytest.mark.parametrize(
+    ("head", "rows", "ids"),
+    [
+        (["frame"], [[0], [1]], (0, 1)),
+        (["file_name", "frame_number"], [["clip", 0], ["clip", 1]], (0, 1)),
+        (["file_name", "frame_number"], [["a", 0], ["a", 1], ["b", 1]], ("a/0", "a/1", "b/1")),
+        (["video", "frame"], [["v/a", 0], ["w/a", 0]], ("v/a/0", "w/a/0")),
+        (["image", "frame"], [["a", 0], ["b", 1]], ("a", "b")),
+    ],
+)
+def test_frames_of_videos_in_a_table_are_told_apart(tmp_path: Path, head: Any, rows: Any, ids: Any) -> None:
+    text = long_table(head, rows, ["keypoint_name", "x", "y"])
+    poses = read_pose_file(recorded(tmp_path / "a.csv", text)).poses
+    assert poses.image_ids == ids
+    assert (poses.keypoints[-1] == PLACES - 0.5).all()
+
+
+def test_frames_of_several_videos_in_sleaps_table_are_told_apart(tmp_path: Path) -> None:
+    text = "video,frame_idx,track,A.x,A.y\nv/a.mp4,0,t,1.5,2.5\nv/b.mp4,0,t,3.5,4.5\n"
+    file = read_pose_file(recorded(tmp_path / "a.csv", text))
+    assert (file.poses.image_ids, file.notes) == (("a.mp4/0", "b.mp4/0"), ())
+    one = read_pose_file(recorded(tmp_path / "b.csv", text.replace("b.mp4,0", "a.mp4,1")))
+    assert one.poses.image_ids == (0, 1)
+
+
+@pytest.mark.parametrize("name", ["c", "likelihood", "prob", "confidence", "vis"])
+def test_a_score_is_one_whatever_a_table_calls_it(tmp_path: Path, name: str) -> None:
+    columns = [f"{keypoint}_{what}" for keypoint in NAMES for what in ("x", "y", name)]
+    text = table([["frame", *columns], [7, *FLAT]])
+    file = read_pose_file(recorded(tmp_path / "a.csv", text))
+    assert file.has_scores
+    assert (file.poses.scores == 0.5).all()
+
+
+def test_a_trackers_table_of_boxes_has_no_landmarks(tmp_path: Path) -> None:
+    lines = [[frame, track, 10.5, 20.5, 30, 40, 0.9] for frame in range(2) for track in range(33)]
+    text = table([["frame", "id", "x", "y", "w", "h", "conf"], *lines])
+    assert "expected a pose file of a known format" in refusal(recorded(tmp_path / "a.csv", text))
+
+
+TABLES = {
+    "landmarks.csv": long_table(["frame"], [[0]], ["landmark", "x", "y"], separator=";", decimal=","),
+    "sleap.csv": "frame_idx\ttrack\tA.x\tA.y\n0\tt\t150,5\t60,25\n",
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_decimal_commas_are_read_and_written_in_any_table(tmp_path: Path, name: str) -> None:
+    path = recorded(tmp_path / name, TABLES[name])
+    file = read_pose_file(path)
+    assert file.rewrite(file.poses)[""] == path.read_bytes()
+    places = file.poses.keypoints.copy()
+    before = f"{places[0, 0, 0] + (0.5 if 'landmarks' in name else 0)}".replace(".", ",")
+    places[0, 0, 0] += 3.25
+    text = file.rewrite(file.poses.with_keypoints(places))[""].decode()
+    after = f"{float(before.replace(',', '.')) + 3.25}".replace(".", ",")
+    assert text == TABLES[name].replace(before, after)
+
+
+def test_commas_in_another_column_do_not_make_the_decimal_sign(tmp_path: Path) -> None:
+    text = "frame_idx;track;note;A.x;A.y\n0;t;1,5;150.5;60.25\n"
+    file = read_pose_file(recorded(tmp_path / "a.csv", text))
+    places = file.poses.keypoints + 1
+    assert file.rewrite(file.poses.with_keypoints(places))[""].decode() == text.replace(
+        "150.5;60.25", "151.5;61.25"
+    )
+
+
+@pytest.mark.parametrize("word", ["", "NaN", "None", "null", "N/A", "#N/A", "<NA>"])
+def test_whatever_word_says_that_there_is_no_number(tmp_path: Path, word: str) -> None:
+    tables = {
+        "sleap.csv": f"frame_idx,A.x,A.y,B.x,B.y\n0,1.5,2.5,{word},{word}\n",
+        "dlc.csv": f"scorer,S,S,S,S\nbodyparts,A,A,B,B\ncoords,x,y,x,y\n0,1.5,2.5,{word},{word}\n",
+    }
+    for name, text in tables.items():
+        path = recorded(tmp_path / name, text)
+        file = read_pose_file(path)
+        assert file.poses.valid.tolist() == [[True, False]]
+        assert file.rewrite(file.poses)[""] == path.read_bytes()

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from itertools import chain
-from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -219,7 +217,9 @@ class _Rewrite:
         own = [region.record.get("id") for region in person.keypoints]
         for place, start, end in self.tasks.relations.get(person.place, ()):
             if first in (start, end) and not (start in own and end in own):
-                relation: Record = reduce(getitem, place, self.text.root)
+                relation: Any = self.text.root
+                for key in place:
+                    relation = relation[key]
                 return {**relation, "from_id" if start == first else "to_id": name}
         return None
 

@@ -57,7 +57,7 @@ def without_gaps(triples: FloatArray) -> FloatArray:
 
     So are those of one at -1, -1 with a score below 0: some programs write -1 for whatever they did not find.
     """
-    gaps = np.isnan(triples).any(axis=-1)
+    gaps = np.asarray(np.isnan(triples).any(axis=-1))
     if (below := triples[..., 2] < 0).any():
-        gaps |= below & (triples[..., :2] == NOWHERE).all(axis=-1)
+        gaps = gaps | (below & (triples[..., :2] == NOWHERE).all(axis=-1))
     return np.where(gaps[..., None], 0.0, triples) if gaps.any() else triples

@@ -37,27 +37,12 @@ Document = tuple[str, JsonText]
 
 FRAMES_SHOWN = 5
 OWN_PHOTO = frozenset(
-    [
-        "image_id",
-        "image",
-        "image_name",
-        "image_path",
-        "img",
-        "img_id",
-        "img_name",
-        "img_path",
-        "file",
-        "file_name",
-        "filename",
-        "path",
-        "frame",
-        "frame_id",
-        "frame_idx",
-        "frame_index",
-        "frame_num",
-        "frame_number",
-    ]
-)
+    (
+        "image_id", "image", "image_name", "image_path", "img", "img_id", "img_name", "img_path",
+        "file", "file_name", "filename", "path",
+        "frame", "frame_id", "frame_idx", "frame_index", "frame_num", "frame_number",
+    )
+)  # fmt: skip
 """Fields in which programs write the photo or frame of a record."""
 
 
