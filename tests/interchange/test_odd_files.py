@@ -267,3 +267,70 @@ def test_whatever_word_says_that_there_is_no_number(tmp_path: Path, word: str) -
         file = read_pose_file(path)
         assert file.poses.valid.tolist() == [[True, False]]
         assert file.rewrite(file.poses)[""] == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "a.json",
+            [{"file_name": "a.jpg", "keypoints": FLAT}],
+            "got a list of objects with 'file_name', 'keypoints'; ",
+        ),
+        ("a.json", [[instance()], [instance()]], "got a list of lists; "),
+        ("a.json", f"{result(1)}\n", "expected JSON, got an error at line 1, column 2"),
+        (
+            "a.json",
+            "[1]\n[2]\n",
+            "expected JSON, got JSON Lines, another document in line 2; write its lines as one",
+        ),
+        ("a.jsonl", '{"image_id": 1}\n', "got JSON Lines; write its lines as one list in a .json file"),
+        ("a.csv", "time,speed\n1,2\n", "got a CSV file with 'time', 'speed'; "),
+        (
+            "a.json",
+            [{"image_id": 1, "bbox": [1, 2, 3, 4]}],
+            "got rows with 'image_id', 'bbox'; boxes alone are no poses",
+        ),
+    ],
+)
+def test_what_is_read_by_no_format_is_described(
+    tmp_path: Path, name: str, content: Any, message: str
+) -> None:
+    assert message in refusal(recorded(tmp_path / name, content))
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.csv", "a.xml"])
+def test_text_in_another_encoding_is_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes("[1]".encode("utf-16"))
+    assert "got UTF-16; save it in UTF-8" in refusal(path).replace("text in ", "", 2).replace(
+        "got UTF-8, ", ""
+    )
+
+
+def test_a_folder_of_folders_is_told(tmp_path: Path) -> None:
+    (tmp_path / "labels" / "train").mkdir(parents=True)
+    assert "got a folder with train, and subfolders are not looked into" in refusal(tmp_path / "labels")
+
+
+def test_a_frame_without_a_list_of_people_is_named(tmp_path: Path) -> None:
+    frames = [{"frame_id": number, "instances": None if number else [instance()]} for number in range(2)]
+    message = refusal(recorded(tmp_path / "a.json", frames), layout="coco17")
+    assert "a.json, frame 1, field 'instances': expected a list of people, got None" in message
+
+
+def test_labels_with_a_mark_and_with_gaps_are_read(tmp_path: Path) -> None:
+    points = [f"{(place + 1) / 40:.3f} {(place + 2) / 40:.3f} 2" for place in range(17)]
+    points[4] = "nan nan 0"
+    text = "\ufeff0 0.5 0.5 0.2 0.4 " + " ".join(points) + "\r\n"
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    (folder / "a.txt").write_bytes(text.encode())
+    file = read_pose_file(folder, "coco17", photo_size=lambda _: (200, 400))
+    assert np.flatnonzero(~file.poses.valid[0]).tolist() == [4]
+    assert file.poses.keypoints[0, 0].tolist() == [5, 20]
+    assert file.rewrite(file.poses) == {"a.txt": text.encode()}
+    contents = file.rewrite(filled_in(file.poses, 0, 4))["a.txt"].decode()
+    assert contents == text.replace("nan nan 0", "0.1675 0.110625 2")
+    (folder / "a.txt").write_text(text.replace("nan nan", "0.5 nan"), encoding="utf-8")
+    assert "expected a number, got 'nan'" in refusal(folder, layout="coco17", format="ultralytics-labels")

@@ -82,7 +82,7 @@ class PeopleList:
         """
         name, text = document
         if not isinstance(value, list):
-            where = Where(text.path, field=str(place[-1]) if place else "")
+            where = Where(text.path, noun.rpartition(", ")[0], str(place[-1]) if place else "")
             problem = f"expected a list of people, got {quoted(value)}."
             report_fault(FormatError.at(where, problem, "Write an empty list where there is nobody."))
             value = []
