@@ -145,7 +145,7 @@ def test_sixteen_keypoints_of_another_layout_are_not_written_as_those_of_mpii() 
     )
     assert FORMAT.write is not None
     with pytest.raises(
-        FormatError, match="no place for poses of efficientpose16: 16 keypoints are those of mpii16"
+        FormatError, match="no place for poses of efficientpose16: as many keypoints are those of mpii16"
     ):
         FORMAT.write(NewFile(poses))
 

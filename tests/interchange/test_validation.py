@@ -49,12 +49,12 @@ MMPOSE = [
             {"frame_id": 4, "instances": [{**INSTANCE, "bbox_score": "high"}]},
         ],
         [
-            "field 'instances': expected a list of people, got None.",
             "frame 0, field 'frame_id': expected a whole number that is not negative, got -1.",
             "frame 1, field 'frame_id': expected an integer or a text, got None.",
             "frame 1, instance 0, field 'keypoints': expected a list of [x, y], got 5.",
             "frame 2: expected an object, got 'no frame'.",
             "frame 3, field 'frame_id': expected a whole number that is not negative, got 'b'.",
+            "frame 3, field 'instances': expected a list of people, got None.",
             "frame 4, instance 0, field 'bbox_score': expected a finite number, got 'high'.",
         ],
     ),

@@ -107,7 +107,7 @@ def write(new: NewFile) -> Contents:
     skeleton, known = new.poses.skeleton, load_skeleton(LAYOUT)
     if len(skeleton) == len(known) and skeleton.keypoint_names != known.keypoint_names:
         raise FormatError(
-            f"MPII's JSON has no place for poses of {skeleton.name}: {len(skeleton)} keypoints are those of {LAYOUT}; "
+            f"MPII's JSON has no place for poses of {skeleton.name}: as many keypoints are those of {LAYOUT}; "
             "choose another format, or convert to that layout (--to-layout)."
         )
     boxes = new_boxes(new)
