@@ -334,3 +334,28 @@ def test_labels_with_a_mark_and_with_gaps_are_read(tmp_path: Path) -> None:
     assert contents == text.replace("nan nan 0", "0.1675 0.110625 2")
     (folder / "a.txt").write_text(text.replace("nan nan", "0.5 nan"), encoding="utf-8")
     assert "expected a number, got 'nan'" in refusal(folder, layout="coco17", format="ultralytics-labels")
+
+
+def people_with_boxes(count: int, *, corners: bool) -> list[dict[str, Any]]:
+    """People from left to right, each with a box close around the keypoints."""
+    rows = []
+    for number in range(count):
+        places = PLACES + np.array([60 * number, 0])
+        low, high = places.min(axis=0) - 5, places.max(axis=0) + 5
+        box = [*low, *high] if corners else [*low, *(high - low)]
+        keypoints = [value for x, y in places.tolist() for value in (x, y, 0.5)]
+        rows.append(result(number, keypoints=keypoints, bbox=box))
+    return rows
+
+
+def test_boxes_that_are_corners_are_refused(tmp_path: Path) -> None:
+    message = refusal(recorded(tmp_path / "a.json", people_with_boxes(3, corners=True)), layout="coco17")
+    assert "a.json: expected boxes of left, top, width and height, got left, top, right and bottom" in message
+    file = read_pose_file(recorded(tmp_path / "b.json", people_with_boxes(3, corners=False)), "coco17")
+    assert file.boxes is not None
+    assert file.boxes[1, 2:].tolist() == [122, 58]
+
+
+def test_two_people_do_not_tell_corners(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "a.json", people_with_boxes(2, corners=True))
+    assert len(read_pose_file(path, "coco17").poses) == 2

@@ -24,6 +24,7 @@ from posefix.interchange.detection import detect_format, find_format
 from posefix.photos.finding import Absent, find_images, photo_sizes
 from posefix.photos.video import Video, find_frames
 from posefix.pose.poses import FloatArray, ImageId, Poses
+from posefix.pose_files.corners import are_corners
 from posefix.pose_files.pose_file import (
     JSON_ENDINGS,
     Contents,
@@ -159,11 +160,17 @@ def read_pose_file(
 
 
 def check_pixels(file: PoseFile) -> None:
-    """Refuse poses whose coordinates must be shares of the photo, in a format that has pixels.
+    """Refuse poses whose coordinates must be shares of the photo, in a format that has pixels, or boxes corners.
 
     Raises:
-        FormatError: All, or nearly all, lie in -2 to 2.
+        FormatError: All coordinates, or nearly all, lie in -2 to 2; or the boxes can be nothing but corners.
     """
+    if file.boxes is not None and are_corners(file.boxes, file.poses):
+        problem = (
+            "expected boxes of left, top, width and height, got left, top, right and bottom, between which the "
+            "keypoints lie; take left and top off the others, or leave the boxes out"
+        )
+        report_fault(FormatError.at(Where(file.path), problem))
     if are_stray_shares(file.poses):
         small = np.abs(file.poses.keypoints[file.poses.valid]) <= LARGEST_SHARE
         count = "all" if small.all() else "nearly all"
