@@ -9,7 +9,9 @@ import pytest
 from tests.formats.recorded import recorded
 
 from posefix.errors import InputError
+from posefix.formats.coco_annotations import read_annotations
 from posefix.interchange import read_pose_file
+from posefix.interchange.validation import validate
 from posefix.pose.poses import Poses
 from posefix.pose_files.pose_file import PoseFile
 from posefix.skeletons import load_skeleton
@@ -359,3 +361,54 @@ def test_boxes_that_are_corners_are_refused(tmp_path: Path) -> None:
 def test_two_people_do_not_tell_corners(tmp_path: Path) -> None:
     path = recorded(tmp_path / "a.json", people_with_boxes(2, corners=True))
     assert len(read_pose_file(path, "coco17").poses) == 2
+
+
+def truth(path: Path, scale: float = 1, **fields: Any) -> Path:
+    """COCO annotations of three people; places are divided by the scale."""
+    flat = [number for x, y in POINTS for number in (x / scale, y / scale, 2)]
+    person = {
+        "category_id": 1,
+        "num_keypoints": 17,
+        "bbox": [95, 145, 125, 60],
+        "area": 4000,
+        "keypoints": flat,
+    }
+    people = [{"id": number, "image_id": 1, **person, **fields} for number in range(3)]
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 300, "height": 300}],
+        "annotations": people,
+        "categories": [{"id": 1, "name": "person", "keypoints": list(NAMES), "skeleton": []}],
+    }
+    return recorded(path, content)
+
+
+def test_a_truth_in_shares_is_no_truth(tmp_path: Path) -> None:
+    assert len(read_annotations(truth(tmp_path / "a.json")).people) == 3
+    path = truth(tmp_path / "b.json", scale=300)
+    with pytest.raises(
+        InputError, match=r"b\.json: expected pixels, got coordinates that all lie in -2 to 2"
+    ):
+        read_annotations(path)
+    assert len(validate(path).faults) == 1
+    assert not validate(path).truth_faults
+
+
+def test_boxes_that_are_corners_make_no_areas(tmp_path: Path) -> None:
+    corners = [95.0, 145.0, 220.0, 205.0]
+    assert read_annotations(truth(tmp_path / "a.json", bbox=corners)).people.area[0] == 4000
+    path = truth(tmp_path / "b.json", bbox=corners, area=None)
+    with pytest.raises(InputError, match=r"b\.json: expected boxes of left, top, width and height"):
+        read_annotations(path)
+
+
+@pytest.mark.parametrize("outlier", [(-3, 5), (0.5, 0.5)])
+def test_a_guess_far_left_does_not_tell_openposes_scale(tmp_path: Path, outlier: Any) -> None:
+    names = load_skeleton("body25").keypoint_names
+    places = np.linspace(0.1, 0.9, 50).reshape(25, 2)
+    places[3] = outlier
+    triples = np.concatenate([places, np.full((25, 1), 0.5)], axis=1)
+    triples[names.index("left_heel")] = 0
+    path = recorded(tmp_path / "a.json", {"people": [{"pose_keypoints_2d": triples.ravel().tolist()}]})
+    poses = read_pose_file(path, photo_size=lambda _: (101, 201)).poses
+    assert np.allclose(poses.keypoints[0, 0], places[0] * (100, 200))
+    assert np.allclose(poses.keypoints[0, 3], np.array(outlier) * (100, 200))

@@ -15,6 +15,7 @@ from posefix.files import file_ending, read_json, without_collection
 from posefix.formats.coco_people import LabelledRecords, labelled_records, listed_records
 from posefix.pose import geometry
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Rows
+from posefix.pose_files.corners import check_sides
 from posefix.pose_files.gaps import without_gaps
 from posefix.pose_files.number_lists import is_gap
 from posefix.pose_files.pose_file import FormatError
@@ -26,6 +27,7 @@ from posefix.pose_files.records import (
     is_whole_number,
     report_fault,
 )
+from posefix.pose_files.units import check_pixels
 from posefix.skeletons import Skeleton, load_skeleton
 
 VISIBILITIES = (0, 1, 2)
@@ -135,9 +137,22 @@ def read_annotations(
     skeleton = layout if layout is None or isinstance(layout, Skeleton) else load_skeleton(layout)
     with without_collection():
         annotations = parse_annotations(read_object(path), Path(path), skeleton, category)
+    check_places(annotations)
     if not len(annotations.people):
         raise nobody_annotated(annotations)
     return annotations
+
+
+def check_places(annotations: Annotations) -> None:
+    """Refuse annotations in another unit than pixels, or whose areas would be made of boxes that are corners.
+
+    Raises:
+        InputError: They are such.
+    """
+    path, people = annotations.path, annotations.people
+    check_pixels(path, people.keypoints, people.visibility > 0)
+    if people.area_is_estimated:  # else boxes are not needed
+        check_sides(path, people.bbox_xywh, people.keypoints, people.visibility > 0)
 
 
 def nobody_annotated(annotations: Annotations) -> InputError:

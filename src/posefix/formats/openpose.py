@@ -213,9 +213,21 @@ def _unit(
     span = sizes_of_photos(path, reading.photo_size, ids) - 1
     low, high = triples[..., :2].min(), triples[found][..., :2].max()
     said = f"coordinates from {low:g} to {high:g} are shares of the photo"
-    if low < LEFT_OF_PHOTO:
+    if _from_minus_one(triples, low):
         return shares(span / 2, span / 2), (f"{said}, from -1 to 1 (--keypoint_scale 4)",)
     return shares(span), (f"{said}, from 0 to 1 (--keypoint_scale 3)",)
+
+
+def _from_minus_one(triples: FloatArray, lowest: float) -> bool:
+    """Whether shares are from -1 to 1: what is missing lies at -1, -1 then, else at 0, 0, whatever was guessed.
+
+    Args:
+        triples: (N, K, 3) x, y, score.
+        lowest: The smallest x or y.
+    """
+    missing = triples[triples[..., 2] == 0][:, :2]
+    at_corner, at_origin = (int((missing == place).all(axis=1).sum()) for place in (-1, 0))
+    return at_corner > at_origin if at_corner != at_origin else lowest < LEFT_OF_PHOTO
 
 
 def _tracks(lists: Sequence[PeopleList]) -> tuple[int | None, ...] | None:

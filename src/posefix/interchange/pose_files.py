@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
-from posefix.errors import InputError, Where, quoted
+from posefix.errors import InputError, quoted
 from posefix.files import (
     ensure_new_folder,
     ensure_writable,
@@ -24,7 +22,8 @@ from posefix.interchange.detection import detect_format, find_format
 from posefix.photos.finding import Absent, find_images, photo_sizes
 from posefix.photos.video import Video, find_frames
 from posefix.pose.poses import FloatArray, ImageId, Poses
-from posefix.pose_files.corners import are_corners
+from posefix.pose_files import units
+from posefix.pose_files.corners import check_sides
 from posefix.pose_files.pose_file import (
     JSON_ENDINGS,
     Contents,
@@ -37,8 +36,8 @@ from posefix.pose_files.pose_file import (
     Reading,
     Source,
 )
-from posefix.pose_files.records import PLAIN_TEXT, is_plain, report_fault
-from posefix.pose_files.units import LARGEST_SHARE, are_stray_shares, sizes_of_photos
+from posefix.pose_files.records import PLAIN_TEXT, is_plain
+from posefix.pose_files.units import sizes_of_photos
 from posefix.skeletons import Skeleton, load_skeleton
 
 Layout = Skeleton | str | Path
@@ -165,22 +164,9 @@ def check_pixels(file: PoseFile) -> None:
     Raises:
         FormatError: All coordinates, or nearly all, lie in -2 to 2; or the boxes can be nothing but corners.
     """
-    if file.boxes is not None and are_corners(file.boxes, file.poses):
-        problem = (
-            "expected boxes of left, top, width and height, got left, top, right and bottom, between which the "
-            "keypoints lie; take left and top off the others, or leave the boxes out"
-        )
-        report_fault(FormatError.at(Where(file.path), problem))
-    if are_stray_shares(file.poses):
-        small = np.abs(file.poses.keypoints[file.poses.valid]) <= LARGEST_SHARE
-        count = "all" if small.all() else "nearly all"
-        report_fault(
-            FormatError.at(
-                Where(file.path),
-                f"expected pixels, got coordinates that {count} lie in {-LARGEST_SHARE:g} to {LARGEST_SHARE:g}, as "
-                "shares of the photo do; multiply them by its width and height",
-            )
-        )
+    if file.boxes is not None:
+        check_sides(file.path, file.boxes, file.poses.keypoints, file.poses.valid)
+    units.check_pixels(file.path, file.poses.keypoints, file.poses.valid)
 
 
 def load_layout(layout: Layout | None) -> Skeleton | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from posefix.errors import InputError, plural
 from posefix.formats import coco_annotation_poses
-from posefix.formats.coco_annotations import nobody_annotated, parse_annotations
+from posefix.formats.coco_annotations import check_places, nobody_annotated, parse_annotations
 from posefix.interchange.detection import detect_format, find_format
 from posefix.interchange.pose_files import NO_HINTS, Hints, check_pixels, load_layout
 from posefix.photos.finding import MissingPhotosError
@@ -103,6 +103,8 @@ def _truth_faults(source: Source, file: PoseFile | None, hints: Hints) -> list[I
         try:
             content, layout = source.document.root, load_layout(hints.layout)
             annotations = parse_annotations(content, source.path, layout, hints.category)
+            if not faults:
+                check_places(annotations)
             if not faults and not len(annotations.people):
                 faults.append(nobody_annotated(annotations))
             _ = annotations.skeleton.sigmas
