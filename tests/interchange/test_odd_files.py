@@ -1,17 +1,21 @@
 """Files that people put together of what programs write: read for what they say, or refused with what to do."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.formats.recorded import recorded
 
 from posefix.errors import InputError
 from posefix.formats.coco_annotations import read_annotations
 from posefix.interchange import read_pose_file
+from posefix.interchange.annotated import read_annotated_poses, read_truth
 from posefix.interchange.validation import validate
+from posefix.photos.finding import photo_sizes
 from posefix.pose.poses import Poses
 from posefix.pose_files.pose_file import PoseFile
 from posefix.skeletons import load_skeleton
@@ -412,3 +416,55 @@ def test_a_guess_far_left_does_not_tell_openposes_scale(tmp_path: Path, outlier:
     poses = read_pose_file(path, photo_size=lambda _: (101, 201)).poses
     assert np.allclose(poses.keypoints[0, 0], places[0] * (100, 200))
     assert np.allclose(poses.keypoints[0, 3], np.array(outlier) * (100, 200))
+
+
+def photos_and_truth(folder: Path) -> tuple[Path, Path]:
+    """Photos 1.png to 3.png of different sizes, whose ids are others than the numbers in their names."""
+    photos = folder / "photos"
+    photos.mkdir()
+    for number in (1, 2, 3):
+        Image.new("RGB", (200 + 100 * number, 300)).save(photos / f"{number}.png")
+    ids = {1: 2, 2: 3, 3: 1}
+    flat = [number for x, y in POINTS for number in (x, y, 2)]
+    content = {
+        "images": [{"id": ids[number], "file_name": f"{number}.png"} for number in ids],
+        "annotations": [
+            {"id": number, "image_id": ids[number], "category_id": 1, "keypoints": flat, "area": 4000}
+            for number in ids
+        ],
+        "categories": [{"id": 1, "name": "person", "keypoints": list(NAMES)}],
+    }
+    return photos, recorded(folder / "truth.json", content)
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [("new.json", "label-studio"), ("labels", "ultralytics-labels"), ("new.json", "coco-annotations")],
+)
+def test_new_files_have_the_sizes_of_the_photos_that_annotations_name(
+    tmp_path: Path, run: Any, name: str, format: str
+) -> None:
+    photos, path = photos_and_truth(tmp_path)
+    code, _, err = run("convert", path, tmp_path / name, "--to", format, "--images", photos)
+    assert (code, err) == (0, "")
+    layout = None if format == "label-studio" else "coco17"
+    found = read_pose_file(tmp_path / name, layout, photo_size=photo_sizes(photos)).poses
+    assert np.allclose(found.keypoints, PLACES, atol=0.01)
+    if format == "label-studio":
+        regions = [task["predictions"][0]["result"][0] for task in json.loads((tmp_path / name).read_text())]
+        assert [region["original_width"] for region in regions] == [300, 400, 500]
+    if format == "coco-annotations":
+        images = json.loads((tmp_path / name).read_text())["images"]
+        assert {image["file_name"]: image["width"] for image in images} == {
+            "1.png": 300,
+            "2.png": 400,
+            "3.png": 500,
+        }
+
+
+def test_ids_as_texts_are_the_ids_and_no_numbers_of_names(tmp_path: Path) -> None:
+    _, path = photos_and_truth(tmp_path)
+    annotations = read_truth(path)
+    rows = [result("2"), result("3"), result("1.png")]
+    poses = read_annotated_poses(recorded(tmp_path / "a.json", rows), annotations, "coco17")
+    assert poses.image_ids == (2, 3, 2)

@@ -76,7 +76,7 @@ class Hints:
         Raises:
             InputError: There is no such layout.
         """
-        return Reading(load_layout(self.layout), self._sizes(self.file_names), self.category)
+        return Reading(load_layout(self.layout), self.photo_size(self.file_names), self.category)
 
     def photo_names(
         self, file: PoseFile, image_ids: Collection[ImageId] | None = None, absent: Absent = "stop"
@@ -106,10 +106,15 @@ class Hints:
         Raises:
             InputError: Some are not there or cannot be read, or an id fits two.
         """
-        size_of = self._sizes(self.photo_names(file))
+        size_of = self.photo_size(self.photo_names(file))
         return None if size_of is None else sizes_of_photos(file.path, size_of, file.poses.image_ids)
 
-    def _sizes(self, names: Mapping[ImageId, str] | None) -> PhotoSize | None:
+    def photo_size(self, names: Mapping[ImageId, str] | None) -> PhotoSize | None:
+        """What tells the size of the photo of an image id; None where nobody knows the photos.
+
+        Args:
+            names: Name of the photo of each id, such as those of `photo_names`; None where ids are matched to names.
+        """
         if self.video is not None:
             size_wh = self.video.size_wh()
             return lambda _: size_wh
