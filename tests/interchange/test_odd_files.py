@@ -468,3 +468,20 @@ def test_ids_as_texts_are_the_ids_and_no_numbers_of_names(tmp_path: Path) -> Non
     rows = [result("2"), result("3"), result("1.png")]
     poses = read_annotated_poses(recorded(tmp_path / "a.json", rows), annotations, "coco17")
     assert poses.image_ids == (2, 3, 2)
+
+
+def test_places_in_space_are_no_landmarks_of_a_photo(tmp_path: Path) -> None:
+    around = [
+        {"x": x, "y": y, "z": 0.1, "visibility": 0.9}
+        for x, y in np.random.default_rng(0).normal(0, 0.4, (33, 2))
+    ]
+    path = recorded(tmp_path / "world.json", [{"frame": 0, "landmarks": around}])
+    with pytest.raises(InputError, match=r"world\.json: expected places in a photo, got .* many are below 0"):
+        read_pose_file(path, photo_size=lambda _: (300, 300))
+    some = [{**one, "x": abs(one["x"]), "y": abs(one["y"])} for one in around]
+    some[0]["x"] = -0.1  # a guess beside the photo
+    path = recorded(tmp_path / "photo.json", [{"frame": 0, "landmarks": some}])
+    assert len(read_pose_file(path, photo_size=lambda _: (300, 300)).poses) == 1
+    columns = [f"{name}_{what}" for name in NAMES for what in ("x", "y", "z", "error", "ncams", "score")]
+    text = table([["fnum", *columns], [0, *[5.0] * len(columns)]])
+    assert "expected a pose file of a known format" in refusal(recorded(tmp_path / "anipose.csv", text))

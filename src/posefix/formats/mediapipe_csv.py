@@ -38,6 +38,8 @@ PEOPLE = ("person", "person_id", "person_index", "pose", "pose_id", "pose_index"
 VISIBILITIES = (
     "visibility", "vis", "v", "confidence", "conf", "score", "likelihood", "probability", "prob", "c", "presence",
 )  # fmt: skip
+IN_SPACE = ("_ncams", "_n_cams")
+"""What columns of Anipose's tables end with, whose x and y are places in space."""
 FEWEST = 5
 """Landmarks of a row, fewer of which no table is recognised by."""
 LONGEST_NUMBER = 3
@@ -94,6 +96,8 @@ def is_landmark_table(source: Source) -> bool:
     if _column(names, LANDMARKS) is not None and _column(names, FRAMES + PHOTOS) is not None:
         return {"x", "y"} <= {plain(name) for name in names} and _column(names, BOX_SIDES) is None
     wide = _Wide.of(names)
+    if any(name.lower().endswith(IN_SPACE) for name in names):
+        return False
     known = sum(load_skeleton(LAYOUT).find(stem) is not None for stem in wide.columns)
     return len(wide.columns) >= FEWEST and (wide.numbered or 2 * known >= len(wide.columns))
 
