@@ -485,3 +485,16 @@ def test_places_in_space_are_no_landmarks_of_a_photo(tmp_path: Path) -> None:
     columns = [f"{name}_{what}" for name in NAMES for what in ("x", "y", "z", "error", "ncams", "score")]
     text = table([["fnum", *columns], [0, *[5.0] * len(columns)]])
     assert "expected a pose file of a known format" in refusal(recorded(tmp_path / "anipose.csv", text))
+
+
+@pytest.mark.parametrize(
+    ("written", "track"),
+    [([4], 4), ([4.0], 4), (4.0, 4), (["a"], "a"), ([-1], None), ([-1.0], None), ([], None)],
+)
+def test_whole_numbers_as_floats_are_openposes_people(tmp_path: Path, written: Any, track: Any) -> None:
+    people = [
+        {"person_id": written, "pose_keypoints_2d": FLAT},
+        {"person_id": [9], "pose_keypoints_2d": FLAT},
+    ]
+    file = read_pose_file(recorded(tmp_path / "a.json", {"people": people}), "coco17")
+    assert file.tracks == (track, 9)

@@ -46,7 +46,7 @@ from posefix.pose_files.json_people import (
 from posefix.pose_files.json_text import Place
 from posefix.pose_files.layouts import layout_of_lengths
 from posefix.pose_files.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
-from posefix.pose_files.records import Record, report_fault
+from posefix.pose_files.records import Record, id_or_none, report_fault
 from posefix.pose_files.units import PIXELS, Unit, new_triples, shares, sizes_of_photos
 from posefix.skeletons import load_skeleton
 
@@ -230,14 +230,15 @@ def _from_minus_one(triples: FloatArray, lowest: float) -> bool:
     return at_corner > at_origin if at_corner != at_origin else lowest < LEFT_OF_PHOTO
 
 
-def _tracks(lists: Sequence[PeopleList]) -> tuple[int | None, ...] | None:
+def _tracks(lists: Sequence[PeopleList]) -> tuple[ImageId | None, ...] | None:
     """``person_id`` of each person; -1 and an empty list are OpenPose without tracking."""
-    tracks = []
+    tracks: list[ImageId | None] = []
     for people in lists:
+        people.records.check_texts(PERSON)
         for row in people.records.rows:
             value = row.get(PERSON)
-            track = value[0] if isinstance(value, list) and value else value
-            tracks.append(track if type(track) is int and track != NO_PERSON else None)
+            track = id_or_none(value[0] if isinstance(value, list) and value else value)
+            tracks.append(None if track in (NO_PERSON, "") else track)
     return tuple(tracks) if any(track is not None for track in tracks) else None
 
 
