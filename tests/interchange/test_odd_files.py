@@ -498,3 +498,34 @@ def test_whole_numbers_as_floats_are_openposes_people(tmp_path: Path, written: A
     ]
     file = read_pose_file(recorded(tmp_path / "a.json", {"people": people}), "coco17")
     assert file.tracks == (track, 9)
+
+
+def renamed(path: Path, names: list[str]) -> Path:
+    """Annotations whose category names the keypoints otherwise."""
+    content = json.loads(truth(path).read_text(encoding="utf-8"))
+    content["categories"][0]["keypoints"] = names
+    return recorded(path, content)
+
+
+def test_a_layout_is_heard_where_annotations_have_names_of_their_own(tmp_path: Path, run: Any) -> None:
+    path = renamed(tmp_path / "truth.json", [f"kp_{number}" for number in range(17)])
+    poses = recorded(tmp_path / "results.json", [result(1)])
+    options = ("evaluate", poses, "--layout", "coco17", "--annotations", path)
+    code, _, err = run(*options)
+    assert code == 2
+    assert "share no keypoint name" in err
+    code, out, _ = run(*options, "--annotations-layout", "coco17")
+    assert code == 0
+    assert "keypoints compared (17): nose" in out
+    code, out, _ = run("validate", path, "--layout", "coco17")
+    assert (code, out.splitlines()[0]) == (0, "no faults")
+
+
+def test_a_layout_with_the_keypoints_elsewhere_is_refused(tmp_path: Path) -> None:
+    path = renamed(tmp_path / "truth.json", list(NAMES[::-1]))
+    expected = r"keypoint 0 is 'right_ankle', and nose in layout 'coco17'; leave the layout out"
+    assert read_pose_file(path).poses.skeleton.keypoint_names[0] == "right_ankle"
+    with pytest.raises(InputError, match=expected):
+        read_pose_file(path, "coco17")
+    with pytest.raises(InputError, match=expected):
+        read_annotations(path, "coco17", overrule=True)

@@ -19,20 +19,23 @@ from posefix.pose.poses import ImageId, Poses
 from posefix.pose_files.pose_file import PhotoSize, PoseFile
 
 
-def read_truth(path: str | Path, layout: Layout | None = None, category: str | None = None) -> Annotations:
+def read_truth(
+    path: str | Path, layout: Layout | None = None, category: str | None = None, *, overrule: bool = False
+) -> Annotations:
     """Read what poses are compared with: a COCO annotation file, or a folder of PoseTrack 2018 annotation files.
 
     Args:
         path: The file or folder.
         layout: As of `posefix.formats.coco_annotations.read_annotations`.
         category: The same.
+        overrule: The same.
 
     Raises:
         InputError: A file is faulty or annotates nobody.
     """
     if Path(path).is_dir():
         return read_posetrack_annotations(path).annotations
-    return read_annotations(path, layout, category)
+    return read_annotations(path, layout, category, overrule=overrule)
 
 
 def read_annotated_poses(path: str | Path, annotations: Annotations, layout: Layout | None = None) -> Poses:

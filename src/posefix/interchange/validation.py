@@ -102,7 +102,7 @@ def _truth_faults(source: Source, file: PoseFile | None, hints: Hints) -> list[I
     with noted_faults() as faults:
         try:
             content, layout = source.document.root, load_layout(hints.layout)
-            annotations = parse_annotations(content, source.path, layout, hints.category)
+            annotations = parse_annotations(content, source.path, layout, hints.category, overrule=True)
             if not faults:
                 check_places(annotations)
             if not faults and not len(annotations.people):
