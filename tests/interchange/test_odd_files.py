@@ -529,3 +529,12 @@ def test_a_layout_with_the_keypoints_elsewhere_is_refused(tmp_path: Path) -> Non
         read_pose_file(path, "coco17")
     with pytest.raises(InputError, match=expected):
         read_annotations(path, "coco17", overrule=True)
+
+
+def test_a_layout_is_refused_where_mmposes_file_has_the_keypoints_elsewhere(tmp_path: Path) -> None:
+    meta = {"keypoint_id2name": {str(number): name for number, name in enumerate(NAMES)}}
+    content = {"meta_info": meta, "instance_info": [{"frame_id": 1, "instances": [instance()]}]}
+    path = recorded(tmp_path / "a.json", content)
+    assert read_pose_file(path, "coco17").poses.skeleton.name == "coco17"
+    message = refusal(path, layout="posetrack18")
+    assert "field 'meta_info': keypoint 1 is 'left_eye', and neck in layout 'posetrack18'" in message

@@ -16,6 +16,7 @@ from posefix.pose_files.layouts import (
     TRIPLE,
     LayoutError,
     check_layout,
+    check_order,
     fitting_layouts,
     misfit,
     unnamed_layout,
@@ -210,7 +211,7 @@ def _layout(
     if layout is not None and (overrule or (says_little and TRIPLE * len(layout) in lengths)):
         check_layout(path, layout, lengths, "annotation")
         if not says_little:
-            _check_order(path, layout, names)
+            check_order(f"{path}, field 'categories'", layout, names)
         return layout, ()
     if not _tell_apart(names):
         raise LayoutError(
@@ -227,22 +228,6 @@ def _layout(
     skeleton = skeleton_from_coco(chosen[0], path.name, str(path))
     _, notes = limbs_of(chosen[0], names)
     return skeleton, notes if skeleton.name == path.name else ()
-
-
-def _check_order(path: Path, layout: Skeleton, names: Sequence[str]) -> None:
-    """Refuse a layout that has keypoints of a category at other places; names that it does not have are no matter.
-
-    Raises:
-        LayoutError: One is elsewhere.
-    """
-    for place, name in enumerate(names):
-        known = layout.find(name)
-        if known not in (None, place):
-            raise LayoutError(
-                f"{path}, field 'categories': keypoint {place} is {quoted(name)}, and {layout.keypoint_names[place]} "
-                f"in layout {layout.name!r}; leave the layout out, since the file names its keypoints.",
-                [len(names)],
-            )
 
 
 def _misfits(names: Any, lengths: Sequence[int]) -> bool:

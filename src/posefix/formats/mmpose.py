@@ -42,7 +42,7 @@ from posefix.pose_files.json_people import (
     tracks_in,
 )
 from posefix.pose_files.json_text import JsonText, Place
-from posefix.pose_files.layouts import anonymous_layout, check_layout, misfit, unnamed_layout
+from posefix.pose_files.layouts import anonymous_layout, check_layout, check_order, misfit, unnamed_layout
 from posefix.pose_files.number_lists import holds_lists
 from posefix.pose_files.pose_file import (
     Contents,
@@ -95,7 +95,10 @@ def read(source: Source, reading: Reading) -> PoseFile:
         found, said = _lists(document)
         lists += found
         notes += said
-        skeleton = skeleton or _named_layout(document[1])
+        named = _named_layout(document[1])
+        if reading.skeleton is not None and named is not None:
+            check_order(f"{document[1].path}, field {META!r}", reading.skeleton, named.keypoint_names)
+        skeleton = skeleton or named
     lengths = _keypoint_counts(lists)
     if skeleton is None:
         raise unnamed_layout(source.path, lengths[:1])
