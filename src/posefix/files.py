@@ -6,6 +6,7 @@ packed.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import gc
 import gzip
@@ -116,14 +117,22 @@ def read_text(path: str | Path) -> str:
     Raises:
         InputError: The file cannot be read, is not UTF-8, or is damaged where it is packed.
     """
+    content = b""
     try:
-        return unpacked(path, Path(path).read_bytes()).decode("utf-8")
+        content = unpacked(path, Path(path).read_bytes())
+        return content.decode("utf-8")
     except FileNotFoundError as error:
         raise InputError(absent(path), Where(Path(path))) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).", Where(Path(path))) from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected text in UTF-8, got other bytes.", Where(Path(path))) from error
+        got = encoding_of(content) or "other bytes"
+        raise InputError(f"{path}: expected text in UTF-8, got {got}.", Where(Path(path))) from error
+
+
+def encoding_of(content: bytes) -> str:
+    """Another encoding than UTF-8 by the mark at its beginning, with what to do; nothing where there is none."""
+    return "UTF-16; save it in UTF-8" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else ""
 
 
 def file_ending(path: str | Path) -> str:

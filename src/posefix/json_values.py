@@ -69,4 +69,9 @@ def _json_fault(error: json.JSONDecodeError) -> str:
         end = json.JSONDecodeError("", text, len(text))
         place = f"line {end.lineno}, column {end.colno}"
         return f"expected JSON, got a text that ends in the middle, at {place}; it is cut off, copy or write it again"
+    if error.msg == "Extra data" and error.colno == 1 and error.doc[error.pos] in "[{":
+        return (
+            f"expected JSON, got JSON Lines, another document in line {error.lineno}; write its lines as one list, "
+            "in brackets and with commas between them"
+        )
     return f"expected JSON, got an error at line {error.lineno}, column {error.colno}: {error.msg}"

@@ -153,12 +153,18 @@ FAULTS: list[tuple[Any, str]] = [
         {**CMU, "\udc80.jpg": CMU["im_1.jpg"]},
         "a.json: expected as name of a photo a text without the character NUL and without half a surrogate pair, got",
     ),
-    ({**CMU, "c.jpg": {"version": 1}}, "a.json, field 'bodies': expected a list of people, got None."),
+    (
+        {**CMU, "c.jpg": {"version": 1}},
+        "a.json, photo 'c.jpg', field 'bodies': expected a list of people, got None.",
+    ),
     (
         {"a.jpg": {"bodies": [{"joints": [1]}]}},
         "a.json, photo 'a.jpg', person 0, field 'joints': expected 6 numbers, got 1",
     ),
-    ({**CMU, **{"c.jpg": OPEN["im_1.jpg"]}}, "a.json, field 'bodies': expected a list of people, got None."),
+    (
+        {**CMU, **{"c.jpg": OPEN["im_1.jpg"]}},
+        "a.json, photo 'c.jpg', field 'bodies': expected a list of people, got None.",
+    ),
 ]
 
 

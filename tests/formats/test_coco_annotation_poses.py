@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tests.formats.contract import refuses_faults
 
+from posefix.errors import InputError
 from posefix.formats.coco_annotation_poses import FORMAT
 from posefix.formats.coco_annotations import read_annotations
 from posefix.interchange import read_pose_file
@@ -117,9 +118,12 @@ def test_people_can_be_taken_out_and_keypoints_lost(tmp_path: Path) -> None:
     assert after["annotations"][1]["num_keypoints"] == 1
 
 
-def test_a_layout_that_is_given_overrides_the_names(tmp_path: Path) -> None:
+def test_a_layout_that_is_given_overrides_names_of_the_files_own(tmp_path: Path) -> None:
     ears = load_skeleton("coco17").subset(["left_ear", "right_ear"])
-    assert read_pose_file(write(tmp_path, json.dumps(CONTENT)), ears).poses.skeleton == ears
+    with pytest.raises(InputError, match="keypoint 0 is 'left_eye', and left_ear in layout"):
+        read_pose_file(write(tmp_path, json.dumps(CONTENT)), ears)
+    own = json.dumps(CONTENT).replace("left_eye", "point a").replace("right_eye", "point b")
+    assert read_pose_file(write(tmp_path, own), ears).poses.skeleton == ears
 
 
 test_a_faulty_file_is_refused_in_one_sentence = refuses_faults(

@@ -21,6 +21,8 @@ from tests.formats.recorded import (
 
 from posefix.formats.coco_annotation_poses import FORMAT
 from posefix.formats.coco_wholebody import PARTS
+from posefix.interchange.pose_files import Hints
+from posefix.interchange.validation import validate
 from posefix.skeletons import load_skeleton
 
 WHOLE = load_skeleton("wholebody133")
@@ -110,3 +112,10 @@ def test_faulty_files_are_refused_in_words(text: str, tmp_path_factory: pytest.T
     try_everything(
         FORMAT, recorded(path, printed(content()).replace('"annotations": []', f'"annotations": {text}'))
     )
+
+
+def test_as_the_truth_a_file_is_its_body_whatever_layout_is_named(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "truth.json", content(person(area=600)))
+    for layout in (None, WHOLE, COCO):
+        validation = validate(path, Hints(layout=layout))
+        assert (validation.faults, validation.truth_faults) == ((), ())

@@ -186,10 +186,17 @@ def test_faults_are_named(tmp_path: Path, old: str, new: str, message: str) -> N
 def test_nothing_but_skeletons_is_said(tmp_path: Path) -> None:
     path = recorded(tmp_path / "a.xml", "<annotations></annotations>")
     file = read(FORMAT, path, COCO)
-    assert (len(file.poses), file.notes[1]) == (
-        0,
-        "there are no skeletons; points outside of skeletons are not read",
-    )
+    assert (len(file.poses), file.notes[1]) == (0, "there are no skeletons")
+
+
+def test_points_that_no_skeleton_holds_are_told(tmp_path: Path) -> None:
+    points = '<points label="nose" points="1.0,2.0"></points>'
+    path = recorded(tmp_path / "a.xml", TEXT.replace("</image>", f"{points}</image>"))
+    count = TEXT.count("</image>")
+    assert read(FORMAT, path, COCO).left_out == (f"points outside of skeletons, left as they are: {count}",)
+    alone = f'<annotations><image name="a.jpg">{points}{points}</image></annotations>'
+    message = refusal(FORMAT, recorded(tmp_path / "b.xml", alone), COCO)
+    assert "expected skeletons, got 2 shapes of points outside of any" in message
 
 
 @given(text=damaged_texts(TEXT))

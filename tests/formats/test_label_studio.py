@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,36 @@ def test_percent_of_the_photo_from_edge_to_edge_become_pixels(tmp_path: Path) ->
     assert file.boxes is not None
     assert file.boxes[0].tolist() == [19.5, 79.5, 100, 100]
     assert (file.has_scores, file.notes) == (False, ())
+
+
+@pytest.mark.parametrize("ends", [("b", "n"), ("n", "b")])
+def test_a_filled_in_keypoint_is_tied_to_its_person_as_the_others(tmp_path: Path, ends: Any) -> None:
+    people = [keypoint("n", "nose", 50.5, 10.0), box("b"), relation(*ends)]
+    others = [keypoint("m", "nose", 20, 30), keypoint("e", "Left Eye", 21, 29), box("c")]
+    ties = [relation("c", "m"), relation("e", "c")]
+    file = read(FORMAT, recorded(tmp_path / "export.json", [task(*people, *others, *ties)]))
+    places, valid = file.poses.keypoints.copy(), file.poses.valid.copy()
+    places[0, 1], valid[0, 1] = (109.5, 35.5), True
+    contents = file.rewrite(file.poses.with_keypoints(places, valid))
+    again = read(FORMAT, saved(tmp_path / "new.json", contents)).poses
+    assert again.keypoints.tolist() == places.tolist()
+    assert again.valid.all()
+
+
+def test_regions_of_nobody_are_counted(tmp_path: Path) -> None:
+    labels = {"id": "l", "type": "labels", "value": {"x": 1, "y": 2, "labels": ["nose"]}, **PHOTO}
+    polygon = {"id": "p", "type": "polygonlabels", "value": {"points": [[1, 2]]}, **PHOTO}
+    file = read(FORMAT, recorded(tmp_path / "export.json", [task(*TWO_PEOPLE, labels, polygon, box("d"))]))
+    (line,) = file.left_out
+    assert line.endswith("left as they are: 3 (labels 1, polygonlabels 1, rectanglelabels 1)")
+
+
+def test_a_score_of_null_stays(tmp_path: Path) -> None:
+    people = [keypoint("n", "nose", 50.5, 10.0, score=None), keypoint("e", "Left Eye", 21, 29, score=0.5)]
+    file = read(FORMAT, recorded(tmp_path / "export.json", [task(*people)]))
+    scores = file.poses.scores * 0.5
+    (nose, eye) = result_of(file.rewrite(replace(file.poses, scores=scores)))
+    assert (nose["score"], eye["score"]) == (None, 0.25)
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,10 @@ FAULTS: list[tuple[Any, str]] = [
     ([FRAMES[0], FRAMES[0]], "frame 1, field 'frame_id': expected another id than that of frame 0, got 0."),
     ([{**FRAMES[0], "frame_id": -1}], "expected a whole number that is not negative, got -1."),
     ([{**FRAMES[0], "frame_id": "1"}], "expected a whole number that is not negative, got '1'."),
-    ([FRAMES[0], {"frame_id": 1}], "a.json, field 'instances': expected a list of people, got None."),
+    (
+        [FRAMES[0], {"frame_id": 1}],
+        "a.json, frame 1, field 'instances': expected a list of people, got None.",
+    ),
     (
         [FRAMES[0], {"frame_id": 4, "instances": [1]}],
         "a.json, frame 1, instance 0: expected an object, got 1.",

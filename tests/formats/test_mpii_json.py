@@ -120,6 +120,36 @@ def test_keypoints_come_and_go_with_their_visibility(tmp_path: Path) -> None:
     assert rows[0]["joints_vis"][3:5] == [1, 0]
 
 
+def test_true_and_false_change_in_their_places(tmp_path: Path) -> None:
+    rows = [person(joints_vis=[number != 3 for number in range(16)])]
+    file = read(FORMAT, recorded(tmp_path / "train.json", rows))
+    keypoints, valid = file.poses.keypoints.copy(), file.poses.valid.copy()
+    valid[0, 3], keypoints[0, 3], valid[0, 4] = True, (10.5, 20), False
+    after = json.loads(file.rewrite(file.poses.with_keypoints(keypoints, valid))[""])
+    rows[0]["joints"][3:5] = [[11.5, 21.0], [-1, -1]]
+    rows[0]["joints_vis"][3:5] = [True, False]
+    assert after == rows
+
+
+def test_visibilities_of_null_are_none(tmp_path: Path) -> None:
+    file = read(FORMAT, recorded(tmp_path / "train.json", [person(joints_vis=None)]))
+    assert np.flatnonzero(~file.poses.valid[0]).tolist() == [3]
+    again = json.loads(file.rewrite(moved(file.poses, 0, 1, 7, 8))[""])
+    assert (again[0]["joints"][1], again[0]["joints_vis"]) == ([8, 9], None)
+
+
+def test_sixteen_keypoints_of_another_layout_are_not_written_as_those_of_mpii() -> None:
+    other = load_skeleton("efficientpose16")
+    poses = Poses(
+        np.ones((1, 16, 2)), np.ones((1, 16)), np.ones((1, 16), np.bool_), ("a",), np.ones(1), other
+    )
+    assert FORMAT.write is not None
+    with pytest.raises(
+        FormatError, match="no place for poses of efficientpose16: as many keypoints are those of mpii16"
+    ):
+        FORMAT.write(NewFile(poses))
+
+
 def test_a_new_file_is_read_as_it_was(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     valid = generator.uniform(size=(3, 16)) < 0.7

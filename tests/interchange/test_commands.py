@@ -348,7 +348,7 @@ def test_validate_lists_all_faults_and_how_to_mend_them(run: Run, tmp_path: Path
         "row 3, field 'keypoints', y of nose: expected a finite number, got '1'.",
         "row 3, field 'image_id': expected an integer or a text, got None.",
         "row 4, field 'score': expected a finite number, got 'high'.",
-        "row 5, field 'score': expected a finite number, got no such field.",
+        "row 5, field 'score': expected a finite number, got none, where other rows have one.",
     ]
     assert "    Take it out of the list." in out.splitlines()
     assert out.splitlines()[-1] == "6 faults"

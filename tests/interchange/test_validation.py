@@ -49,12 +49,12 @@ MMPOSE = [
             {"frame_id": 4, "instances": [{**INSTANCE, "bbox_score": "high"}]},
         ],
         [
-            "field 'instances': expected a list of people, got None.",
             "frame 0, field 'frame_id': expected a whole number that is not negative, got -1.",
             "frame 1, field 'frame_id': expected an integer or a text, got None.",
             "frame 1, instance 0, field 'keypoints': expected a list of [x, y], got 5.",
             "frame 2: expected an object, got 'no frame'.",
             "frame 3, field 'frame_id': expected a whole number that is not negative, got 'b'.",
+            "frame 3, field 'instances': expected a list of people, got None.",
             "frame 4, instance 0, field 'bbox_score': expected a finite number, got 'high'.",
         ],
     ),
@@ -316,10 +316,10 @@ def test_a_folder_of_which_nothing_can_be_read(tmp_path: Path) -> None:
 def test_what_mends_several_faults_is_said_once(tmp_path: Path) -> None:
     row = {"image_id": "a", "keypoints": [1, 2, 0.5, 3, 4, 0.5], "score": 0.5}
     path = tmp_path / "poses.json"
-    path.write_text(json.dumps([row, {**row, "score": "a"}, {**row, "score": None}]), encoding="utf-8")
+    path.write_text(json.dumps([row, {**row, "score": "a"}, {**row, "score": "b"}]), encoding="utf-8")
     assert str(validate(path, Hints(layout=PAIR))).splitlines() == [
         f"{path}, row 1, field 'score': expected a finite number, got 'a'.",
-        f"{path}, row 2, field 'score': expected a finite number, got None.",
+        f"{path}, row 2, field 'score': expected a finite number, got 'b'.",
         "    The last 2: Correct the value, or take the row out of the list.",
         "2 faults",
     ]

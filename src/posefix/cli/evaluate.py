@@ -70,7 +70,10 @@ def evaluate(
         ensure_not_input(options.json_file, [results, truth.annotations, layout, against, against_layout])
         ensure_writable(options.json_file)
     named = truth.annotations_layout or layout
-    judge = Judge.read(truth.annotations, options.metric, load_layout(named), truth.category)
+    overrule = truth.annotations_layout is not None
+    judge = Judge.read(
+        truth.annotations, options.metric, load_layout(named), truth.category, overrule=overrule
+    )
     truth.tell(judge.annotations)
     after = judge.read_poses(results, layout, subset=options.subset)
     content: dict[str, Any] = {

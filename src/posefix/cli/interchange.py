@@ -127,12 +127,14 @@ def convert(
     ensure_new_output(output, to)
     ensure_not_input(output, [file, reading.annotations, reading.layout, to_layout])
     layout, hints = load_layout(to_layout), reading.hints()
-    sizes = hints.reading.photo_size
+    by_id = hints.photo_size(hints.file_names)
     source = read_pose_file(
-        file, reading.layout, format=reading.format, photo_size=sizes, category=reading.category
+        file, reading.layout, format=reading.format, photo_size=by_id, category=reading.category
     )
-    conversion = convert_poses(source, layout, sizes, hints.photo_names(source), least_score)
-    write_checked_pose_file(output, conversion.new, to)
+    names = hints.photo_names(source)
+    conversion = convert_poses(source, layout, hints.photo_size(names), names, least_score)
+    # Who reads the new file finds photos by the names in it, and not by the ids of the old one.
+    write_checked_pose_file(output, conversion.new, to, hints.photo_size(None))
     print("\n".join([conversion.report(), *source.left_out]))
     people, photos = len(source.poses), len(set(source.poses.image_ids))
     if wanted.keypoints_needed:

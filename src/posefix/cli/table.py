@@ -27,7 +27,8 @@ class MeasureOptions:
     annotations: Path | None = None
     """Ground truth: a COCO annotation file, or a folder of PoseTrack 2018 annotation files."""
     annotations_layout: str | None = None
-    """Skeleton of the annotated people, if the file does not name their keypoints; by default that of the results."""
+    """Skeleton of the annotated people, if the file does not name their keypoints, or by other names; by default that
+    of the results, if the file names none."""
     category: Category = None
     metric: Literal["coco", "crowdpose", "posetrack", "pckh", "pck"] | None = None
     """Whose rules; by default as `posefix evaluate` chooses."""
@@ -46,7 +47,8 @@ class MeasureOptions:
         if self.annotations is None:
             return None
         named = load_layout(self.annotations_layout) or layout
-        return Judge.read(self.annotations, self.metric, named, self.category)
+        overrule = self.annotations_layout is not None
+        return Judge.read(self.annotations, self.metric, named, self.category, overrule=overrule)
 
 
 NOT_MEASURED = MeasureOptions()

@@ -22,7 +22,8 @@ class TruthOptions:
     annotations: Path
     """A COCO keypoint annotation file, or a folder of PoseTrack 2018 annotation files."""
     annotations_layout: str | None = None
-    """Skeleton of the annotated people, if the file does not name their keypoints; by default that of the results."""
+    """Skeleton of the annotated people, if the file does not name their keypoints, or by other names; by default that
+    of the results, if the file names none."""
     category: Category = None
 
     def read(self, layout: str | None = None) -> Annotations:
@@ -33,7 +34,8 @@ class TruthOptions:
         """
         from posefix.interchange import read_truth
 
-        truth = read_truth(self.annotations, self.annotations_layout or layout, self.category)
+        named = self.annotations_layout
+        truth = read_truth(self.annotations, named or layout, self.category, overrule=named is not None)
         self.tell(truth)
         return truth
 

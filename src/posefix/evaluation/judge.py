@@ -101,6 +101,8 @@ class Judge:
         metric: Metric | None = None,
         layout: Layout | None = None,
         category: str | None = None,
+        *,
+        overrule: bool = False,
     ) -> Judge:
         """Read a ground truth.
 
@@ -109,12 +111,13 @@ class Judge:
             metric: Whose rules; None for those that the annotations say.
             layout: As of `posefix.formats.coco_annotations.read_annotations`.
             category: The same.
+            overrule: The same.
 
         Raises:
             InputError: The file, or one of the folder, is faulty.
         """
         if not path.is_dir() and metric != "posetrack":
-            annotations = read_annotations(path, layout, category)
+            annotations = read_annotations(path, layout, category, overrule=overrule)
             return cls(metric or metric_of(annotations), annotations)
         posetrack = read_posetrack_annotations(path)
         if metric in (None, "posetrack"):

@@ -15,6 +15,7 @@ from posefix.files import file_ending, read_json, without_collection
 from posefix.formats.coco_people import LabelledRecords, labelled_records, listed_records
 from posefix.pose import geometry
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Rows
+from posefix.pose_files.corners import check_sides
 from posefix.pose_files.gaps import without_gaps
 from posefix.pose_files.number_lists import is_gap
 from posefix.pose_files.pose_file import FormatError
@@ -26,6 +27,7 @@ from posefix.pose_files.records import (
     is_whole_number,
     report_fault,
 )
+from posefix.pose_files.units import check_pixels
 from posefix.skeletons import Skeleton, load_skeleton
 
 VISIBILITIES = (0, 1, 2)
@@ -117,7 +119,11 @@ class Annotations:
 
 
 def read_annotations(
-    path: str | Path, layout: Skeleton | str | Path | None = None, category: str | None = None
+    path: str | Path,
+    layout: Skeleton | str | Path | None = None,
+    category: str | None = None,
+    *,
+    overrule: bool = False,
 ) -> Annotations:
     """Read a COCO keypoint annotation file.
 
@@ -128,16 +134,30 @@ def read_annotations(
         path: The file.
         layout: Skeleton of the people, where the file does not name their keypoints, or names as many as nobody has.
         category: Name of the category that is meant, where several name different keypoints.
+        overrule: Whether the layout is taken for keypoints that the file names, too, if it has none of them elsewhere.
 
     Raises:
         InputError: The file is faulty or annotates nobody; names file, record (from 0) and field.
     """
     skeleton = layout if layout is None or isinstance(layout, Skeleton) else load_skeleton(layout)
     with without_collection():
-        annotations = parse_annotations(read_object(path), Path(path), skeleton, category)
+        annotations = parse_annotations(read_object(path), Path(path), skeleton, category, overrule=overrule)
+    check_places(annotations)
     if not len(annotations.people):
         raise nobody_annotated(annotations)
     return annotations
+
+
+def check_places(annotations: Annotations) -> None:
+    """Refuse annotations in another unit than pixels, or whose areas would be made of boxes that are corners.
+
+    Raises:
+        InputError: They are such.
+    """
+    path, people = annotations.path, annotations.people
+    check_pixels(path, people.keypoints, people.visibility > 0)
+    if people.area_is_estimated:  # else boxes are not needed
+        check_sides(path, people.bbox_xywh, people.keypoints, people.visibility > 0)
 
 
 def nobody_annotated(annotations: Annotations) -> InputError:
@@ -148,7 +168,12 @@ def nobody_annotated(annotations: Annotations) -> InputError:
 
 
 def parse_annotations(
-    content: Mapping[str, Any], path: Path, layout: Skeleton | None = None, category: str | None = None
+    content: Mapping[str, Any],
+    path: Path,
+    layout: Skeleton | None = None,
+    category: str | None = None,
+    *,
+    overrule: bool = False,
 ) -> Annotations:
     """The annotations of a parsed file; they may be of nobody.
 
@@ -157,11 +182,12 @@ def parse_annotations(
         path: The file.
         layout: As of `read_annotations`.
         category: The same.
+        overrule: The same.
 
     Raises:
         InputError: The file is faulty; names file, record (from 0) and field.
     """
-    labelled = labelled_records(content, path, layout, category)
+    labelled = labelled_records(content, path, layout, category, overrule=overrule)
     images = _images(content, path)
     people = _people(labelled, images)
     notes = (*labelled.notes, *_uncounted(people))

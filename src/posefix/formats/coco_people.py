@@ -16,6 +16,7 @@ from posefix.pose_files.layouts import (
     TRIPLE,
     LayoutError,
     check_layout,
+    check_order,
     fitting_layouts,
     misfit,
     unnamed_layout,
@@ -209,6 +210,8 @@ def _layout(
     says_little = _misfits(names, lengths) or not _are_words(names)
     if layout is not None and (overrule or (says_little and TRIPLE * len(layout) in lengths)):
         check_layout(path, layout, lengths, "annotation")
+        if not says_little:
+            check_order(f"{path}, field 'categories'", layout, names)
         return layout, ()
     if not _tell_apart(names):
         raise LayoutError(

@@ -20,6 +20,7 @@ from posefix.formats.coco_annotations import (
     AREA_OF_BOX,
     Annotations,
     PersonAnnotations,
+    check_places,
     parse_annotations,
     read_object,
 )
@@ -178,6 +179,7 @@ def _read_video(path: Path) -> PoseTrackAnnotations:
     if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
         content["annotations"] = [{"bbox": NO_BOX, **row} for row in rows]
     annotations = parse_annotations(content, path)
+    check_places(annotations)
     people = _as_poseval_reads(annotations.people)
     return PoseTrackAnnotations(
         replace(annotations, people=people),

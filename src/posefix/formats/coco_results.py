@@ -46,6 +46,8 @@ NAME = "coco-results"
 ROWS_AT_ONCE = 2000
 """Rows that are made text together, and so many tell what a file's layout may be."""
 TRACK = "track_id"
+FIELDS_SHOWN = 5
+"""Of rows without keypoints."""
 
 
 def recognise(source: Source) -> str | None:
@@ -79,7 +81,9 @@ def read(source: Source, reading: Reading) -> PoseFile:
         what = "an annotation file" if isinstance(held, dict) and "annotations" in held else quoted(held)
         raise FormatError(f"{source.path}: expected a list of poses, got {what}.")
     if skeleton is None:
-        lengths = _lengths(text.opening(ROWS_AT_ONCE))
+        opening = text.opening(ROWS_AT_ONCE)
+        _check_poses(source.path, opening)
+        lengths = _lengths(opening)
         raise unnamed_layout(source.path, [count_of_lengths(source.path, lengths)] if lengths else [])
     first_lengths = _first_lengths(text)
     check_layout(source.path, skeleton, first_lengths, "row")
@@ -138,7 +142,7 @@ class _Chunk:
         check_gaps(shaped, records, ("keypoints",) * TRIPLE, skeleton.keypoint_names)
         scores = np.zeros(len(records.rows))
         scores[records.asked()] = np.nan
-        if (scored := np.array(["score" in row for row in records.rows], dtype=np.bool_)).any():
+        if (scored := np.array([row.get("score") is not None for row in records.rows], dtype=np.bool_)).any():
             scores[scored] = records.choose(scored).numbers("score")
         boxes = records.lists_where_given("bbox", BOX_SIDES)
         boxed = bool(np.isfinite(boxes).any())
@@ -154,10 +158,8 @@ class _Chunk:
         scores = np.concatenate([np.zeros(0), *(chunk.pose_scores for chunk in chunks)])
         if (lacking := np.flatnonzero(np.isnan(scores))).size and lacking.size < scores.size:
             for row in lacking:
-                where, problem = (
-                    Where(path, f"row {row}", "score"),
-                    "expected a finite number, got no such field.",
-                )
+                where = Where(path, f"row {row}", "score")
+                problem = "expected a finite number, got none, where other rows have one."
                 report_fault(FormatError.at(where, problem, "Give all rows a score, or none."))
         ids: dict[int | str, int | str] = {}  # of equal ones one is kept
         return cls(
@@ -270,6 +272,19 @@ def _new_row(new: NewFile, row: int, keypoints: list[float]) -> Record:
     if new.tracks is not None and new.tracks[row] is not None:
         content[TRACK] = new.tracks[row]
     return content
+
+
+def _check_poses(path: Path, rows: Sequence[Any]) -> None:
+    """Refuse rows none of which has keypoints, such as those of a detector, with another word than that of a layout.
+
+    Raises:
+        FormatError: They are such.
+    """
+    found = [row for row in rows if isinstance(row, dict)]
+    if found and not any("keypoints" in row for row in found):
+        fields = ", ".join(map(repr, list(found[0])[:FIELDS_SHOWN]))
+        boxes = "; boxes alone are no poses" if "bbox" in found[0] else ""
+        raise FormatError(f"{path}: expected people with 'keypoints', got rows with {fields}{boxes}.")
 
 
 def _first_lengths(text: JsonText) -> list[int]:

@@ -84,6 +84,7 @@ class Skeletons:
     _texts: list[str] = field(default_factory=list)
     _root: str = ""
     _tracks: bool = False
+    _loose: int = 0
 
     def labels_of(self, people: Sequence[CvatSkeleton]) -> list[str]:
         """Names of the keypoints of some: in the order of the task's labels, and then those that appear besides."""
@@ -121,21 +122,22 @@ class Skeletons:
         return self.people
 
     def left_out(self, chosen: Sequence[CvatSkeleton]) -> tuple[str, ...]:
-        """A line on skeletons of other labels than those that were chosen."""
+        """Lines on skeletons of other labels than those that were chosen, and on points that no skeleton holds."""
         used = {person.label for person in chosen}
         counts = Counter(person.label for person in self.people if person.label not in used)
-        if not used or not counts:
-            return ()
-        listed = ", ".join(f"{label} {count:,}" for label, count in counts.items())
-        return (f"skeletons of other labels, left as they are: {counts.total():,} ({listed})",)
+        lines = []
+        if used and counts:
+            listed = ", ".join(f"{label} {count:,}" for label, count in counts.items())
+            lines.append(f"skeletons of other labels, left as they are: {counts.total():,} ({listed})")
+        if self._loose:
+            lines.append(f"points outside of skeletons, left as they are: {self._loose:,}")
+        return tuple(lines)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know."""
         note = "labels have no scores: only the places of skeletons' keypoints are read and written"
-        return (note, "there are no skeletons; points outside of skeletons are not read")[
-            : 1 + (not self.people)
-        ]
+        return (note,) if self.people else (note, "there are no skeletons")
 
     def start(self, tag: str, attributes: dict[str, str], at: int) -> None:
         """An element begins."""
@@ -149,6 +151,8 @@ class Skeletons:
             self._number += 1
         elif tag == POINTS and self._skeleton is not None:
             self._element = self._read_element(attributes, at)
+        elif tag == POINTS:
+            self._loose += 1
         elif tag == TRACK:
             self._tracks = True
         elif tag == LABEL:
@@ -199,10 +203,10 @@ class Skeletons:
         return Element(attributes.get(LABEL, ""), x or 0.0, y or 0.0, text, outside, occluded, at)
 
     def check_images(self) -> None:
-        """Refuse a file that is not of images.
+        """Refuse a file that is not of images, or whose points do not say whose they are.
 
         Raises:
-            FormatError: It is of videos, or something else.
+            FormatError: It is of videos, has points and no skeletons, or is something else.
         """
         if self._root != "annotations":
             raise FormatError(f"{self.path}: expected an element 'annotations', got {quoted(self._root)}.")
@@ -210,6 +214,11 @@ class Skeletons:
             raise FormatError(
                 f"{self.path}: expected CVAT for images, got tracks of CVAT for videos, which leave out frames; export "
                 "the task as CVAT for images."
+            )
+        if self._loose and not self.people:
+            raise FormatError(
+                f"{self.path}: expected skeletons, got {plural(self._loose, 'shape')} of points outside of any, which "
+                "do not say whose they are; label people with a skeleton, and export them again."
             )
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from posefix.errors import Where, quoted
 from posefix.formats.deeplabcut_table import COORDINATES, Table
 from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId
+from posefix.pose_files.csv_text import MISSING
 from posefix.pose_files.pose_file import FormatError
 
 HEADERS = ("scorer", "individuals", "bodyparts", "coords")
@@ -54,13 +55,11 @@ class _Dialect:
         return self._cell.findall(line) if '"' in line else line.split(self.separator)
 
     def number(self, text: str) -> float:
-        """The number in a cell, NaN where it is empty and infinity where it is something else."""
+        """The number in a cell, NaN where it says that there is none and infinity where it is something else."""
         try:
-            return (
-                float(text.replace(self.decimal, ".") if self.decimal != "." else text) if text else math.nan
-            )
+            return float(text.replace(self.decimal, ".") if self.decimal != "." else text)
         except ValueError:
-            return math.inf
+            return math.nan if text.lower() in MISSING else math.inf
 
     def text(self, value: float) -> str:
         """A number as a cell has it."""

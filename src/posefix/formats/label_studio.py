@@ -16,7 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from posefix.formats.label_studio_tasks import KEYPOINT, SCORE, VALUE, Person, Region, Tasks, read_tasks
+from posefix.formats.label_studio_tasks import (
+    KEYPOINT,
+    SCORE,
+    VALUE,
+    Person,
+    Region,
+    Tasks,
+    is_number,
+    read_tasks,
+)
 from posefix.formats.label_studio_writing import write
 from posefix.pose.poses import BoolArray, FloatArray, Poses
 from posefix.pose_files.json_numbers import edited_with_numbers
@@ -96,7 +105,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         _Rewrite(text, tasks, points, poses, unit),
         boxes=boxes if np.isfinite(boxes).any() else None,
         notes=(*tasks.notes, *chosen.notes),
-        left_out=chosen.left_out,
+        left_out=(*chosen.left_out, *tasks.left_out),
         has_scores=any(SCORE in region.record for person in tasks.people for region in person.keypoints),
     )
 
@@ -161,7 +170,7 @@ class _Rewrite:
             region: Region = self.points.records[place]
             if which < 2:
                 yield (*region.place, VALUE, SIDES[which]), value
-            elif SCORE in region.record:
+            elif is_number(region.record.get(SCORE)):
                 yield (*region.place, SCORE), value
 
     def _box_numbers(self, poses: Poses, boxed: BoolArray) -> Iterator[tuple[Place, float]]:
@@ -187,16 +196,32 @@ class _Rewrite:
         return edits
 
     def _additions(self, added: BoolArray, written: FloatArray) -> dict[Place, Any]:
-        """New regions of keypoints that were filled in, made like the person's first one."""
+        """New regions of keypoints that were filled in, made like the person's first one, and tied as that is."""
         edits: dict[Place, Any] = {}
         counts: dict[Place, int] = {}
         for row, keypoint in np.argwhere(added).tolist():
             person = self.tasks.people[row]
             place = person.place
-            number = counts[place] = counts.get(place, self.tasks.counts[place]) + 1
+            number = counts.get(place, self.tasks.counts[place]) + 1
             region = _like(person, self.points.labels[keypoint], written[row, keypoint].tolist(), number)
             edits[(*place, number - 1)] = region
+            if (tie := self._tie(person, region["id"])) is not None:
+                edits[(*place, number)] = tie
+                number += 1
+            counts[place] = number
         return edits
+
+    def _tie(self, person: Person, name: str) -> Record | None:
+        """The relation that says whose a new region is; None where the person's first one has none."""
+        first = person.keypoints[0].record.get("id")
+        own = [region.record.get("id") for region in person.keypoints]
+        for place, start, end in self.tasks.relations.get(person.place, ()):
+            if first in (start, end) and not (start in own and end in own):
+                relation: Any = self.text.root
+                for key in place:
+                    relation = relation[key]
+                return {**relation, "from_id" if start == first else "to_id": name}
+        return None
 
 
 def _like(person: Person, label: str, numbers: Sequence[float], number: int) -> Record:
@@ -204,6 +229,6 @@ def _like(person: Person, label: str, numbers: Sequence[float], number: int) -> 
     pattern = person.keypoints[0].record
     value = {**pattern[VALUE], "x": numbers[0], "y": numbers[1], KEYPOINT: [label]}
     region = {**pattern, VALUE: value, "id": f"posefix-{number}"}
-    if SCORE in pattern:
+    if is_number(pattern.get(SCORE)):
         region[SCORE] = numbers[2]
     return region

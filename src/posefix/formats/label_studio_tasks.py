@@ -98,6 +98,7 @@ class Tasks:
         counts: How many regions each list of regions has.
         relations: List of regions -> place and ends of each relation in it.
         others: How many annotations or predictions are left alone.
+        unread: How many regions of each type are neither a keypoint nor the box of somebody.
     """
 
     path: Path
@@ -105,6 +106,15 @@ class Tasks:
     counts: dict[Place, int] = field(default_factory=dict)
     relations: dict[Place, list[tuple[Place, Any, Any]]] = field(default_factory=dict)
     others: int = 0
+    unread: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """A line on regions that are nobody's here: boxes without keypoints, and what other tools drew."""
+        if not self.unread:
+            return ()
+        listed = ", ".join(f"{kind} {count:,}" for kind, count in self.unread.items())
+        return (f"regions without a keypoint's label, left as they are: {self.unread.total():,} ({listed})",)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -176,12 +186,24 @@ def _read_task(tasks: Tasks, place: Place, task: Record) -> None:
         return
     records = [(index, record) for index, record in enumerate(result) if isinstance(record, dict)]
     groups = _grouped(tasks, place, records)
+    boxes = [box.place[-1] for box, _ in groups if box is not None]
+    tasks.unread.update(
+        str(record.get("type"))
+        for index, record in records
+        if record.get("type") != KEYPOINT and index not in boxes and _is_drawn(record)
+    )
     if not groups:
         return
     tasks.counts[place] = len(result)
     image_id = _photo(tasks, place, task)
     for box, keypoints in groups:
         tasks.people.append(Person(image_id, place, keypoints, box))
+
+
+def _is_drawn(record: Record) -> bool:
+    """Whether it is a region, which has a place; relations and what is said of the whole photo have none."""
+    value = record.get(VALUE)
+    return isinstance(value, dict) and not value.keys().isdisjoint(("x", "points", "rle"))
 
 
 def _chosen(tasks: Tasks, task: Record) -> tuple[str, int] | None:

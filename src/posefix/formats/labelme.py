@@ -8,7 +8,7 @@ Places are pixels from the photo's edge. Other programs (AnyLabeling) add a `sco
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +81,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
     """
     texts = documents(source, json_files(source))
     people = [person for number, document in enumerate(texts) for person in _people(number, document)]
+    others = _others(texts, people)
     chosen = of_category(source.path, [_category(person) for person in people], reading.category)
     people = [people[row] for row in chosen.rows]
     labels = list(dict.fromkeys(shape.record[LABEL] for person in people for shape in person.keypoints))
@@ -105,7 +106,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         _Rewrite(source.path, texts, people, points, poses),
         boxes=boxes if np.isfinite(boxes).any() else None,
         notes=chosen.notes,
-        left_out=chosen.left_out,
+        left_out=(*chosen.left_out, *others),
         has_scores=any(
             _is_number(shape.record.get(SCORE)) for person in people for shape in person.keypoints
         ),
@@ -163,6 +164,25 @@ def _people(number: int, document: Document) -> list[Person]:
         Person(image_id, shapes, boxes[group][0] if len(boxes[group]) == 1 else None)
         for group, shapes in groups.items()
     ]
+
+
+def _others(texts: Sequence[Document], people: Sequence[Person]) -> tuple[str, ...]:
+    """A line on shapes that are neither a keypoint nor the box of somebody."""
+    used = {(box.document, box.number) for person in people if (box := person.box) is not None}
+    kinds = Counter(
+        str(shape.get(TYPE))
+        for number, (_, text) in enumerate(texts)
+        for place, shape in enumerate(_shapes(text.root))
+        if isinstance(shape, dict) and shape.get(TYPE) != POINT and (number, place) not in used
+    )
+    listed = ", ".join(f"{kind} {count:,}" for kind, count in kinds.items())
+    return (f"shapes other than points, left as they are: {kinds.total():,} ({listed})",) if kinds else ()
+
+
+def _shapes(content: Any) -> list[Any]:
+    """The shapes of a document; none of one that is faulty."""
+    shapes = content.get(SHAPES) if isinstance(content, dict) else None
+    return shapes if isinstance(shapes, list) else []
 
 
 def _category(person: Person) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from posefix.errors import Where
 from posefix.formats.mediapipe_csv import is_landmark_table, read_table
 from posefix.formats.mediapipe_json import is_landmark_document, read_document
 from posefix.formats.mediapipe_landmarks import Landmarks
@@ -27,15 +28,19 @@ from posefix.pose_files.named_points import EDGE_TO_CENTRE, FROM_EDGE
 from posefix.pose_files.pose_file import (
     Contents,
     Format,
+    FormatError,
     PoseFile,
     Reading,
     Source,
     check_same_poses,
     rows_left_out,
 )
+from posefix.pose_files.records import report_fault
 from posefix.pose_files.units import Unit, are_shares, shares, sizes_of_photos, triples_in_unit
 
 NAME = "mediapipe"
+NEGATIVE = 0.25
+"""Share of the coordinates below 0; of places in a photo hardly any are, of places around the hips half."""
 
 
 def recognise(source: Source) -> str | None:
@@ -93,7 +98,18 @@ FORMAT = Format(
 def _unit(
     path: Path, landmarks: Landmarks, there: BoolArray, reading: Reading
 ) -> tuple[Unit, tuple[str, ...]]:
-    """What the numbers are, and the note that says so."""
+    """What the numbers are, and the note that says so.
+
+    Raises:
+        FormatError: They are no places in a photo, or shares of photos that are not given.
+    """
+    places = landmarks.numbers[there][:, :2]
+    if places.size and (places < 0).mean() > NEGATIVE:
+        problem = (
+            "expected places in a photo, got coordinates of which many are below 0, as of MediaPipe's world landmarks "
+            "(metres from the hips) and other places in space; write the landmarks of the photo"
+        )
+        report_fault(FormatError.at(Where(path), problem))
     found, _ = are_shares(np.nan_to_num(landmarks.numbers[..., :2]), there)
     if not found:
         return FROM_EDGE, ("places are pixels from the photo's edge",) if there.any() else ()

@@ -15,11 +15,13 @@ from posefix.formats.mediapipe_landmarks import (
     FRAMES,
     LAYOUT,
     PHOTOS,
+    VIDEOS,
     Landmarks,
     layout_of_names,
     layout_of_numbers,
     plain,
 )
+from posefix.photos.names import ids_of_frames
 from posefix.pose.poses import BoolArray, FloatArray, ImageId
 from posefix.pose_files.csv_text import CsvText, column_names
 from posefix.pose_files.pose_file import FormatError, Reading, Source
@@ -27,11 +29,17 @@ from posefix.pose_files.records import report_fault
 from posefix.skeletons import Skeleton, load_skeleton
 
 LANDMARKS = (
-    "landmark_name", "landmark", "landmark_id", "landmark_index", "landmark_idx", "keypoint", "joint", "name", "index",
-    "id",
+    "landmark_name", "landmark", "landmark_id", "landmark_index", "landmark_idx", "keypoint_name", "keypoint",
+    "keypoint_id", "keypoint_index", "joint_name", "joint", "joint_id", "name", "index", "id",
 )  # fmt: skip
+BOX_SIDES = ("w", "h", "width", "height", "x2", "xmax", "right")
+"""A table that has one of them beside x and y has boxes, such as a tracker's, and no landmarks."""
 PEOPLE = ("person", "person_id", "person_index", "pose", "pose_id", "pose_index")
-VISIBILITIES = ("visibility", "vis", "v", "confidence", "conf", "score", "presence")
+VISIBILITIES = (
+    "visibility", "vis", "v", "confidence", "conf", "score", "likelihood", "probability", "prob", "c", "presence",
+)  # fmt: skip
+IN_SPACE = ("_ncams", "_n_cams")
+"""What columns of Anipose's tables end with, whose x and y are places in space."""
 FEWEST = 5
 """Landmarks of a row, fewer of which no table is recognised by."""
 LONGEST_NUMBER = 3
@@ -86,8 +94,10 @@ def is_landmark_table(source: Source) -> bool:
     """Whether the first line of a file names columns of landmarks."""
     names = column_names(source)
     if _column(names, LANDMARKS) is not None and _column(names, FRAMES + PHOTOS) is not None:
-        return {"x", "y"} <= {plain(name) for name in names}
+        return {"x", "y"} <= {plain(name) for name in names} and _column(names, BOX_SIDES) is None
     wide = _Wide.of(names)
+    if any(name.lower().endswith(IN_SPACE) for name in names):
+        return False
     known = sum(load_skeleton(LAYOUT).find(stem) is not None for stem in wide.columns)
     return len(wide.columns) >= FEWEST and (wide.numbered or 2 * known >= len(wide.columns))
 
@@ -111,11 +121,14 @@ def _column(names: Sequence[str], wanted: Sequence[str]) -> int | None:
 
 
 def _image_ids(text: CsvText) -> list[ImageId]:
-    """Frame or photo of each row; where no column says it, the row's number."""
-    photo = _column(text.names, PHOTOS)
-    if photo is not None:
-        return list(text.texts(photo))
-    frame = _column(text.names, FRAMES)
+    """Frame or photo of each row; where no column says it, the row's number.
+
+    What is called a file and has several frames is a video; frames of several videos are told apart.
+    """
+    photo, frame = _column(text.names, PHOTOS), _column(text.names, FRAMES)
+    names = [] if photo is None else text.texts(photo)
+    if photo is not None and (frame is None or _have_one_frame(names, _words(text, frame))):
+        return list(names)
     if frame is None:
         return list(range(len(text.rows)))
     numbers = text.numbers([frame])[:, 0]
@@ -123,7 +136,14 @@ def _image_ids(text: CsvText) -> list[ImageId]:
     for row in np.flatnonzero(wrong).tolist():
         message = f"{text.where(row, frame)}: expected the number of a frame, from 0."
         report_fault(FormatError(message, "Correct it, or take the line out."))
-    return [int(number) for number in np.where(wrong, 0, numbers).tolist()]
+    frames = [int(number) for number in np.where(wrong, 0, numbers).tolist()]
+    video = _column(text.names, VIDEOS)
+    videos = names or ([""] * len(frames) if video is None else text.texts(video))
+    return ids_of_frames(videos, frames)
+
+
+def _have_one_frame(names: Sequence[str], frames: Sequence[str]) -> bool:
+    return len(set(names)) == len(set(zip(names, frames, strict=True)))
 
 
 def _wide(text: CsvText, reading: Reading) -> Landmarks:

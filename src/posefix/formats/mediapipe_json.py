@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any, TypeGuard
+from pathlib import PureWindowsPath
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -16,16 +17,19 @@ from posefix.files import file_stem
 from posefix.formats.mediapipe_landmarks import (
     FRAMES,
     PHOTOS,
+    VIDEOS,
     Landmarks,
     layout_of_names,
     layout_of_numbers,
     plain,
 )
+from posefix.photos.finding import IMAGE_SUFFIXES
+from posefix.photos.names import ids_of_frames
 from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId
 from posefix.pose_files.json_numbers import edited_with_numbers
 from posefix.pose_files.json_text import JsonText, Place
 from posefix.pose_files.pose_file import FormatError, Reading
-from posefix.pose_files.records import NO_ID, PLAIN_TEXT, is_plain, report_fault
+from posefix.pose_files.records import NO_ID, PLAIN_TEXT, id_or_none, is_plain, report_fault
 from posefix.skeletons import Skeleton
 
 CERTAIN = ("pose_landmarks", "poseLandmarks")
@@ -34,8 +38,19 @@ FIELDS = (*CERTAIN, "landmarks", "landmark")
 """Where frames have their landmarks; the last one is that of messages made dictionaries."""
 VISIBILITY = "visibility"
 COORDINATES = ("x", "y", VISIBILITY)
+OWN_NAMES = ("name", "landmark", "landmark_name", "id", "index", "landmark_id", "landmark_index")
+"""Fields in which a landmark says which it is."""
+LONGEST_FRAME = 15
+"""Digits of a frame's number."""
 NUMBERS_OF_LISTS = (0, 1, 3)
 """Where x, y and visibility stand in landmarks that are lists: x, y, z, visibility."""
+
+
+class _Frame(NamedTuple):
+    """A frame, or a photo, and the video where one is named."""
+
+    image_id: ImageId
+    video: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +59,7 @@ class _Person:
 
     place: Place
     landmarks: Any
-    image_id: ImageId
+    frame: _Frame
 
 
 def is_landmark_document(opening: Any) -> bool:
@@ -75,21 +90,30 @@ def read_document(text: JsonText, reading: Reading) -> Landmarks:
         FormatError: It is faulty, or its layout unknown.
     """
     people = list(_people(text.root, file_stem(text.path)))
-    for person in people:
-        if isinstance(person.image_id, str) and not is_plain(person.image_id):
-            message = f"{_where(text, person.place)}: expected as name of its photo {PLAIN_TEXT}."
-            report_fault(FormatError(message, "Rename the photo."))
+    ids = _image_ids(text, people)
     skeleton, keys = _layout(text, people, reading)
     values = np.full((len(people), len(skeleton), 3), np.nan)
     for row, person in enumerate(people):
+        _check_order(text, person, skeleton)
         found = _numbers(text, person, keys, len(skeleton))
         if found is not None:
             values[row] = found
-    ids = tuple(
-        NO_ID if isinstance(one.image_id, str) and not is_plain(one.image_id) else one.image_id
-        for one in people
-    )
     return Landmarks(skeleton, ids, values, partial(_write, text, people, keys))
+
+
+def _image_ids(text: JsonText, people: Sequence[_Person]) -> tuple[ImageId, ...]:
+    """Frame or photo of each person; frames of several videos are told apart."""
+    ids = [person.frame.image_id for person in people]
+    framed = [(row, image_id) for row, image_id in enumerate(ids) if isinstance(image_id, int)]
+    videos = [people[row].frame.video for row, _ in framed]
+    for (row, _), named in zip(framed, ids_of_frames(videos, [number for _, number in framed]), strict=True):
+        ids[row] = named
+    for row, image_id in enumerate(ids):
+        if isinstance(image_id, str) and not is_plain(image_id):
+            message = f"{_where(text, people[row].place)}: expected as name of its photo {PLAIN_TEXT}."
+            report_fault(FormatError(message, "Rename the photo."))
+            ids[row] = NO_ID
+    return tuple(ids)
 
 
 def _people(content: Any, stem: str) -> Iterator[_Person]:
@@ -97,7 +121,7 @@ def _people(content: Any, stem: str) -> Iterator[_Person]:
     if isinstance(content, list) and content and not _is_landmark(content[0]):
         yield from _frames((), content)
     elif isinstance(content, list):
-        yield from _people_of((), content, stem)
+        yield from _people_of((), content, _Frame(stem))
     elif isinstance(content, dict):
         yield from _people_of_object(content, stem)
 
@@ -110,7 +134,7 @@ def _people_of_object(content: Mapping[str, Any], stem: str) -> Iterator[_Person
             yield from _frames((field,), value)
             return
     if (field_name := _field(content)) is not None:
-        yield from _people_of((field_name,), content[field_name], _image_id(content, stem))
+        yield from _people_of((field_name,), content[field_name], _frame(content, stem))
         return
     for key, value in content.items():
         if isinstance(value, list) and any(isinstance(one, dict) and _field(one) for one in value):
@@ -122,38 +146,47 @@ def _frames(place: Place, frames: Sequence[Any]) -> Iterator[_Person]:
     """The people of frames, which are objects with landmarks, or the landmarks themselves."""
     for number, frame in enumerate(frames):
         if isinstance(frame, list):
-            yield from _people_of((*place, number), frame, number)
+            yield from _people_of((*place, number), frame, _Frame(number))
         elif isinstance(frame, dict) and (field := _field(frame)) is not None:
-            yield from _people_of((*place, number, field), frame[field], _image_id(frame, number))
+            yield from _people_of((*place, number, field), frame[field], _frame(frame, number))
 
 
 def _field(frame: Mapping[str, Any]) -> str | None:
     return next((field for field in FIELDS if field in frame), None)
 
 
-def _image_id(frame: Mapping[str, Any], otherwise: ImageId) -> ImageId:
+def _frame(frame: Mapping[str, Any], otherwise: ImageId) -> _Frame:
     """The number or the photo that a frame says, else its place or the file's name."""
     named = {plain(key): value for key, value in frame.items()}
-    for key in PHOTOS:
-        if isinstance(named.get(plain(key)), str):
-            return str(named[plain(key)])
-    for key in FRAMES:
-        value = named.get(plain(key))
-        if type(value) is int and value >= 0:
-            return value
-    return otherwise
+    values = [id_or_none(named.get(plain(key))) for key in FRAMES]
+    number = next((value for value in values if value is not None and value != ""), None)
+    if isinstance(number, str) and number.isdecimal() and len(number) <= LONGEST_FRAME:
+        number = int(number)
+    photo = _text(named, PHOTOS)
+    is_photo = PureWindowsPath(photo).suffix.lower() in (*IMAGE_SUFFIXES, "")
+    if photo and (is_photo or not isinstance(number, int)):
+        return _Frame(photo)
+    if number is None or (isinstance(number, int) and number < 0):
+        return _Frame(otherwise)
+    return _Frame(number, photo or _text(named, VIDEOS))
 
 
-def _people_of(place: Place, value: Any, image_id: ImageId) -> Iterator[_Person]:
+def _text(named: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """The first text in some fields; the empty one where there is none."""
+    values = (named.get(plain(key)) for key in keys)
+    return next((value for value in values if isinstance(value, str)), "")
+
+
+def _people_of(place: Place, value: Any, frame: _Frame) -> Iterator[_Person]:
     """The people of one frame: several, one, or nobody."""
     if isinstance(value, dict) and isinstance(value.get(FIELDS[-1]), list):
-        yield from _people_of((*place, FIELDS[-1]), value[FIELDS[-1]], image_id)
+        yield from _people_of((*place, FIELDS[-1]), value[FIELDS[-1]], frame)
     elif value and (isinstance(value, dict) or (isinstance(value, list) and _is_landmark(value[0]))):
-        yield _Person(place, value, image_id)
+        yield _Person(place, value, frame)
     elif isinstance(value, list):
         for number, person in enumerate(value):
             if isinstance(person, list) and person:
-                yield _Person((*place, number), person, image_id)
+                yield _Person((*place, number), person, frame)
 
 
 def _is_landmark(value: Any) -> bool:
@@ -177,6 +210,30 @@ def _layout(
     skeleton = layout_of_names(text.path, named, reading)
     of_keypoint = {skeleton.find(name): name for name in reversed(named)}
     return skeleton, tuple(of_keypoint.get(place) for place in range(len(skeleton)))
+
+
+def _check_order(text: JsonText, person: _Person, skeleton: Skeleton) -> None:
+    """Refuse a list of landmarks that say themselves that they stand in another order, or are some of them only.
+
+    Raises:
+        FormatError: One has the name or the number of another place.
+    """
+    landmarks = person.landmarks
+    first = landmarks[0] if isinstance(landmarks, list) else None
+    if not isinstance(first, dict):
+        return
+    for field in OWN_NAMES:
+        if field not in first:
+            continue
+        start = 1 if first[field] == 1 else 0
+        said = [one.get(field) if isinstance(one, dict) else None for one in landmarks]
+        meant = [value - start if type(value) is int else skeleton.find(str(value)) for value in said]
+        wrong = next((place for place, known in enumerate(meant) if known not in (None, place)), None)
+        if wrong is not None:
+            where = f"{_where(text, person.place)}, landmark {wrong}, field {field!r}"
+            expected = f"expected landmarks in the order of {skeleton.name}, got {quoted(said[wrong])} there"
+            mend = "Sort them, or write an object with each landmark by its name."
+            report_fault(FormatError(f"{where}: {expected}.", mend))
 
 
 def _numbers(

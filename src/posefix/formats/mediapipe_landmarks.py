@@ -17,6 +17,8 @@ FRAMES = ("frame", "frame_index", "frame_idx", "frame_number", "frame_num", "fra
 """What programs call the number of a frame; case, and underscores between words, do not matter."""
 PHOTOS = ("image", "image_name", "image_id", "image_path", "file", "filename", "file_name")
 """What programs call the name of a photo."""
+VIDEOS = ("video", "video_name", "video_file", "video_path", "video_id", "clip")
+"""What programs call the video of a frame."""
 
 
 @dataclass(frozen=True, eq=False)

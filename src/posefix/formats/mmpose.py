@@ -42,7 +42,7 @@ from posefix.pose_files.json_people import (
     tracks_in,
 )
 from posefix.pose_files.json_text import JsonText, Place
-from posefix.pose_files.layouts import anonymous_layout, check_layout, misfit, unnamed_layout
+from posefix.pose_files.layouts import anonymous_layout, check_layout, check_order, misfit, unnamed_layout
 from posefix.pose_files.number_lists import holds_lists
 from posefix.pose_files.pose_file import (
     Contents,
@@ -95,7 +95,10 @@ def read(source: Source, reading: Reading) -> PoseFile:
         found, said = _lists(document)
         lists += found
         notes += said
-        skeleton = skeleton or _named_layout(document[1])
+        named = _named_layout(document[1])
+        if reading.skeleton is not None and named is not None:
+            check_order(f"{document[1].path}, field {META!r}", reading.skeleton, named.keypoint_names)
+        skeleton = skeleton or named
     lengths = _keypoint_counts(lists)
     if skeleton is None:
         raise unnamed_layout(source.path, lengths[:1])
@@ -154,10 +157,8 @@ def _is_instances(content: Any) -> bool:
 
 
 def _is_instance(row: Record) -> bool:
-    """Whether it is an instance of MMPose; COCO results, whose keypoints are a flat list, may have such scores, too."""
-    points = row.get(POINTS)
-    flat = isinstance(points, list) and bool(points) and not holds_lists(points)
-    return SCORES in row and not (flat and "image_id" in row)
+    """Whether it is an instance of MMPose; COCO results, each of which says its photo, may have such scores, too."""
+    return SCORES in row and "image_id" not in row
 
 
 def _lists(document: Document) -> tuple[list[PeopleList], tuple[str, ...]]:

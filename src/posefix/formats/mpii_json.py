@@ -99,7 +99,17 @@ def read(source: Source, reading: Reading) -> PoseFile:
 
 
 def write(new: NewFile) -> Contents:
-    """A new file, one line for each person; center and scale are those of the box."""
+    """A new file, one line for each person; center and scale are those of the box.
+
+    Raises:
+        FormatError: The layout has as many keypoints as MPII, whose these would be taken for.
+    """
+    skeleton, known = new.poses.skeleton, load_skeleton(LAYOUT)
+    if len(skeleton) == len(known) and skeleton.keypoint_names != known.keypoint_names:
+        raise FormatError(
+            f"MPII's JSON has no place for poses of {skeleton.name}: as many keypoints are those of {LAYOUT}; "
+            "choose another format, or convert to that layout (--to-layout)."
+        )
     boxes = new_boxes(new)
     lines = [json.dumps(_new_row(new, row, boxes[row])) for row in range(len(new.poses))]
     return {"": ("[" + ",\n".join(lines) + "]\n").encode()}
@@ -170,7 +180,7 @@ def _plain_numbers(records: Records, count: int) -> FloatArray | None:
 def _there(records: Records, numbers: FloatArray, skeleton: Skeleton) -> BoolArray:
     """(N, K) which keypoints are there."""
     lacking = _lacking(records)
-    marked = np.array([SEEN in row for row in records.rows], dtype=np.bool_) & ~lacking
+    marked = np.array([row.get(SEEN) is not None for row in records.rows], dtype=np.bool_) & ~lacking
     there = ~((numbers == NOWHERE) | (numbers == 0)).all(axis=-1)
     names = [f"{SEEN} of {name}" for name in skeleton.keypoint_names]
     seen = _with_numbers(records.choose(marked))
@@ -211,6 +221,7 @@ class _Rewrite:
         gaps = np.isnan(self.numbers).any(axis=-1)
         for row, keypoint in np.argwhere(gaps & ~np.isnan(after).any(axis=-1)).tolist():  # null is no number
             edits[row, POINTS, keypoint] = after[row, keypoint].tolist()
+        edits.update(self._truths(poses, gone))
         return {"": edited_with_numbers(self.text, self._numbers(poses, after, gone), edits).encode()}
 
     def _numbers(self, poses: Poses, after: FloatArray, gone: Rows) -> Iterator[tuple[Place, float]]:
@@ -220,11 +231,22 @@ class _Rewrite:
         rows, keypoints, axes = (indices.tolist() for indices in changed)
         for row, keypoint, axis, value in zip(rows, keypoints, axes, after[changed].tolist(), strict=True):
             yield (row, POINTS, keypoint, axis), value
+        for row, keypoint in self._seen_or_gone(poses, gone):
+            if not isinstance(self.records.rows[row][SEEN][keypoint], bool):
+                yield (row, SEEN, keypoint), int(poses.valid[row, keypoint])
+
+    def _truths(self, poses: Poses, gone: Rows) -> Iterator[tuple[Place, bool]]:
+        """The same of `joints_vis` where it holds true and false, which are no numbers."""
+        for row, keypoint in self._seen_or_gone(poses, gone):
+            if isinstance(self.records.rows[row][SEEN][keypoint], bool):
+                yield (row, SEEN, keypoint), bool(poses.valid[row, keypoint])
+
+    def _seen_or_gone(self, poses: Poses, gone: Rows) -> list[tuple[int, int]]:
+        """Row and keypoint of each `joints_vis` that becomes another."""
         other = poses.valid != self.poses.valid
         other[gone] = False
-        for row, keypoint in np.argwhere(other).tolist():
-            if SEEN in self.records.rows[row]:
-                yield (row, SEEN, keypoint), int(poses.valid[row, keypoint])
+        found = np.argwhere(other).tolist()
+        return [(row, keypoint) for row, keypoint in found if self.records.rows[row].get(SEEN) is not None]
 
 
 def _new_row(new: NewFile, row: int, box: FloatArray) -> Record:

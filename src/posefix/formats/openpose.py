@@ -46,7 +46,7 @@ from posefix.pose_files.json_people import (
 from posefix.pose_files.json_text import Place
 from posefix.pose_files.layouts import layout_of_lengths
 from posefix.pose_files.pose_file import Contents, Format, FormatError, NewFile, PoseFile, Reading, Source
-from posefix.pose_files.records import Record, report_fault
+from posefix.pose_files.records import Record, id_or_none, report_fault
 from posefix.pose_files.units import PIXELS, Unit, new_triples, shares, sizes_of_photos
 from posefix.skeletons import load_skeleton
 
@@ -213,19 +213,32 @@ def _unit(
     span = sizes_of_photos(path, reading.photo_size, ids) - 1
     low, high = triples[..., :2].min(), triples[found][..., :2].max()
     said = f"coordinates from {low:g} to {high:g} are shares of the photo"
-    if low < LEFT_OF_PHOTO:
+    if _from_minus_one(triples, low):
         return shares(span / 2, span / 2), (f"{said}, from -1 to 1 (--keypoint_scale 4)",)
     return shares(span), (f"{said}, from 0 to 1 (--keypoint_scale 3)",)
 
 
-def _tracks(lists: Sequence[PeopleList]) -> tuple[int | None, ...] | None:
+def _from_minus_one(triples: FloatArray, lowest: float) -> bool:
+    """Whether shares are from -1 to 1: what is missing lies at -1, -1 then, else at 0, 0, whatever was guessed.
+
+    Args:
+        triples: (N, K, 3) x, y, score.
+        lowest: The smallest x or y.
+    """
+    missing = triples[triples[..., 2] == 0][:, :2]
+    at_corner, at_origin = (int((missing == place).all(axis=1).sum()) for place in (-1, 0))
+    return at_corner > at_origin if at_corner != at_origin else lowest < LEFT_OF_PHOTO
+
+
+def _tracks(lists: Sequence[PeopleList]) -> tuple[ImageId | None, ...] | None:
     """``person_id`` of each person; -1 and an empty list are OpenPose without tracking."""
-    tracks = []
+    tracks: list[ImageId | None] = []
     for people in lists:
+        people.records.check_texts(PERSON)
         for row in people.records.rows:
             value = row.get(PERSON)
-            track = value[0] if isinstance(value, list) and value else value
-            tracks.append(track if type(track) is int and track != NO_PERSON else None)
+            track = id_or_none(value[0] if isinstance(value, list) and value else value)
+            tracks.append(None if track in (NO_PERSON, "") else track)
     return tuple(tracks) if any(track is not None for track in tracks) else None
 
 

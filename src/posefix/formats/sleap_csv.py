@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from posefix.photos.names import ids_of_frames
 from posefix.pose.poses import Poses
 from posefix.pose_files.csv_text import CsvText, column_names, csv_line
 from posefix.pose_files.node_poses import keypoints_to_write, node_layout, poses_with_gaps
@@ -31,7 +32,7 @@ from posefix.pose_files.pose_file import (
 )
 
 NAME = "sleap-csv"
-TRACK, FRAME = "track", "frame_idx"
+TRACK, FRAME, VIDEO = "track", "frame_idx", "video"
 SCORES = ("instance.score", "score")
 """What SLEAP and sleap-io call an animal's."""
 NONE = -1
@@ -66,7 +67,8 @@ def read(source: Source, reading: Reading) -> PoseFile:
         (table.columns[:, 2] != NONE) & np.isfinite(values[rows, :, 2]), values[rows, :, 2], 1.0
     )
     animals = _taken(text, np.array([table.score]))[rows, 0]
-    ids = tuple(int(frames[row]) for row in rows.tolist())
+    videos = [""] * len(frames) if table.video is None else text.texts(table.video)
+    ids = tuple(ids_of_frames([videos[row] for row in rows], [int(frames[row]) for row in rows]))
     poses = poses_with_gaps(source.path, values[rows, :, :2], scored, animals, ids, skeleton)
     tracks = None if table.track is None else text.texts(table.track)
     return PoseFile(
@@ -126,6 +128,7 @@ class _Table:
         frame: Of the frame's number.
         track: Of the track; None where there is none.
         score: Of the animal's score, or `NONE`.
+        video: Of the video's name; None where there is none.
     """
 
     nodes: list[str]
@@ -133,6 +136,7 @@ class _Table:
     frame: int
     track: int | None
     score: int
+    video: int | None
 
     @classmethod
     def of(cls, text: CsvText) -> _Table:
@@ -149,13 +153,12 @@ class _Table:
             [places[f"{node}.x"], places[f"{node}.y"], places.get(f"{node}.score", NONE)] for node in nodes
         ]
         score = next((places[name] for name in SCORES if name in places), NONE)
-        return cls(
-            nodes, np.array(columns, dtype=np.int64).reshape(-1, 3), places[FRAME], places.get(TRACK), score
-        )
+        shaped = np.array(columns, dtype=np.int64).reshape(-1, 3)
+        return cls(nodes, shaped, places[FRAME], places.get(TRACK), score, places.get(VIDEO))
 
     def notes(self, text: CsvText) -> tuple[str, ...]:
         """A note on columns of other quantities, as of `posefix.formats.deeplabcut`."""
-        known = {*self.columns.ravel().tolist(), self.frame, self.track, self.score}
+        known = {*self.columns.ravel().tolist(), self.frame, self.track, self.score, self.video}
         others = [name for column, name in enumerate(text.names) if column not in known]
         return (f"columns that pass through: {', '.join(others)}",) if any(others) else ()
 

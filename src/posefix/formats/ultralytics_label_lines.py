@@ -16,7 +16,11 @@ BOX_END = 5
 CLASS_NAMES = "classes.txt"
 """Labelling programs put a list of class names beside the labels."""
 
-_WORD = re.compile(r"\S+")
+GAP = "nan"
+"""What programs write for a number that is not there, whatever its case."""
+
+_WORD = re.compile(r"[^\s\ufeff]+")
+"""A mark of the encoding, which some editors put before the text, is part of none."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,34 @@ def read_labels(source: Source) -> Labels:
     lines = tuple(line for file, (_, _, text) in enumerate(files) for line in _lines(file, text))
     people = tuple(line for line in lines if len(line.words) != BOX_END)
     return Labels(files, people or lines, len(lines) - len(people) if people else 0)
+
+
+def first_words(source: Source) -> list[str]:
+    """The numbers of the first line with more than a box, as text; none where there is no such line, or no text."""
+    for path in label_files(source):
+        try:
+            lines = map(_WORD.findall, label_text(source, path).splitlines())
+        except FormatError:
+            return []
+        if (words := next((words for words in lines if len(words) not in (0, BOX_END)), None)) is not None:
+            return gaps_as_zeros(words)
+    return []
+
+
+def gaps_as_zeros(words: list[str]) -> list[str]:
+    """The numbers of a line, 0 for NaN beside NaN, as of a keypoint that has neither x nor y.
+
+    Example:
+        >>> gaps_as_zeros(["0.5", "nan", "nan", "0", "nan"])
+        ['0.5', '0', '0', '0', 'nan']
+    """
+    gap = [False, *(word.lower() == GAP for word in words), False]
+    if not any(gap):
+        return words
+    return [
+        "0" if gap[place] and (gap[place - 1] or gap[place + 1]) else word
+        for place, word in enumerate(words, 1)
+    ]
 
 
 def _texts(source: Source, paths: Sequence[Path]) -> Iterator[tuple[str, Path, str]]:

@@ -20,8 +20,8 @@ from posefix.formats.ultralytics_label_lines import (
     CLASS_NAMES,
     Labels,
     Line,
-    label_files,
-    label_text,
+    first_words,
+    gaps_as_zeros,
     line_with,
     read_labels,
 )
@@ -91,15 +91,8 @@ class _Columns:
 
 def recognise(source: Source) -> str | None:
     """Why a source is made of label files."""
-    for path in label_files(source):
-        try:
-            lines = (line.split() for line in label_text(source, path).splitlines())
-            words = next((words for words in lines if len(words) not in (0, BOX_END)), None)
-        except FormatError:
-            return None
-        if words is not None:
-            return "lines of class, box and keypoints as shares of the photo" if _is_label(words) else None
-    return None
+    words = first_words(source)
+    return "lines of class, box and keypoints as shares of the photo" if _is_label(words) else None
 
 
 def read(source: Source, reading: Reading) -> PoseFile:
@@ -300,7 +293,7 @@ def _numbers(labels: Labels) -> FloatArray:
     """(N, columns): all numbers of all lines."""
     numbers = np.zeros((len(labels.lines), len(labels.lines[0].words) if labels.lines else 0))
     for row, line in enumerate(labels.lines):
-        words = labels.texts(line)
+        words = gaps_as_zeros(labels.texts(line))
         if (fault := _fault(labels, line, words)) is not None:
             report_fault(fault)
         else:

@@ -19,20 +19,23 @@ from posefix.pose.poses import ImageId, Poses
 from posefix.pose_files.pose_file import PhotoSize, PoseFile
 
 
-def read_truth(path: str | Path, layout: Layout | None = None, category: str | None = None) -> Annotations:
+def read_truth(
+    path: str | Path, layout: Layout | None = None, category: str | None = None, *, overrule: bool = False
+) -> Annotations:
     """Read what poses are compared with: a COCO annotation file, or a folder of PoseTrack 2018 annotation files.
 
     Args:
         path: The file or folder.
         layout: As of `posefix.formats.coco_annotations.read_annotations`.
         category: The same.
+        overrule: The same.
 
     Raises:
         InputError: A file is faulty or annotates nobody.
     """
     if Path(path).is_dir():
         return read_posetrack_annotations(path).annotations
-    return read_annotations(path, layout, category)
+    return read_annotations(path, layout, category, overrule=overrule)
 
 
 def read_annotated_poses(path: str | Path, annotations: Annotations, layout: Layout | None = None) -> Poses:
@@ -77,13 +80,22 @@ def read_annotated_file(path: str | Path, annotations: Annotations, layout: Layo
 
 
 def _known_as(images: Mapping[ImageId, ImageInfo]) -> Callable[[ImageId], ImageId | None]:
-    """What tells the annotations' id of a photo; None for a photo that they do not know."""
+    """What tells the annotations' id of a photo; None for a photo that they do not know.
+
+    The text "1" is the id 1, whatever photo's name ends in 1: many programs write ids as texts.
+    """
+    texts = {str(image_id): image_id for image_id in images}
 
     @cache  # the photos' names are looked into only for an id that is not known as it is
     def match() -> Callable[[ImageId], ImageId | None]:
         return id_matcher({image_id: image.file_name for image_id, image in images.items()})
 
-    return lambda image_id: image_id if image_id in images else match()(image_id)
+    def known_as(image_id: ImageId) -> ImageId | None:
+        if image_id in images:
+            return image_id
+        return match()(image_id) if (same := texts.get(str(image_id))) is None else same
+
+    return known_as
 
 
 def _sizes(images: Mapping[ImageId, ImageInfo], known_as: Callable[[ImageId], ImageId | None]) -> PhotoSize:

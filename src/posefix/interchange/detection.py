@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from posefix.errors import InputError
+from posefix.files import encoding_of
 from posefix.interchange.catalogue import FORMATS
+from posefix.pose_files.csv_text import column_names
 from posefix.pose_files.hdf5 import SIGNATURE
 from posefix.pose_files.pose_file import Format, FormatError, Source
 
 FILES_SHOWN = 3
 """Of a folder that is of no known format."""
+NAMES_SHOWN = 5
+"""Of the fields or columns of a file that is of no known format."""
+LINES_OF_JSON = (".jsonl", ".ndjson")
+"""How files with a JSON document in each line are called."""
 LFS_POINTER = b"version https://git-lfs.github.com/"
 POINTED = "the pointer that Git LFS keeps in a file's place; fetch the file (git lfs pull)"
 
@@ -76,7 +83,8 @@ def _unknown(source: Source) -> InputError:
         found = _described(source.json.root)  # raises if it is not JSON
     return FormatError(
         f"{source.path}: expected a pose file of a known format, got {found}; if it is one of "
-        f"{', '.join(format_names())}, name it (--format)"
+        f"{', '.join(format_names())}, name it (--format), else write a list for COCO results, with image_id and "
+        "keypoints (x, y, score of each) of every person"
     )
 
 
@@ -84,6 +92,12 @@ def _opening(source: Source) -> str:
     """A file by its first bytes, where they tell what it is and the ending does not."""
     if source.content.startswith(SIGNATURE):
         return "an HDF5 file of something else, or one that is cut off"
+    if encoding := encoding_of(source.content):
+        return f"text in {encoding}"
+    if columns := column_names(source):
+        return f"a CSV file with {_listed(columns)}"
+    if source.path.suffix.lower() in LINES_OF_JSON:
+        return "JSON Lines; write its lines as one list in a .json file"
     return "" if source.content else "an empty file"
 
 
@@ -92,10 +106,24 @@ def _folder(path: Path) -> str:
     names = sorted(inner.name for inner in path.iterdir())
     if not names:
         return "an empty folder"
-    return f"a folder with {', '.join(names[:FILES_SHOWN])}{', ...' if len(names) > FILES_SHOWN else ''}"
+    only = ", and subfolders are not looked into" if all(inner.is_dir() for inner in path.iterdir()) else ""
+    return (
+        f"a folder with {', '.join(names[:FILES_SHOWN])}{', ...' if len(names) > FILES_SHOWN else ''}{only}"
+    )
 
 
 def _described(value: object) -> str:
+    """A JSON document by what it holds: names of fields say more than that it is something else."""
     if isinstance(value, dict):
-        return f"an object with {', '.join(map(repr, list(value)[:5])) or 'nothing'}"
-    return "a list of something else" if isinstance(value, list) else "a single value"
+        return f"an object with {_listed(list(value))}"
+    if not isinstance(value, list):
+        return "a single value"
+    first = value[0] if value else None
+    if isinstance(first, dict):
+        return f"a list of objects with {_listed(list(first))}"
+    return "a list of lists" if isinstance(first, list) else "a list of something else"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first of some names."""
+    return ", ".join(map(repr, names[:NAMES_SHOWN])) or "nothing"

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
-from posefix.errors import InputError, Where, quoted
+from posefix.errors import InputError, quoted
 from posefix.files import (
     ensure_new_folder,
     ensure_writable,
@@ -24,6 +22,8 @@ from posefix.interchange.detection import detect_format, find_format
 from posefix.photos.finding import Absent, find_images, photo_sizes
 from posefix.photos.video import Video, find_frames
 from posefix.pose.poses import FloatArray, ImageId, Poses
+from posefix.pose_files import units
+from posefix.pose_files.corners import check_sides
 from posefix.pose_files.pose_file import (
     JSON_ENDINGS,
     Contents,
@@ -36,8 +36,8 @@ from posefix.pose_files.pose_file import (
     Reading,
     Source,
 )
-from posefix.pose_files.records import PLAIN_TEXT, is_plain, report_fault
-from posefix.pose_files.units import LARGEST_SHARE, are_stray_shares, sizes_of_photos
+from posefix.pose_files.records import PLAIN_TEXT, is_plain
+from posefix.pose_files.units import sizes_of_photos
 from posefix.skeletons import Skeleton, load_skeleton
 
 Layout = Skeleton | str | Path
@@ -76,7 +76,7 @@ class Hints:
         Raises:
             InputError: There is no such layout.
         """
-        return Reading(load_layout(self.layout), self._sizes(self.file_names), self.category)
+        return Reading(load_layout(self.layout), self.photo_size(self.file_names), self.category)
 
     def photo_names(
         self, file: PoseFile, image_ids: Collection[ImageId] | None = None, absent: Absent = "stop"
@@ -106,10 +106,15 @@ class Hints:
         Raises:
             InputError: Some are not there or cannot be read, or an id fits two.
         """
-        size_of = self._sizes(self.photo_names(file))
+        size_of = self.photo_size(self.photo_names(file))
         return None if size_of is None else sizes_of_photos(file.path, size_of, file.poses.image_ids)
 
-    def _sizes(self, names: Mapping[ImageId, str] | None) -> PhotoSize | None:
+    def photo_size(self, names: Mapping[ImageId, str] | None) -> PhotoSize | None:
+        """What tells the size of the photo of an image id; None where nobody knows the photos.
+
+        Args:
+            names: Name of the photo of each id, such as those of `photo_names`; None where ids are matched to names.
+        """
         if self.video is not None:
             size_wh = self.video.size_wh()
             return lambda _: size_wh
@@ -159,21 +164,14 @@ def read_pose_file(
 
 
 def check_pixels(file: PoseFile) -> None:
-    """Refuse poses whose coordinates must be shares of the photo, in a format that has pixels.
+    """Refuse poses whose coordinates must be shares of the photo, in a format that has pixels, or boxes corners.
 
     Raises:
-        FormatError: All, or nearly all, lie in -2 to 2.
+        FormatError: All coordinates, or nearly all, lie in -2 to 2; or the boxes can be nothing but corners.
     """
-    if are_stray_shares(file.poses):
-        small = np.abs(file.poses.keypoints[file.poses.valid]) <= LARGEST_SHARE
-        count = "all" if small.all() else "nearly all"
-        report_fault(
-            FormatError.at(
-                Where(file.path),
-                f"expected pixels, got coordinates that {count} lie in {-LARGEST_SHARE:g} to {LARGEST_SHARE:g}, as "
-                "shares of the photo do; multiply them by its width and height",
-            )
-        )
+    if file.boxes is not None:
+        check_sides(file.path, file.boxes, file.poses.keypoints, file.poses.valid)
+    units.check_pixels(file.path, file.poses.keypoints, file.poses.valid)
 
 
 def load_layout(layout: Layout | None) -> Skeleton | None:

@@ -12,7 +12,7 @@ from posefix.files import TEMPORARY, ensure_new_folder, ensure_writable
 from posefix.interchange.detection import find_format
 from posefix.interchange.pose_files import new_contents, read_pose_file, write_contents
 from posefix.pose.poses import FloatArray, Poses
-from posefix.pose_files.pose_file import Contents, NewFile, PoseFile
+from posefix.pose_files.pose_file import Contents, NewFile, PhotoSize, PoseFile
 
 TOLERANCE = 0.01
 """Pixels by which places may differ: those that are written as shares are rounded."""
@@ -22,13 +22,16 @@ SCORE_TOLERANCE = 0.002
 """By which scores may differ: some formats write no zero for a keypoint that is there."""
 
 
-def write_checked_pose_file(path: str | Path, new: NewFile, format: str) -> None:
+def write_checked_pose_file(
+    path: str | Path, new: NewFile, format: str, photo_size: PhotoSize | None = None
+) -> None:
     """Write poses as a new file, if it reads back as the same poses.
 
     Args:
         path: The file or folder to write.
         new: The poses and what else is known of them.
         format: Name of the format (docs/formats.md).
+        photo_size: What who reads the file knows of the photos, by the names in it; that of `new` when None.
 
     Raises:
         FormatError: The format cannot be written anew, or has no place for such poses.
@@ -38,11 +41,11 @@ def write_checked_pose_file(path: str | Path, new: NewFile, format: str) -> None
     if contents:
         ensure = ensure_writable if find_format(format).one_file else ensure_new_folder
         ensure(path)
-        _check(Path(path), contents, new, format)
+        _check(Path(path), contents, new, format, photo_size or new.photo_size)
     write_contents(path, contents)
 
 
-def _check(path: Path, contents: Contents, new: NewFile, format: str) -> None:
+def _check(path: Path, contents: Contents, new: NewFile, format: str, photo_size: PhotoSize | None) -> None:
     """Refuse what does not read back as it should.
 
     The copy lies beside the output: elsewhere there may be no room for it.
@@ -54,7 +57,7 @@ def _check(path: Path, contents: Contents, new: NewFile, format: str) -> None:
         except InputError as error:
             raise InputError(str(error).replace(str(copy), str(path))) from error
         try:
-            found = read_pose_file(copy, new.poses.skeleton, format=format, photo_size=new.photo_size)
+            found = read_pose_file(copy, new.poses.skeleton, format=format, photo_size=photo_size)
         except InputError as error:
             told = str(error).replace(str(copy), path.name)
             raise InputError(f"{path}: not written, since it could not be read again: {told}") from error

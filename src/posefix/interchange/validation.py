@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from posefix.errors import InputError, plural
 from posefix.formats import coco_annotation_poses
-from posefix.formats.coco_annotations import nobody_annotated, parse_annotations
+from posefix.formats.coco_annotations import check_places, nobody_annotated, parse_annotations
 from posefix.interchange.detection import detect_format, find_format
 from posefix.interchange.pose_files import NO_HINTS, Hints, check_pixels, load_layout
 from posefix.photos.finding import MissingPhotosError
 from posefix.pose.poses import ImageId
+from posefix.pose_files.number_lists import TRIPLE, list_lengths
 from posefix.pose_files.pose_file import FormatError, PoseFile, Source
 from posefix.pose_files.records import NO_ID, is_plain, noted_faults
 
@@ -102,13 +104,24 @@ def _truth_faults(source: Source, file: PoseFile | None, hints: Hints) -> list[I
     with noted_faults() as faults:
         try:
             content, layout = source.document.root, load_layout(hints.layout)
-            annotations = parse_annotations(content, source.path, layout, hints.category)
+            # COCO-WholeBody's poses have a layout with feet, face and hands, and as the truth the file is its body.
+            overrule = layout is not None and TRIPLE * len(layout) in _lengths(content)
+            annotations = parse_annotations(content, source.path, layout, hints.category, overrule=overrule)
+            if not faults:
+                check_places(annotations)
             if not faults and not len(annotations.people):
                 faults.append(nobody_annotated(annotations))
             _ = annotations.skeleton.sigmas
         except InputError as error:
             faults.append(error)
     return sorted(dict.fromkeys(faults), key=partial(_place, source.path))
+
+
+def _lengths(content: Any) -> list[int]:
+    """How many numbers the keypoints of annotated people have."""
+    rows = content.get("annotations") if isinstance(content, dict) else None
+    people = rows if isinstance(rows, list) else []
+    return list_lengths(row.get("keypoints") for row in people if isinstance(row, dict))
 
 
 def _place(path: Path, fault: InputError) -> tuple[bool, str, list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PureWindowsPath
 
 from posefix.photos.finding import IMAGE_SUFFIXES
@@ -46,3 +47,22 @@ def are_frames(new: NewFile) -> bool:
     """Whether image ids are numbers of frames rather than of photos, whose names would be known."""
     ids = new.poses.image_ids
     return bool(ids) and not new.file_names and all(isinstance(image_id, int) for image_id in ids)
+
+
+def ids_of_frames(videos: Sequence[str], frames: Sequence[int]) -> list[ImageId]:
+    """Ids of frames: their numbers, and where there are several videos, VIDEO/NUMBER.
+
+    Args:
+        videos: Of each frame the video, by name or path; the empty text where nobody says it.
+        frames: The number of each.
+
+    Example:
+        >>> ids_of_frames(["a.mp4", "a.mp4"], [0, 1]), ids_of_frames(["v/a.mp4", "b.mp4"], [0, 0])
+        ([0, 1], ['a.mp4/0', 'b.mp4/0'])
+    """
+    if len(set(videos)) < 2:
+        return list(frames)
+    names = {video: PureWindowsPath(video).name for video in set(videos)}
+    if len(set(names.values())) < len(names):  # folders tell them apart
+        names = {video: video for video in names}
+    return [f"{names[video]}/{frame}" for video, frame in zip(videos, frames, strict=True)]

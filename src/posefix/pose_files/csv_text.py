@@ -18,8 +18,11 @@ from posefix.pose_files.pose_file import FormatError, Source
 from posefix.pose_files.records import PLAIN_TEXT, is_plain, report_fault
 
 SEPARATORS = ",;\t"
-MISSING = ("", "nan", "na", "none", "null")
+MISSING = ("", "nan", "-nan", "na", "n/a", "#n/a", "<na>", "none", "null")
 """What programs write where there is no number, whatever its case."""
+_NUMBER = r"(?:^|[;\t])\"?-?[0-9]*{}[0-9]+(?:[eE][-+]?[0-9]+)?\"?(?:[;\t]|$)"
+_COMMAS, _DOTS = (re.compile(_NUMBER.format(re.escape(sign))) for sign in ",.")
+"""A number with such a decimal sign in a cell."""
 OPENING = 65536
 """Characters of a file in which its names are looked for."""
 
@@ -33,12 +36,14 @@ class CsvText:
         lines: All lines without their line break; a row is one line.
         ends: The line break of each line, empty after the last one.
         separator: Between cells.
+        decimal: The decimal sign: a comma in tables with another separator, as spreadsheets of many countries write it.
     """
 
     path: Path
     lines: tuple[str, ...]
     ends: tuple[str, ...]
     separator: str
+    decimal: str = "."
 
     @classmethod
     def parse(cls, path: Path, content: bytes) -> CsvText:
@@ -55,7 +60,8 @@ class CsvText:
         ends = [("\r\n" if line.endswith("\r") else "\n") for line in raw]
         ends[-1] = "\r" if raw[-1].endswith("\r") else ""
         lines = [line.removesuffix("\r") for line in raw]
-        return cls(path, tuple(lines), tuple(ends), max(SEPARATORS, key=lines[0].count))
+        separator = max(SEPARATORS, key=lines[0].count)
+        return cls(path, tuple(lines), tuple(ends), separator, _decimal(lines[1:], separator))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -132,7 +138,10 @@ class CsvText:
         """
         lines = list(self.lines)
         order = np.argsort(rows, kind="stable")
-        texts = ["" if math.isnan(value) else repr(value) for value in values[order].tolist()]
+        texts = [
+            "" if math.isnan(value) else repr(value).replace(".", self.decimal)
+            for value in values[order].tolist()
+        ]
         changed: list[tuple[int, list[str]]] = []
         cells, last, written = self.cells, -1, [""]
         for row, column, text in zip(rows[order].tolist(), columns[order].tolist(), texts, strict=True):
@@ -155,13 +164,20 @@ class CsvText:
         if text.lower() in MISSING:
             return math.nan
         try:
-            return float(text)
+            return float(text.replace(",", ".") if self.decimal == "," else text)
         except ValueError:
             return math.inf  # refused with the numbers that are too large
 
     def _fault(self, row: int, column: int) -> FormatError:
         got = quoted(self.cells[row][column])
         return FormatError(f"{self.where(row, column)}: expected a number or an empty cell, got {got}.")
+
+
+def _decimal(lines: Sequence[str], separator: str) -> str:
+    """The decimal sign of the numbers in some lines: a comma where some have one, and none a point."""
+    if separator == "," or not any(map(_COMMAS.search, lines)):
+        return "."
+    return "." if any(map(_DOTS.search, lines)) else ","
 
 
 def column_names(source: Source) -> tuple[str, ...]:

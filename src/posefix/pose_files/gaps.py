@@ -1,4 +1,4 @@
-"""Keypoints of which numbers are not there: NaN and null, as programs write them for what was not found."""
+"""Keypoints of which numbers are not there: NaN, null and -1, as programs write them for what was not found."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from posefix.pose_files.number_lists import holds_lists
 from posefix.pose_files.pose_file import FormatError
 from posefix.pose_files.records import Record, Records, report_fault
 
+NOWHERE = -1.0
+"""Both coordinates and the score of a keypoint that was not found, in the files of some programs."""
 MEND = "Write 0 for all numbers of a keypoint that is missing."
 
 
@@ -51,6 +53,11 @@ def _gap(record: Record, fields: Sequence[str], keypoint: int, number: int) -> s
 
 
 def without_gaps(triples: FloatArray) -> FloatArray:
-    """Numbers (N, K, 3), all of them 0 of a keypoint that lacks one, as of a missing keypoint."""
-    gaps = np.isnan(triples).any(axis=-1, keepdims=True)
-    return np.where(gaps, 0.0, triples) if gaps.any() else triples
+    """Numbers (N, K, 3), all of them 0 of a keypoint that lacks one, as of a missing keypoint.
+
+    So are those of one at -1, -1 with a score below 0: some programs write -1 for whatever they did not find.
+    """
+    gaps = np.asarray(np.isnan(triples).any(axis=-1))
+    if (below := triples[..., 2] < 0).any():
+        gaps = gaps | (below & (triples[..., :2] == NOWHERE).all(axis=-1))
+    return np.where(gaps[..., None], 0.0, triples) if gaps.any() else triples

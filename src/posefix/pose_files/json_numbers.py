@@ -46,5 +46,7 @@ def _with_numbers(text: str, numbers: Iterable[tuple[Place, float]]) -> str:
         text
     )  # plain texts, and no pairs of them: a million would keep the collector busy
     for place, value in numbers:
-        pieces[2 * reduce(getitem, place, tree) + 1] = repr(value)  # as JSON has numbers that are finite
+        which = reduce(getitem, place, tree)
+        assert type(which) is int, f"no number at {place}"  # true would be taken for the first one
+        pieces[2 * which + 1] = repr(value)  # as JSON has numbers that are finite
     return "".join(pieces)

@@ -36,6 +36,14 @@ Document = tuple[str, JsonText]
 """Name within its folder, empty for a file, and text."""
 
 FRAMES_SHOWN = 5
+OWN_PHOTO = frozenset(
+    (
+        "image_id", "image", "image_name", "image_path", "img", "img_id", "img_name", "img_path",
+        "file", "file_name", "filename", "path",
+        "frame", "frame_id", "frame_idx", "frame_index", "frame_num", "frame_number",
+    )
+)  # fmt: skip
+"""Fields in which programs write the photo or frame of a record."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,15 +78,17 @@ class PeopleList:
             image_id: The photo.
 
         Raises:
-            FormatError: It is not a list of objects.
+            FormatError: It is not a list of objects, or these say that they are of different photos.
         """
         name, text = document
         if not isinstance(value, list):
-            where = Where(text.path, field=str(place[-1]) if place else "")
+            where = Where(text.path, noun.rpartition(", ")[0], str(place[-1]) if place else "")
             problem = f"expected a list of people, got {quoted(value)}."
             report_fault(FormatError.at(where, problem, "Write an empty list where there is nobody."))
             value = []
-        return cls(name, text, place, Records(text.path, noun, value), (image_id,) * len(value))
+        records = Records(text.path, noun, value)
+        _check_same_photo(records, image_id)
+        return cls(name, text, place, records, (image_id,) * len(value))
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +161,30 @@ class JsonRewrite:
                 float(poses.pose_scores[row]) if rescored[row] else None,
                 corners[row] if boxed[row] else None,
             )
+
+
+def _check_same_photo(records: Records, image_id: ImageId) -> None:
+    """Refuse people of one photo, as their format has it, of whom a field says that they are of several.
+
+    Somebody has put the records of many files into one list: all people would be looked for in one photo.
+
+    Raises:
+        FormatError: A field names different photos or frames.
+    """
+    rows = records.rows
+    for field in OWN_PHOTO.intersection(rows[0] if rows else ()):
+        first = rows[0][field]
+        other = next((number for number, row in enumerate(rows) if row.get(field, first) != first), None)
+        if other is None:
+            continue
+        problem = (
+            f"expected people of one photo, {quoted(image_id)}, got {quoted(rows[other][field])} and "
+            f"{quoted(first)} in one list; this format has a list for each photo."
+        )
+        mend = (
+            "Write a file for each photo, called as the photo, or a list for COCO results, with 'image_id'."
+        )
+        report_fault(FormatError.at(records.where(other, field), problem, mend))
 
 
 def documents(source: Source, files: Sequence[Path]) -> list[Document]:

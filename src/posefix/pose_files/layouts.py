@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from posefix.errors import plural
+from posefix.errors import plural, quoted
 from posefix.pose_files.pose_file import FormatError
 from posefix.skeletons import Keypoint, Skeleton, layouts_of_count, load_skeleton
+from posefix.skeletons.library import is_of_people
 
+LACKING = 2
+"""Keypoints of a person that a layout does not have, though a file names them: it is another layout."""
 TRIPLE = 3
 """Numbers of a keypoint in most formats: x, y, score."""
 
@@ -127,6 +130,33 @@ def check_names(path: Path, skeleton: Skeleton, names: Sequence[str], noun: str)
         raise LayoutError(
             f"{path}: its {noun} {', '.join(names)} are not those of layout {skeleton.name!r}, "
             f"{', '.join(skeleton.keypoint_names)}; leave --layout out, or give a skeleton file with these aliases."
+        )
+
+
+def check_order(where: str, skeleton: Skeleton, names: Sequence[str]) -> None:
+    """Refuse a layout where a file names its keypoints, and some are a person's that the layout has elsewhere or not.
+
+    Other names are no matter: whoever named the layout says what they mean. One keypoint of a person that it does not
+    have is none either: "neck" is another in OpenPose's layout.
+
+    Args:
+        where: The file and field, for the message.
+        skeleton: The layout that was named, with as many keypoints.
+        names: Of the file's keypoints.
+
+    Raises:
+        LayoutError: The names are of another layout.
+    """
+    known = [(place, name, skeleton.find(name)) for place, name in enumerate(names)]
+    elsewhere = [(place, name) for place, name, found in known if found not in (None, place)]
+    lacking = [(place, name) for place, name, found in known if found is None and is_of_people(name)]
+    if elsewhere or len(lacking) >= LACKING:
+        place, name = (elsewhere or lacking)[0]
+        own = skeleton.keypoint_names[place] if place < len(skeleton) else "none"
+        raise LayoutError(
+            f"{where}: keypoint {place} is {quoted(name)}, and {own} in layout {skeleton.name!r}; leave the layout "
+            "out, since the file names its keypoints.",
+            [len(names)],
         )
 
 

@@ -50,9 +50,12 @@ def holds_triples(value: Any) -> bool:
 
 
 def list_lengths(values: Iterable[Any]) -> list[int]:
-    """How many numbers the lists among some values have, flat ones and those of points; others are left out."""
+    """How many numbers the lists among some values have, flat ones and those of points; others are left out.
+
+    Objects in a list are no numbers: whoever wrote them has another shape, which is told where they stand.
+    """
     flat = (flat_triples(value) for value in values if value and isinstance(value, list))
-    return [len(value) for value in flat if not holds_lists(value)]
+    return [len(value) for value in flat if not isinstance(value[0], list | dict)]
 
 
 def is_number(value: Any) -> bool:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from posefix.errors import InputError, Where, plural, quoted
 from posefix.pose.poses import LARGEST_NUMBER, FloatArray, ImageId
 from posefix.pose_files.number_lists import (
+    TRIPLE,
     as_number_lists,
     as_numbers,
     flat_triples,
@@ -255,9 +256,7 @@ class Records:
             report_fault(self.fault(number, field, f"a list of {plural(len(names), 'number')}"))
             return False
         if holds_lists(value):
-            mend = f"Write {names[0]} to {names[-1]} one after the other."
-            problem = "expected one flat list of numbers, got a list of lists."
-            report_fault(FormatError.at(self.where(number, field), problem, mend))
+            report_fault(self._not_flat(number, field, names, of_keypoints=misfit is not None))
             return False
         if value and isinstance(value[0], dict):
             mend = f"Write {names[0]} to {names[-1]} one after the other."
@@ -283,6 +282,20 @@ class Records:
             problem = f"expected {expected}, got {quoted(entry)}."
             report_fault(FormatError.at(self.where(number, field, name), problem, mend))
         return not wrong
+
+    def _not_flat(self, number: int, field: str, names: Sequence[str], *, of_keypoints: bool) -> FormatError:
+        """The fault of a list of lists; of keypoints, which may be lists of x, y and score, the one that is not."""
+        value = self.rows[number][field]
+        place = next((place for place, point in enumerate(value) if not holds_triples([point])), 0)
+        if of_keypoints and TRIPLE * place < len(names):
+            where = self.where(number, field, names[TRIPLE * place].removeprefix("x of "))
+            problem = f"expected x, y and score, got {quoted(value[place])}."
+            return FormatError.at(
+                where, problem, "Write three numbers for each keypoint, 0 for a missing one."
+            )
+        problem = "expected one flat list of numbers, got a list of lists."
+        mend = f"Write {names[0]} to {names[-1]} one after the other."
+        return FormatError.at(self.where(number, field), problem, mend)
 
     def numbers_where_given(self, field: str) -> FloatArray:
         """(N,): a field that holds one number, NaN in records without it or with null in it.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posefix.errors import InputError
+from posefix.errors import InputError, Where
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses
 from posefix.pose_files.pose_file import (
     DECIMALS,
@@ -123,16 +123,42 @@ def _are_small(numbers: FloatArray) -> BoolArray:
     return np.asarray(small[..., 0] & small[..., 1])  # many times faster than to reduce an axis of two
 
 
-def are_stray_shares(poses: Poses) -> bool:
-    """Whether poses in what should be pixels are shares of the photo: nearly all keypoints, or all of most people."""
-    if poses.valid.sum() < KEYPOINTS_OF_A_SCALE:
+def are_stray_shares(keypoints: FloatArray, valid: BoolArray) -> bool:
+    """Whether what should be pixels are shares of the photo: nearly all keypoints, or all of most people.
+
+    Args:
+        keypoints: (N, K, 2) x and y.
+        valid: (N, K) which are there.
+    """
+    if valid.sum() < KEYPOINTS_OF_A_SCALE:
         return False
-    all_shares, _ = are_shares(poses.keypoints, poses.valid)
-    seen = poses.valid.any(axis=1)
-    small = _are_small(poses.keypoints) | ~poses.valid
+    all_shares, _ = are_shares(keypoints, valid)
+    seen = valid.any(axis=1)
+    small = _are_small(keypoints) | ~valid
     people = seen & small.all(axis=1)  # of an animal with three keypoints, most people tell it, not one
-    enough = poses.valid[people].sum() >= KEYPOINTS_OF_A_SCALE
+    enough = valid[people].sum() >= KEYPOINTS_OF_A_SCALE
     return all_shares or bool(enough and 2 * people.sum() > seen.sum())
+
+
+def check_pixels(path: Path, keypoints: FloatArray, valid: BoolArray) -> None:
+    """Refuse coordinates that must be shares of the photo, in a format that has pixels.
+
+    Args:
+        path: The file, for the message.
+        keypoints: As of `are_stray_shares`.
+        valid: The same.
+
+    Raises:
+        FormatError: All, or nearly all, lie in -2 to 2.
+    """
+    if not are_stray_shares(keypoints, valid):
+        return
+    count = "all" if (np.abs(keypoints[valid]) <= LARGEST_SHARE).all() else "nearly all"
+    problem = (
+        f"expected pixels, got coordinates that {count} lie in {-LARGEST_SHARE:g} to {LARGEST_SHARE:g}, as shares of "
+        "the photo do; multiply them by its width and height"
+    )
+    report_fault(FormatError.at(Where(path), problem))
 
 
 def triples_in_unit(poses: Poses, before: Poses, numbers: FloatArray, unit: Unit) -> FloatArray:
@@ -149,7 +175,8 @@ def triples_in_unit(poses: Poses, before: Poses, numbers: FloatArray, unit: Unit
     old = np.concatenate([before.keypoints, before.scores[..., None]], axis=-1)
     new = triples_to_write(poses, old, before.valid)
     written = np.concatenate([unit.to_numbers_of(new[..., :2], poses.valid), new[..., 2:]], axis=-1)
-    as_before = (new == old) & ~(np.isnan(numbers) & poses.valid[..., None])
+    filled_in = poses.valid & ~before.valid  # the file may hold NaN or -1 where the old pose has zeros
+    as_before = (new == old) & ~filled_in[..., None]
     return np.where(as_before, numbers, written)
 
 

@@ -87,7 +87,8 @@ def match_keypoints(source: Skeleton, target: Skeleton) -> KeypointMapping:
     if not pairs:
         raise InputError(
             f"skeletons {source.name!r} ({', '.join(source.keypoint_names)}) and {target.name!r} "
-            f"({', '.join(target.keypoint_names)}) share no keypoint name; rename them in a skeleton file."
+            f"({', '.join(target.keypoint_names)}) share no keypoint name; rename them in a skeleton file "
+            "(--layout; of annotations --annotations-layout)."
         )
     source_index, target_index = read_only(np.array(pairs, dtype=np.int64).T)
     return KeypointMapping(source, target, source_index, target_index)
