@@ -230,9 +230,11 @@ def _runtimes() -> Iterator[tuple[Runtime, str, str]]:
 
 def _training_steps(cost: GraphCost, images: Any, keypoints: Any, weights: Any) -> Iterator[Step]:
     import torch
+    from benchmarks.shapes import multiply_adds
 
     from posefix.nn.checkpoint import load_network
     from posefix.nn.heatmaps import render_gaussians
+    from posefix.training.config import load_recipe
 
     model = load_model("small")
     network = load_network(model).train()
@@ -254,11 +256,14 @@ def _training_steps(cost: GraphCost, images: Any, keypoints: Any, weights: Any) 
         network.zero_grad(set_to_none=True)
         network.losses(image, pose, there, pose, there > 0)["total"].backward()
 
+    parts = multiply_adds(load_recipe("small"))
     yield Step(
         "network forward and backward",
         "person",
-        3 * cost.multiply_adds,  # gradients of activations and of weights cost a forward pass each
-        3 * cost.activation_bytes + 3 * cost.weight_bytes / BATCH,
+        # The trunk is not trained; of the rest, gradients of activations and of weights cost a forward pass each.
+        round(parts["trunk_multiply_adds"] + 3 * parts["fusing_multiply_adds"]),
+        cost.activation_bytes
+        + cost.weight_bytes / BATCH,  # of the forward pass alone, which is less than the arithmetic
         BATCH,
         step,
         "normalisation layers read every activation several times; single precision in PyTorch",
