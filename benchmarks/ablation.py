@@ -9,7 +9,8 @@ that only the network differs. The mean gain in AP is given for the estimators w
 inputs, and for those that training has never met: an option that serves the first alone was fitted to them.
 
 What was trained or measured is not trained or measured again. Keeps benchmarks/results/ablation.json and writes the
-table into docs/training.md; a run of some options only does neither.
+table into docs/training.md, beside what an earlier run kept of other options, after each; a run with --people does
+neither.
 """
 
 from __future__ import annotations

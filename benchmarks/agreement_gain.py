@@ -14,8 +14,8 @@ trained on labels of the first, agreed or not as a fourth estimator:
         --annotations SET/people.json --images PHOTOS -o SET/labels-second.json
 
 The sets are those of `posefix train small`, in `pseudo/` of the data. Everything else is as in `benchmarks.shapes`.
-Keeps benchmarks/results/agreement_gain.json and writes the table into docs/training.md; a run of some networks, or
-with --people, does neither.
+Keeps benchmarks/results/agreement_gain.json and writes the table into docs/training.md, beside what an earlier run
+kept of other networks, after each; a run with --people does neither.
 """
 
 from __future__ import annotations

@@ -51,6 +51,11 @@ def keep(name: str, environment: dict[str, Any], measured: dict[str, Any]) -> Pa
     return path
 
 
+def is_kept(name: str) -> bool:
+    """Whether there is a benchmarks/results/NAME.json."""
+    return (RESULTS / f"{name}.json").is_file()
+
+
 def kept(name: str) -> dict[str, Any]:
     """What benchmarks/results/NAME.json keeps."""
     result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))

@@ -12,8 +12,8 @@ fusing part for a crop.
 
 With --shards people are cut out of their photos once, in the size of the largest input, for all networks; a folder in
 which that was done is used as it is. What was trained or measured is not trained or measured again.
-Keeps benchmarks/results/shapes.json and writes the table into docs/training.md; a run of some networks, or with
---people, does neither.
+Keeps benchmarks/results/shapes.json and writes the table into docs/training.md, beside what an earlier run kept of
+other networks, after each; a run with --people does neither.
 """
 
 from __future__ import annotations

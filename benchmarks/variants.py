@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from benchmarks.accuracy import RULE_OFF, SETS, first_images, read_poses
 from benchmarks.documents import TITLES, insert
-from benchmarks.environment import DATA, describe, keep
+from benchmarks.environment import DATA, describe, is_kept, keep, kept
 
 from posefix import Refiner, evaluate_coco
 from posefix.files import write_text_atomic
@@ -83,7 +83,7 @@ class Comparison:
         return load_recipe(self.recipe, {**settings, **where, **self.variants[name]})
 
     def run(self, arguments: argparse.Namespace, where: Settings | None = None) -> dict[str, Measured]:
-        """Train what is not trained yet, measure and print; keep what is whole.
+        """Train what is not trained yet, measure, print and keep, unless it is of fewer people.
 
         Args:
             arguments: Of `options`.
@@ -101,8 +101,8 @@ class Comparison:
                 self.others(config, folder),
             )
             print(self.table(results, met), flush=True)
-        if set(results) == set(self.variants) and not arguments.people:
-            self._keep(results, met, arguments, environment)
+            if not arguments.people:
+                self._keep(results, met, arguments, environment)
         return results
 
     def _keep(
@@ -112,17 +112,28 @@ class Comparison:
         arguments: argparse.Namespace,
         environment: dict[str, Any],
     ) -> None:
-        numbers: dict[str, Any] = {
+        """Into the results and the document, beside what an earlier run kept of other networks in the same way."""
+        how = {
             "epochs": arguments.epochs,
             "images": arguments.images,
+            "looks": self.looks,
             "met": sorted(met),
-            "gains": {name: measured.gains for name, measured in results.items()},
         }
-        if any(measured.others for measured in results.values()):
-            numbers["others"] = {name: measured.others for name, measured in results.items()}
-        print(f"kept in {keep(self.name, environment, numbers)}")
-        text = insert(DOCUMENT.read_text(encoding="utf-8"), self.name, self.table(results, met))
+        together = {**self._kept(how), **results}
+        measured = {name: together[name] for name in self.variants if name in together}
+        numbers = {name: {"gains": one.gains, "others": one.others} for name, one in measured.items()}
+        print(f"kept in {keep(self.name, environment, {**how, 'networks': numbers})}", flush=True)
+        text = insert(DOCUMENT.read_text(encoding="utf-8"), self.name, self.table(measured, met))
         write_text_atomic(DOCUMENT, text)
+
+    def _kept(self, how: Mapping[str, Any]) -> dict[str, Measured]:
+        """What was measured before, if it was measured so."""
+        if not is_kept(self.name):
+            return {}
+        earlier = kept(self.name)
+        if any(earlier.get(name) != value for name, value in how.items()):
+            return {}
+        return {name: Measured(one["gains"], one["others"]) for name, one in earlier["networks"].items()}
 
 
 def options(

@@ -1,4 +1,4 @@
-"""Networks that differ in one setting, on made data: trained once, measured, kept when all of them are there."""
+"""Networks that differ in one setting, on made data: trained once, measured once, kept together."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run(comparison: Comparison, folder: Path, *more: str) -> dict[str, Measured]
     return comparison.run(parser.parse_args([*fixed, *more]))
 
 
-def test_what_is_whole_is_kept_and_nothing_is_trained_twice(
+def test_nothing_is_trained_or_measured_twice(
     made: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[str] = []
@@ -61,20 +61,40 @@ def test_what_is_whole_is_kept_and_nothing_is_trained_twice(
     monkeypatch.setattr(once, "train", count)
     part = run(made, tmp_path, "--only", "plain")
     assert trained == ["plain"] and list(part) == ["plain"]
-    assert not (tmp_path / "results").exists() and "old" in (tmp_path / "page.md").read_text()
+    assert "another seed" not in (tmp_path / "page.md").read_text()
+    asked: list[str] = []
+    measure = variants.measure
+
+    def ask(model: Path, *how: Any) -> variants.Gains:
+        asked.append(model.name)
+        return measure(model, *how)
+
+    monkeypatch.setattr(variants, "measure", ask)
     whole = run(made, tmp_path)
-    assert trained == ["plain", "another-seed"]
+    assert trained == ["plain", "another-seed"] and asked == ["another-seed"]
     assert whole["plain"] == part["plain"]
     weights = {
         (tmp_path / "runs" / name / "model.safetensors").read_bytes() for name in ("plain", "another-seed")
     }
     assert len(weights) == 2
     kept = json.loads((tmp_path / "results" / "made.json").read_text())
-    assert kept["gains"] == {name: found.gains for name, found in whole.items()}
-    assert kept["others"] == {"plain": {"seed": 0}, "another seed": {"seed": 3}}
-    assert (kept["epochs"], kept["images"], kept["met"]) == (1, 6, [])
+    assert kept["networks"] == {
+        name: {"gains": whole[name].gains, "others": {"seed": seed}}
+        for name, seed in (("plain", 0), ("another seed", 3))
+    }
+    assert (kept["epochs"], kept["images"], kept["looks"], kept["met"]) == (1, 6, 2, [])
     page = (tmp_path / "page.md").read_text()
     assert page == f"before\n<!-- made -->\n{gains_of(whole, set())}<!-- /made -->\nafter\n"
+
+
+def test_a_part_is_kept_beside_what_was_measured_in_the_same_way(made: Comparison, tmp_path: Path) -> None:
+    run(made, tmp_path)
+    results = tmp_path / "results" / "made.json"
+    whole = json.loads(results.read_text())["networks"]
+    run(made, tmp_path, "--only", "plain")
+    assert json.loads(results.read_text())["networks"] == whole
+    run(made, tmp_path, "--only", "plain", "--images", "7")
+    assert list(json.loads(results.read_text())["networks"]) == ["plain"]
 
 
 def test_a_try_with_few_people_keeps_nothing(made: Comparison, tmp_path: Path) -> None:
