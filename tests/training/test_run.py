@@ -25,7 +25,7 @@ from posefix.network.models import WEIGHTS_FILE, load_model, model_names  # noqa
 from posefix.pose_errors.profile import load_error_profile  # noqa: E402
 from posefix.refine.refiner import Refiner  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
-from posefix.training.averaging import MovingAverage  # noqa: E402
+from posefix.training.averaging import MovingAverage, decay_after  # noqa: E402
 from posefix.training.checkpoint import Standing  # noqa: E402
 from posefix.training.config import OptimiserConfig, load_recipe  # noqa: E402
 from posefix.training.datasets import InputSource, WrongPoseDataset  # noqa: E402
@@ -194,8 +194,8 @@ def test_a_trainer_goes_from_epoch_to_epoch_and_goes_on_where_it_stopped(
 
 def test_the_moving_average_is_pytorch_s() -> None:
     network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
-    reference = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
-    average = MovingAverage(network, 0.9)
+    reference = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.15), use_buffers=True)
+    average = MovingAverage(network, 0.15)  # which is below what the first steps allow
     for _ in range(4):
         with torch.no_grad():
             for parameter in network.parameters():
@@ -209,6 +209,20 @@ def test_the_moving_average_is_pytorch_s() -> None:
     for key in expected.keys() - set(counts):
         assert torch.equal(found[key], expected[key]), key
     assert [int(found[key]) for key in counts] == [4, 4]  # batches are counted, not averaged
+
+
+def test_the_average_of_a_short_training_holds_little_of_its_beginning() -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    average = MovingAverage(network, 0.995)
+    values = []
+    for step in range(100):
+        with torch.no_grad():
+            network.weight.fill_(step)
+        average.update_parameters(network)
+        values.append(average.module.weight.item())
+    assert values[:3] == pytest.approx([0, 1 * 9 / 11, (2 * 9 + 3 * 9 / 11) / 12], rel=1e-6)
+    assert values[-1] == pytest.approx(99, abs=12)  # with .995 from the start it would be 20
+    assert decay_after(10**6) > 0.9999
 
 
 @pytest.mark.parametrize(

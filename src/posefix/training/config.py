@@ -51,7 +51,8 @@ class OptimiserConfig:
         drops: Epochs of the drops.
         drop_factor: What the rate is multiplied by at each.
         warmup_steps: Steps over which the rate rises linearly.
-        average: Decay of the moving average of the weights; 0 keeps the last weights.
+        average: Decay of the moving average of the weights, less in the first steps (`posefix.training.averaging`); 0
+            keeps the last weights.
     """
 
     learning_rate: float = 5e-4
