@@ -219,7 +219,7 @@ def test_the_average_of_a_short_training_holds_little_of_its_beginning() -> None
         with torch.no_grad():
             network.weight.fill_(step)
         average.update_parameters(network)
-        values.append(average.module.weight.item())
+        values.append(next(average.parameters()).item())
     assert values[:3] == pytest.approx([0, 1 * 9 / 11, (2 * 9 + 3 * 9 / 11) / 12], rel=1e-6)
     assert values[-1] == pytest.approx(99, abs=12)  # with .995 from the start it would be 20
     assert decay_after(10**6) > 0.9999
