@@ -24,8 +24,7 @@ import json
 from collections.abc import Mapping
 
 from benchmarks.documents import markdown
-from benchmarks.environment import EVERYDAY
-from benchmarks.shapes import RECIPE
+from benchmarks.shapes import RECIPE, photos
 from benchmarks.variants import Comparison, Measured, Settings, options, summary
 
 from posefix.training.config import load_recipe
@@ -40,15 +39,10 @@ def with_agreement(labels: str) -> Settings:
     annotations = [name.replace("labels.json", labels) for name in packaged.annotations]
     return {
         "data.annotations": json.dumps(annotations),
-        "data.images": json.dumps(photos(packaged.images)),
+        **photos(packaged),
         "data.held_out": json.dumps([*labelled.held_out, *[0.0] * (len(annotations) - people)]),
         "optimiser.epochs": str(EPOCHS // 2),
     }
-
-
-def photos(folders: tuple[str, ...]) -> list[str]:
-    """Folders of a recipe with the everyday photos where they were gathered."""
-    return [name.replace("everyday-photos", str(EVERYDAY)) for name in folders]
 
 
 NETWORKS: dict[str, Settings] = {
@@ -72,7 +66,7 @@ COMPARISON = Comparison("agreement_gain", RECIPE, NETWORKS, table, looks=1)
 def main() -> None:
     """Train, measure, print, keep."""
     arguments = options(__doc__, COMPARISON, epochs=EPOCHS, images=60).parse_args()
-    COMPARISON.run(arguments, {"data.images": json.dumps(photos(load_recipe(RECIPE).data.images))})
+    COMPARISON.run(arguments, photos(load_recipe(RECIPE).data))
 
 
 if __name__ == "__main__":

@@ -262,8 +262,8 @@ def _training_steps(cost: GraphCost, images: Any, keypoints: Any, weights: Any) 
         "person",
         # The trunk is not trained; of the rest, gradients of activations and of weights cost a forward pass each.
         round(parts["trunk_multiply_adds"] + 3 * parts["fusing_multiply_adds"]),
-        cost.activation_bytes
-        + cost.weight_bytes / BATCH,  # of the forward pass alone, which is less than the arithmetic
+        # Of the forward pass alone, which is less than the arithmetic.
+        cost.activation_bytes + cost.weight_bytes / BATCH,
         BATCH,
         step,
         "normalisation layers read every activation several times; single precision in PyTorch",

@@ -32,7 +32,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from posefix import load_skeleton
 from posefix.nn.architectures import build_network
 from posefix.nn.fusion import FusionNetwork
-from posefix.training.config import TrainConfig, load_recipe
+from posefix.training.config import DataConfig, TrainConfig, load_recipe
 from posefix.training.prepared import prepare
 
 RECIPE = Path(__file__).parent / "shapes.toml"
@@ -105,9 +105,16 @@ COMPARISON = Comparison(
 )
 
 
+def photos(data: DataConfig) -> dict[str, str]:
+    """The setting that finds a recipe's everyday photos where they were gathered."""
+    return {
+        "data.images": json.dumps([name.replace("everyday-photos", str(EVERYDAY)) for name in data.images])
+    }
+
+
 def where(arguments: argparse.Namespace) -> dict[str, str]:
     """Settings that say where the people are; with --shards, cut out of their photos."""
-    settings = {"data.images": json.dumps(["lspet/images", str(EVERYDAY / "coco")])}
+    settings = photos(load_recipe(RECIPE).data)
     if arguments.shards is None:
         return settings
     root = {"data.root": json.dumps(str(arguments.data))}

@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
+from tests.nn.batches import half_labelled  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from posefix.errors import InputError  # noqa: E402
@@ -172,14 +173,11 @@ def test_the_halves_of_the_integral_loss_are_its_parts() -> None:
 def test_the_network_learns_by_its_weighting() -> None:
     torch.manual_seed(0)
     network = build_network(TINY, COCO).eval()
-    image, keypoints, weights = example_inputs(network, batch=2)
-    labelled = torch.ones_like(weights, dtype=torch.bool)
-    labelled[:, ::2] = False
-    batch = (image, keypoints, weights, keypoints.clamp(2, 40), labelled)
+    batch = half_labelled(network)
     plain = network.losses(*batch)
     network.config = replace(TINY, coordinate_weight=0.5, loss_average="all")
     other = network.losses(*batch)
-    share = float(labelled.float().mean())
+    share = float(batch[-1].float().mean())
     torch.testing.assert_close(other["total"], share * (plain["heatmap"] + 0.5 * plain["coordinate"]))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from posefix.errors import plural, quoted
 from posefix.pose.poses import LARGEST_NUMBER
+from posefix.pose_files.named_points import left_as_they_are
 from posefix.pose_files.pose_file import FormatError
 from posefix.pose_files.records import NO_ID, PLAIN_TEXT, is_plain, report_fault
 from posefix.pose_files.xml_text import parse_xml
@@ -127,8 +128,7 @@ class Skeletons:
         counts = Counter(person.label for person in self.people if person.label not in used)
         lines = []
         if used and counts:
-            listed = ", ".join(f"{label} {count:,}" for label, count in counts.items())
-            lines.append(f"skeletons of other labels, left as they are: {counts.total():,} ({listed})")
+            lines.append(left_as_they_are("skeletons of other labels", counts))
         if self._loose:
             lines.append(f"points outside of skeletons, left as they are: {self._loose:,}")
         return tuple(lines)

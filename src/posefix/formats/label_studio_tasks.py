@@ -14,6 +14,7 @@ from posefix.errors import quoted
 from posefix.photos.finding import IMAGE_SUFFIXES
 from posefix.pose.poses import LARGEST_NUMBER, ImageId
 from posefix.pose_files.json_text import JsonText, Place
+from posefix.pose_files.named_points import left_as_they_are
 from posefix.pose_files.pose_file import FormatError
 from posefix.pose_files.records import NO_ID, PLAIN_TEXT, Record, is_plain, report_fault
 from posefix.skeletons import Skeleton
@@ -111,10 +112,7 @@ class Tasks:
     @property
     def left_out(self) -> tuple[str, ...]:
         """A line on regions that are nobody's here: boxes without keypoints, and what other tools drew."""
-        if not self.unread:
-            return ()
-        listed = ", ".join(f"{kind} {count:,}" for kind, count in self.unread.items())
-        return (f"regions without a keypoint's label, left as they are: {self.unread.total():,} ({listed})",)
+        return (left_as_they_are("regions without a keypoint's label", self.unread),) if self.unread else ()
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -23,7 +23,14 @@ from posefix.pose.poses import LARGEST_NUMBER, BoolArray, FloatArray, ImageId, P
 from posefix.pose_files.json_numbers import edited_with_numbers
 from posefix.pose_files.json_people import Document, documents, json_files, openings
 from posefix.pose_files.json_text import REMOVED, Place
-from posefix.pose_files.named_points import FROM_EDGE, NamedPoint, NamedPoints, layout_of_labels, of_category
+from posefix.pose_files.named_points import (
+    FROM_EDGE,
+    NamedPoint,
+    NamedPoints,
+    layout_of_labels,
+    left_as_they_are,
+    of_category,
+)
 from posefix.pose_files.pose_file import (
     Contents,
     Format,
@@ -175,8 +182,7 @@ def _others(texts: Sequence[Document], people: Sequence[Person]) -> tuple[str, .
         for place, shape in enumerate(_shapes(text.root))
         if isinstance(shape, dict) and shape.get(TYPE) != POINT and (number, place) not in used
     )
-    listed = ", ".join(f"{kind} {count:,}" for kind, count in kinds.items())
-    return (f"shapes other than points, left as they are: {kinds.total():,} ({listed})",) if kinds else ()
+    return (left_as_they_are("shapes other than points", kinds),) if kinds else ()
 
 
 def _shapes(content: Any) -> list[Any]:

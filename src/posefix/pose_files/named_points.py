@@ -264,3 +264,9 @@ def layout_of_labels(path: Path, labels: Sequence[str], given: Skeleton | None) 
         raise LayoutError(
             f"{path}: its keypoints do not make a layout ({error}); name one (--layout)."
         ) from error
+
+
+def left_as_they_are(what: str, counts: Counter[str]) -> str:
+    """A line on records that are not read, how many there are of each kind."""
+    listed = ", ".join(f"{kind} {count:,}" for kind, count in counts.items())
+    return f"{what}, left as they are: {counts.total():,} ({listed})"

@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
+from tests.nn.batches import half_labelled  # noqa: E402
 from torch.nn import functional  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
@@ -130,14 +131,11 @@ def test_hard_keypoints_by_hand() -> None:
 def test_the_first_stage_averages_as_the_recipe_says() -> None:
     torch.manual_seed(0)
     network = RefineNet(TINY, COCO).eval()
-    image, keypoints, weights = example_inputs(network, batch=2)
-    labelled = torch.ones_like(weights, dtype=torch.bool)
-    labelled[:, ::2] = False
-    batch = (image, keypoints, weights, keypoints.clamp(2, 40), labelled)
+    batch = half_labelled(network)
     plain = network.losses(*batch)
     network.config = replace(TINY, loss_average="all")
     other = network.losses(*batch)
-    torch.testing.assert_close(other["global"], labelled.float().mean() * plain["global"])
+    torch.testing.assert_close(other["global"], batch[-1].float().mean() * plain["global"])
     torch.testing.assert_close(other["refine"], plain["refine"])
 
 
