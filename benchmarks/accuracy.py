@@ -8,8 +8,9 @@ the model's and their product; a second pass; a fifth of the input keypoints mis
 were not found; inputs with errors three tenths as large, as a much better estimator would make them; each photo's
 poses of both kinds refined by themselves, as when photos come one at a time; people helped, harmed and handed to
 somebody else; the never-worse rule switched off; keypoints repaired and broken; pairs of people on top of each other;
-what the model's confidence is worth; people per second; and, with --control, the AP of a model that was trained
-without a pose, on the same boxes. The crops come from the estimators' keypoints; annotated boxes are never used.
+what the model's confidence is worth; people per second; and, as a control, the AP of what the photo alone tells, in
+the same boxes: by the same network with every pose withheld, or with --control by one that was trained without a
+pose. The crops come from the estimators' keypoints; annotated boxes are never used.
 `python -m benchmarks.everyday` gathers the everyday photos.
 
 Prints the table, losses beside wins, and keeps benchmarks/results/accuracy.json, or another file with --keep, from
@@ -46,8 +47,11 @@ from posefix.evaluation.coco import share_keypoints
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.interchange import read_pose_file, write_new_pose_file
 from posefix.network import DEFAULT_MODEL_NAME
+from posefix.network.decoding import Evidence
 from posefix.photos.finding import find_images
 from posefix.pose.geometry import box_from_keypoints
+from posefix.refine.backends import Backend
+from posefix.refine.networks import Float32Array
 from posefix.refine.results import Scores
 from posefix.refine.scores import rescore, usual_scores
 
@@ -73,14 +77,14 @@ class Trial:
     """One estimator's poses of one set, and what to refine and judge them with.
 
     Attributes:
-        control: A model without a pose as input, its never-worse rule off; None where there is none.
+        control: What sees no pose and moves every keypoint.
     """
 
     before: Poses
     annotations: Annotations
     photos: Path
     refiner: Refiner
-    control: Refiner | None = None
+    control: Refiner
 
     def refine(self, poses: Poses, refiner: Refiner | None = None) -> Refinement:
         """The refinement of some poses, with the scores that they came with."""
@@ -209,8 +213,7 @@ def measure(trial: Trial, parts: Collection[str]) -> Numbers:
         "comparison": comparison.as_dict(),
     }
     for name in parts:
-        if name != "control" or trial.control is not None:
-            numbers[name] = PARTS[name](trial, first)
+        numbers[name] = PARTS[name](trial, first)
     return numbers
 
 
@@ -277,7 +280,28 @@ def read_poses(path: Path, annotations: Annotations) -> Poses:
     return poses[np.array([image_id in annotations.images for image_id in poses.image_ids], dtype=bool)]
 
 
-def measure_set(options: argparse.Namespace, name: str, refiner: Refiner, other: Refiner | None) -> Numbers:
+@dataclass(frozen=True)
+class PosesWithheld:
+    """A network that is never shown a pose.
+
+    Attributes:
+        backend: As of `Refiner`.
+    """
+
+    backend: Backend
+
+    def __call__(
+        self, images: npt.NDArray[np.uint8], keypoints: Float32Array, weights: Float32Array
+    ) -> Evidence:
+        return self.backend(images, keypoints, np.zeros_like(weights))
+
+
+def photo_alone(refiner: Refiner) -> Refiner:
+    """A refiner that takes no more than boxes from the poses: all places are the network's, and none is doubted."""
+    return replace(refiner, backend=PosesWithheld(refiner.backend), calibration=None, caution=RULE_OFF)
+
+
+def measure_set(options: argparse.Namespace, name: str, refiner: Refiner, other: Refiner) -> Numbers:
     """Every estimator of a set, the best one first, and a summary."""
     annotations_path, photos = SETS[name]
     annotations = first_images(options.data / annotations_path, options.limit)
@@ -331,7 +355,8 @@ def add(measured: Numbers, environment: Numbers, name_of_result: str) -> None:
                 )
             there |= {key: numbers[key] for key in PARTS if key in numbers}
     added = sorted({key for part in measured["sets"].values() for key in PARTS if key in first_of(part)})
-    result["control"] = measured["control"] or result["control"]
+    if "control" in added:
+        result["control"] = measured["control"]
     result.setdefault("added", []).append({"parts": added, "environment": environment})
     print(f"\nadded to {keep(name_of_result, result.pop('environment'), result)}")
 
@@ -348,7 +373,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--model", default=DEFAULT_MODEL_NAME, help="a packaged model's name, or a model folder"
     )
-    parser.add_argument("--control", help="folder of a model that was trained without a pose as input")
+    parser.add_argument("--control", help="folder of a model for the control; by default --model")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--estimators", nargs="+", metavar="NAME", help="such as movenet; all by default")
     parser.add_argument("--limit", type=int, help="only the first so many images of each set")
@@ -367,15 +392,12 @@ def parse_options() -> argparse.Namespace:
 def main() -> None:
     options = parse_options()
     refiner = Refiner.from_pretrained(options.model, scores="input")
-    # A network that sees no pose must not be allowed to keep it.
-    other = (
-        Refiner.from_pretrained(options.control, caution=RULE_OFF, scores="input")
-        if options.control
-        else None
+    other = photo_alone(
+        Refiner.from_pretrained(options.control, scores="input") if options.control else refiner
     )
     measured = {
         "model": Path(options.model).name,
-        "control": options.control and Path(options.control).name,
+        "control": Path(options.control or options.model).name,
         "caution": refiner.caution,
         "sets": {name: measure_set(options, name, refiner, other) for name in options.sets},
     }

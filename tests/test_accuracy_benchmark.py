@@ -24,6 +24,8 @@ from benchmarks.accuracy import (
 )
 
 from posefix import Poses, Refiner, load_skeleton, read_annotations
+from posefix.network.decoding import Evidence
+from posefix.refine.backends import Backend, identity_backend
 from posefix.skeletons import Skeleton
 
 COCO = load_skeleton("coco17")
@@ -37,6 +39,8 @@ class Shifter:
     caution: float = 0.0
     skeleton: Skeleton = COCO
     trust: float | None = 0.0
+    backend: Backend = identity_backend
+    calibration: None = None
 
     def refine(self, poses: Poses, _: Path) -> Any:
         offset = np.array([self.pixels * (2 if self.caution < 0 else 1), 0])
@@ -142,7 +146,22 @@ def test_without_a_calibration_the_estimator_s_scores_are_usual(trial: Trial) ->
 
 def test_only_what_is_asked_for_is_measured(trial: Trial) -> None:
     assert set(measure(trial, ["repairs"])) == {"people", "people_per_second", "comparison", "repairs"}
-    assert "control" not in measure(replace(trial, control=None), ["control"])
+
+
+def test_the_control_sees_no_pose_and_takes_the_network_s_places() -> None:
+    shown: list[float] = []
+
+    def to_the_corner(images: Any, keypoints: Any, weights: Any) -> Evidence:
+        shown.extend(weights.ravel())
+        return identity_backend(images, np.full_like(keypoints, 10.0), weights)
+
+    refiner = Refiner(to_the_corner, COCO, (64, 64))
+    person = np.random.default_rng(0).uniform(40, 80, (1, 17, 2))
+    photo = np.zeros((120, 120, 3), dtype=np.uint8)
+    found = accuracy.photo_alone(refiner)(photo, person, skeleton="coco17")
+    assert len(shown) > 0 and not any(shown)
+    # Everything lies in one corner of the crop, where it came from does not matter.
+    assert np.ptp(found.keypoints, axis=1).max() < 1e-6 < np.abs(found.keypoints - person).max()
 
 
 def test_poses_go_through_a_file_without_further_fields(trial: Trial) -> None:
@@ -252,11 +271,11 @@ def test_a_part_joins_the_kept_result(data: Path, results: Path, monkeypatch: py
     before = json.loads((results / "accuracy.json").read_text())
     run(data, monkeypatch, "--control", "blind", "--only", "control", "--add")
     after = json.loads((results / "accuracy.json").read_text())
-    assert after["control"] == "blind"
+    assert before["control"] == "base" and after["control"] == "blind"
     assert after["added"] == [{"parts": ["control"], "environment": {"cores": 2}}]
     for name, part in after["sets"].items():
         numbers = part["estimators"]["left.coco17"]
-        assert numbers.pop("control")["AP"] == pytest.approx(1)
+        assert numbers["control"]["AP"] < 1  # shifted twice as far
         assert numbers == before["sets"][name]["estimators"]["left.coco17"]
 
 
