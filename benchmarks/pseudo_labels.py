@@ -12,7 +12,8 @@ by keypoint and by overlap: how many labels are right, and how many of the drawn
 With --photos, also of a second round, in which the packaged model `base` agrees or not as a fourth estimator, with
 what it makes of tinypose256's poses: on the photos alone that were held out of its training.
 
-Keeps benchmarks/results/pseudo_labels.json and writes the tables into docs/training.md.
+Keeps benchmarks/results/pseudo_labels.json and writes the tables into docs/training.md. What an earlier run kept of a
+detector's boxes or of a second round stays unless it is measured again.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from benchmarks.documents import insert, markdown
-from benchmarks.environment import DATA, describe, keep
+from benchmarks.environment import DATA, describe, is_kept, keep, kept
 
 from posefix import Poses, Refiner, load_skeleton
 from posefix.evaluation import match_people
@@ -271,7 +272,9 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="of everyday train, for a second round")
     options = parser.parse_args()
     predictions = options.data / "predictions" / "everyday_train"
-    measured = {"annotated": measure(read_truth(options.data), predictions)}
+    measured = kept("pseudo_labels") if is_kept("pseudo_labels") else {}
+    measured.pop("environment", None)
+    measured["annotated"] = measure(read_truth(options.data), predictions)
     if options.detected:
         truth = read_truth(options.data, options.detected / "people.json")
         measured["detected"] = measure(truth, options.detected)
