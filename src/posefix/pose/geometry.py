@@ -20,7 +20,7 @@ BoolArray = npt.NDArray[np.bool_]
 KEYPOINT_BOX_FACTOR = 1.2
 """A box drawn tightly around keypoints misses hair, hands and feet: it grows by this factor (PoseFix code)."""
 CROP_FACTOR = 1.25
-"""Every box grows by this factor before it is cropped, so that context is seen (PoseFix code, paper section 6)."""
+"""Every box grows by this factor before it is cropped, so that context is seen (PoseFix code; not in the paper)."""
 FAR_OFF_RATIO = 8.0
 """A keypoint this many times the median distance away from the pose's median point does not shape the box."""
 POSES_AT_ONCE = 4096
