@@ -113,8 +113,8 @@ def build_records(
         skeleton: Vocabulary of the model.
         estimates: Results of E estimators on these photos; a person's is the one nearest in OKS, and
             nobody else's.
-        neighbours: With whom a person may be mixed up: "all" in the photo, as the paper says, or those whose boxes are
-            "overlapping" by `OVERLAP_IOU`, as its code does and as estimators do.
+        neighbours: With whom a person may be mixed up: "all" in the photo, as the paper may be read, or those whose
+            boxes are "overlapping" by `OVERLAP_IOU`, as its code does and as estimators do.
 
     Raises:
         InputError: No usable person, or nothing shared with the skeleton.

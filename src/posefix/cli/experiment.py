@@ -69,10 +69,10 @@ def experiment(
 ) -> None:
     """Train the systems of one of the paper's comparisons with one recipe, judge them, and print the table.
 
-    pipelines is figure 6, end-to-end table 1, baselines tables 2, 3 and 6; procedure is ours with each setting in which
-    the paper's text and its code differ. pipelines-of-results is figure 6 of estimators' poses alone, which the recipe
-    experiment-trunk can be given to. Run again, it goes on where it stopped; a system that two comparisons share is
-    trained once if they have one output folder.
+    pipelines is figure 6, end-to-end table 1, baselines tables 2, 3 and 6; procedure tries settings that
+    differ between the paper's text, its code and our defaults. pipelines-of-results is figure 6 of estimators' poses
+    alone, for which there is the recipe experiment-trunk. Run again, it goes on where it stopped; a system that two
+    comparisons share is trained once if they have one output folder.
 
     Args:
         name: Which comparison.
