@@ -264,14 +264,18 @@ def first_images(path: Path, limit: int | None) -> Annotations:
     """The annotations of the first `limit` images of a file; of all when None."""
     if limit is None:
         return read_annotations(path)
+    with tempfile.TemporaryDirectory() as folder:
+        return read_annotations(write_first_images(path, limit, Path(folder) / path.name))
+
+
+def write_first_images(path: Path, limit: int, part: Path) -> Path:
+    """Write the first `limit` images of an annotation file, and their people, as a file of their own; returns it."""
     content = json.loads(path.read_text(encoding="utf-8"))
     content["images"] = content["images"][:limit]
     ids = {image["id"] for image in content["images"]}
     content["annotations"] = [person for person in content["annotations"] if person["image_id"] in ids]
-    with tempfile.TemporaryDirectory() as folder:
-        part = Path(folder) / path.name
-        part.write_text(json.dumps(content), encoding="utf-8")
-        return read_annotations(part)
+    part.write_text(json.dumps(content), encoding="utf-8")
+    return part
 
 
 def read_poses(path: Path, annotations: Annotations) -> Poses:

@@ -5,7 +5,8 @@
 Runs the commands that docs/paper.md names: each pose network of seed 0 looks at the photos of LSP-Extended's validation
 part, `base` refines its poses with every keypoint moved and one look, and both are judged. Keeps
 benchmarks/results/pose_networks.json and writes the table into docs/paper.md, beside what C2F, trained with the pose
-networks, makes of the same poses (benchmarks/results/experiments).
+networks, makes of the same poses (benchmarks/results/experiments). A second table holds what a pose network, and a
+refinement network that was trained on its errors, find of people that they were trained on, and of new ones.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.accuracy import write_first_images
 from benchmarks.documents import insert, markdown
 from benchmarks.environment import DATA, describe, keep
 from benchmarks.paper_report import DOCUMENT, FOLDER
@@ -28,6 +30,11 @@ from posefix.files import write_text_atomic
 
 NETWORKS = ("IntegralPose", "GlobalNet", "Simple", "RefineNet")
 MARK = "pose networks"
+PAIRS = (("IntegralPose", "E2E-refine"), ("GlobalNet", "RefineNet"))
+"""Pose networks, and what was trained on the errors that they make."""
+SEEN_MARK = "seen people"
+SEEN_PHOTOS = 1000
+"""Of the training part, one person each."""
 
 
 def measure(network: Path, data: Path) -> dict[str, Any]:
@@ -50,19 +57,41 @@ def measure(network: Path, data: Path) -> dict[str, Any]:
     }
 
 
+def measure_seen(runs: Path, data: Path) -> dict[str, float]:
+    """AP of the networks of `PAIRS` on people that they were trained on."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        truth = write_first_images(
+            data / "lspet" / "person_keypoints_train.json", SEEN_PHOTOS, Path(folder) / "truth.json"
+        )
+        for name in (name for pair in PAIRS for name in pair):
+            poses, numbers = (str(Path(folder) / f"{name}-{part}.json") for part in ("poses", "numbers"))
+            people = ["--annotations", str(truth)]
+            photos = ["--images", str(data / "lspet" / "images")]
+            posefix("estimate", str(runs / f"{name.lower()}-seed0"), *people, *photos, "-o", poses)
+            posefix("evaluate", poses, "--layout", "posefix19", *people, "--json", numbers)
+            found[name] = json.loads(Path(numbers).read_text(encoding="utf-8"))["AP"]
+    return found
+
+
 def posefix(*arguments: str) -> None:
     """Run a command as a user would."""
     subprocess.run([sys.executable, "-m", "posefix", *arguments], check=True)
 
 
-def by_c2f(folder: Path) -> dict[str, float]:
-    """AP of each pose network's poses, refined by the C2F that was trained beside it."""
+def measured_lines(folder: Path) -> dict[str, float]:
+    """AP of all lines of the experiments on a set of people, by their labels."""
     lines = [
         line
-        for name in ("pipelines", "baselines")
+        for name in ("pipelines", "baselines", "end-to-end")
         for line in json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["lines"]
     ]
-    found = {line["label"]: float(line["mean"]["AP"]) for line in lines}
+    return {line["label"]: float(line["mean"]["AP"]) for line in lines}
+
+
+def by_c2f(folder: Path) -> dict[str, float]:
+    """AP of each pose network's poses, refined by the C2F that was trained beside it."""
+    found = measured_lines(folder)
     return {name: found[f"{name} + C2F"] for name in NETWORKS}
 
 
@@ -89,6 +118,16 @@ def table(measured: Mapping[str, Mapping[str, Any]], trained_beside: Mapping[str
     return markdown(heads, rows)
 
 
+def seen_table(seen: Mapping[str, float], new: Mapping[str, float]) -> str:
+    """AP on people that networks were trained on and on new ones, with the change by what learnt their errors."""
+    rows = []
+    for network, refiner in PAIRS:
+        rows.append([network, *(percent(of[network]) for of in (seen, new))])
+        changes = (f"{percent(of[refiner])} ({signed(of[refiner] - of[network])})" for of in (seen, new))
+        rows.append([refiner, *changes])
+    return markdown(["network", "AP, people it was trained on", "AP, new people"], rows)
+
+
 def main() -> None:
     """Measure, keep, write the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -97,9 +136,11 @@ def main() -> None:
     options = parser.parse_args()
     environment = describe(["onnxruntime", "openvino"])
     measured = {name: measure(options.runs / f"{name.lower()}-seed0", options.data) for name in NETWORKS}
-    print(keep("pose_networks", environment, {"networks": measured}))
-    new = table(measured, by_c2f(FOLDER / "lspet_val"))
-    write_text_atomic(DOCUMENT, insert(DOCUMENT.read_text(encoding="utf-8"), MARK, new))
+    seen = measure_seen(options.runs, options.data)
+    print(keep("pose_networks", environment, {"networks": measured, "seen_people": seen}))
+    text = insert(DOCUMENT.read_text(encoding="utf-8"), MARK, table(measured, by_c2f(FOLDER / "lspet_val")))
+    text = insert(text, SEEN_MARK, seen_table(seen, measured_lines(FOLDER / "lspet_val")))
+    write_text_atomic(DOCUMENT, text)
 
 
 if __name__ == "__main__":

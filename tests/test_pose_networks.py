@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.paper_report import FOLDER
-from benchmarks.pose_networks import NETWORKS, by_c2f, table
+from benchmarks.pose_networks import NETWORKS, by_c2f, measured_lines, seen_table, table
 
 
 def test_the_table_holds_both_refiners() -> None:
@@ -16,3 +16,11 @@ def test_every_pose_network_was_refined_by_the_c2f_beside_it() -> None:
     found = by_c2f(FOLDER / "lspet_val")
     assert set(found) == set(NETWORKS)
     assert all(0 < ap < 1 for ap in found.values())
+
+
+def test_what_learnt_the_errors_of_a_network_is_held_beside_it() -> None:
+    seen = {"IntegralPose": 0.30, "E2E-refine": 0.38, "GlobalNet": 0.3, "RefineNet": 0.4}
+    rows = seen_table(seen, measured_lines(FOLDER / "lspet_val")).splitlines()
+    assert rows[2].startswith("| IntegralPose | 30.0 | ")
+    assert rows[3].startswith("| E2E-refine | 38.0 (+8.0) | ")
+    assert len(rows) == 6
