@@ -13,7 +13,7 @@ from posefix.errors import InputError
 from posefix.formats import coco_annotation_poses
 from posefix.formats.coco_annotations import Annotations, ImageInfo, read_annotations
 from posefix.formats.coco_posetrack import read_posetrack_annotations
-from posefix.interchange.pose_files import Layout, read_pose_file
+from posefix.interchange.pose_files import Layout, check_pixels, read_unchecked
 from posefix.photos.finding import id_matcher
 from posefix.pose.poses import ImageId, Poses
 from posefix.pose_files.pose_file import PhotoSize, PoseFile
@@ -40,14 +40,16 @@ def read_truth(
 
 def read_annotated_poses(path: str | Path, annotations: Annotations, layout: Layout | None = None) -> Poses:
     """Read the poses of a file of any format, with the image ids of annotations; see `read_annotated_file`."""
-    file = read_annotated_file(path, annotations, layout)
+    file = read_annotated_file(path, annotations, layout, with_boxes=False)
     if file.format != coco_annotation_poses.NAME:
         return file.poses
     # Whom nobody labelled in annotations is nobody's estimate.
     return file.poses[np.flatnonzero(file.poses.valid.any(axis=1))]
 
 
-def read_annotated_file(path: str | Path, annotations: Annotations, layout: Layout | None = None) -> PoseFile:
+def read_annotated_file(
+    path: str | Path, annotations: Annotations, layout: Layout | None = None, *, with_boxes: bool = True
+) -> PoseFile:
     """Read a pose file of any format, with the image ids of annotations: to be written anew, not by its `rewrite`.
 
     An id that the annotations do not know, such as `000000000036.jpg`, is that of the photo which it names by the rule
@@ -58,13 +60,16 @@ def read_annotated_file(path: str | Path, annotations: Annotations, layout: Layo
         path: The file, or the folder of a format that is one.
         annotations: What the poses are to be compared with; sizes of photos are read from them as well.
         layout: Skeleton of the poses; None where the file says it.
+        with_boxes: Whether boxes are wanted; otherwise they are left out, and may be corners.
 
     Raises:
         FormatError: The file is faulty, or does not say its layout; names file, record and field.
         InputError: An id names two photos.
     """
     known_as = _known_as(annotations.images)
-    file = read_pose_file(path, layout, photo_size=_sizes(annotations.images, known_as))
+    file = read_unchecked(path, layout, photo_size=_sizes(annotations.images, known_as))
+    file = file if with_boxes else replace(file, boxes=None)
+    check_pixels(file)
     if annotations.images.keys() >= set(file.poses.image_ids):
         return file
     wanted = dict.fromkeys(file.poses.image_ids)
