@@ -233,6 +233,15 @@ def test_before_after_and_change_are_measured(truth: Path, tmp_path: Path) -> No
     assert measured.notes[0] == "measured on truth.json: 2 people in 2 images"
 
 
+def test_a_table_says_how_many_poses_are_of_other_categories(truth: Path, tmp_path: Path) -> None:
+    rows = [pose(1, 0), pose(2, 0), {**pose(2, 900), "category_id": 18}]
+    measured = measure_files(
+        [ResultsToMeasure("mine", write(tmp_path / "a.json", rows), COCO)], Judge.read(truth)
+    )
+    assert measured.rows[0].values["AP"] == pytest.approx(1.0)
+    assert measured.notes[1] == "a.json: poses of other categories, left out: 1 (category_id 18 1)"
+
+
 def test_results_of_different_images_are_refused_before_anything_is_measured(
     truth: Path, tmp_path: Path
 ) -> None:

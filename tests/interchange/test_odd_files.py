@@ -13,7 +13,7 @@ from tests.formats.recorded import recorded
 from posefix.errors import InputError
 from posefix.formats.coco_annotations import read_annotations
 from posefix.interchange import read_pose_file
-from posefix.interchange.annotated import read_annotated_poses, read_truth
+from posefix.interchange.annotated import read_annotated_file, read_annotated_poses, read_truth
 from posefix.interchange.validation import validate
 from posefix.photos.finding import photo_sizes
 from posefix.pose.poses import Poses
@@ -360,6 +360,17 @@ def test_boxes_that_are_corners_are_refused(tmp_path: Path) -> None:
     file = read_pose_file(recorded(tmp_path / "b.json", people_with_boxes(3, corners=False)), "coco17")
     assert file.boxes is not None
     assert file.boxes[1, 2:].tolist() == [122, 58]
+
+
+def test_boxes_that_are_corners_do_not_matter_where_none_are_used(tmp_path: Path) -> None:
+    rows = people_with_boxes(3, corners=True)
+    path = recorded(tmp_path / "a.json", rows)
+    annotations = read_annotations(truth(tmp_path / "truth.json"))
+    poses = read_annotated_poses(path, annotations, "coco17")
+    assert poses.keypoints.tolist() == [np.reshape(row["keypoints"], (17, 3))[:, :2].tolist() for row in rows]
+    # Who writes a file of it would write the boxes.
+    with pytest.raises(InputError, match=r"a\.json: expected boxes of left, top, width and height"):
+        read_annotated_file(path, annotations, "coco17")
 
 
 def test_two_people_do_not_tell_corners(tmp_path: Path) -> None:

@@ -32,12 +32,11 @@ def analyze(
     from posefix.analysis import analyze as find_errors
     from posefix.cli.progress import ProgressBar
     from posefix.files import write_text_atomic
-    from posefix.interchange import read_annotated_poses
 
     options = report or ReportOptions()
     options.check(results, truth.annotations, layout)
     labels = truth.read(layout)
-    poses = read_annotated_poses(results, labels, layout)
+    poses = truth.read_poses(results, labels, layout)
     photos = options.find_photos({results: poses}, labels)
     with ProgressBar("repairing") as progress:
         analysis = find_errors(poses, labels, strict=strict, progress=progress)

@@ -67,14 +67,13 @@ def compare(
     from posefix.analysis import compare as compare_results
     from posefix.cli.progress import ProgressBar
     from posefix.files import write_text_atomic
-    from posefix.interchange import read_annotated_poses
 
     options, files = people or PeopleOptions(), report or ComparisonReportOptions()
     files.check(before, after, truth.annotations, layout, after_layout)
     lines = _lines_beside(files)
     labels = truth.read(layout)
-    first = read_annotated_poses(before, labels, layout)
-    second = read_annotated_poses(after, labels, after_layout or layout)
+    first = truth.read_poses(before, labels, layout)
+    second = truth.read_poses(after, labels, after_layout or layout)
     photos = files.find_photos({before: first, after: second}, labels)
     with ProgressBar("resampling photos") as progress:
         comparison = compare_results(

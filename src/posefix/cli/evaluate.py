@@ -75,7 +75,7 @@ def evaluate(
         truth.annotations, options.metric, load_layout(named), truth.category, overrule=overrule
     )
     truth.tell(judge.annotations)
-    after = judge.read_poses(results, layout, subset=options.subset)
+    after = _read(judge, results, layout, options)
     content: dict[str, Any] = {
         "metric": judge.metric,
         "annotations": str(truth.annotations),
@@ -86,7 +86,7 @@ def evaluate(
         lines = [metrics.table(), *_left_out(after), *_absences(judge.annotations, after.poses)]
         content |= {"keypoints": list(metrics.keypoint_names), "numbers": metrics.as_dict()}
     else:
-        before = judge.read_poses(against, against_layout or layout, subset=options.subset)
+        before = _read(judge, against, against_layout or layout, options)
         print(f"before: {against}\nafter: {results}")
         change = _compare(judge, before.poses, after.poses)
         absences = _absences(judge.annotations, after.poses, before.poses)
@@ -95,6 +95,14 @@ def evaluate(
         content |= {"against": str(against), "keypoints": keypoints, **change.as_dict()}
     print("\n".join(lines))
     _write(options.json_file, content)
+
+
+def _read(judge: Judge, results: Path, layout: str | None, options: EvaluationOptions) -> JudgedPoses:
+    """The poses that are judged; prints how they were chosen."""
+    found = judge.read_poses(results, layout, subset=options.subset)
+    for line in found.notes:
+        print(f"{results}: {line}")
+    return found
 
 
 def _compare(judge: Judge, before: Poses, after: Poses) -> CocoComparison | MetricChange:

@@ -65,15 +65,16 @@ def _observe(results: Path, annotations: Path, layout: str | None, *, strict: bo
     """The errors of one file; says what was compared."""
     from posefix.analysis.coverage import describe_coverage
     from posefix.analysis.profile_observation import observe_errors
-    from posefix.interchange import read_annotated_poses, read_truth
+    from posefix.interchange import read_compared_poses, read_truth
 
     truth = read_truth(annotations, layout)
-    poses = read_annotated_poses(results, truth, layout)
+    found = read_compared_poses(results, truth, layout)
+    poses = found.poses
     observed = observe_errors(poses, truth, strict=strict)
     print(
         f"{results} on {annotations}: {len(observed):,} of {plural(len(poses), 'pose')} show an annotated person"
     )
-    for line in (*truth.notes, *truth.left_out):
+    for line in (*truth.notes, *truth.left_out, *found.notes):
         print(f"  {line}")
     for line in describe_coverage(poses, truth, observed.keypoint_names).lines():
         print(f"  {line}")

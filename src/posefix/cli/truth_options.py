@@ -12,6 +12,7 @@ from posefix.cli.options import Category
 
 if TYPE_CHECKING:
     from posefix.formats.coco_annotations import Annotations
+    from posefix.pose.poses import Poses
 
 
 @Parameter(name="*", group="Ground truth")
@@ -43,3 +44,12 @@ class TruthOptions:
         """Print what of the file the ground truth does not hold."""
         for line in (*truth.notes, *truth.left_out):
             print(f"{self.annotations}: {line}")
+
+    def read_poses(self, results: Path, truth: Annotations, layout: str | None) -> Poses:
+        """The poses that are compared with the ground truth; prints how they were chosen."""
+        from posefix.interchange import read_compared_poses
+
+        found = read_compared_poses(results, truth, layout)
+        for line in found.notes:
+            print(f"{results}: {line}")
+        return found.poses

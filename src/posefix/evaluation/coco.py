@@ -87,7 +87,7 @@ def evaluate_coco(results: Poses, annotations: Annotations) -> CocoMetrics:
     without a label on any shared keypoint, or whose ``num_keypoints`` is 0, is ignored: finding that person is neither
     rewarded nor punished. A
     missing keypoint is compared as it stands in the file, at (0, 0) as a rule, hence counts as wrong. Images
-    without results count, with all their people missed.
+    without results count, with all their people missed. Annotated categories with the same keypoints are one.
 
     Args:
         results: poses in pixels of the original images; `pose_scores` rank them.

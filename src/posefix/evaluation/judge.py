@@ -21,7 +21,7 @@ from posefix.evaluation.percentages import change_table
 from posefix.evaluation.posetrack import POSETRACK_METRIC_NAMES, evaluate_posetrack, read_judged_poses
 from posefix.formats.coco_annotations import Annotations, read_annotations
 from posefix.formats.coco_posetrack import PoseTrackAnnotations, read_posetrack_annotations
-from posefix.interchange import read_annotated_poses
+from posefix.interchange import ComparedPoses, read_compared_poses
 from posefix.interchange.pose_files import Layout, load_layout
 from posefix.pose.poses import ImageId, Poses
 
@@ -74,10 +74,12 @@ class JudgedPoses:
     Attributes:
         poses: The poses.
         left_out: Photo of each pose that was left out, since the annotations do not know it.
+        notes: What a user should know of how the poses were chosen, a line each.
     """
 
     poses: Poses
     left_out: tuple[ImageId, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,16 +138,18 @@ class Judge:
             InputError: The file is faulty, or a pose's photo is not annotated.
         """
         if self.posetrack is None:
-            poses = read_annotated_poses(path, self.annotations, layout)
+            found = read_compared_poses(path, self.annotations, layout)
         else:
-            poses = read_judged_poses(path, load_layout(layout), self.posetrack)
+            found = ComparedPoses(read_judged_poses(path, load_layout(layout), self.posetrack))
+        poses = found.poses
         if not subset:
             check_images(poses, self.annotations, path)
-            return JudgedPoses(poses)
+            return JudgedPoses(poses, notes=found.notes)
         known = np.array(
             [image_id in self.annotations.images for image_id in poses.image_ids], dtype=np.bool_
         )
-        return JudgedPoses(poses[known], tuple(poses.image_ids[row] for row in np.flatnonzero(~known)))
+        left_out = tuple(poses.image_ids[row] for row in np.flatnonzero(~known))
+        return JudgedPoses(poses[known], left_out, found.notes)
 
     def measure(self, poses: Poses) -> Metrics:
         """The numbers of poses in annotated photos.

@@ -68,16 +68,16 @@ def measure_files(
         InputError: A file is faulty, or results hold poses of different images.
     """
     found = [
-        (file.name, path, judge.read_poses(path, file.skeleton).poses)
+        (file.name, path, judge.read_poses(path, file.skeleton))
         for file in files
         for path in (file.path, file.refined)
         if path is not None
     ]
     if not any_images:
-        check_same_images({str(path): set(poses.image_ids) for _, path, poses in found})
+        check_same_images({str(path): set(judged.poses.image_ids) for _, path, judged in found})
     measured = []
-    for number, (_, _, poses) in enumerate(found):
-        measured.append(judge.measure(poses))
+    for number, (_, _, judged) in enumerate(found):
+        measured.append(judge.measure(judged.poses))
         if progress is not None:
             progress(number + 1, len(found))
     names = [name for name, _, _ in found]
@@ -91,7 +91,8 @@ def measure_files(
         return MeasuredRows(rows, (_described(judge.annotations), *_absences(absent)))
     truth = judge.annotations
     compared = {name: metrics.keypoint_names for name, metrics in zip(names, measured, strict=True)}
-    lines = (_described(truth), *truth.notes, *truth.left_out, *keypoint_notes(compared))
+    chosen = (f"{path.name}: {note}" for _, path, judged in found for note in judged.notes)
+    lines = (_described(truth), *truth.notes, *truth.left_out, *chosen, *keypoint_notes(compared))
     return MeasuredRows(rows, lines)
 
 

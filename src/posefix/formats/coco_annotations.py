@@ -12,7 +12,13 @@ import numpy.typing as npt
 
 from posefix.errors import InputError, Where, plural, quoted
 from posefix.files import file_ending, read_json, without_collection
-from posefix.formats.coco_people import LabelledRecords, labelled_records, listed_records
+from posefix.formats.coco_people import (
+    NO_CATEGORIES,
+    AnnotatedCategories,
+    LabelledRecords,
+    labelled_records,
+    listed_records,
+)
 from posefix.pose import geometry
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Rows
 from posefix.pose_files.corners import check_sides
@@ -104,6 +110,7 @@ class Annotations:
         skeleton: Layout of the people's keypoints.
         notes: What a user should know of how the file was read.
         left_out: A line on annotations of other categories, who are nobody here.
+        categories: Those of the file, which tell of whom results are.
     """
 
     path: Path
@@ -112,6 +119,7 @@ class Annotations:
     skeleton: Skeleton
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    categories: AnnotatedCategories = NO_CATEGORIES
 
     def __repr__(self) -> str:
         people, photos = plural(len(self.people), "person"), plural(len(self.images), "photo")
@@ -191,7 +199,7 @@ def parse_annotations(
     images = _images(content, path)
     people = _people(labelled, images)
     notes = (*labelled.notes, *_uncounted(people))
-    return Annotations(path, images, people, labelled.skeleton, notes, labelled.left_out)
+    return Annotations(path, images, people, labelled.skeleton, notes, labelled.left_out, labelled.categories)
 
 
 def _uncounted(people: PersonAnnotations) -> tuple[str, ...]:

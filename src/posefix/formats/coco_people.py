@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,34 @@ ANY, UNKNOWN = -1, -2
 """Instead of the place of an annotation's category: it may be any, or is none of the file's."""
 
 
+@dataclass(frozen=True)
+class AnnotatedCategories:
+    """The categories of an annotation file by their ids; none where it does not say them.
+
+    Attributes:
+        names: What those are called that are people here, or of which there are annotations.
+        people: Ids of those that are people here.
+    """
+
+    names: Mapping[ImageId, str] = field(default_factory=dict)
+    people: frozenset[ImageId] = frozenset()
+
+    @classmethod
+    def of(
+        cls, categories: Sequence[Category], people: Collection[int], used: Collection[int]
+    ) -> AnnotatedCategories:
+        """Those of a file, given the places of categories that are people and of those that annotations are of."""
+        ids = {place: id_or_none(one.get("id")) for place, one in enumerate(categories)}
+        known = {place: one for place, one in ids.items() if one is not None}
+        return cls(
+            {one: called(categories[place]) for place, one in known.items() if place in {*people, *used}},
+            frozenset(one for place, one in known.items() if place in people),
+        )
+
+
+NO_CATEGORIES = AnnotatedCategories()
+
+
 @dataclass(frozen=True, eq=False)
 class LabelledRecords:
     """The annotations of people with keypoints.
@@ -48,12 +76,14 @@ class LabelledRecords:
         skeleton: Layout of their keypoints.
         notes: What a user should know of the limbs and of categories that are taken together.
         left_out: A line on annotations of other categories, which are nobody here.
+        categories: Those of the file.
     """
 
     records: Records
     skeleton: Skeleton
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    categories: AnnotatedCategories = NO_CATEGORIES
 
     def triples(self) -> FloatArray:
         """(N, K, 3): x, y and visibility of each keypoint; NaN where a number is not there, 0 for who has no keypoints.
@@ -101,7 +131,13 @@ def labelled_records(
     )
     others = [place for place in of_each if place not in (ANY, UNKNOWN) and place not in chosen]
     together = _together([categories[place] for place in chosen])
-    return LabelledRecords(people, skeleton, (*notes, *together), _left_out([categories[n] for n in others]))
+    return LabelledRecords(
+        people,
+        skeleton,
+        (*notes, *together),
+        _left_out([categories[place] for place in others]),
+        AnnotatedCategories.of(categories, chosen, set(of_each)),
+    )
 
 
 def keypoint_triples(records: Records, skeleton: Skeleton) -> FloatArray:
@@ -261,7 +297,11 @@ def _together(chosen: Sequence[Category]) -> tuple[str, ...]:
 def _left_out(others: Sequence[Category]) -> tuple[str, ...]:
     if not others:
         return ()
-    counts = Counter(map(called, others))
+    listed = listed_counts(Counter(map(called, others)))
+    return (f"annotations of other categories, left as they are: {len(others):,} ({listed})",)
+
+
+def listed_counts(counts: Counter[str]) -> str:
+    """How many there are of the most frequent categories, for messages."""
     listed = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(IDS_SHOWN))
-    more = ", ..." if len(counts) > IDS_SHOWN else ""
-    return (f"annotations of other categories, left as they are: {len(others):,} ({listed}{more})",)
+    return listed + (", ..." if len(counts) > IDS_SHOWN else "")

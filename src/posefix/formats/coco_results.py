@@ -38,7 +38,7 @@ from posefix.pose_files.pose_file import (
     needs_new_box,
     triples_to_write,
 )
-from posefix.pose_files.records import BOX_SIDES, Record, Records, report_fault
+from posefix.pose_files.records import BOX_SIDES, Record, Records, id_or_none, report_fault
 from posefix.pose_files.units import new_triples
 from posefix.skeletons import Skeleton
 
@@ -46,6 +46,7 @@ NAME = "coco-results"
 ROWS_AT_ONCE = 2000
 """Rows that are made text together, and so many tell what a file's layout may be."""
 TRACK = "track_id"
+CATEGORY = "category_id"
 FIELDS_SHOWN = 5
 """Of rows without keypoints."""
 
@@ -69,7 +70,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
 
     ``keypoints`` is x, y, score of each keypoint of the skeleton. A keypoint is missing when it lies at 0, 0 or has
     score 0. An empty list is a file with no poses; a person may have no valid keypoint. Where no row has a ``score``,
-    all poses get 1. ``bbox`` and ``track_id`` are read where they are there.
+    all poses get 1. ``bbox``, ``track_id`` and ``category_id`` are read where they are there.
 
     Raises:
         FormatError: No skeleton is given (it is never guessed), or the file is faulty; names file, row (from 0) and
@@ -105,7 +106,8 @@ def read(source: Source, reading: Reading) -> PoseFile:
     # Poses hold the same numbers, unless some are gaps; both would be most of what a large file takes.
     rewrite = _Rewrite(text, starts, ends, poses, None if whole is triples else triples, rows.boxes)
     tracks = rows.tracks if known else None
-    return PoseFile(source.path, NAME, poses, rewrite, tracks=tracks, boxes=rows.boxes)
+    categories = rows.categories if any(one is not None for one in rows.categories) else None
+    return PoseFile(source.path, NAME, poses, rewrite, tracks=tracks, boxes=rows.boxes, categories=categories)
 
 
 def write(new: NewFile) -> Contents:
@@ -127,6 +129,7 @@ class _Chunk:
     pose_scores: FloatArray
     boxes: FloatArray | None
     tracks: tuple[int | str | None, ...]
+    categories: tuple[int | str | None, ...]
 
     @classmethod
     def of(cls, records: Records, skeleton: Skeleton, numbers: array[float], *, may_lack: bool) -> _Chunk:
@@ -146,7 +149,11 @@ class _Chunk:
             scores[scored] = records.choose(scored).numbers("score")
         boxes = records.lists_where_given("bbox", BOX_SIDES)
         boxed = bool(np.isfinite(boxes).any())
-        return cls(records.ids("image_id"), scores, boxes if boxed else None, records.tracks(TRACK))
+        # What a pose is of is asked for by measures alone: what is no id there says nothing, and is no fault.
+        categories = tuple(id_or_none(row.get(CATEGORY)) for row in records.rows)
+        return cls(
+            records.ids("image_id"), scores, boxes if boxed else None, records.tracks(TRACK), categories
+        )
 
     @classmethod
     def joined(cls, chunks: Sequence[_Chunk], path: Path) -> _Chunk:
@@ -169,6 +176,7 @@ class _Chunk:
             np.ones(scores.size) if lacking.size else scores,
             _joined_boxes(chunks),
             tuple(chain.from_iterable(chunk.tracks for chunk in chunks)),
+            tuple(chain.from_iterable(chunk.categories for chunk in chunks)),
         )
 
 
@@ -263,7 +271,7 @@ def _record_chunks(text: JsonText, starts: array[int], ends: array[int]) -> Iter
 def _new_row(new: NewFile, row: int, keypoints: list[float]) -> Record:
     content: Record = {
         "image_id": new.poses.image_ids[row],
-        "category_id": 1,
+        CATEGORY: 1,
         "keypoints": [number or 0 for number in keypoints],
         "score": float(new.poses.pose_scores[row]),
     }

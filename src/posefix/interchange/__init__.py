@@ -1,6 +1,12 @@
 """Pose files of any format: recognised, read, written back in their own format, inspected, converted, checked."""
 
-from posefix.interchange.annotated import read_annotated_file, read_annotated_poses, read_truth
+from posefix.interchange.annotated import (
+    ComparedPoses,
+    read_annotated_file,
+    read_annotated_poses,
+    read_compared_poses,
+    read_truth,
+)
 from posefix.interchange.pose_files import (
     ensure_ending,
     ensure_new_output,
@@ -11,11 +17,13 @@ from posefix.interchange.pose_files import (
 )
 
 __all__ = [
+    "ComparedPoses",
     "ensure_ending",
     "ensure_new_output",
     "ensure_output",
     "read_annotated_file",
     "read_annotated_poses",
+    "read_compared_poses",
     "read_pose_file",
     "read_truth",
     "write_new_pose_file",

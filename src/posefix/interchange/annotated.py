@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from posefix.errors import InputError
+from posefix.errors import InputError, Where
 from posefix.formats import coco_annotation_poses
 from posefix.formats.coco_annotations import Annotations, ImageInfo, read_annotations
+from posefix.formats.coco_people import AnnotatedCategories, listed_counts
 from posefix.formats.coco_posetrack import read_posetrack_annotations
-from posefix.interchange.pose_files import Layout, read_pose_file
+from posefix.formats.coco_results import CATEGORY
+from posefix.interchange.pose_files import Layout, check_pixels, read_unchecked
 from posefix.photos.finding import id_matcher
 from posefix.pose.poses import ImageId, Poses
-from posefix.pose_files.pose_file import PhotoSize, PoseFile
+from posefix.pose_files.pose_file import FormatError, PhotoSize, PoseFile
+from posefix.pose_files.records import ids_as_known
+
+UNTOLD = (0, 1)
+"""Categories that programs write which know none: a class as they count it, or COCO's person."""
+SHOWN = 5
+"""So many categories are named in a message."""
 
 
 def read_truth(
@@ -38,16 +47,90 @@ def read_truth(
     return read_annotations(path, layout, category, overrule=overrule)
 
 
+@dataclass(frozen=True, eq=False)
+class ComparedPoses:
+    """The poses of a file that can be compared with annotations.
+
+    Attributes:
+        poses: With the image ids of the annotations.
+        notes: What a user should know of how they were chosen, a line each.
+    """
+
+    poses: Poses
+    notes: tuple[str, ...] = ()
+
+
 def read_annotated_poses(path: str | Path, annotations: Annotations, layout: Layout | None = None) -> Poses:
-    """Read the poses of a file of any format, with the image ids of annotations; see `read_annotated_file`."""
-    file = read_annotated_file(path, annotations, layout)
-    if file.format != coco_annotation_poses.NAME:
-        return file.poses
-    # Whom nobody labelled in annotations is nobody's estimate.
-    return file.poses[np.flatnonzero(file.poses.valid.any(axis=1))]
+    """Read the poses of a file of any format, with the image ids of annotations; see `read_compared_poses`."""
+    return read_compared_poses(path, annotations, layout).poses
 
 
-def read_annotated_file(path: str | Path, annotations: Annotations, layout: Layout | None = None) -> PoseFile:
+def read_compared_poses(
+    path: str | Path, annotations: Annotations, layout: Layout | None = None
+) -> ComparedPoses:
+    """Read the poses of a file of any format that are of what the annotated people are; see `read_annotated_file`.
+
+    COCO results say by ``category_id`` what they are of. Those of other categories than the people's are left out, as
+    by pycocotools; those that do not say it are kept. Where all say the same of `UNTOLD`, and the annotations have no
+    such category, who wrote them knew no categories, and all are kept.
+
+    Raises:
+        FormatError: As of `read_annotated_file`; or all poses are of other categories.
+        InputError: As of `read_annotated_file`.
+    """
+    file = read_annotated_file(path, annotations, layout, with_boxes=False)
+    if file.format == coco_annotation_poses.NAME:
+        # Whom nobody labelled in annotations is nobody's estimate.
+        return ComparedPoses(file.poses[np.flatnonzero(file.poses.valid.any(axis=1))])
+    if file.categories is None or not annotations.categories.people:
+        return ComparedPoses(file.poses)
+    return _of_people(file.path, file.poses, file.categories, annotations.categories)
+
+
+def _of_people(
+    path: Path, poses: Poses, given: Sequence[ImageId | None], known: AnnotatedCategories
+) -> ComparedPoses:
+    """The poses of categories that are people in the annotations.
+
+    Raises:
+        FormatError: There are poses, all of other categories.
+    """
+    counts = Counter(given)
+    different = [one for one in counts if one is not None]
+    as_known = dict(zip(different, ids_as_known(different, known.names), strict=True))
+    others = {one for one in different if as_known[one] not in known.people}
+    if not others:
+        return ComparedPoses(poses)
+    wanted = _named(known)
+    if len(counts) == 1 and different[0] in UNTOLD and as_known[different[0]] not in known.names:
+        note = (
+            f"category_id {different[0]} in all rows, which is none of the annotations': taken for {wanted}"
+        )
+        return ComparedPoses(poses, (note,))
+    found: Counter[str] = Counter()
+    for one in others:
+        found[known.names.get(as_known[one], f"category_id {one!r}")] += counts[one]
+    listed = listed_counts(found)
+    if len(others) == len(counts):
+        problem = (
+            f"expected poses of {wanted}, got only others ({listed}); correct the field or leave it out, or choose "
+            "their category of the annotations (--category)."
+        )
+        raise FormatError.at(Where(path, field=CATEGORY), problem)
+    kept = np.flatnonzero([one not in others for one in given])
+    note = f"poses of other categories, left out: {len(poses) - len(kept):,} ({listed})"
+    return ComparedPoses(poses[kept], (note,))
+
+
+def _named(known: AnnotatedCategories) -> str:
+    """The people's categories with their ids, for messages."""
+    named = [f"{name} ({one!r})" for one, name in known.names.items() if one in known.people]
+    return ", ".join(named[:SHOWN]) + (", ..." if len(named) > SHOWN else "")
+
+
+def read_annotated_file(
+    path: str | Path, annotations: Annotations, layout: Layout | None = None, *, with_boxes: bool = True
+) -> PoseFile:
     """Read a pose file of any format, with the image ids of annotations: to be written anew, not by its `rewrite`.
 
     An id that the annotations do not know, such as `000000000036.jpg`, is that of the photo which it names by the rule
@@ -58,13 +141,16 @@ def read_annotated_file(path: str | Path, annotations: Annotations, layout: Layo
         path: The file, or the folder of a format that is one.
         annotations: What the poses are to be compared with; sizes of photos are read from them as well.
         layout: Skeleton of the poses; None where the file says it.
+        with_boxes: Whether boxes are wanted; otherwise they are left out, and may be corners.
 
     Raises:
         FormatError: The file is faulty, or does not say its layout; names file, record and field.
         InputError: An id names two photos.
     """
     known_as = _known_as(annotations.images)
-    file = read_pose_file(path, layout, photo_size=_sizes(annotations.images, known_as))
+    file = read_unchecked(path, layout, photo_size=_sizes(annotations.images, known_as))
+    file = file if with_boxes else replace(file, boxes=None)
+    check_pixels(file)
     if annotations.images.keys() >= set(file.poses.image_ids):
         return file
     wanted = dict.fromkeys(file.poses.image_ids)

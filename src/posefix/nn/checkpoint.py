@@ -64,6 +64,8 @@ def load_network(model: Model) -> PoseNetwork:
         raise InputError(
             f"{path}: expected an object 'network' with the network's shape; export the model again"
         )
+    # A stranger's description may be of more than the memory holds. The outline is cheap beside the network, and cannot
+    # become it: constants that are no weights, such as the photos' mean, have no values there.
     outline = _build(model, "meta")
     weights = model.file(WEIGHTS_FILE)
     count = sum(weight.numel() for weight in outline.state_dict().values())

@@ -211,6 +211,8 @@ class PoseFile:
         has_scores: Whether the file has scores, of keypoints or poses; otherwise all count 1, and none are written.
         visibility: (N, K) of files that label each keypoint so instead of a score: 0 not labelled, 1 hidden, 2 visible.
         left_out: Lines on records that are no poses here, though somebody may expect them to be.
+        categories: Id of what each pose is of (COCO's ``category_id``), None where it says nothing; None for a file
+            without such ids.
     """
 
     path: Path
@@ -224,6 +226,7 @@ class PoseFile:
     has_scores: bool = True
     visibility: FloatArray | None = None
     left_out: tuple[str, ...] = ()
+    categories: tuple[ImageId | None, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
