@@ -70,7 +70,7 @@ def measure_seen(runs: Path, data: Path) -> dict[str, float]:
             photos = ["--images", str(data / "lspet" / "images")]
             posefix("estimate", str(runs / f"{name.lower()}-seed0"), *people, *photos, "-o", poses)
             posefix("evaluate", poses, "--layout", "posefix19", *people, "--json", numbers)
-            found[name] = json.loads(Path(numbers).read_text(encoding="utf-8"))["AP"]
+            found[name] = json.loads(Path(numbers).read_text(encoding="utf-8"))["numbers"]["AP"]
     return found
 
 
