@@ -10,6 +10,8 @@ results of all estimators on photos that nothing was trained on, uncalibrated, w
 so that only the network differs. Beside the mean gains in AP stands what a network costs: multiply-adds of trunk and
 fusing part for a crop.
 
+`python -m tools.convert_efficientnet_lite` makes the weights of EfficientNet-Lite2.
+
 With --shards people are cut out of their photos once, in the size of the largest input, for all networks; a folder in
 which that was done is used as it is. What was trained or measured is not trained or measured again.
 Keeps benchmarks/results/shapes.json and writes the table into docs/training.md, beside what an earlier run kept of
@@ -48,6 +50,10 @@ SHAPES: dict[str, Settings] = {
     "trunk MobileNetV2": {
         "model.backbone": "mobilenetv2_100",
         "backbone_weights": "backbones/mobilenet_v2_imagenet.safetensors",
+    },
+    "trunk EfficientNet-Lite2": {
+        "model.backbone": "tf_efficientnet_lite2",
+        "backbone_weights": "backbones/tf_efficientnet_lite2.safetensors",
     },
     "input 128x192": {"model.input_size_wh": "[128, 192]", "model.sigma": "4.6"},
     "input 192x256": {"model.input_size_wh": "[192, 256]", "model.sigma": "6.4"},
