@@ -16,6 +16,7 @@ pytest.importorskip("timm")
 from posefix.errors import InputError  # noqa: E402
 from posefix.people import labelled_boxes  # noqa: E402
 from posefix.pose.poses import Poses  # noqa: E402
+from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training import experiments  # noqa: E402
 from posefix.training.config import TrainConfig, load_recipe  # noqa: E402
 from posefix.training.experiment_table import Measured, as_document, as_text  # noqa: E402
@@ -80,6 +81,25 @@ def test_what_pose_networks_find_is_refined_in_their_boxes(
     experiment._poses(Line(RESULTS, "C2F"), found, people, 0)
     assert np.array_equal(given[0], labelled_boxes(people.annotations)[1])
     assert given[1] is None
+
+
+def test_pose_networks_poses_have_the_annotated_keypoints_alone(
+    judged: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = experiments.load_validation_people(judged, needs_results=True)
+    layout = people.annotations.skeleton
+    more = load_skeleton("halpe26")
+    assert set(layout.keypoint_names) < set(more.keypoint_names)
+    places = np.random.default_rng(0).uniform(1, 50, (2, len(more), 2))
+    everywhere = np.ones(places.shape[:2])
+    found = Poses(places, everywhere, everywhere > 0, (1, 2), np.ones(2), more)
+    monkeypatch.setattr(experiments, "load_model", lambda _: None)
+    monkeypatch.setattr(experiments, "open_backend", lambda *_, **__: None)
+    monkeypatch.setattr(experiments, "estimate_poses", lambda *_: found)
+    poses = Experiment("pipelines", judged, tmp_path)._estimated("RefineNet", people, 0)
+    assert poses.skeleton == layout and poses.valid.all()
+    names = [more.keypoint_names.index(name) for name in layout.keypoint_names]
+    assert np.array_equal(poses.keypoints, places[:, names])
 
 
 def test_pose_networks_start_and_crop_as_the_paper_says(judged: TrainConfig, tmp_path: Path) -> None:
