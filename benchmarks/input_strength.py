@@ -95,9 +95,9 @@ def main() -> None:
             )
     print(keep("input_strength", describe([]), {"shares": measured}))
     rows = {
-        "C2F": found_by_experiment("C2F"),
+        "C2F, as trained": found_by_experiment("C2F"),
         **{f"C2F, input {share} as high": gains for share, gains in measured.items()},
-        "F2F": found_by_experiment("F2F"),
+        "F2F, as trained": found_by_experiment("F2F"),
     }
     write_text_atomic(DOCUMENT, insert(DOCUMENT.read_text(encoding="utf-8"), MARK, table(rows)))
 
