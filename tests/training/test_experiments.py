@@ -111,6 +111,17 @@ def test_pose_networks_start_and_crop_as_the_paper_says(judged: TrainConfig, tmp
     assert ours.model == judged.model and ours.data.crop_around == "input"
 
 
+def test_a_system_of_other_people_does_not_read_the_recipe_s_shards(
+    judged: TrainConfig, tmp_path: Path
+) -> None:
+    data = dataclasses.replace(judged.data, shards="shards", neighbours="overlapping")
+    synthesis = dataclasses.replace(judged.synthesis, person_area="box")
+    recipe = dataclasses.replace(judged, data=data, synthesis=synthesis)
+    read = {name: system_config(recipe, system, tmp_path, 0).data.shards for name, system in SYSTEMS.items()}
+    others = {"C2F, all neighbours", "C2F, annotated areas"}
+    assert {name for name, shards in read.items() if not shards} == others
+
+
 def test_each_comparison_needs_the_paper_s_systems() -> None:
     names = {name: {system.name for system in systems_of(lines)} for name, lines in EXPERIMENTS.items()}
     assert names["pipelines"] == {"RefineNet", "C2F", "F2F", "C2F-LC", "C2F-LH", "C2C"}

@@ -101,6 +101,13 @@ def label_settings(config: TrainConfig, skeleton: Skeleton) -> dict[str, Any]:
     }
 
 
+def share_shards(one: TrainConfig, other: TrainConfig) -> bool:
+    """Whether two recipes of the same files make the same people and labels of them, so that both read the same shards."""
+    return one.synthesis.person_area == other.synthesis.person_area and all(
+        getattr(one.data, name) == getattr(other.data, name) for name in LABEL_SETTINGS
+    )
+
+
 def _known_as(path: Path) -> str:
     """A file's name and its folder's, by which it is known wherever the folder lies."""
     return "/".join(path.resolve().parts[-2:])

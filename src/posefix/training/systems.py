@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from posefix.errors import InputError
 from posefix.training.config import TrainConfig
+from posefix.training.prepared import share_shards
 
 ExperimentName = Literal["pipelines", "pipelines-of-results", "end-to-end", "baselines", "procedure"]
 RESULTS = "results"
@@ -143,7 +144,7 @@ def system_config(recipe: TrainConfig, system: System, output: Path, seed: int) 
     """The recipe of one system.
 
     Pose networks see crops around the true pose, or around the annotated box where the recipe has that; nothing is
-    validated on the way.
+    validated on the way. A system whose people are others than those of the recipe's shards is trained from photos.
 
     Args:
         recipe: Of a refiner, in common for all.
@@ -171,7 +172,7 @@ def system_config(recipe: TrainConfig, system: System, output: Path, seed: int) 
         validation_layouts=(),
     )
     start = str(system_folder(output, system.start, seed)) if system.start else recipe.initial_weights
-    return dataclasses.replace(
+    config = dataclasses.replace(
         recipe,
         name=f"{recipe.name}-{system.name.lower()}",
         model=model,
@@ -180,3 +181,6 @@ def system_config(recipe: TrainConfig, system: System, output: Path, seed: int) 
         seed=recipe.seed + seed,
         initial_weights=start,
     )
+    if share_shards(config, recipe):
+        return config
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, shards=""))
