@@ -102,7 +102,7 @@ def label_settings(config: TrainConfig, skeleton: Skeleton) -> dict[str, Any]:
 
 
 def share_shards(one: TrainConfig, other: TrainConfig) -> bool:
-    """Whether two recipes of the same files make the same people and labels of them, so that both read the same shards."""
+    """Whether two recipes of the same files make the same people and labels of them, so that shards suit both."""
     return one.synthesis.person_area == other.synthesis.person_area and all(
         getattr(one.data, name) == getattr(other.data, name) for name in LABEL_SETTINGS
     )
