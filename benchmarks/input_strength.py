@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.accuracy import SETS, read_poses
 from benchmarks.documents import TITLES, insert, markdown
 from benchmarks.environment import DATA, describe, keep
-from benchmarks.paper_report import DOCUMENT, FOLDER
+from benchmarks.paper_report import DOCUMENT, FOLDER, kept_lines
 
 from posefix import Refiner, evaluate_coco, read_annotations
 from posefix.evaluation.percentages import signed
@@ -64,8 +64,8 @@ def found_by_experiment(pipeline: str) -> Gains:
     """The changes that the experiment keeps of one of its pipelines."""
     gains: Gains = {}
     for name in SETS:
-        content = json.loads((FOLDER / name / "pipelines-of-results.json").read_text(encoding="utf-8"))
-        changes = {line["label"]: line["change"]["mean"] for line in content["lines"] if line.get("change")}
+        lines = kept_lines(FOLDER / name / "pipelines-of-results.json")
+        changes = {line["label"]: line["change"]["mean"] for line in lines if line.get("change")}
         gains |= {f"{name} {estimator}": changes[f"{estimator} + {pipeline}"] for estimator in LAYOUTS}
     return gains
 

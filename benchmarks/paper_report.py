@@ -45,6 +45,12 @@ TABLES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """Mark in the document -> the experiment, and the labels of its lines, a star for the rest of one."""
 
 
+def kept_lines(path: Path) -> list[Line]:
+    """The lines of a table that `posefix experiment` left."""
+    lines: list[Line] = json.loads(path.read_text(encoding="utf-8"))["lines"]
+    return lines
+
+
 def chosen(lines: Sequence[Line], patterns: Sequence[str]) -> list[Line]:
     """The lines whose labels fit, in their order."""
 
@@ -99,7 +105,7 @@ def section(name: str, patterns: Sequence[str], folder: Path) -> str:
     for which in SETS:
         path = folder / which / f"{name}.json"
         if path.exists():
-            lines = chosen(json.loads(path.read_text(encoding="utf-8"))["lines"], patterns)
+            lines = chosen(kept_lines(path), patterns)
             if lines:
                 parts.append("\n".join(filter(None, (f"{TITLES[which]}:\n", table(lines), order(lines)))))
     return "\n".join(parts)

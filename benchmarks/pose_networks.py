@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks.accuracy import write_first_images
 from benchmarks.documents import insert, markdown
 from benchmarks.environment import DATA, describe, keep
-from benchmarks.paper_report import DOCUMENT, FOLDER
+from benchmarks.paper_report import DOCUMENT, FOLDER, kept_lines
 
 from posefix.evaluation.percentages import percent, signed
 from posefix.files import write_text_atomic
@@ -84,7 +84,7 @@ def measured_lines(folder: Path) -> dict[str, float]:
     lines = [
         line
         for name in ("pipelines", "baselines", "end-to-end")
-        for line in json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["lines"]
+        for line in kept_lines(folder / f"{name}.json")
     ]
     return {line["label"]: float(line["mean"]["AP"]) for line in lines}
 

@@ -16,10 +16,10 @@ from posefix.formats.coco_annotations import Annotations, ImageInfo, read_annota
 from posefix.formats.coco_people import AnnotatedCategories, listed_counts
 from posefix.formats.coco_posetrack import read_posetrack_annotations
 from posefix.formats.coco_results import CATEGORY
-from posefix.interchange.pose_files import Layout, check_pixels, read_unchecked
+from posefix.interchange.pose_files import Layout, check_pixels, load_layout, read_unchecked
 from posefix.photos.finding import id_matcher
 from posefix.pose.poses import ImageId, Poses
-from posefix.pose_files.pose_file import FormatError, PhotoSize, PoseFile
+from posefix.pose_files.pose_file import FormatError, PhotoSize, PoseFile, Reading
 from posefix.pose_files.records import ids_as_known
 
 UNTOLD = (0, 1)
@@ -148,7 +148,8 @@ def read_annotated_file(
         InputError: An id names two photos.
     """
     known_as = _known_as(annotations.images)
-    file = read_unchecked(path, layout, photo_size=_sizes(annotations.images, known_as))
+    reading = Reading(load_layout(layout), photo_size=_sizes(annotations.images, known_as))
+    file = read_unchecked(path, reading)
     file = file if with_boxes else replace(file, boxes=None)
     check_pixels(file)
     if annotations.images.keys() >= set(file.poses.image_ids):

@@ -155,26 +155,18 @@ def read_pose_file(
         FormatError: There is no such file, its format is unknown, it is faulty, or it does not say its layout; names
             file, record and field.
     """
-    file = read_unchecked(path, layout, format=format, photo_size=photo_size, category=category)
+    file = read_unchecked(path, Reading(load_layout(layout), photo_size, category), format)
     check_pixels(file)
     return file
 
 
-def read_unchecked(
-    path: str | Path,
-    layout: Layout | None = None,
-    *,
-    format: str | None = None,
-    photo_size: PhotoSize | None = None,
-    category: str | None = None,
-) -> PoseFile:
+def read_unchecked(path: str | Path, reading: Reading, format: str | None = None) -> PoseFile:
     """What `read_pose_file` reads, before it asks `check_pixels` whether the numbers can be what they should.
 
     Raises:
         FormatError: As of `read_pose_file`.
     """
     source = Source(path)
-    reading = Reading(load_layout(layout), photo_size, category)
     with without_collection():
         return detect_format(source, format).format.read(source, reading)
 
