@@ -46,7 +46,7 @@ COMMANDS = {
     "synthesize": ["--output"],
     "prepare": ["--output", "-o", "--annotations", "--images", "--resolution", "--quality", "--set"],
     "train": ["--output", "--resume", "--profile", "--device", "--errors", "--shards", "--set"],
-    "calibrate": ["--recipe", "--strengths", "--device", "--set"],
+    "calibrate": ["--recipe", "--strengths", "--strength-in-crowds", "--device", "--set"],
     "export": ["--output"],
 }  # fmt: skip
 SIZE = 120

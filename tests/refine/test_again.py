@@ -125,10 +125,17 @@ def test_poses_enter_with_the_strengths_that_the_calibration_holds_for(
             return super().__call__(images, keypoints, weights)
 
     backend = Weighing()
-    weaker = dataclasses.replace(believing, strengths=(0.75, 0.5))
+    weaker = dataclasses.replace(believing, strengths=(0.75, 0.5), strength_in_crowds=0.75)
     refiner(weaker, backend).refine(poses(), photo)
     expected = [0.0, 0.75, 0.0, 0.5, 0.0, 0.5]
     assert backend.strengths == expected, "with the pose and without it: at first, again, and elsewhere"
+    backend = Weighing()
+    crowded = dataclasses.replace(weaker, strength_in_crowds=1.0)
+    refiner(crowded, backend).refine(poses(), photo)
+    assert backend.strengths == [0.0, 1.0, 0.0, 0.5, 0.0, 0.5], "their boxes overlap"
+    backend = Weighing()
+    refiner(crowded, backend).refine(poses()[[1]], photo)
+    assert backend.strengths[:2] == [0.0, 0.75], "nobody else is there"
     uncalibrated = Weighing()
     refiner(None, uncalibrated).refine(poses(), photo)
     assert set(uncalibrated.strengths) == {1.0}

@@ -66,6 +66,18 @@ def test_only_people_of_one_photo_whose_poses_overlap_are_neighbours() -> None:
     assert pairs(neighbours_of(given)) == [(0, 1), (1, 0), (1, 2), (2, 1)]
 
 
+def test_people_are_crowded_whose_boxes_overlap_by_a_tenth() -> None:
+    width = np.ptp(BODY[:, 0])  # shifted by s of the width, the IoU is (1 - s) / (1 + s)
+    given = poses([0, 0.75 * width, 10 * width, 10.9 * width, 0], (1, 1, 1, 1, 2))
+    assert Neighbours.of(cropped(given), given.image_ids).crowded().tolist() == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
 def test_who_has_no_size_has_no_neighbour() -> None:
     given = poses([0, 10, 20])
     valid = given.valid.copy()

@@ -216,7 +216,18 @@ def test_a_trained_model_is_calibrated_on_the_photos_held_out(recipe: Path, tmp_
         InputError, match=r"strengths: expected two numbers above 0 and at most 1, got \(0, 1\)"
     ):
         calibrate(config, tmp_path / "model", strengths=(0, 1), device="cpu")
-    calibrate(config, tmp_path / "model", strengths=(0.5, 0.25), device="cpu", on_pass=lines.append)
+    with pytest.raises(
+        InputError, match="strength_in_crowds: expected a number above 0 and at most 1, got 2"
+    ):
+        calibrate(config, tmp_path / "model", strength_in_crowds=2, device="cpu")
+    calibrate(
+        config,
+        tmp_path / "model",
+        strengths=(0.5, 0.25),
+        strength_in_crowds=0.75,
+        device="cpu",
+        on_pass=lines.append,
+    )
     kinds = ("synthesised", "plainly synthesised")
     assert lines == [f"train.json, {kind}: 6 poses" for kind in kinds]
     model = load_model(tmp_path / "model")
@@ -227,7 +238,7 @@ def test_a_trained_model_is_calibrated_on_the_photos_held_out(recipe: Path, tmp_
     for feature in ("alone_similarity", "pose_alone_nearness", "company_alone_given_similarity"):
         assert calibration.refined_similarity.weights[FEATURES.index(feature)]
     assert calibration.elsewhere.products is not None
-    assert calibration.strengths == (0.5, 0.25)
+    assert (calibration.strengths, calibration.strength_in_crowds) == ((0.5, 0.25), 0.75)
     assert (calibration.usual.people > 0).all()
     assert json.loads((tmp_path / "model" / "model.json").read_text())["training"]["name"] == "made"
     assert Refiner.from_pretrained(tmp_path / "model", device="cpu", scores="model").scores == "model"

@@ -90,6 +90,7 @@ def calibrate(
     *,
     recipe: str,
     strengths: tuple[float, float] = (1.0, 1.0),
+    strength_in_crowds: float | None = None,
     share: float = 1.0,
     device: str = "auto",
     settings: Settings = None,
@@ -103,6 +104,8 @@ def calibrate(
         recipe: The recipe it was trained with, with a share `data.held_out`.
         strengths: With what share of its strength (above 0, to 1) a pose enters the network at the first look and at
             later ones: with less, the network believes poor poses less.
+        strength_in_crowds: The same at the first look at people whose boxes overlap, whom often nothing but the pose
+            tells apart; as at other first looks where it is not given.
         share: Of the held-out photos to try each kind of pose on, others for each kind; less takes less time.
         device: auto, cpu or cuda.
         settings: A change to the recipe, such as data.root=../data; may be given several times.
@@ -115,6 +118,7 @@ def calibrate(
         config,
         model,
         strengths=strengths,
+        strength_in_crowds=strength_in_crowds,
         share=share,
         device=device,
         on_pass=lambda line: print(line, flush=True),

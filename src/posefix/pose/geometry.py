@@ -118,13 +118,18 @@ def enlarge(bbox_xywh: FloatArray, factor: float | FloatArray) -> FloatArray:
 
 def box_iou(bbox_xywh: FloatArray) -> FloatArray:
     """Intersection over union of every pair of boxes (N, 4): (N, N), 1 on the diagonal."""
-    low, high = bbox_xywh[:, :2], bbox_xywh[:, :2] + bbox_xywh[:, 2:]
-    shared = np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None])
-    intersection = np.prod(np.maximum(shared, 0), axis=-1)
-    size = np.prod(bbox_xywh[:, 2:], axis=-1)
-    iou = intersection / np.maximum(size[:, None] + size[None] - intersection, 1e-9)
+    iou = paired_iou(bbox_xywh[:, None], bbox_xywh[None])
     np.fill_diagonal(iou, 1.0)
-    return np.asarray(iou, dtype=np.float64)
+    return iou
+
+
+def paired_iou(one_xywh: FloatArray, other_xywh: FloatArray) -> FloatArray:
+    """Intersection over union (...,) of each box (..., 4) with the other of its pair."""
+    low = np.maximum(one_xywh[..., :2], other_xywh[..., :2])
+    high = np.minimum(one_xywh[..., :2] + one_xywh[..., 2:], other_xywh[..., :2] + other_xywh[..., 2:])
+    intersection = np.prod(np.maximum(high - low, 0), axis=-1)
+    sizes = np.prod(one_xywh[..., 2:], axis=-1) + np.prod(other_xywh[..., 2:], axis=-1)
+    return np.asarray(intersection / np.maximum(sizes - intersection, 1e-9), dtype=np.float64)
 
 
 def photo_box(shape_hw: tuple[int, ...]) -> FloatArray:

@@ -165,6 +165,8 @@ class Calibration:
             (`posefix.refine.company`).
         strengths: With what share of its strength a pose enters the network at the first look and at later ones
             (`posefix.refine.look.look_at`); the regressions hold for these.
+        strength_in_crowds: The same at the first look at people whose boxes overlap (`posefix.refine.identity`), whom
+            often nothing but the pose tells apart.
     """
 
     refined_similarity: Regression
@@ -179,6 +181,7 @@ class Calibration:
     features: tuple[str, ...] = FEATURES
     reserve: float = RESERVE
     strengths: tuple[float, float] = FULL_STRENGTH
+    strength_in_crowds: float = 1.0
 
     def as_dict(self) -> dict[str, Any]:
         """For a model's description."""
@@ -189,6 +192,7 @@ class Calibration:
             "reserve": self.reserve,
             "trusted": round(self.trusted, DECIMALS),
             "strengths": list(self.strengths),
+            "strength_in_crowds": self.strength_in_crowds,
         }
 
 
@@ -216,14 +220,14 @@ def read_calibration(model: Model) -> Calibration | None:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"{path}: calibration: expected objects {', '.join(REGRESSIONS)} and elsewhere with numbers 'bias' and "
-            "'weights', names of 'features', an object 'usual_company', numbers 'reserve' and 'trusted', and two "
-            f"'strengths' ({error!r}); calibrate the model again"
+            "'weights', names of 'features', an object 'usual_company', numbers 'reserve', 'trusted' and "
+            f"'strength_in_crowds', and two 'strengths' ({error!r}); calibrate the model again"
         ) from error
 
 
 def _read(content: Mapping[str, Any], keypoints: int) -> Calibration:
     """What `Calibration.as_dict` gave, of a model of so many keypoints."""
-    features = _read_names(content["features"])
+    features, strengths = _read_names(content["features"]), _read_strengths(content["strengths"])
     calibration = Calibration(
         **{name: _read_regression(content[name], multiplied(features)) for name in REGRESSIONS},
         elsewhere=_read_regression(content["elsewhere"], len(OPINION_FEATURES)),
@@ -231,7 +235,8 @@ def _read(content: Mapping[str, Any], keypoints: int) -> Calibration:
         trusted=_read_not_negative(content, "trusted"),
         features=features,
         reserve=_read_not_negative(content, "reserve"),
-        strengths=_read_strengths(content["strengths"]),
+        strengths=strengths,
+        strength_in_crowds=_read_crowds(content, strengths[0]),
     )
     for name in REGRESSIONS:
         _check_shape(name, getattr(calibration, name), keypoints, len(features))
@@ -275,6 +280,19 @@ def _read_strengths(numbers: Any) -> tuple[float, float]:
     first, later = (float(value) for value in numbers)
     check_strengths((first, later))
     return first, later
+
+
+def _read_crowds(content: Mapping[str, Any], first: float) -> float:
+    """That of the first look where a description, such as an older one, knows no crowds."""
+    strength = float(content.get("strength_in_crowds", first))
+    check_strength_in_crowds(strength)
+    return strength
+
+
+def check_strength_in_crowds(strength: float) -> None:
+    """Raise InputError unless it is above 0 and at most 1."""
+    if not 0 < strength <= 1:
+        raise InputError(f"strength_in_crowds: expected a number above 0 and at most 1, got {strength}")
 
 
 def check_strengths(strengths: tuple[float, float]) -> None:

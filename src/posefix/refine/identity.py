@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from posefix.pose.geometry import box_from_keypoints, parts
+from posefix.pose.geometry import box_from_keypoints, paired_iou, parts
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Rows, rows_by_image
 from posefix.refine.crops import CroppedPeople
 
@@ -22,6 +22,8 @@ TAKEN = 0.3
 """A place agrees with somebody else's pose if their mean KS is at least this."""
 TOGETHER = 0.5
 """Two people are put onto one body if their mean KS becomes at least this, and was below `TAKEN`."""
+CROWDED = 0.1
+"""People are crowded if the boxes around their poses overlap by an IoU of at least this."""
 PAIRS_AT_ONCE = 4096
 
 
@@ -83,6 +85,13 @@ class Neighbours:
     def _corners(self, rows: Rows) -> tuple[FloatArray, FloatArray]:
         boxes = self.boxes[rows]
         return boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+
+    def crowded(self) -> BoolArray:
+        """Whose box (N,) overlaps somebody else's by an IoU of `CROWDED` or more."""
+        crowded = np.zeros(len(self.boxes), dtype=bool)
+        for one, other in self.pairs(~crowded):
+            crowded[one[paired_iou(self.boxes[one], self.boxes[other]) >= CROWDED]] = True
+        return crowded
 
     def agreement(self, places: FloatArray, rows: Rows) -> FloatArray:
         """How far places (n, K, 2) of the people `rows` agree with the pose of whichever other person they fit best.

@@ -19,6 +19,7 @@ from posefix.pose.poses import BoolArray, FloatArray, Rows
 from posefix.refine.backends import Backend
 from posefix.refine.crops import CroppedPeople
 from posefix.refine.cutting import Crop, Image, Progress, batches
+from posefix.refine.networks import Float32Array
 
 EVIDENCE = tuple(field.name for field in dataclasses.fields(Evidence))
 UNCALIBRATED = ("keypoints", "similarity", "given_similarity")
@@ -100,7 +101,7 @@ def look_at(
     batch_size: int,
     *,
     withheld: bool,
-    strength: float = 1.0,
+    strength: float | FloatArray = 1.0,
     progress: Progress | None = None,
 ) -> Look:
     """Show people to the network, with their pose and, if that is asked for, with it withheld.
@@ -111,25 +112,28 @@ def look_at(
         backend: Runs the network.
         batch_size: People shown at once.
         withheld: Ask for `Look.alone`, too.
-        strength: Share of its strength with which a pose enters the network.
+        strength: Share of its strength with which a pose enters the network; (N,) one for each of the people.
         progress: Called after each batch.
 
     Raises:
         InputError: The network returns no such places, or crops cannot be made.
     """
     look = Look.of_nobody(people, withheld=withheld)
-    shares = (strength, 0.0) if withheld else (strength,)
+    of_each = np.broadcast_to(np.asarray(strength, dtype=np.float32), len(people.rows))
     for places, images in batches(crops, batch_size):
+        shares = (of_each[places], np.zeros(len(places), np.float32))[: 2 if withheld else 1]
         look.take(places, *_ask(backend, people.of(places), images, shares))
         if progress is not None:
             progress(int(look.seen.sum()), int(people.usable.sum()))
     return look
 
 
-def _ask(backend: Backend, people: CroppedPeople, images: Image, shares: tuple[float, ...]) -> list[Evidence]:
-    """What the network says of N people in their crops, the pose shown with each of some strengths; photo's pixels."""
+def _ask(
+    backend: Backend, people: CroppedPeople, images: Image, shares: Sequence[Float32Array]
+) -> list[Evidence]:
+    """What the network says of N people in their crops, the pose shown with some strengths (N,); photo's pixels."""
     inside = geometry.transform(people.matrices, people.keypoints) * people.valid[..., None]
-    shown = np.concatenate([people.valid * np.float32(share) for share in shares])
+    shown = np.concatenate([people.valid * share[:, None] for share in shares])
     found = backend(images, np.concatenate([inside] * len(shares)).astype(np.float32), shown)
     _check_evidence(found, (len(shown), *inside.shape[1:]))
     matrices = np.concatenate([people.matrices] * len(shares))

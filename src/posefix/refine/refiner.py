@@ -15,7 +15,7 @@ from posefix.errors import InputError
 from posefix.network import DEFAULT_MODEL_NAME
 from posefix.network.models import load_model
 from posefix.photos.finding import Exif, ImageId, find_images
-from posefix.pose.poses import Poses
+from posefix.pose.poses import FloatArray, Poses
 from posefix.refine.again import unsettled
 from posefix.refine.arrays import poses_from_arrays
 from posefix.refine.backends import Backend, Runtime, open_backend
@@ -236,7 +236,8 @@ class Refiner:
         _check_poses(poses)
         paths = images if isinstance(images, Mapping) else find_images(poses.image_ids, images)
         cut = ManyPhotos(poses.image_ids, paths, 2 * self.batch_size, exif)
-        look = self._look(self._crop(poses), cut, self._strengths[0], progress)
+        people = self._crop(poses)
+        look = self._look(people, cut, self._first_strength(Neighbours.of(people, poses.image_ids)), progress)
         if not look.seen.any():
             raise InputError(
                 "poses: nobody can be seen in these photos, so nothing is known of the estimator"
@@ -244,7 +245,12 @@ class Refiner:
         return measure_company(look, self.calibration)
 
     def examine(
-        self, poses: Poses, images: Mapping[ImageId, Photo], *, strength: float = 1.0
+        self,
+        poses: Poses,
+        images: Mapping[ImageId, Photo],
+        *,
+        strength: float = 1.0,
+        in_crowds: float | None = None,
     ) -> tuple[Look, Neighbours]:
         """What the network says of people, with their pose and with it withheld, and who may be taken for whom.
 
@@ -254,10 +260,12 @@ class Refiner:
             poses: As of `refine`.
             images: File of each image id.
             strength: Share of its strength with which the pose enters the network.
+            in_crowds: The same of people whose boxes overlap; None for no other.
         """
         cut, people = ManyPhotos(poses.image_ids, images, 2 * self.batch_size), self._crop(poses)
-        look = self._look(people, cut, strength, withheld=True)
-        return look, Neighbours.of(people, poses.image_ids)
+        neighbours = Neighbours.of(people, poses.image_ids)
+        strengths = _first_strength(neighbours, strength, strength if in_crowds is None else in_crowds)
+        return self._look(people, cut, strengths, withheld=True), neighbours
 
     def _refine(
         self,
@@ -268,9 +276,8 @@ class Refiner:
         progress: Progress | None = None,
     ) -> Refinement:
         """Look at people, get to know the estimator, judge, look again, merge, write scores."""
-        first, later = self._strengths
         neighbours, mapping, usable = Neighbours.of(people, poses.image_ids), people.mapping, people.usable
-        look = first_look = self._look(people, cut, first, progress)
+        look = first_look = self._look(people, cut, self._first_strength(neighbours), progress)
         failed = tuple(cut.failed)  # photos that fail at a later look have been seen
         company = self.company or measure_company(look, self.calibration)
         choice = judge(look, company, self.calibration, self.caution)
@@ -279,7 +286,7 @@ class Refiner:
             people = unsettled(look, choice)
             if not people.usable.any():
                 break
-            look = self._look(people, cut, later, progress)
+            look = self._look(people, cut, self._later_strength, progress)
             choice.take(judge(look, company, self.calibration, self.caution))
         if self.looks > 1 and self.calibration is not None:
             choice.take(
@@ -309,7 +316,7 @@ class Refiner:
         people = elsewhere(look, choice, neighbours)
         if not people.usable.any():
             return choice.of(people.rows)
-        there = self._look(people, cut, self._strengths[1], progress)
+        there = self._look(people, cut, self._later_strength, progress)
         found = judge(there, company, self.calibration, self.caution)
         regression = self.calibration.elsewhere
         return prefer(choice, look, there, found, neighbours, regression, self.caution)
@@ -325,16 +332,22 @@ class Refiner:
             boxes = check_boxes(boxes, len(poses))
         return crop_people(poses, self.skeleton, self.input_size_wh, boxes)
 
+    def _first_strength(self, neighbours: Neighbours) -> float | FloatArray:
+        """With what share of its strength each pose enters the network at the first look."""
+        if self.calibration is None:
+            return FULL_STRENGTH[0]
+        return _first_strength(neighbours, self.calibration.strengths[0], self.calibration.strength_in_crowds)
+
     @property
-    def _strengths(self) -> tuple[float, float]:
-        """With what shares of their strength poses enter the network at the first look and at later ones."""
-        return FULL_STRENGTH if self.calibration is None else self.calibration.strengths
+    def _later_strength(self) -> float:
+        """The same of all poses at later looks."""
+        return FULL_STRENGTH[1] if self.calibration is None else self.calibration.strengths[1]
 
     def _look(
         self,
         people: CroppedPeople,
         cut: Cut,
-        strength: float,
+        strength: float | FloatArray,
         progress: Progress | None = None,
         *,
         withheld: bool = False,
@@ -349,6 +362,11 @@ class Refiner:
             strength=strength,
             progress=progress,
         )
+
+
+def _first_strength(neighbours: Neighbours, strength: float, in_crowds: float) -> float | FloatArray:
+    """With what share of its strength each pose enters the network, (N,) where that of crowds is another."""
+    return strength if strength == in_crowds else np.where(neighbours.crowded(), in_crowds, strength)
 
 
 def _later(progress: Progress | None, seen: CroppedPeople) -> Progress | None:

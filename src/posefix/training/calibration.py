@@ -31,6 +31,7 @@ from posefix.refine.calibration import (
     Calibration,
     Regression,
     UsualCompany,
+    check_strength_in_crowds,
     check_strengths,
     multiplied,
 )
@@ -61,6 +62,7 @@ def calibrate(
     folder: Path,
     *,
     strengths: tuple[float, float] = FULL_STRENGTH,
+    strength_in_crowds: float | None = None,
     share: float = 1.0,
     device: str = "auto",
     on_pass: OnPass | None = None,
@@ -71,6 +73,7 @@ def calibrate(
         config: The recipe it was trained with; `data.held_out` says which photos it has not seen.
         folder: The model folder.
         strengths: Of the poses in the first and in later looks, see `Calibration`.
+        strength_in_crowds: At the first look at people whose boxes overlap; None for no other.
         share: Of the held-out photos, for each estimator another draw of them: less takes less time.
         device: As in `posefix.refine.backends.open_backend`.
         on_pass: Called with a line about each pass.
@@ -82,7 +85,9 @@ def calibrate(
         raise InputError(
             f"{config.name}: data.held_out is empty: a model can only be calibrated on photos held out of its training"
         )
+    in_crowds = strengths[0] if strength_in_crowds is None else strength_in_crowds
     check_strengths(strengths)
+    check_strength_in_crowds(in_crowds)
     if not 0 < share <= 1:
         raise InputError(f"share: expected a number above 0 and at most 1, got {share}")
     model = load_model(folder)
@@ -99,7 +104,7 @@ def calibrate(
                 on_pass(
                     f"{config.data.annotations[number]}, {given.name}: {plural(len(given.poses), 'pose')}"
                 )
-            part.append(try_starts(refiner, given, records, strengths))
+            part.append(try_starts(refiner, given, records, strengths, in_crowds))
         trials.append(part)
     trials = telling(trials)
     if not trials:
@@ -115,6 +120,7 @@ def calibrate(
         # Sets differ in what is to be gained; this is for estimators who gain nothing in one of them.
         trusted=max(fit_trust(part, calibration) for part in trials),
         strengths=strengths,
+        strength_in_crowds=in_crowds,
     )
     description = read_json(folder / DESCRIPTION_FILE) | {"calibration": calibration.as_dict()}
     write_text_atomic(folder / DESCRIPTION_FILE, json.dumps(description, indent=1) + "\n")

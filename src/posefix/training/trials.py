@@ -189,16 +189,28 @@ class Trial:
 
 
 def try_starts(
-    refiner: Refiner, given: GivenPoses, records: PersonRecords, strengths: tuple[float, float]
+    refiner: Refiner,
+    given: GivenPoses,
+    records: PersonRecords,
+    strengths: tuple[float, float],
+    in_crowds: float,
 ) -> Trial:
-    """Look at the poses as they are, as the network made them, and as it sees them without any; each person alone."""
+    """Look at the poses as they are, as the network made them, and as it sees them without any; each person alone.
+
+    Args:
+        refiner: With the network.
+        given: The poses.
+        records: People whom they are of.
+        strengths: As of `Calibration`.
+        in_crowds: `Calibration.strength_in_crowds`.
+    """
     poses, rows = given.poses, given.rows
     photos: dict[ImageId, Path] = {str(path): path for path in records.images}
     area = records.area[rows].astype(np.float64)[:, None]
     truth = records.keypoints[rows].astype(np.float64)
     reach = falloff(area, refiner.skeleton.sigmas)
     at_first, later = strengths
-    look, neighbours = refiner.examine(poses, photos, strength=at_first)
+    look, neighbours = refiner.examine(poses, photos, strength=at_first, in_crowds=in_crowds)
     measured = measure_poses(look)
     company = Company(measured)
 
