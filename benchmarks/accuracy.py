@@ -8,9 +8,9 @@ the model's and their product; a second pass; a fifth of the input keypoints mis
 were not found; inputs with errors three tenths as large, as a much better estimator would make them; each photo's
 poses of both kinds refined by themselves, as when photos come one at a time; people helped, harmed and handed to
 somebody else; the never-worse rule switched off; keypoints repaired and broken; pairs of people on top of each other;
-what the model's confidence is worth; people per second; and, as a control, the AP of what the photo alone tells, in
-the same boxes: by the same network with every pose withheld, or with --control by one that was trained without a
-pose. The crops come from the estimators' keypoints; annotated boxes are never used.
+what the model's confidence is worth; and, as a control, the AP of what the photo alone tells, in the same boxes: by
+the same network with every pose withheld, or with --control by one that was trained without a pose. The crops come
+from the estimators' keypoints; annotated boxes are never used.
 `python -m benchmarks.everyday` gathers the everyday photos.
 
 Prints the table, losses beside wins, and keeps benchmarks/results/accuracy.json, or another file with --keep, from
@@ -24,7 +24,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -201,15 +200,12 @@ PARTS: dict[str, Callable[[Trial, Refinement], Numbers]] = {
 
 
 def measure(trial: Trial, parts: Collection[str]) -> Numbers:
-    """AP before and after, speed, and what else is asked for, each under its name in `PARTS`."""
-    start = time.perf_counter()
+    """AP before and after, and what else is asked for, each under its name in `PARTS`."""
     first = trial.refine(trial.before)
-    seconds = time.perf_counter() - start
     comparison = compare_coco(trial.before, first.poses, trial.annotations)
     print(f"  {comparison}", flush=True)
     numbers: Numbers = {
         "people": len(trial.before),
-        "people_per_second": first.report.refined / seconds,
         "comparison": comparison.as_dict(),
     }
     for name in parts:

@@ -134,7 +134,6 @@ KEYPOINTS = (
         "{:.2f}, {:.2f}",
         scale=1,
     ),
-    Column("people/s", ("people_per_second",), "{:.0f}", scale=1),
 )
 
 

@@ -145,7 +145,7 @@ def test_without_a_calibration_the_estimator_s_scores_are_usual(trial: Trial) ->
 
 
 def test_only_what_is_asked_for_is_measured(trial: Trial) -> None:
-    assert set(measure(trial, ["repairs"])) == {"people", "people_per_second", "comparison", "repairs"}
+    assert set(measure(trial, ["repairs"])) == {"people", "comparison", "repairs"}
 
 
 def test_the_control_sees_no_pose_and_takes_the_network_s_places() -> None:

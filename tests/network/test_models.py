@@ -11,6 +11,7 @@ import pytest
 
 from posefix.errors import InputError
 from posefix.network.models import ONNX_FILE, PACKAGED_MODELS, load_model, model_names
+from posefix.refine.calibration import read_calibration
 from posefix.skeletons import load_skeleton
 
 DESCRIPTION = {"format": 2, "name": "tiny", "skeleton": "posefix19", "input_size_wh": [144, 192], "other": 1}
@@ -114,6 +115,10 @@ def test_the_models_fit_into_a_wheel_of_60_mb() -> None:
 @pytest.mark.parametrize("name", model_names())
 def test_cards_say_with_what_strengths_models_were_calibrated(name: str) -> None:
     card = " ".join((PACKAGED_MODELS / name / "README.md").read_text(encoding="utf-8").split())
-    command = re.search(rf"posefix calibrate MODEL --recipe {name} --strengths ([\d.]+) ([\d.]+)", card)
-    assert command is not None
-    assert list(map(float, command.groups())) == load_model(name).calibration["strengths"]
+    numbers = r"--strengths ([\d.]+) ([\d.]+)(?: --strength-in-crowds ([\d.]+))?"
+    command = re.search(rf"posefix calibrate MODEL --recipe {name} {numbers}", card)
+    calibration = read_calibration(load_model(name))
+    assert command is not None and calibration is not None
+    first, later, in_crowds = command.groups()
+    assert (float(first), float(later)) == calibration.strengths
+    assert float(in_crowds or first) == calibration.strength_in_crowds

@@ -67,4 +67,4 @@ def test_the_settings_that_differ_are_at_our_defaults_and_tried() -> None:
         assert getattr(getattr(default, part), name) == value != getattr(getattr(code, part), name), name
     untried = {(part, name) for part, name, _ in rows} - {(part, name) for part, name, _ in tried}
     assert untried == {("synthesis", "confusion_radius")}
-    assert "except\n`synthesis.confusion_radius`, at our default" in PAGE
+    assert "except `synthesis.confusion_radius`, at our default" in PAGE
