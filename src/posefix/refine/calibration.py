@@ -227,7 +227,7 @@ def read_calibration(model: Model) -> Calibration | None:
 
 def _read(content: Mapping[str, Any], keypoints: int) -> Calibration:
     """What `Calibration.as_dict` gave, of a model of so many keypoints."""
-    features, strengths = _read_names(content["features"]), _read_strengths(content["strengths"])
+    features, (strengths, in_crowds) = _read_names(content["features"]), _read_strengths(content)
     calibration = Calibration(
         **{name: _read_regression(content[name], multiplied(features)) for name in REGRESSIONS},
         elsewhere=_read_regression(content["elsewhere"], len(OPINION_FEATURES)),
@@ -236,7 +236,7 @@ def _read(content: Mapping[str, Any], keypoints: int) -> Calibration:
         features=features,
         reserve=_read_not_negative(content, "reserve"),
         strengths=strengths,
-        strength_in_crowds=_read_crowds(content, strengths[0]),
+        strength_in_crowds=in_crowds,
     )
     for name in REGRESSIONS:
         _check_shape(name, getattr(calibration, name), keypoints, len(features))
@@ -276,29 +276,20 @@ def _read_not_negative(content: Mapping[str, Any], field: str) -> float:
     return number
 
 
-def _read_strengths(numbers: Any) -> tuple[float, float]:
-    first, later = (float(value) for value in numbers)
-    check_strengths((first, later))
-    return first, later
+def _read_strengths(content: Mapping[str, Any]) -> tuple[tuple[float, float], float]:
+    """`strengths` and `strength_in_crowds`; that is the first strength where an older description has none."""
+    first, later = (float(value) for value in content["strengths"])
+    in_crowds = float(content.get("strength_in_crowds", first))
+    check_strengths((first, later), in_crowds)
+    return (first, later), in_crowds
 
 
-def _read_crowds(content: Mapping[str, Any], first: float) -> float:
-    """That of the first look where a description, such as an older one, knows no crowds."""
-    strength = float(content.get("strength_in_crowds", first))
-    check_strength_in_crowds(strength)
-    return strength
-
-
-def check_strength_in_crowds(strength: float) -> None:
-    """Raise InputError unless it is above 0 and at most 1."""
-    if not 0 < strength <= 1:
-        raise InputError(f"strength_in_crowds: expected a number above 0 and at most 1, got {strength}")
-
-
-def check_strengths(strengths: tuple[float, float]) -> None:
-    """Raise InputError unless both are above 0 and at most 1."""
+def check_strengths(strengths: tuple[float, float], in_crowds: float) -> None:
+    """Raise InputError unless all three are above 0 and at most 1."""
     if not all(0 < strength <= 1 for strength in strengths):
         raise InputError(f"strengths: expected two numbers above 0 and at most 1, got {strengths}")
+    if not 0 < in_crowds <= 1:
+        raise InputError(f"strength_in_crowds: expected a number above 0 and at most 1, got {in_crowds}")
 
 
 def _read_regression(content: Mapping[str, Any], factors: int) -> Regression:

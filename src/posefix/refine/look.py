@@ -119,10 +119,10 @@ def look_at(
         InputError: The network returns no such places, or crops cannot be made.
     """
     look = Look.of_nobody(people, withheld=withheld)
-    of_each = np.broadcast_to(np.asarray(strength, dtype=np.float32), len(people.rows))
+    shown = np.broadcast_to(np.asarray(strength, dtype=np.float32), len(people.rows))
+    shares = (shown, np.zeros_like(shown)) if withheld else (shown,)
     for places, images in batches(crops, batch_size):
-        shares = (of_each[places], np.zeros(len(places), np.float32))[: 2 if withheld else 1]
-        look.take(places, *_ask(backend, people.of(places), images, shares))
+        look.take(places, *_ask(backend, people.of(places), images, [share[places] for share in shares]))
         if progress is not None:
             progress(int(look.seen.sum()), int(people.usable.sum()))
     return look

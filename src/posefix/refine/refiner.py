@@ -264,7 +264,7 @@ class Refiner:
         """
         cut, people = ManyPhotos(poses.image_ids, images, 2 * self.batch_size), self._crop(poses)
         neighbours = Neighbours.of(people, poses.image_ids)
-        strengths = _first_strength(neighbours, strength, strength if in_crowds is None else in_crowds)
+        strengths = _by_crowds(neighbours, strength, strength if in_crowds is None else in_crowds)
         return self._look(people, cut, strengths, withheld=True), neighbours
 
     def _refine(
@@ -336,7 +336,7 @@ class Refiner:
         """With what share of its strength each pose enters the network at the first look."""
         if self.calibration is None:
             return FULL_STRENGTH[0]
-        return _first_strength(neighbours, self.calibration.strengths[0], self.calibration.strength_in_crowds)
+        return _by_crowds(neighbours, self.calibration.strengths[0], self.calibration.strength_in_crowds)
 
     @property
     def _later_strength(self) -> float:
@@ -364,7 +364,7 @@ class Refiner:
         )
 
 
-def _first_strength(neighbours: Neighbours, strength: float, in_crowds: float) -> float | FloatArray:
+def _by_crowds(neighbours: Neighbours, strength: float, in_crowds: float) -> float | FloatArray:
     """With what share of its strength each pose enters the network, (N,) where that of crowds is another."""
     return strength if strength == in_crowds else np.where(neighbours.crowded(), in_crowds, strength)
 

@@ -31,7 +31,6 @@ from posefix.refine.calibration import (
     Calibration,
     Regression,
     UsualCompany,
-    check_strength_in_crowds,
     check_strengths,
     multiplied,
 )
@@ -86,8 +85,7 @@ def calibrate(
             f"{config.name}: data.held_out is empty: a model can only be calibrated on photos held out of its training"
         )
     in_crowds = strengths[0] if strength_in_crowds is None else strength_in_crowds
-    check_strengths(strengths)
-    check_strength_in_crowds(in_crowds)
+    check_strengths(strengths, in_crowds)
     if not 0 < share <= 1:
         raise InputError(f"share: expected a number above 0 and at most 1, got {share}")
     model = load_model(folder)
