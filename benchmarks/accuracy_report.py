@@ -162,8 +162,6 @@ def full(measured: Numbers) -> str:
             title(name, part, "keypoints and people") + estimator_table(part, KEYPOINTS),
             title(name, part, "errors, all estimators") + error_table(part),
         ]
-    machine = f"{measured['environment']['cores']} cores of {measured['environment']['device']}"
-    sections.append(f"Speed: whole files, with photos read and crops cut, on {machine}.\n")
     return "\n".join(sections)
 
 
@@ -202,21 +200,24 @@ def estimator_table(part: Numbers, columns: Sequence[Column]) -> str:
     """One row per estimator, and one with the means; no column of what was not measured."""
     names = [estimator.split(".", 1) for estimator in part["estimators"]]
     heads = [f"{name} ({layout}{', seen' * is_seen(name)})" for name, layout in names] + ["mean"]
-    found = {column.head: column.cells(part["estimators"]) for column in columns}
-    measured = {head: cells for head, cells in found.items() if set(cells) != {UNKNOWN}}
-    return markdown(["estimator (layout)", *measured], zip(heads, *measured.values(), strict=True))
+    cells = {column.head: column.cells(part["estimators"]) for column in columns}
+    return measured_table("estimator (layout)", heads, cells)
 
 
 def error_table(part: Numbers) -> str:
     """Keypoints of all estimators: the error that was repaired, the error that what was right became."""
-    heads = ("error", "repaired", "broken", "repaired, rule off", "broken, rule off")
-    paths = [
-        f"{side}{change}_by_error"
-        for side in ("repairs.", "rule_off.repairs.")
+    columns = {
+        f"{change}{how}": [total(part, f"{side}{change}_by_error.{error}") for error in ERRORS]
+        for side, how in (("repairs.", ""), ("rule_off.repairs.", ", rule off"))
         for change in ("repaired", "broken")
-    ]
-    rows = [[error, *(total(part, f"{path}.{error}") for path in paths)] for error in ERRORS]
-    return markdown(heads, rows)
+    }
+    return measured_table("error", ERRORS, columns)
+
+
+def measured_table(what: str, rows: Sequence[str], columns: Mapping[str, Sequence[str]]) -> str:
+    """A table without the columns of what was not measured."""
+    known = {head: cells for head, cells in columns.items() if set(cells) != {UNKNOWN}}
+    return markdown([what, *known], zip(rows, *known.values(), strict=True))
 
 
 def total(part: Numbers, path: str) -> str:

@@ -100,7 +100,6 @@ def test_the_full_tables_show_the_rest(measured: Numbers) -> None:
         "| movenet (coco17) | 30 / 10 | 30 / 900 | 2 -> 3 | 0.031 | 0.840 | 0.140 (0.200) | 0.70, 0.11 |",
         "| mean | 30 / 10 | 30 / 900 | 2.0 -> 3.0 | 0.031 | 0.840 | 0.140 (0.200) | 0.70, 0.11 |",
         "| inversion | 10 | 4 | 10 | 4 |",
-        "on 2 cores of a processor.",
     ):
         assert cells in text
 
@@ -113,7 +112,7 @@ def test_what_was_not_measured_is_a_dash(measured: Numbers) -> None:
     assert lines[6].endswith(
         "| 39.5 | - | 37.6 | 34.5 | 60.0 -> 62.5 |"
     )  # a mean of some would be compared with means of all
-    assert "| inversion | 10 | 4 | - | - |" in lines
+    assert "| inversion | 10 | 4 |" in lines, "a total of some would be taken for one of all"
 
 
 def test_a_column_reads_keys_and_positions() -> None:
