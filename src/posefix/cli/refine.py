@@ -94,7 +94,8 @@ class ModelOptions(NetworkOptions):
     """What `posefix company` measured of the estimator, so that everybody is judged alike however poses are split into
     calls; by default it is measured on the poses that are given."""
     looks: int = 2
-    """Looks at a person at most: a pose that changed much is looked at again, in its new crop."""
+    """1: one look at everybody; by default whose pose changed much is looked at again, and whom the photo alone shows
+    elsewhere is looked for there."""
 
 
 DEFAULT_INPUT, DEFAULT_OUTPUT = InputOptions(), OutputOptions()
