@@ -68,6 +68,26 @@ def test_the_company_is_measured_once_and_kept(run: Run, work: Work) -> None:
     assert json.loads((work.place / "one" / "company.json").read_text())["people"] == 9
 
 
+def test_animals_of_results_stay_as_they_are(run: Run, work: Work) -> None:
+    people = 0
+    for path in work.files:
+        rows = json.loads(path.read_text())
+        people += len(rows)
+        dog = {**rows[0], "category_id": 18, "keypoints": [10, 20, 0.5] * 20}
+        path.write_text(json.dumps([dog, *rows]))
+    names = work.place / "truth.json"
+    images = [
+        {"id": number, "file_name": f"{number}.jpg"} for number in range(len(list(work.photos.iterdir())))
+    ]
+    categories = [{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}]
+    names.write_text(json.dumps({"images": images, "annotations": [], "categories": categories}))
+    code, told, _ = bulk(run, work, "out", "--category", "person", "--annotations", names)
+    assert (code, f"{people} people of" in told) == (0, True)
+    for path in work.files:
+        refined = json.loads((work.place / "out" / "poses" / path.name).read_text())
+        assert refined[0] == json.loads(path.read_text())[0]
+
+
 def test_done_units_stay_and_the_rest_is_done(run: Run, work: Work) -> None:
     assert bulk(run, work, "out")[0] == 0
     before = contents(work.place / "out")

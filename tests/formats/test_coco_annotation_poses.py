@@ -11,8 +11,11 @@ from tests.formats.contract import refuses_faults
 from posefix.errors import InputError
 from posefix.formats.coco_annotation_poses import FORMAT
 from posefix.formats.coco_annotations import read_annotations
-from posefix.interchange import read_pose_file
+from posefix.interchange import read_pose_file, write_new_pose_file
+from posefix.interchange.conversion import convert
+from posefix.interchange.validation import validate
 from posefix.photos.finding import find_images
+from posefix.pose_files.pose_file import FormatError
 from posefix.skeletons import load_skeleton
 
 PERSON: dict[str, Any] = {
@@ -102,6 +105,56 @@ def test_photos_that_a_file_does_not_name_are_found_by_their_ids(
     assert file.format == name
     (tmp_path / "00007.jpg").touch()
     assert find_images(file.poses.image_ids, tmp_path, file.file_names) == {7: tmp_path / "00007.jpg"}
+
+
+NAMED = {"id": 7, "file_name": "a.jpg"}
+
+
+@pytest.mark.parametrize(
+    "other", [{"id": 7, "file_name": "b.jpg"}, {"id": 7.0, "file_name": "b.jpg"}, {"id": 7}]
+)
+def test_an_id_is_of_one_photo(tmp_path: Path, other: dict[str, Any]) -> None:
+    images = [NAMED, {"file_name": "of nobody.jpg"}, {**NAMED, "id": 7.0}]
+    path = write(tmp_path, json.dumps({**CONTENT, "images": images}))
+    assert read_pose_file(path).file_names == {7: "a.jpg"}  # the same photo again
+    path = write(tmp_path, json.dumps({**CONTENT, "images": [*images, other]}))
+    fault = "truth.json, image 3, field 'id': expected another id than that of image 0, got 7"
+    with pytest.raises(FormatError, match=fault) as caught:
+        read_pose_file(path)
+    assert caught.value.mend == "Correct the value, or take the image out of the list."
+    assert [str(fault) for fault in validate(path).faults] == [str(caught.value)]
+
+
+@pytest.mark.parametrize("more", [{}, {"scores": [0.9, 0.8]}])
+def test_a_photo_without_a_name_among_others_is_found_by_its_id(tmp_path: Path, more: dict[str, Any]) -> None:
+    people = [{**PERSON, **more}, {**PERSON, "id": 1, "image_id": 2, **more}]
+    images = [
+        {"id": 7, "file_name": "a.jpg"},
+        {"id": 2},
+        {"id": "3", "file_name": None},
+        {"id": 4, "file_name": 4},
+    ]
+    file = read_pose_file(write(tmp_path, json.dumps({**CONTENT, "images": images, "annotations": people})))
+    assert file.file_names == {7: "a.jpg", 2: "2", "3": "3"}
+    photos = {7: tmp_path / "a.jpg", 2: tmp_path / "000000000002.jpg"}
+    for photo in photos.values():
+        photo.touch()
+    assert find_images(file.poses.image_ids, tmp_path, file.file_names) == photos
+
+
+def test_whom_a_pose_is_of_in_a_video_is_read_and_stays(tmp_path: Path) -> None:
+    content = {
+        **CONTENT,
+        "annotations": [{**PERSON, "track_id": 4.0}, {**PERSON, "id": 1, "track_id": "anna"}],
+    }
+    file = read_pose_file(write(tmp_path, json.dumps(content)))
+    assert file.tracks == (4, "anna")
+    moved = json.loads(file.rewrite(file.poses.with_keypoints(file.poses.keypoints + 1))[""])
+    assert [person["track_id"] for person in moved["annotations"]] == [4.0, "anna"]
+    write_new_pose_file(tmp_path / "again.json", convert(file).new, "coco-annotations")
+    assert read_pose_file(tmp_path / "again.json").tracks == (4, "anna")
+    nobody = {**CONTENT, "annotations": [{**PERSON, "track_id": None}, {**PERSON, "id": 1}]}
+    assert read_pose_file(write(tmp_path, json.dumps(nobody))).tracks is None
 
 
 def test_people_can_be_taken_out_and_keypoints_lost(tmp_path: Path) -> None:

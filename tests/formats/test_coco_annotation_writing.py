@@ -42,6 +42,7 @@ def test_labels_can_be_read_as_truth_and_as_poses(tmp_path: Path) -> None:
     assert (left >= 0).all() and (left + width <= 100).all() and (top + height <= 200).all()
     file = read_pose_file(path)
     assert (file.format, file.poses.image_ids) == ("coco-annotations", (1, 1, 2))
+    assert file.tracks == (4, None, "anna")
     assert np.array_equal(file.poses.valid, poses.valid)
     assert np.array_equal(file.poses.keypoints[poses.valid], poses.keypoints[poses.valid])
     content = json.loads(path.read_text())

@@ -340,6 +340,38 @@ def test_a_folder_of_results_is_refined_in_place(tmp_path: Path, layout: Json) -
     assert person["scores"] != expected["scores"] and person["bbox"] == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(
+    ("others", "has_scores"),
+    [({}, False), ({"scores": []}, False), ({"scores": [0.5] * 17}, True), ({"score": 0.7}, True)],
+)
+def test_annotations_of_a_video_have_no_scores(tmp_path: Path, others: Json, has_scores: bool) -> None:
+    folder = write(tmp_path / "r", "1.json", video(1, [truth_person(10, 1)]))
+    write(folder, "2.json", video(2, [truth_person(20, 2, **others)]))
+    assert read_pose_file(folder).has_scores == has_scores
+
+
+def test_how_many_keypoints_somebody_has_follows(tmp_path: Path) -> None:
+    people = [truth_person(10, seed, num_keypoints=16 + (seed > 1)) for seed in range(1, 4)]
+    people[0]["keypoints"][:3] = [0, 0, 0]
+    people[1].pop("num_keypoints")
+    path = write(tmp_path / "r", "1.json", video(1, people)) / "1.json"
+    file = read_pose_file(path)
+    keypoints, valid = moved(file.poses, 0, 0, (5, 6)).keypoints, file.poses.valid.copy()
+    valid[0, 0], valid[1:, 1] = True, False
+    written = json.loads(file.rewrite(file.poses.with_keypoints(keypoints, valid))[""])["annotations"]
+    assert [person.get("num_keypoints") for person in written] == [17, None, 16]
+    assert written[0]["keypoints"][:3] == [5.0, 6.0, 1]
+    nudged = file.rewrite(file.poses.with_keypoints(file.poses.keypoints + 1))[""]
+    assert [person.get("num_keypoints") for person in json.loads(nudged)["annotations"]] == [16, None, 17]
+
+
+def test_a_photo_without_a_name_is_found_by_its_id_where_another_video_has_names(tmp_path: Path) -> None:
+    folder = write(tmp_path / "r", "1.json", video(1, [found_person(10, 5)]))
+    nameless = {**video(2, [found_person(20, 6)]), "images": [{"id": 20, "vid_id": "000002"}]}
+    names = read_pose_file(write(folder, "2.json", nameless)).file_names
+    assert names is not None and (names[10], names[20]) == ("images/val/000001/000000.jpg", "20")
+
+
 def test_scores_in_the_place_of_visibilities_stay(tmp_path: Path) -> None:
     person = found_person(10, 1, keypoints=keypoints(1, visibility=0.765))
     text = json.dumps(video(1, [person]))

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import tracemalloc
 from collections.abc import Sequence
@@ -253,6 +254,15 @@ def test_a_keypoint_that_is_no_longer_valid_is_written_as_missing(pair: PoseFile
     rows = rewritten(pair, gone)
     assert rows[0]["keypoints"] == [0, 0, 0, 0, 0, 0]
     assert rows[2] == rewritten(pair, pair.poses)[2]
+
+
+def test_where_no_row_had_a_score_all_get_one_or_none(tmp_path: Path) -> None:
+    """As where the model saw some people only: a file of both kinds could not be read."""
+    row = {key: value for key, value in GOOD.items() if key != "score"}
+    file = read(write(tmp_path, [row, row]))
+    for scores, written in (([0.5, 1.0], [0.5, 1.0]), ([1.0, 1.0], [None, None])):
+        poses = dataclasses.replace(file.poses, pose_scores=np.array(scores))
+        assert [entry.get("score") for entry in rewritten(file, poses)] == written
 
 
 def test_a_changed_pose_score_is_written(pair: PoseFile) -> None:

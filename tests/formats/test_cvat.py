@@ -130,8 +130,12 @@ def test_skeletons_with_other_keypoints_are_chosen_by_their_label(tmp_path: Path
         'label="rider"><points label="nose"',
     )
     assert "rider" in rider
-    both = FORMAT.read(Source(recorded(tmp_path / "riders.xml", rider)), Reading())
+    alone = FORMAT.read(Source(recorded(tmp_path / "riders.xml", rider)), Reading())
+    assert alone.left_out == ("skeletons of other labels, left as they are: 1 (rider 1)",)
+    walkers = recorded(tmp_path / "walkers.xml", rider.replace('label="person"', 'label="walker"'))
+    both = FORMAT.read(Source(walkers), Reading())
     assert (len(both.poses), both.left_out) == (2, ())
+    assert "skeletons have several labels, and all are read as of one layout" in both.notes[-1]
 
 
 def test_people_taken_out_take_their_element_along(tmp_path: Path) -> None:

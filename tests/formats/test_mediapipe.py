@@ -19,7 +19,7 @@ from tests.formats.recorded import (
 )
 
 from posefix.formats.mediapipe import FORMAT
-from posefix.pose_files.pose_file import FormatError, Source
+from posefix.pose_files.pose_file import Source
 from posefix.skeletons import load_skeleton
 
 BLAZEPOSE = load_skeleton("blazepose33")
@@ -209,8 +209,12 @@ def test_missing_landmarks_are_filled_in_where_they_have_a_place(tmp_path: Path)
     assert [(one["x"], one["y"]) for one in new[0]["landmarks"][3:5]] == [(0.05, 0.1)] * 2
     lines = LONG.splitlines(keepends=True)
     file = read(FORMAT, recorded(tmp_path / "im.csv", "".join([*lines[:5], *lines[6:]])), None, size)
-    with pytest.raises(FormatError, match="has no cells here"):
-        file.rewrite(file.poses.with_keypoints(file.poses.keypoints, np.ones((2, 33), np.bool_)))
+    assert file.left_out == ("landmarks without a place in the file, which stay missing: 1",)
+    moved = file.poses.with_keypoints(file.poses.keypoints + 1, np.ones((2, 33), np.bool_))
+    (tmp_path / "new.csv").write_bytes(file.rewrite(moved)[""])
+    again = read(FORMAT, tmp_path / "new.csv", None, size).poses
+    assert np.array_equal(again.valid, file.poses.valid)
+    np.testing.assert_allclose(again.keypoints[again.valid], moved.keypoints[again.valid], atol=0.01)
 
 
 def test_pixels_are_recognised_and_photos_asked_for(tmp_path: Path) -> None:

@@ -241,6 +241,31 @@ def test_sleap_io_reads_the_labels_that_were_written(labels: Path) -> None:
         assert dict(old["metadata"].attrs) == dict(new["metadata"].attrs)
 
 
+def test_instances_that_people_labelled_get_no_scores(labels: Path) -> None:
+    file = FORMAT.read(Source(labels), Reading())
+    assert file.has_scores
+    scored = file.poses.with_keypoints(file.poses.keypoints, scores=np.full((6, 4), 0.25))
+    content = labels.read_bytes()
+    (after,) = file.rewrite(dataclasses.replace(scored, pose_scores=np.full(6, 0.125))).values()
+    with h5py.File(io.BytesIO(content)) as old, h5py.File(io.BytesIO(after)) as new:
+        before, written = old["instances"]["score"], new["instances"]["score"]
+        assert np.array_equal(written, [0.125, before[1], *[0.125] * 4])
+        assert (new["pred_points"]["score"] == 0.25).sum() == 20
+        assert np.array_equal(old["points"][...], new["points"][...])
+
+
+def test_labels_of_people_alone_have_no_scores(labels: Path) -> None:
+    sio = pytest.importorskip("sleap_io")
+    some = sio.load_slp(str(labels), open_videos=False)
+    for frame in some.labeled_frames:
+        frame.instances = [one for one in frame.instances if not isinstance(one, sio.PredictedInstance)]
+    sio.save_slp(some, str(labels))
+    file = FORMAT.read(Source(labels), Reading())
+    assert (len(file.poses), file.has_scores) == (1, False)
+    rescored = dataclasses.replace(file.poses, pose_scores=np.full(1, 0.5))
+    assert file.rewrite(rescored)[""] == labels.read_bytes()
+
+
 def test_labels_before_version_1_1_have_the_corner_at_zero(labels: Path) -> None:
     with h5py.File(labels, "r+") as file:
         file["metadata"].attrs["format_id"] = 1.0

@@ -288,6 +288,16 @@ def test_confidences_of_1_are_no_tracks(tmp_path: Path, scores: float) -> None:
     assert np.array_equal(file.poses.scores, poses.scores)
 
 
+@pytest.mark.parametrize("tracks", [(8, 9), (None, 9)])
+def test_labels_to_train_on_have_no_tracks_and_no_confidences(
+    tmp_path: Path, tracks: tuple[int | None, ...]
+) -> None:
+    poses, visibility = scored([1.0, 0.0], 1.0), np.array([[1.0, 2.0], [2.0, 2.0]])
+    file = again(tmp_path / "new", NewFile(poses, tracks, visibility=visibility))
+    assert (file.tracks, file.has_scores) == (None, False)
+    assert file.visibility is not None and np.array_equal(file.visibility, visibility)
+
+
 def test_confidences_that_are_not_all_whole_numbers_are_written(tmp_path: Path) -> None:
     file = again(tmp_path / "new", NewFile(scored([1.0, 0.5, 3.0])))
     assert (file.tracks, file.poses.pose_scores.tolist()) == (None, [1, 0.5, 3])

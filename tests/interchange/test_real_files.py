@@ -575,10 +575,8 @@ def test_the_labels_of_boxes_choose_among_people(run: Run, tmp_path: Path, photo
     before, mark, after = file.read_text().rpartition('"person"')
     file.write_text(f'{before}"dog"{after}')
     assert mark
-    assert (
-        "boxes have several labels, and all are read as of one layout (person 1, dog 1)"
-        in run("inspect", output)[1]
-    )
+    told = "people whose boxes are called otherwise, left as they are: 1 (dog 1)"
+    assert told in run("inspect", output)[1]
     code, out, _ = run("inspect", output, "--category", "dog")
     assert (code, "people whose boxes are called otherwise, left as they are: 1" in out) == (0, True)
     assert read_pose_file(output, category="dog").poses.image_ids == ("2.png",)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests.network.hub_server import Hub, Repository, serving
 
+from posefix.cli.refine import NetworkOptions, load_refiner
 from posefix.errors import InputError
 from posefix.network.hub import HubName, hub_name
 from posefix.network.models import PACKAGED_MODELS, load_model
@@ -90,6 +91,15 @@ def test_a_model_is_fetched_and_its_commit_known(hub: Hub) -> None:
     assert (model.name, model.source) == ("small", f"someone/small@{newest(hub)}")
     assert (model.folder / "model.onnx").read_bytes() == FILES["model.onnx"]
     assert not (model.folder / "README.md").exists()  # nothing is fetched that is not loaded
+
+
+def test_a_command_takes_the_hubs_model_beside_a_folder_of_the_owners_name(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "someone").mkdir()
+    refiner = load_refiner(NetworkOptions(model="hf://someone/small", runtime="onnxruntime"))
+    assert refiner.source == f"someone/small@{newest(hub)}"
 
 
 def test_a_commit_that_is_here_is_taken_without_asking(hub: Hub) -> None:

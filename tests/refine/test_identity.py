@@ -175,7 +175,7 @@ def rightwards(pixels: float, people: CroppedPeople) -> Any:
 
 @pytest.mark.parametrize("calibrated", [False, True])
 def test_a_pose_that_would_land_on_a_neighbour_stays(calibrated: bool, believing: Calibration) -> None:
-    """The first would lie on the second, which goes where nobody is; its missing keypoint is filled all the same."""
+    """The first would lie on the second, which goes where nobody is; what it lacks was seen there, stays missing."""
     given = poses([0, 30])
     scores = np.ones((2, 19))
     scores[0, 7] = 0
@@ -189,14 +189,16 @@ def test_a_pose_that_would_land_on_a_neighbour_stays(calibrated: bool, believing
     assert refined.moved.tolist() == [[False] * 19, [True] * 19]
     np.testing.assert_array_equal(refined.keypoints[there & [[True], [False]]], given.keypoints[0][there[0]])
     np.testing.assert_allclose(refined.keypoints[1], given.keypoints[1] + [30, 0], atol=1e-3)
-    assert refined.filled[0, 7]
-    assert np.linalg.norm(refined.keypoints[0, 7]) > 50, "at the network's place, not in the corner"
+    assert not refined.filled.any()
+    assert np.array_equal(refined.valid, there)
     if calibrated:
         expected = np.full((2, 19), 0.9)
-        expected[0] = np.where(np.arange(19) == 7, 0.7, 0.8)
+        expected[0] = np.where(np.arange(19) == 7, np.nan, 0.8)
         np.testing.assert_allclose(refined.confidence, expected, rtol=1e-6)
     always = dataclasses.replace(refiner, caution=-1.0)(photo, given.keypoints, scores, skeleton=MODEL)
     assert np.array_equal(always.moved, there)
+    assert always.filled[0, 7]
+    assert np.linalg.norm(always.keypoints[0, 7]) > 50, "at the network's place, not in the corner"
     apart = refiner(photo, given.keypoints[:1], scores[:1], skeleton=MODEL)
     assert np.array_equal(apart.moved, there[:1]), "without the neighbour nothing speaks against the place"
 

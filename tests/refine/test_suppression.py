@@ -72,3 +72,11 @@ def test_a_skeleton_without_sigmas_is_an_error() -> None:
     )
     with pytest.raises(InputError, match="no sigma is known"):
         oks_nms(nobody)
+
+
+def test_where_a_missing_keypoint_once_lay_decides_nothing() -> None:
+    pair = poses([0, 0], [0.9, 0.8])
+    valid, nowhere = pair.valid.copy(), pair.keypoints.copy()
+    valid[1, 5:], nowhere[1, 5:] = False, 0
+    for keypoints in (pair.keypoints, nowhere):
+        assert oks_nms(pair.with_keypoints(keypoints, valid=valid)).tolist() == [0, 1]

@@ -11,7 +11,6 @@ from posefix.bulk.inputs import Unit, local_name
 from posefix.bulk.ledger import Fault
 from posefix.bulk.people import Desk, People, Tally, refine_people
 from posefix.bulk.places import is_remote
-from posefix.bulk.settings import Settings
 from posefix.errors import InputError, plural
 from posefix.files import packed, without_collection
 from posefix.interchange import read_pose_file
@@ -72,14 +71,20 @@ def at_hand(desk: Desk, unit: Unit, content: bytes) -> Iterator[Path]:
         copy.unlink(missing_ok=True)
 
 
-def read(settings: Settings, path: Path, photo_size: PhotoSize | None) -> PoseFile:
+def read(desk: Desk, path: Path) -> PoseFile:
     """A file of poses, read as the run was told.
 
     Raises:
         InputError: It is faulty.
     """
+    settings = desk.settings
     return read_pose_file(
-        path, settings.layout, format=settings.format, photo_size=photo_size, category=settings.category
+        path,
+        settings.layout,
+        format=settings.format,
+        photo_size=photo_sizes(desk),
+        category=settings.category,
+        category_names=desk.category_names,
     )
 
 
@@ -107,14 +112,14 @@ def refine_file(desk: Desk, unit: Unit, content: bytes, kind: Kind, tally: Tally
     """
     with at_hand(desk, unit, content) as path:
         try:
-            file = read(desk.settings, path, photo_sizes(desk))
+            file = read(desk, path)
             if why := kind.why_not(file) or why_foreign(file.poses.skeleton, desk.refiner.skeleton):
                 raise InputError(f"{path}: {why}")
             people = People(unit.address, file.poses, file.has_scores, file.boxes, file.file_names)
             poses = refine_people(desk, people, tally)
         except InputError as error:
             tally.counts.clear()
-            tally.faults[:] = _faults(desk.settings, unit, path, error)
+            tally.faults[:] = _faults(desk, unit, path, error)
             return content
         threshold = desk.settings.oks_nms
         keep = None if threshold is None else oks_nms(poses, threshold).tolist()
@@ -123,9 +128,15 @@ def refine_file(desk: Desk, unit: Unit, content: bytes, kind: Kind, tally: Tally
     return packed(local_name(unit.name), contents[""])
 
 
-def _faults(settings: Settings, unit: Unit, path: Path, error: InputError) -> list[Fault]:
+def _faults(desk: Desk, unit: Unit, path: Path, error: InputError) -> list[Fault]:
     """All faults of a file, at least the one that was met."""
-    hints = Hints(layout=settings.layout, format=settings.format, category=settings.category)
+    settings = desk.settings
+    hints = Hints(
+        layout=settings.layout,
+        format=settings.format,
+        category=settings.category,
+        category_names=desk.category_names,
+    )
     found = validate(path, hints).faults or (error,)
     if str(error) not in map(str, found):
         found = (error,)  # not of the file alone, such as an id that fits two photos

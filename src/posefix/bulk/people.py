@@ -54,6 +54,7 @@ class Desk:
         photos: Finds photos.
         names: Name of the photo of each image id, from an annotation file; None by default.
         folder: For what is fetched.
+        category_names: Of categories by their ids, from the same file.
         turn: Held by who computes, while another fetches.
     """
 
@@ -62,6 +63,7 @@ class Desk:
     photos: Photos
     names: Mapping[ImageId, str] | None
     folder: Path
+    category_names: Mapping[ImageId, str] = field(default_factory=dict)
     turn: threading.Lock = field(default_factory=threading.Lock)
 
 

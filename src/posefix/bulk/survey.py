@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from posefix.bulk.files import Kind, at_hand, photo_sizes, read
+from posefix.bulk.files import Kind, at_hand, read
 from posefix.bulk.inputs import PARQUET, Unit
 from posefix.bulk.people import Desk
 from posefix.bulk.photos import Found
@@ -85,7 +85,7 @@ def _read(desk: Desk, unit: Unit) -> tuple[Kind, Poses, Any]:
         return _read_table(desk, unit)
     content = desk.settings.patience(lambda: read_bytes(unit.address))
     with at_hand(desk, unit, content) as path:
-        file = read(desk.settings, path, photo_sizes(desk))
+        file = read(desk, path)
     if why := why_foreign(file.poses.skeleton, desk.refiner.skeleton):
         raise InputError(f"{unit.address}: {why}; name a model that was trained for it (--model)")
     return Kind.of(file), file.poses, file.file_names

@@ -6,8 +6,8 @@ import hashlib
 import os
 import socket
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from posefix.bulk.places import Store, read_bytes
 from posefix.bulk.settings import COMPANY_FILE, POSES, RUN_FILE, Settings
 from posefix.bulk.tables import photo_column, refine_table
 from posefix.errors import InputError
-from posefix.formats.coco_annotations import read_file_names
+from posefix.formats.coco_annotations import read_category_names, read_file_names
 from posefix.pose.poses import ImageId
 from posefix.skeletons import load_skeleton
 
@@ -41,7 +41,7 @@ class Worker:
         folder = self._stack.enter_context(own_folder())
         refiner = settings.model.refiner(settings.threads, settings.batch_size)
         photos = open_photos(settings.images, settings.patience)
-        self._desk = Desk(settings, refiner, photos, _names(settings), folder)
+        self._desk = Desk(settings, refiner, photos, _names(settings), folder, _category_names(settings))
         self._store = Store(settings.out)
         self._ledger = Ledger(self._store)
         self._name = f"{socket.gethostname()} {os.getpid()}"
@@ -138,10 +138,25 @@ def _names(settings: Settings) -> dict[ImageId, str] | None:
     """Names of photos from the annotation file that was named, wherever it is."""
     if settings.annotations is None:
         return None
+    with _annotations(settings, settings.annotations) as path:
+        return read_file_names(path)
+
+
+def _category_names(settings: Settings) -> dict[ImageId, str]:
+    """Names of categories from the same file, where one was chosen."""
+    if settings.annotations is None or settings.category is None:
+        return {}
+    with _annotations(settings, settings.annotations) as path:
+        return read_category_names(path)
+
+
+@contextmanager
+def _annotations(settings: Settings, address: str) -> Iterator[Path]:
+    """The annotation file on a disk, wherever it is."""
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, Path(settings.annotations).name)
-        copy.write_bytes(settings.patience(lambda: read_bytes(str(settings.annotations))))
-        return read_file_names(copy)
+        copy = Path(folder, Path(address).name)
+        copy.write_bytes(settings.patience(lambda: read_bytes(address)))
+        yield copy
 
 
 def _checksum(content: bytes) -> str:

@@ -33,11 +33,13 @@ def company(
     from posefix.cli.progress import ProgressBar
     from posefix.cli.refine import load_refiner
     from posefix.files import ensure_not_input
+    from posefix.pose_files.people_alone import people_alone
 
     if sample < 1:
         raise InputError(f"--sample: expected 1 or more, got {sample}")
     ensure_not_input(output, [results, source.annotations, source.layout])
-    file = source.read(results)
+    with people_alone():
+        file = source.read(results)
     drawn = np.random.default_rng(0).permutation(len(file.poses))[:sample]
     poses = file.poses[np.sort(drawn)]
     photos = source.find(file, set(poses.image_ids))
@@ -45,4 +47,5 @@ def company(
     with ProgressBar("people") as progress:
         known = refiner.measure_company(poses, photos, exif=source.exif, progress=progress)
     known.write(output, refiner.calibration, len(poses))
-    print(f"{plural(len(poses), 'person')} of {plural(len(photos), 'photo')} looked at\n{output} written")
+    looked_at = f"{plural(len(poses), 'person')} of {plural(len(photos), 'photo')} looked at"
+    print("\n".join([looked_at, *file.left_out, f"{output} written"]))

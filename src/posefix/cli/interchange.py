@@ -33,7 +33,7 @@ class ReadingOptions:
 
     def hints(self) -> Hints:
         """The same, with the names that the annotation file gives."""
-        from posefix.formats.coco_annotations import read_file_names
+        from posefix.formats.coco_annotations import read_category_names, read_file_names
         from posefix.interchange.pose_files import Hints
 
         names = read_file_names(self.annotations)
@@ -43,6 +43,7 @@ class ReadingOptions:
             images=self.images,
             file_names=names,
             category=self.category,
+            category_names=read_category_names(self.annotations if self.category else None),
         )
 
 
@@ -129,7 +130,12 @@ def convert(
     layout, hints = load_layout(to_layout), reading.hints()
     by_id = hints.photo_size(hints.file_names)
     source = read_pose_file(
-        file, reading.layout, format=reading.format, photo_size=by_id, category=reading.category
+        file,
+        reading.layout,
+        format=reading.format,
+        photo_size=by_id,
+        category=reading.category,
+        category_names=hints.category_names,
     )
     names = hints.photo_names(source)
     conversion = convert_poses(source, layout, hints.photo_size(names), names, least_score)

@@ -38,8 +38,8 @@ PhotoNames = Annotated[
 Category = Annotated[
     str | None,
     Parameter(
-        help="Name of the category that is meant in COCO's annotations, or the label of skeletons or boxes in others, "
-        "where several name different keypoints."
+        help="The category that is meant: its name or id in COCO's annotations; in its results the id, or the name "
+        "that annotations give it (--annotations); in others the label of skeletons or boxes."
     ),
 ]
 Exif = Annotated[

@@ -17,7 +17,7 @@ from posefix.network import DEFAULT_MODEL_NAME
 if TYPE_CHECKING:
     from posefix.photos.finding import ImageId
     from posefix.pose.poses import FloatArray, Poses
-    from posefix.pose_files.pose_file import PoseFile
+    from posefix.pose_files.pose_file import PhotoSize, PoseFile
     from posefix.refine.cutting import Photo
     from posefix.refine.refiner import Refiner
     from posefix.refine.results import Refinement, Scores
@@ -131,8 +131,7 @@ def refine(
     from posefix.cli.video_options import check_film, open_photos, smooth_tracks
     from posefix.files import ensure_not_input
     from posefix.formats.coco_annotations import read_file_names
-    from posefix.interchange import ensure_ending, ensure_output, read_pose_file, write_pose_file
-    from posefix.refine.boxes import read_boxes
+    from posefix.interchange import ensure_ending, ensure_output, write_pose_file
     from posefix.refine.carrying import carriers, carry_along
     from posefix.refine.suppression import oks_nms
 
@@ -140,15 +139,9 @@ def refine(
     ensure_output(output, results)
     names = read_file_names(reading.annotations)
     source = open_photos(images, filmed, names, reading.exif, reading.on_error)
-    file = read_pose_file(
-        results,
-        reading.layout,
-        format=reading.format,
-        photo_size=source.size,
-        category=reading.category,
-    )
+    file = _read(results, reading, source.size)
     ensure_ending(output, file)
-    boxes = read_boxes(reading.boxes, file.poses.image_ids) if reading.boxes else None
+    boxes = _boxes(file, reading)
     photos = source.find(file.poses.image_ids, names or file.file_names)
     check_film(filmed, file, photos)
     refiner = _decided(running, writing.scores)
@@ -169,13 +162,41 @@ def refine(
     notes += [] if keep is None else [f"dropped as second poses of a person: {len(poses) - len(keep)}"]
     seen = "frames" if filmed.video else "photos"
     notes.append(_scores_note(refinement.report.scores, file.has_scores))
-    print("\n".join([_summary(file.poses, refinement, refiner.skeleton, seen), *notes, *file.left_out]))
+    notes += [*file.notes, *file.left_out]
+    print("\n".join([_summary(file.poses, refinement, refiner.skeleton, seen), *notes]))
     print(f"{plural(len(file.poses) if keep is None else len(keep), 'pose')} written to {output}")
     if filmed.render is not None:
         rows = list(range(len(poses))) if keep is None else keep
         owners = None if tracks is None else [tracks[row] for row in rows]
         source.render(filmed.render, photos, file.poses[rows], poses[rows], owners)
     return EXIT_PHOTOS_FAILED if refinement.report.failed else 0
+
+
+def _read(results: Path, reading: InputOptions, photo_size: PhotoSize | None) -> PoseFile:
+    """The people of a file, and not its animals."""
+    from posefix.formats.coco_annotations import read_category_names
+    from posefix.interchange import read_pose_file
+    from posefix.pose_files.people_alone import people_alone
+
+    with people_alone():
+        return read_pose_file(
+            results,
+            reading.layout,
+            format=reading.format,
+            photo_size=photo_size,
+            category=reading.category,
+            category_names=read_category_names(reading.annotations if reading.category else None),
+        )
+
+
+def _boxes(file: PoseFile, reading: InputOptions) -> FloatArray | None:
+    """The boxes that were given of the people of a file."""
+    from posefix.refine.boxes import read_boxes
+
+    if reading.boxes is None:
+        return None
+    poses, ids = file.poses, {one for one in file.categories or () if one is not None}
+    return read_boxes(reading.boxes, poses.image_ids, poses.skeleton, reading.category, ids)
 
 
 def _run(
@@ -246,7 +267,7 @@ def load_refiner(options: NetworkOptions, **attributes: Any) -> Refiner:
             "`posefix estimate`"
         )
     return Refiner.from_pretrained(
-        model.source or options.model,  # the commit that was just fetched
+        f"hf://{model.source}" if model.source else options.model,  # the commit that was just fetched
         device=options.device,
         runtime=options.runtime,
         threads=options.threads,

@@ -33,12 +33,20 @@ class SourceOptions:
 
     def read(self, path: Path) -> PoseFile:
         """A pose file."""
+        from posefix.formats.coco_annotations import read_category_names
         from posefix.interchange import read_pose_file
         from posefix.photos.finding import photo_sizes
         from posefix.pictures.reach import check_drawable
 
         sizes = photo_sizes(self.images, self._names, exif=self.exif)
-        file = read_pose_file(path, self.layout, format=self.format, photo_size=sizes, category=self.category)
+        file = read_pose_file(
+            path,
+            self.layout,
+            format=self.format,
+            photo_size=sizes,
+            category=self.category,
+            category_names=read_category_names(self.annotations if self.category else None),
+        )
         check_drawable(file.poses, file.path)
         return file
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from posefix.pose_files.pose_file import (
     rows_left_out,
     visibility_of,
 )
-from posefix.pose_files.records import BOX_SIDES, Records, id_or_none, ids_as_known
+from posefix.pose_files.records import BOX_SIDES, Record, Records, id_or_none, ids_as_known
 from posefix.skeletons import Skeleton
 
 NAME = "coco-annotations"
@@ -54,6 +55,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
     """
     text, path = source.document, source.path
     content = as_object(text.root, path)
+    _check_ids_of_images(content, path)
     labelled = labelled_records(
         content,
         path,
@@ -65,7 +67,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
     records, file_names = labelled.records, file_names_of(content)
     skeleton = reading.skeleton or layout_of(records.rows, labelled.skeleton)
     parts = parts_of(records.rows, skeleton)
-    triples = part_triples(records, parts, skeleton)
+    triples, tracks = part_triples(records, parts, skeleton), records.tracks("track_id")
     whole = without_gaps(triples)
     visible = whole[..., 2] > 0
     poses = Poses(
@@ -81,6 +83,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         NAME,
         poses,
         _Rewrite(text, records, parts, poses, triples),
+        tracks=tracks if any(track is not None for track in tracks) else None,
         boxes=boxes_of(records),
         notes=(*_notes(parts), *labelled.notes),
         left_out=labelled.left_out,
@@ -207,13 +210,33 @@ def boxes_of(*lists: Records) -> FloatArray | None:
     return boxes if np.isfinite(boxes).any() else None
 
 
-def file_names_of(content: Mapping[str, Any]) -> dict[ImageId, str]:
-    """Photo of each image id, of the images that have an id and a name; a file of poses needs neither."""
-    return {
-        known: image["file_name"]
-        for image in _images_of(content)
-        if isinstance(image.get("file_name"), str) and (known := id_or_none(image["id"])) is not None
-    }
+def file_names_of(*contents: Mapping[str, Any]) -> dict[ImageId, str]:
+    """Photo of each image id, of the images that have an id; none where no image has a name, as a file of poses may.
+
+    Among images with names, one without is found by its id all the same, as where none has a name.
+    """
+    images = [image for content in contents for image in _images_of(content).values()]
+    if not any(isinstance(image.get("file_name"), str) for image in images):
+        return {}
+    named = ((id_or_none(image["id"]), image.get("file_name")) for image in images)
+    names = {known: str(known) if name is None else name for known, name in named if known is not None}
+    return {known: name for known, name in names.items() if isinstance(name, str)}
+
+
+def _check_ids_of_images(content: Mapping[str, Any], path: Path) -> None:
+    """Refuse an id of two photos, as in sets that somebody put together: people would be looked for in the wrong one.
+
+    A photo that is listed again, with the same name, is no fault here.
+
+    Raises:
+        FormatError: Images with one id have different names.
+    """
+    images = _images_of(content)
+    first: dict[tuple[ImageId | None, str], int] = {}
+    for place, image in images.items():
+        first.setdefault((id_or_none(image["id"]), str(image.get("file_name"))), place)
+    places = list(first.values())
+    Records(path, "image", [images[place] for place in places], places).unique_ids()
 
 
 def new_boxes(
@@ -235,17 +258,18 @@ def new_boxes(
 
 def _sizes_of_images(content: Mapping[str, Any], image_ids: Sequence[ImageId]) -> FloatArray:
     """(N, 2) width and height in pixels of each pose's photo; NaN where the images do not say them."""
-    sizes = {image["id"]: [image.get("width"), image.get("height")] for image in _images_of(content)}
+    sizes = {image["id"]: [image.get("width"), image.get("height")] for image in _images_of(content).values()}
     known = {image_id: size for image_id, size in sizes.items() if all(map(_is_side, size))}
     unknown = [np.nan, np.nan]
     return np.array([known.get(image_id, unknown) for image_id in image_ids], np.float64).reshape(-1, 2)
 
 
-def _images_of(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The images that have an id."""
+def _images_of(content: Mapping[str, Any]) -> dict[int, Record]:
+    """The images that have an id, by their places in the list."""
     images = content.get("images")
-    found = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
-    return [image for image in found if id_or_none(image.get("id")) is not None]
+    listed = enumerate(images if isinstance(images, list) else [])
+    found = {place: image for place, image in listed if isinstance(image, dict)}
+    return {place: image for place, image in found.items() if id_or_none(image.get("id")) is not None}
 
 
 def _is_side(value: Any) -> bool:

@@ -29,12 +29,13 @@ from posefix.pose_files.records import (
     BOX_SIDES,
     NO_ID,
     Records,
+    id_or_none,
     ids_as_known,
     is_whole_number,
     report_fault,
 )
 from posefix.pose_files.units import check_pixels
-from posefix.skeletons import Skeleton, load_skeleton
+from posefix.skeletons import Skeleton, called, categories_of, load_skeleton
 
 VISIBILITIES = (0, 1, 2)
 LABELS_OTHERWISE = frozenset({".csv", ".h5", ".mat", ".nwb", ".slp", ".txt", ".xml"})
@@ -230,6 +231,18 @@ def read_file_names(path: str | Path | None) -> dict[ImageId, str] | None:
     if path is None:
         return None
     return {image_id: image.file_name for image_id, image in read_image_infos(path).items()}
+
+
+def read_category_names(path: str | Path | None) -> dict[ImageId, str]:
+    """Name of each category id that a COCO file lists; none where there is no such file.
+
+    Raises:
+        InputError: The file is faulty.
+    """
+    if path is None:
+        return {}
+    ids = ((id_or_none(one.get("id")), one) for one in categories_of(read_object(path), str(path)))
+    return {known: called(one) for known, one in ids if known is not None}
 
 
 def read_object(path: str | Path) -> Mapping[str, Any]:

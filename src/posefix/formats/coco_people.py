@@ -21,11 +21,13 @@ from posefix.pose_files.layouts import (
     misfit,
     unnamed_layout,
 )
+from posefix.pose_files.people_alone import are_people_alone
 from posefix.pose_files.pose_file import FormatError
 from posefix.pose_files.records import Records, id_or_none, ids_as_known, report_fault
 from posefix.skeletons import (
     Category,
     Skeleton,
+    agreeing_categories,
     called,
     categories_of,
     keypoint_categories,
@@ -105,8 +107,9 @@ def labelled_records(
 ) -> LabelledRecords:
     """The annotations of the categories that name keypoints, or of the one that was asked for.
 
-    Several categories that name the same keypoints are taken together. Where none names any, or more or fewer than the
-    annotations have, the layout decides that was named.
+    Several categories that name the same keypoints are taken together; where they name different ones, see
+    `posefix.skeletons.agreeing_categories`. Where none names any, or more or fewer than the annotations have, the
+    layout decides that was named.
 
     Args:
         content: The parsed file.
@@ -123,7 +126,7 @@ def labelled_records(
     records = listed_records(content, path, "annotations", "annotation")
     categories = categories_of(content, str(path))
     of_each = _categories_of(records, categories)
-    chosen = _chosen(categories, of_each, records, path, category)
+    chosen = _chosen(categories, of_each, records, path, category, layout)
     people = records.choose([place == ANY or place in chosen for place in of_each])
     lengths = people.lengths("keypoints") if lengths_of is None else lengths_of(people)
     skeleton, notes = _layout(
@@ -209,18 +212,24 @@ def _places_of_ids(path: Path, categories: Sequence[Category]) -> dict[ImageId, 
 
 
 def _chosen(
-    categories: Sequence[Category], of_each: Sequence[int], records: Records, path: Path, name: str | None
+    categories: Sequence[Category],
+    of_each: Sequence[int],
+    records: Records,
+    path: Path,
+    name: str | None,
+    layout: Skeleton | None,
 ) -> set[int]:
     """Places of the categories that are people: those that name keypoints, else those whose annotations have some."""
     used = set(of_each)
     try:
         named = keypoint_categories(categories, str(path), name)
     except InputError:
+        if name is not None:
+            raise
         # Of categories with other keypoints, those that nobody is of are no choice to be made.
         in_use = [one for place, one in enumerate(categories) if place in used]
-        if name is not None or not in_use:
-            raise
-        named = keypoint_categories(in_use, str(path))
+        alone = are_people_alone()
+        named = agreeing_categories(in_use or categories, str(path), layout, people_alone=alone)
     if named:
         return {place for place, one in enumerate(categories) if any(one is chosen for chosen in named)}
     return {place for place, row in zip(of_each, records.rows, strict=True) if row.get("keypoints")} - {

@@ -132,8 +132,8 @@ def read_posetrack_results(
         boxes=boxes_of(*(video.records for video in videos)),
         notes=_notes(videos),
         left_out=tuple(dict.fromkeys(line for video in videos for line in video.left_out)),
-        file_names={key: name for video in videos for key, name in file_names_of(video.text.root).items()}
-        or None,
+        file_names=file_names_of(*(video.text.root for video in videos)) or None,
+        has_scores=any(map(_is_scored, (person for video in videos for person in video.records.rows))),
     )
     return PoseTrackResults(file, frozenset[ImageId]().union(*(video.image_ids for video in videos)))
 
@@ -258,6 +258,8 @@ class _Video:
             place = ("annotations", self.records.place(row))
             if differs(written[row], self.triples[row]).any():
                 edits[(*place, "keypoints")] = flat_numbers(written[row])
+                if "num_keypoints" in person:  # those with a visibility, as COCO counts
+                    edits[(*place, "num_keypoints")] = int((written[row, :, 2] > 0).sum())
             if person.get("scores") and (scores[row] != self.poses.scores[row]).any():
                 edits[(*place, "scores")] = scores[row].tolist()
             if "score" in person and poses.pose_scores[row] != self.poses.pose_scores[row]:
@@ -325,6 +327,11 @@ def _is_alike(video: _Video, first: _Video) -> bool:
 
 def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
     return (entry for entry in value if isinstance(entry, dict)) if isinstance(value, list) else iter(())
+
+
+def _is_scored(person: Record) -> bool:
+    """Whether a person has scores, as results have them and annotations do not."""
+    return "score" in person or bool(person.get("scores"))
 
 
 def _notes(videos: Sequence[_Video]) -> tuple[str, ...]:

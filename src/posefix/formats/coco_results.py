@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -18,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from posefix.errors import InputError, Where, quoted
-from posefix.pose.poses import FloatArray, Poses
+from posefix.formats.coco_row_categories import CATEGORY, RowChoice, category_of, several_categories
+from posefix.pose.poses import BoolArray, FloatArray, Poses
 from posefix.pose_files.gaps import check_gaps, without_gaps
 from posefix.pose_files.json_text import JsonText, Place
 from posefix.pose_files.layouts import TRIPLE, check_layout, count_of_lengths, misfit, unnamed_layout
@@ -38,7 +40,7 @@ from posefix.pose_files.pose_file import (
     needs_new_box,
     triples_to_write,
 )
-from posefix.pose_files.records import BOX_SIDES, Record, Records, id_or_none, report_fault
+from posefix.pose_files.records import BOX_SIDES, Record, Records, report_fault
 from posefix.pose_files.units import new_triples
 from posefix.skeletons import Skeleton
 
@@ -46,7 +48,6 @@ NAME = "coco-results"
 ROWS_AT_ONCE = 2000
 """Rows that are made text together, and so many tell what a file's layout may be."""
 TRACK = "track_id"
-CATEGORY = "category_id"
 FIELDS_SHOWN = 5
 """Of rows without keypoints."""
 
@@ -70,28 +71,38 @@ def read(source: Source, reading: Reading) -> PoseFile:
 
     ``keypoints`` is x, y, score of each keypoint of the skeleton. A keypoint is missing when it lies at 0, 0 or has
     score 0. An empty list is a file with no poses; a person may have no valid keypoint. Where no row has a ``score``,
-    all poses get 1. ``bbox``, ``track_id`` and ``category_id`` are read where they are there.
+    all poses get 1. ``bbox``, ``track_id`` and ``category_id`` are read where they are there. Rows of other categories
+    than the one that was chosen are left as they are, whatever they hold.
 
     Raises:
-        FormatError: No skeleton is given (it is never guessed), or the file is faulty; names file, row (from 0) and
-            field.
+        FormatError: No skeleton is given (it is never guessed), no row is of the category that was chosen, or the file
+            is faulty; names file, row (from 0) and field.
     """
     text, skeleton = source.document, reading.skeleton
     if not text.is_list:
         held = text.root
         what = "an annotation file" if isinstance(held, dict) and "annotations" in held else quoted(held)
         raise FormatError(f"{source.path}: expected a list of poses, got {what}.")
+    choice = RowChoice.of(text, reading)
     if skeleton is None:
         opening = text.opening(ROWS_AT_ONCE)
         _check_poses(source.path, opening)
-        lengths = _lengths(opening)
+        lengths = _lengths(filter(choice.reads, opening))
         raise unnamed_layout(source.path, [count_of_lengths(source.path, lengths)] if lengths else [])
-    first_lengths = _first_lengths(text)
-    check_layout(source.path, skeleton, first_lengths, "row")
+    opening = _opening(text)
+    check_layout(source.path, skeleton, _lengths(filter(choice.reads, opening)), "row")
     starts, ends, numbers = array("q"), array("q"), array("d")
-    chunk = partial(_Chunk.of, skeleton=skeleton, numbers=numbers, may_lack=bool(first_lengths))
-    chunks = list(map(chunk, _record_chunks(text, starts, ends)))
-    rows = _Chunk.joined(chunks, source.path)
+    places = None if choice.ids is None else array("q")
+    chunk = partial(
+        _Chunk.of,
+        skeleton=skeleton,
+        numbers=numbers,
+        misfit=_misfit(opening),
+        may_lack=bool(_lengths(opening)),
+    )
+    del opening  # of a long file only some rows are held
+    chunks = list(map(chunk, _record_chunks(text, starts, ends, choice, places)))
+    rows = _Chunk.joined(chunks, source.path, places)
     triples = np.frombuffer(numbers, dtype=np.float64).reshape(-1, len(skeleton), 3)
     whole = without_gaps(triples)
     poses = Poses(
@@ -104,10 +115,20 @@ def read(source: Source, reading: Reading) -> PoseFile:
     )
     known = any(track is not None for track in rows.tracks)
     # Poses hold the same numbers, unless some are gaps; both would be most of what a large file takes.
-    rewrite = _Rewrite(text, starts, ends, poses, None if whole is triples else triples, rows.boxes)
-    tracks = rows.tracks if known else None
-    categories = rows.categories if any(one is not None for one in rows.categories) else None
-    return PoseFile(source.path, NAME, poses, rewrite, tracks=tracks, boxes=rows.boxes, categories=categories)
+    rewrite = _Rewrite(
+        text, starts, ends, poses, None if whole is triples else triples, rows.boxes, rows.scored, places
+    )
+    return PoseFile(
+        source.path,
+        NAME,
+        poses,
+        rewrite,
+        tracks=rows.tracks if known else None,
+        boxes=rows.boxes,
+        notes=choice.notes or several_categories(Counter(rows.categories), reading),
+        left_out=choice.left_out,
+        categories=rows.categories if any(one is not None for one in rows.categories) else None,
+    )
 
 
 def write(new: NewFile) -> Contents:
@@ -123,23 +144,32 @@ FORMAT = Format(NAME, "COCO results: a list with a row for each pose", recognise
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """What some rows hold besides coordinates; no boxes where nobody has one."""
+    """What some rows hold besides coordinates; no boxes where nobody has one, and whether they have a score."""
 
     image_ids: tuple[int | str, ...]
     pose_scores: FloatArray
     boxes: FloatArray | None
     tracks: tuple[int | str | None, ...]
     categories: tuple[int | str | None, ...]
+    scored: bool = True
 
     @classmethod
-    def of(cls, records: Records, skeleton: Skeleton, numbers: array[float], *, may_lack: bool) -> _Chunk:
+    def of(
+        cls,
+        records: Records,
+        skeleton: Skeleton,
+        numbers: array[float],
+        misfit: Callable[[int], str],
+        *,
+        may_lack: bool,
+    ) -> _Chunk:
         """Some rows; NaN for a score or box that is not there. Adds x, y, score of all keypoints to `numbers`.
 
         A row may lack keypoints where others of the file have some.
         """
         names = [f"{what} of {name}" for name in skeleton.keypoint_names for what in ("x", "y", "score")]
         # One array that grows: parts that are joined in the end would need their memory twice.
-        triples = records.keypoint_lists("keypoints", names, partial(misfit, TRIPLE), may_lack=may_lack)
+        triples = records.keypoint_lists("keypoints", names, misfit, may_lack=may_lack)
         numbers.frombytes(triples.tobytes())
         shaped = triples.reshape(-1, len(skeleton), TRIPLE)
         check_gaps(shaped, records, ("keypoints",) * TRIPLE, skeleton.keypoint_names)
@@ -149,15 +179,14 @@ class _Chunk:
             scores[scored] = records.choose(scored).numbers("score")
         boxes = records.lists_where_given("bbox", BOX_SIDES)
         boxed = bool(np.isfinite(boxes).any())
-        # What a pose is of is asked for by measures alone: what is no id there says nothing, and is no fault.
-        categories = tuple(id_or_none(row.get(CATEGORY)) for row in records.rows)
+        categories = tuple(map(category_of, records.rows))
         return cls(
             records.ids("image_id"), scores, boxes if boxed else None, records.tracks(TRACK), categories
         )
 
     @classmethod
-    def joined(cls, chunks: Sequence[_Chunk], path: Path) -> _Chunk:
-        """All rows.
+    def joined(cls, chunks: Sequence[_Chunk], path: Path, places: array[int] | None) -> _Chunk:
+        """All rows that are read, whose places in the file are told where those are not all.
 
         Raises:
             FormatError: Some have a score, others not.
@@ -165,7 +194,7 @@ class _Chunk:
         scores = np.concatenate([np.zeros(0), *(chunk.pose_scores for chunk in chunks)])
         if (lacking := np.flatnonzero(np.isnan(scores))).size and lacking.size < scores.size:
             for row in lacking:
-                where = Where(path, f"row {row}", "score")
+                where = Where(path, f"row {row if places is None else places[row]}", "score")
                 problem = "expected a finite number, got none, where other rows have one."
                 report_fault(FormatError.at(where, problem, "Give all rows a score, or none."))
         ids: dict[int | str, int | str] = {}  # of equal ones one is kept
@@ -177,6 +206,7 @@ class _Chunk:
             _joined_boxes(chunks),
             tuple(chain.from_iterable(chunk.tracks for chunk in chunks)),
             tuple(chain.from_iterable(chunk.categories for chunk in chunks)),
+            scored=not lacking.size,
         )
 
 
@@ -205,6 +235,8 @@ class _Rewrite:
         poses: As they were read.
         triples: (N, K, 3) what the file holds of them; None where that are the numbers of the poses.
         boxes: (N, 4) NaN where there is none; None where nobody has one.
+        scored: Whether the rows have a `score`.
+        places: Of the poses among the rows; None where all rows are poses.
     """
 
     text: JsonText
@@ -213,11 +245,16 @@ class _Rewrite:
     poses: Poses
     triples: FloatArray | None
     boxes: FloatArray | None
+    scored: bool
+    places: array[int] | None
 
     def __call__(
         self, poses: Poses, *, keep: Sequence[int] | None = None, update_boxes: bool = False
     ) -> Contents:
         check_same_poses(self.text.path, poses, self.poses)
+        if not self.scored and self.places is not None and len(self.places) < len(self.starts):
+            # Rows that stay as they are have none either: all rows of a file have one, or none.
+            poses = replace(poses, pose_scores=self.poses.pose_scores)
         kept = None if keep is None else set(keep)
         return PieceByPiece(lambda: self._edited(poses, kept, update_boxes))
 
@@ -225,18 +262,24 @@ class _Rewrite:
         edits: Iterable[Mapping[Place, Any] | None] = self._edits(poses, update_boxes)
         if kept is not None:
             edits = (edit if number in kept else None for number, edit in enumerate(edits))
+        if self.places is not None:
+            edits = _among_all_rows(edits, self.places, len(self.starts))
         return self.text.edited_elements(zip(self.starts, self.ends, strict=True), edits)
 
     def _edits(self, poses: Poses, update_boxes: bool) -> Iterator[dict[Place, Any]]:
+        rescored = poses.pose_scores != self.poses.pose_scores
+        if not self.scored and rescored.any():
+            rescored[:] = True  # a file in which some rows have a score could not be read again
         for start in range(0, len(poses), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
-            yield from self._edits_of(rows, poses[rows], update_boxes)
+            yield from self._edits_of(rows, poses[rows], rescored[rows], update_boxes)
 
-    def _edits_of(self, rows: slice, poses: Poses, update_boxes: bool) -> Iterator[dict[Place, Any]]:
+    def _edits_of(
+        self, rows: slice, poses: Poses, rescored: BoolArray, update_boxes: bool
+    ) -> Iterator[dict[Place, Any]]:
         before = self._triples_of(rows)
         written = triples_to_write(poses, before, self.poses.valid[rows])
         changed = np.any(differs(written, before), axis=(1, 2))
-        rescored = poses.pose_scores != self.poses.pose_scores[rows]
         boxed = np.zeros(len(poses), dtype=np.bool_)
         if update_boxes and self.boxes is not None:
             boxed = needs_new_box(poses, written, before) & np.isfinite(self.boxes[rows]).all(axis=1)
@@ -258,14 +301,35 @@ class _Rewrite:
         return np.concatenate([poses.keypoints[rows], poses.scores[rows, :, None]], axis=-1)
 
 
-def _record_chunks(text: JsonText, starts: array[int], ends: array[int]) -> Iterator[Records]:
-    """The rows, some at a time; fills in where each begins and ends."""
+def _among_all_rows(
+    edits: Iterable[Mapping[Place, Any] | None], places: Sequence[int], count: int
+) -> Iterator[Mapping[Place, Any] | None]:
+    """Edits of rows at some places, and none of the other rows of a file."""
+    own, following = iter(edits), iter(places)
+    place = next(following, None)
+    for row in range(count):
+        if row == place:
+            yield next(own)
+            place = next(following, None)
+        else:
+            yield {}
+
+
+def _record_chunks(
+    text: JsonText, starts: array[int], ends: array[int], choice: RowChoice, places: array[int] | None
+) -> Iterator[Records]:
+    """The rows that are read, some at a time; fills in where each row of the file begins and ends, and their places."""
     for elements in text.elements():
-        places = range(len(starts), len(starts) + len(elements))
+        numbers = range(len(starts), len(starts) + len(elements))
         starts.extend(element.start for element in elements)
         ends.extend(element.end for element in elements)
-        yield Records(text.path, "row", [element.value for element in elements], places)
-        elements.clear()  # of a long file only some rows are held
+        records = Records(text.path, "row", [element.value for element in elements], numbers)
+        if places is not None:
+            records = records.choose([choice.reads(row) for row in records.rows])
+            places.extend(map(records.place, range(len(records.rows))))
+        if records.rows:
+            yield records
+        elements.clear()
 
 
 def _new_row(new: NewFile, row: int, keypoints: list[float]) -> Record:
@@ -295,13 +359,20 @@ def _check_poses(path: Path, rows: Sequence[Any]) -> None:
         raise FormatError(f"{path}: expected people with 'keypoints', got rows with {fields}{boxes}.")
 
 
-def _first_lengths(text: JsonText) -> list[int]:
-    """Of the lists in the first rows; none if these are not JSON, which is told after the faults of rows before."""
+def _opening(text: JsonText) -> list[Any]:
+    """The first rows; none if these are not JSON, which is told after the faults of rows before."""
     try:
-        return _lengths(text.opening(ROWS_AT_ONCE))
+        return list(text.opening(ROWS_AT_ONCE))
     except InputError:
         return []
 
 
-def _lengths(rows: list[Any]) -> list[int]:
+def _misfit(opening: Sequence[Any]) -> Callable[[int], str]:
+    """What tells what another length of a row says; where rows are of several categories, how to read one of them."""
+    categories = {category_of(row) for row in opening if isinstance(row, dict)}
+    hint = "; --category reads the rows of one category_id" if len(categories) > 1 else ""
+    return lambda length: f"{misfit(TRIPLE, length)}{'' if length % TRIPLE else hint}"
+
+
+def _lengths(rows: Iterable[Any]) -> list[int]:
     return list_lengths(row.get("keypoints") for row in rows if isinstance(row, dict))

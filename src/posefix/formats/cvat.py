@@ -92,7 +92,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         NAME,
         poses,
         _Rewrite(source, people, points, poses),
-        notes=found.notes,
+        notes=found.notes(chosen),
         left_out=found.left_out(chosen),
         has_scores=False,
         visibility=_visibility(points),

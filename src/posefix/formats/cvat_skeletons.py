@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from posefix.errors import plural, quoted
 from posefix.pose.poses import LARGEST_NUMBER
-from posefix.pose_files.named_points import left_as_they_are
+from posefix.pose_files.named_points import PERSON, left_as_they_are, read_together
+from posefix.pose_files.people_alone import are_people_alone
 from posefix.pose_files.pose_file import FormatError
 from posefix.pose_files.records import NO_ID, PLAIN_TEXT, is_plain, report_fault
 from posefix.pose_files.xml_text import parse_xml
+from posefix.skeletons import are_of_people
 from posefix.skeletons.skeleton import normalise
 
 IMAGE, SKELETON, POINTS, TRACK = "image", "skeleton", "points", "track"
@@ -95,7 +97,9 @@ class Skeletons:
         return list(dict.fromkeys([*of_task, *seen]))
 
     def chosen(self, category: str | None) -> list[CvatSkeleton]:
-        """The skeletons with the label that was asked for; all of them where their labels have the same keypoints.
+        """The skeletons with the label that was asked for; without one, all where their labels have the same keypoints.
+
+        Where one of several labels is `PERSON`, the others are no people.
 
         Raises:
             FormatError: There is none of that label, or there is a choice to be made.
@@ -111,16 +115,26 @@ class Skeletons:
                 )
             return kinds[category]
         names_of = {label: set(map(normalise, self.labels_of(people))) for label, people in kinds.items()}
-        most = max(names_of.values(), key=len, default=set())
-        if any(not names <= most for names in names_of.values()):
-            listed = ", ".join(
-                f"{label} ({plural(len(names), 'keypoint')})" for label, names in names_of.items()
-            )
-            raise FormatError(
-                f"{self.path}: expected skeletons with the same keypoints, got {listed}; choose one of them "
-                f"(--category {quoted(next(iter(kinds)))})."
-            )
-        return self.people
+        return kinds.get(PERSON, self.people) if _are_alike(names_of) else self._people_among(names_of)
+
+    def _people_among(self, names_of: Mapping[str, set[str]]) -> list[CvatSkeleton]:
+        """The people among skeletons whose labels have different keypoints, where only people are asked for.
+
+        Raises:
+            FormatError: Everybody is asked for, or nobody can tell who the people are.
+        """
+        of_people = {
+            label: names
+            for label, names in names_of.items()
+            if label == PERSON or (PERSON not in names_of and are_of_people(sorted(names)))
+        }
+        if are_people_alone() and of_people and _are_alike(of_people):
+            return [person for person in self.people if person.label in of_people]
+        listed = ", ".join(f"{label} ({plural(len(names), 'keypoint')})" for label, names in names_of.items())
+        raise FormatError(
+            f"{self.path}: expected skeletons with the same keypoints, got {listed}; choose one of them (--category "
+            f"{quoted(next(iter(of_people or names_of)))})."
+        )
 
     def left_out(self, chosen: Sequence[CvatSkeleton]) -> tuple[str, ...]:
         """Lines on skeletons of other labels than those that were chosen, and on points that no skeleton holds."""
@@ -133,11 +147,12 @@ class Skeletons:
             lines.append(f"points outside of skeletons, left as they are: {self._loose:,}")
         return tuple(lines)
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user should know."""
+    def notes(self, chosen: Sequence[CvatSkeleton]) -> tuple[str, ...]:
+        """What a user should know of the skeletons that were chosen."""
         note = "labels have no scores: only the places of skeletons' keypoints are read and written"
-        return (note,) if self.people else (note, "there are no skeletons")
+        if not self.people:
+            return (note, "there are no skeletons")
+        return (note, *read_together("skeletons", Counter(person.label for person in chosen)))
 
     def start(self, tag: str, attributes: dict[str, str], at: int) -> None:
         """An element begins."""
@@ -220,6 +235,12 @@ class Skeletons:
                 f"{self.path}: expected skeletons, got {plural(self._loose, 'shape')} of points outside of any, which "
                 "do not say whose they are; label people with a skeleton, and export them again."
             )
+
+
+def _are_alike(names_of: Mapping[str, set[str]]) -> bool:
+    """Whether all labels have the keypoints of one of them, or some of these."""
+    most = max(names_of.values(), key=len, default=set())
+    return all(names <= most for names in names_of.values())
 
 
 def _number(text: str) -> float | None:

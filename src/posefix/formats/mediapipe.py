@@ -82,6 +82,7 @@ def read(source: Source, reading: Reading) -> PoseFile:
         tracks=landmarks.tracks,
         notes=(*note, *missing_frames(frames)),
         has_scores=bool(known.any()),
+        left_out=_left_out(landmarks),
     )
 
 
@@ -93,6 +94,12 @@ FORMAT = Format(
     endings=(".csv", ".json"),
     needs="landmarks need a depth, which poses do not have, and no program reads one shape of them",
 )
+
+
+def _left_out(landmarks: Landmarks) -> tuple[str, ...]:
+    """A line on landmarks that cannot be filled in."""
+    lacking = int((~landmarks.placed).sum())
+    return (f"landmarks without a place in the file, which stay missing: {lacking}",) if lacking else ()
 
 
 def _unit(
@@ -147,7 +154,7 @@ class _Rewrite:
     def _changed(self, poses: Poses, written: FloatArray, before: FloatArray, gone: BoolArray) -> BoolArray:
         """(N, K, 3) which numbers of the file become others; visibilities only where there are some."""
         changed = written != before
-        changed &= (poses.valid | gone)[..., None]
+        changed &= ((poses.valid | gone) & self.landmarks.placed)[..., None]
         rescored = (poses.scores != self.poses.scores) | gone
         changed[..., 2] &= rescored & np.isfinite(before[..., 2])
         return np.asarray(changed)

@@ -170,7 +170,11 @@ def _wide(text: CsvText, reading: Reading) -> Landmarks:
     cells = np.broadcast_to(rows[:, None], (len(rows), len(skeleton)))
     every = np.broadcast_to(columns, (len(rows), *columns.shape))
     return Landmarks(
-        skeleton, tuple(ids[row] for row in rows.tolist()), values[rows], partial(_write, text, cells, every)
+        skeleton,
+        tuple(ids[row] for row in rows.tolist()),
+        values[rows],
+        _placed(cells, every),
+        partial(_write, text, cells, every),
     )
 
 
@@ -221,6 +225,7 @@ def _long(text: CsvText, reading: Reading) -> Landmarks:
         skeleton,
         tuple(image_id for image_id, _ in people),
         values,
+        _placed(cells, every),
         partial(_write, text, cells, every),
         tracks,
     )
@@ -257,6 +262,11 @@ def _taken(text: CsvText, columns: npt.NDArray[np.int64]) -> FloatArray:
     return values
 
 
+def _placed(rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> BoolArray:
+    """(N, K) which landmarks have cells for x and y, by their rows (N, K) and columns (N, K, 3)."""
+    return np.asarray((rows != NONE) & (columns[..., :2] != NONE).all(axis=-1))
+
+
 def _write(
     text: CsvText,
     rows: npt.NDArray[np.int64],
@@ -271,16 +281,8 @@ def _write(
         rows: (N, K) row of each landmark.
         columns: (N, K, 3) columns of x, y and visibility.
         values: (N, K, 3) the new numbers.
-        changed: (N, K, 3) which of them are new.
-
-    Raises:
-        FormatError: A landmark has no place in the table.
+        changed: (N, K, 3) which of them are new; they have cells.
     """
     person, keypoint, which = np.nonzero(changed)
-    chosen_rows, chosen_columns = rows[person, keypoint], columns[person, keypoint, which]
-    if (chosen_rows == NONE).any() or (chosen_columns == NONE).any():
-        raise FormatError(
-            f"{text.path}: a landmark that was filled in has no cells here; leave missing ones out (--missing keep), "
-            "or write all landmarks of each person into the table."
-        )
-    return text.edited(chosen_rows, chosen_columns, values[person, keypoint, which])
+    places = rows[person, keypoint], columns[person, keypoint, which]
+    return text.edited(*places, values[person, keypoint, which])

@@ -93,12 +93,14 @@ def read_document(text: JsonText, reading: Reading) -> Landmarks:
     ids = _image_ids(text, people)
     skeleton, keys = _layout(text, people, reading)
     values = np.full((len(people), len(skeleton), 3), np.nan)
+    placed = np.zeros((len(people), len(skeleton)), dtype=np.bool_)
     for row, person in enumerate(people):
         _check_order(text, person, skeleton)
         found = _numbers(text, person, keys, len(skeleton))
         if found is not None:
             values[row] = found
-    return Landmarks(skeleton, ids, values, partial(_write, text, people, keys))
+            placed[row] = [isinstance(landmark, dict | list) for landmark in _landmarks(person, keys)]
+    return Landmarks(skeleton, ids, values, placed, partial(_write, text, people, keys))
 
 
 def _image_ids(text: JsonText, people: Sequence[_Person]) -> tuple[ImageId, ...]:
@@ -241,14 +243,11 @@ def _numbers(
 ) -> Sequence[tuple[float, ...]] | FloatArray | None:
     """x, y and visibility of each keypoint of a person; None where they are faulty and that is noted."""
     landmarks = person.landmarks
-    if isinstance(landmarks, list):
-        if len(landmarks) != count or isinstance(keys[0], str):
-            message = f"{_where(text, person.place)}: expected {count} landmarks, got {len(landmarks)}."
-            report_fault(FormatError(message, "Write all of them, in MediaPipe's order."))
-            return None
-        found: list[Any] = landmarks
-    else:
-        found = [landmarks.get(key, {}) for key in keys]
+    if isinstance(landmarks, list) and (len(landmarks) != count or isinstance(keys[0], str)):
+        message = f"{_where(text, person.place)}: expected {count} landmarks, got {len(landmarks)}."
+        report_fault(FormatError(message, "Write all of them, in MediaPipe's order."))
+        return None
+    found = _landmarks(person, keys)
     if (plain_ones := _plain_numbers(found)) is not None:
         return plain_ones
     numbers = [_number_triple(landmark) for landmark in found]
@@ -259,6 +258,12 @@ def _numbers(
     message = f"{_where(text, person.place)}, landmark {place}: expected x and y, got {quoted(found[place])}."
     report_fault(FormatError(message, "Correct it, or write null where there is nobody."))
     return None
+
+
+def _landmarks(person: _Person, keys: Sequence[str | int | None]) -> Sequence[Any]:
+    """Those of each keypoint, None where there is none; where they are objects or lists, numbers can be written."""
+    landmarks = person.landmarks
+    return landmarks if isinstance(landmarks, list) else [landmarks.get(key) for key in keys]
 
 
 def _plain_numbers(landmarks: Sequence[Any]) -> FloatArray | None:
@@ -308,11 +313,7 @@ def _write(
     values: FloatArray,
     changed: BoolArray,
 ) -> bytes:
-    """The document with other numbers.
-
-    Raises:
-        FormatError: A landmark that was filled in has no place in it.
-    """
+    """The document with other numbers, which have a place there."""
     edits: dict[Place, Any] = {}
 
     def numbers() -> Iterator[tuple[Place, float]]:
@@ -320,7 +321,7 @@ def _write(
         places = zip(*(axis.tolist() for axis in chosen), strict=True)
         for (row, keypoint, which), value in zip(places, values[chosen].tolist(), strict=True):
             person, key = people[row], keys[keypoint]
-            landmark, inner = _landmark(text, person, key), COORDINATES[which]
+            landmark, inner = person.landmarks[key], COORDINATES[which]
             place = inner if isinstance(landmark, dict) else NUMBERS_OF_LISTS[which]
             before = landmark.get(inner) if isinstance(landmark, dict) else landmark[NUMBERS_OF_LISTS[which]]
             if type(before) in (int, float):
@@ -329,19 +330,3 @@ def _write(
                 edits[(*person.place, key, place)] = value
 
     return edited_with_numbers(text, numbers(), edits).encode()
-
-
-def _landmark(text: JsonText, person: _Person, key: str | int | None) -> dict[str, Any] | list[Any]:
-    """A landmark of a person, in which numbers can be changed.
-
-    Raises:
-        FormatError: There is none.
-    """
-    known = key is not None and (isinstance(person.landmarks, list) or key in person.landmarks)
-    landmark = person.landmarks[key] if known else None
-    if not isinstance(landmark, dict | list):
-        raise FormatError(
-            f"{_where(text, person.place)}: a landmark that was filled in has no place here; leave missing ones "
-            "out (--missing keep)."
-        )
-    return landmark

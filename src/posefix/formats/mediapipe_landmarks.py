@@ -29,6 +29,7 @@ class Landmarks:
         skeleton: The layout.
         image_ids: Frame or photo of each person.
         numbers: (N, K, 3) x, y and visibility as the file has them, NaN where it has none.
+        placed: (N, K) which landmarks have a place in the file, be it an empty one: others cannot be filled in.
         write: The file with other numbers, given all (N, K, 3) and which of them changed.
         tracks: Whom each is, where the file says it.
     """
@@ -36,6 +37,7 @@ class Landmarks:
     skeleton: Skeleton
     image_ids: tuple[ImageId, ...]
     numbers: FloatArray
+    placed: BoolArray
     write: Callable[[FloatArray, BoolArray], bytes]
     tracks: tuple[int | str | None, ...] | None = None
 

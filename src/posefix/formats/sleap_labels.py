@@ -78,13 +78,17 @@ def read_labels(path: Path, content: bytes, reading: Reading) -> PoseFile:
         poses=poses,
         rewrite=_Rewrite(path, content, poses, kinds, places, order, shift),
         tracks=tuple(tracks) if labels.tracks else None,
+        has_scores=bool((kinds == PREDICTED).any()),
         notes=(f"{plural(people, 'instance')} labelled by people, {len(order) - people} predicted",),
     )
 
 
 @dataclass(frozen=True, eq=False)
 class _Rewrite:
-    """Makes the file again; see `pose_file.Rewrite`. It has no boxes, and instances not kept lose all their points."""
+    """Makes the file again; see `pose_file.Rewrite`. It has no boxes, and instances not kept lose all their points.
+
+    Instances that people labelled stay without scores.
+    """
 
     path: Path
     content: bytes
@@ -101,8 +105,9 @@ class _Rewrite:
         written = keypoints_to_write(poses, self.poses, keep, self.shift)
         before = np.where(self.poses.valid[..., None], self.poses.keypoints + self.shift, np.nan)
         moved = ~((written == before) | (np.isnan(written) & np.isnan(before))).all(axis=-1)
-        scored = poses.scores != self.poses.scores
-        ranked = poses.pose_scores != self.poses.pose_scores
+        predicted = self.kinds == PREDICTED
+        scored = (poses.scores != self.poses.scores) & predicted[:, None]
+        ranked = (poses.pose_scores != self.poses.pose_scores) & predicted
         if not (moved.any() or scored.any() or ranked.any()):
             return {"": self.content}
         buffer = io.BytesIO(self.content)

@@ -167,6 +167,8 @@ def write(new: NewFile) -> Contents:
 def _last_columns(new: NewFile, scores: FloatArray) -> list[tuple[str, ...]]:
     """Confidence and track of each person as texts, those left out that `_columns` would take for something else.
 
+    Labels with visibilities have neither: who trains on them refuses lines with more columns.
+
     Args:
         new: The people.
         scores: (N, K) of their keypoints, as they are written.
@@ -174,6 +176,8 @@ def _last_columns(new: NewFile, scores: FloatArray) -> list[tuple[str, ...]]:
     Raises:
         FormatError: What must not be left out would be taken for something else.
     """
+    if new.visibility is not None:
+        return [()] * len(new.poses)
     confidences = [_written(score) for score in new.poses.pose_scores.tolist()]
     tracks = new.track_numbers()
     if any(track is not None for track in tracks):
@@ -187,11 +191,7 @@ def _last_columns(new: NewFile, scores: FloatArray) -> list[tuple[str, ...]]:
                 f"{confidence}; give the people tracks, or choose another format."
             )
     written = np.round(scores, SHARE_DECIMALS)
-    if (
-        new.visibility is None
-        and (written == VISIBILITIES[-1]).any()
-        and np.isin(written, VISIBILITIES).all()
-    ):
+    if (written == VISIBILITIES[-1]).any() and np.isin(written, VISIBILITIES).all():
         raise FormatError(
             "label files cannot tell keypoint scores that are all 0, 1 or 2 from visibilities; choose another format."
         )

@@ -15,15 +15,13 @@ from posefix.formats import coco_annotation_poses
 from posefix.formats.coco_annotations import Annotations, ImageInfo, read_annotations
 from posefix.formats.coco_people import AnnotatedCategories, listed_counts
 from posefix.formats.coco_posetrack import read_posetrack_annotations
-from posefix.formats.coco_results import CATEGORY
+from posefix.formats.coco_row_categories import CATEGORY, UNTOLD
 from posefix.interchange.pose_files import Layout, check_pixels, load_layout, read_unchecked
 from posefix.photos.finding import id_matcher
 from posefix.pose.poses import ImageId, Poses
 from posefix.pose_files.pose_file import FormatError, PhotoSize, PoseFile, Reading
 from posefix.pose_files.records import ids_as_known
 
-UNTOLD = (0, 1)
-"""Categories that programs write which know none: a class as they count it, or COCO's person."""
 SHOWN = 5
 """So many categories are named in a message."""
 

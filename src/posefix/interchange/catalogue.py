@@ -48,3 +48,16 @@ FORMATS: tuple[Format, ...] = (
     coco_detectron2.FORMAT,
     coco_results.FORMAT,
 )
+OF_CATEGORIES = tuple(
+    known.name
+    for known in (
+        coco_posetrack_results.FORMAT,
+        coco_annotation_poses.FORMAT,
+        label_studio.FORMAT,
+        cvat.FORMAT,
+        labelme.FORMAT,
+        coco_detectron2.FORMAT,
+        coco_results.FORMAT,
+    )
+)
+"""Names of the formats that say of everybody what they are, person or dog, so that there is a choice."""

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from posefix.errors import InputError
+from posefix.errors import InputError, quoted
 from posefix.files import encoding_of
-from posefix.interchange.catalogue import FORMATS
+from posefix.interchange.catalogue import FORMATS, OF_CATEGORIES
 from posefix.pose_files.csv_text import column_names
 from posefix.pose_files.hdf5 import SIGNATURE
-from posefix.pose_files.pose_file import Format, FormatError, Source
+from posefix.pose_files.pose_file import Format, FormatError, PoseFile, Reading, Source
 
 FILES_SHOWN = 3
 """Of a folder that is of no known format."""
@@ -48,6 +48,20 @@ def detect_format(source: Source, name: str | None = None) -> Detection:
         if (reason := known.recognise(source)) is not None:
             return Detection(known, reason)
     raise _unknown(source)
+
+
+def read_source(format: Format, source: Source, reading: Reading) -> PoseFile:
+    """What a format reads of a source.
+
+    Raises:
+        FormatError: A category was chosen, and the format has none; or as of the format.
+    """
+    if reading.category is not None and format.name not in OF_CATEGORIES:
+        raise FormatError(
+            f"{source.path}: expected no --category, which chooses in files of {', '.join(OF_CATEGORIES)}, got "
+            f"{quoted(reading.category)} for one of {format.name}, where everybody is read; leave it out."
+        )
+    return format.read(source, reading)
 
 
 def find_format(name: str, option: str = "--format") -> Format:

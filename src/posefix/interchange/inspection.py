@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError, plural
-from posefix.interchange.detection import Detection, detect_format
+from posefix.interchange.detection import Detection, detect_format, read_source
 from posefix.interchange.pose_files import NO_HINTS, Hints, Layout, check_pixels
 from posefix.pose.poses import FloatArray, Poses
 from posefix.pose_files.layouts import LayoutError, anonymous_layout, is_anonymous
@@ -151,6 +151,7 @@ class Inspection:
         hints, words = self.hints, ["posefix", "inspect", str(self.path)]
         words += ["--format", hints.format] if hints.format else []
         words += [] if layout is None or isinstance(layout, Skeleton) else ["--layout", str(layout)]
+        words += ["--category", hints.category] if hints.category else []
         images = "PHOTOS" if lacks_photos else hints.images
         words += [] if images is None else ["--images", str(images)]
         return shlex.join(words)
@@ -213,7 +214,7 @@ def _read(kind: Format, source: Source, reading: Reading) -> tuple[PoseFile | No
     faults: list[InputError] = []
     while True:
         try:
-            return kind.read(source, reading), tuple(faults)
+            return read_source(kind, source, reading), tuple(faults)
         except InputError as error:
             first = not any(isinstance(fault, LayoutError) for fault in faults)
             # That a layout is needed goes without saying where the one that was named does not fit.

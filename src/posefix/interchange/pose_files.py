@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from posefix.files import (
     write_pieces_atomic,
 )
 from posefix.interchange.catalogue import FORMATS
-from posefix.interchange.detection import detect_format, find_format
+from posefix.interchange.detection import detect_format, find_format, read_source
 from posefix.photos.finding import Absent, find_images, photo_sizes
 from posefix.photos.video import Video, find_frames
 from posefix.pose.poses import FloatArray, ImageId, Poses
@@ -59,6 +59,7 @@ class Hints:
         video: Instead of photos: image ids are numbers of its frames.
         first_frame: The number of its first frame, 0 or 1, as the ids count.
         category: As of `Reading`.
+        category_names: The same.
     """
 
     layout: Layout | None = None
@@ -68,6 +69,7 @@ class Hints:
     video: Video | None = None
     first_frame: int = 0
     category: str | None = None
+    category_names: Mapping[ImageId, str] = field(default_factory=dict)
 
     @property
     def reading(self) -> Reading:
@@ -76,7 +78,8 @@ class Hints:
         Raises:
             InputError: There is no such layout.
         """
-        return Reading(load_layout(self.layout), self.photo_size(self.file_names), self.category)
+        sizes = self.photo_size(self.file_names)
+        return Reading(load_layout(self.layout), sizes, self.category, self.category_names)
 
     def photo_names(
         self, file: PoseFile, image_ids: Collection[ImageId] | None = None, absent: Absent = "stop"
@@ -136,6 +139,7 @@ def read_pose_file(
     format: str | None = None,
     photo_size: PhotoSize | None = None,
     category: str | None = None,
+    category_names: Mapping[ImageId, str] | None = None,
 ) -> PoseFile:
     """Read the poses in an estimator's file.
 
@@ -148,14 +152,16 @@ def read_pose_file(
         layout: Skeleton of the poses; None where the file says it.
         format: Name of the format (docs/formats.md); recognised by the content when None.
         photo_size: Width and height of the photo of an image id, for coordinates that are shares of the photo.
-        category: Name of the category that is meant in COCO's annotations, or the label in CVAT's, where several name
-            different keypoints.
+        category: Of what poses are read: name or id of a category in COCO's annotations, id in its results, label of
+            skeletons or boxes in other labels. Everybody else in the file is left as they are.
+        category_names: Name of each category id, by which results' categories can be chosen, too.
 
     Raises:
-        FormatError: There is no such file, its format is unknown, it is faulty, or it does not say its layout; names
-            file, record and field.
+        FormatError: There is no such file, its format is unknown or has no categories, it is faulty, or it does not
+            say its layout; names file, record and field.
     """
-    file = read_unchecked(path, Reading(load_layout(layout), photo_size, category), format)
+    reading = Reading(load_layout(layout), photo_size, category, category_names or {})
+    file = read_unchecked(path, reading, format)
     check_pixels(file)
     return file
 
@@ -168,7 +174,7 @@ def read_unchecked(path: str | Path, reading: Reading, format: str | None = None
     """
     source = Source(path)
     with without_collection():
-        return detect_format(source, format).format.read(source, reading)
+        return read_source(detect_format(source, format).format, source, reading)
 
 
 def check_pixels(file: PoseFile) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from posefix.errors import InputError, plural
 from posefix.formats import coco_annotation_poses
 from posefix.formats.coco_annotations import check_places, nobody_annotated, parse_annotations
-from posefix.interchange.detection import detect_format, find_format
+from posefix.interchange.detection import detect_format, find_format, read_source
 from posefix.interchange.pose_files import NO_HINTS, Hints, check_pixels, load_layout
 from posefix.photos.finding import MissingPhotosError
 from posefix.pose.poses import ImageId
@@ -78,7 +78,7 @@ def validate(path: str | Path, hints: Hints = NO_HINTS) -> Validation:
     with noted_faults() as faults:
         try:
             source = Source(path)
-            file = detect_format(source, hints.format).format.read(source, reading)
+            file = read_source(detect_format(source, hints.format).format, source, reading)
             if not faults:
                 check_pixels(file)
             # The reader looked for the photos itself where it needs their sizes.

@@ -23,6 +23,8 @@ from posefix.pose_files.units import Unit, triples_in_unit
 from posefix.skeletons import Skeleton, load_skeleton, skeleton_from_names, skeleton_names
 from posefix.skeletons.skeleton import normalise
 
+PERSON = "person"
+"""What people are called beside animals."""
 BOXES_SHOWN = 5
 EDGE_TO_CENTRE = 0.5
 """Labelling programs count from the photo's edge, on which the page draws it: so far is the first pixel's centre."""
@@ -180,7 +182,7 @@ class OfCategory(NamedTuple):
 
     Attributes:
         rows: Of all people of a file.
-        notes: A line where there is a choice that nobody made.
+        notes: A line where boxes have several labels and all are read.
         left_out: A line on the others.
     """
 
@@ -192,35 +194,49 @@ class OfCategory(NamedTuple):
 def of_category(path: Path, boxes: Sequence[str], category: str | None) -> OfCategory:
     """Choose people by the labels of their boxes, which say person or dog where the keypoints do not.
 
-    People may as well be told apart by these labels (person 1, person 2), so by default all are taken.
+    Where one of several labels is `PERSON`, the others are no people; who has no box may be one. People may as well be
+    told apart by these labels (person 1, person 2), so that otherwise all are taken.
 
     Args:
         path: The file, for the message.
         boxes: Label of each person's box; nothing where there is none.
-        category: The label that is meant; None for all.
+        category: The label that is meant; None where nobody chose one.
 
     Raises:
         FormatError: No box is called so.
     """
     counts = Counter(filter(None, boxes))
-    listed = ", ".join(f"{label} {count:,}" for label, count in counts.most_common(BOXES_SHOWN))
-    listed += ", ..." * (len(counts) > BOXES_SHOWN)
-    if category is None:
-        note = (
-            f"boxes have several labels, and all are read as of one layout ({listed}); --category reads one"
-        )
-        return OfCategory(list(range(len(boxes))), (note,) if len(counts) > 1 else ())
-    rows = [row for row, label in enumerate(boxes) if label == category]
+    if category is None and PERSON not in counts:
+        return OfCategory(list(range(len(boxes))), read_together("boxes", counts))
+    wanted = {"", PERSON} if category is None else {category}
+    rows = [row for row, label in enumerate(boxes) if label in wanted]
     if not rows:
         raise FormatError(
-            f"{path}: there is no box {category!r} with keypoints (--category); expected one of {listed or 'none'}."
+            f"{path}: there is no box {category!r} with keypoints (--category); expected one of "
+            f"{_most_common(counts) or 'none'}."
         )
-    others = len(boxes) - len(rows)
-    return OfCategory(
-        rows,
-        (),
-        (f"people whose boxes are called otherwise, left as they are: {others:,}",) if others else (),
+    others = Counter(label or "no box" for label in boxes if label not in wanted)
+    line = left_as_they_are("people whose boxes are called otherwise", others)
+    return OfCategory(rows, left_out=(line,) if others else ())
+
+
+def read_together(what: str, counts: Counter[str]) -> tuple[str, ...]:
+    """A line where several labels are read as of one layout.
+
+    Args:
+        what: Has the labels.
+        counts: How many have each label.
+    """
+    if len(counts) < 2:
+        return ()
+    return (
+        f"{what} have several labels, and all are read as of one layout ({_most_common(counts)}); --category reads one",
     )
+
+
+def _most_common(counts: Counter[str]) -> str:
+    listed = ", ".join(f"{label} {count:,}" for label, count in counts.most_common(BOXES_SHOWN))
+    return listed + ", ..." * (len(counts) > BOXES_SHOWN)
 
 
 def layout_of_labels(path: Path, labels: Sequence[str], given: Skeleton | None) -> Skeleton:

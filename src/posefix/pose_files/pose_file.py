@@ -171,13 +171,15 @@ class Reading:
     Attributes:
         skeleton: Layout of the poses; None where the format says it, or it is to be recognised.
         photo_size: Asked by formats whose coordinates are shares of the photo; None if there are no photos.
-        category: Name of the category that is meant in COCO's annotations, label of the skeletons in CVAT's, of
-            the boxes in other labels; None where there is no choice.
+        category: Name or id of the category that is meant in COCO's files, label of the skeletons in CVAT's, of the
+            boxes in other labels; None where there is no choice.
+        category_names: Of categories by their ids, from annotations beside results, which hold ids alone.
     """
 
     skeleton: Skeleton | None = None
     photo_size: PhotoSize | None = None
     category: str | None = None
+    category_names: Mapping[ImageId, str] = field(default_factory=dict)
 
 
 class Rewrite(Protocol):

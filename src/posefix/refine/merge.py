@@ -34,9 +34,9 @@ def merge(
 ) -> Refinement:
     """Put chosen keypoints back into the layout of the poses.
 
-    With "fill", a keypoint that was missing gets the network's place and the smallest score of the person's
-    valid keypoints; with "keep" it stays missing. Keypoints that the model does not know stay as they were, but for
-    middles (`place_middles`), and so do people whom it did not see.
+    With "fill", a keypoint that was missing gets the network's place, where one was chosen, and the smallest score of
+    the person's valid keypoints; with "keep" it stays missing. Keypoints that the model does not know stay as they
+    were, but for middles (`place_middles`), and so do people whom it did not see.
 
     Args:
         poses: As given to `crop_people`.
@@ -53,12 +53,16 @@ def merge(
     source, target = mapping.source_index, mapping.target_index
     written = np.zeros_like(poses.valid)
     written[:, source] = choice.seen[:, None] & (poses.valid[:, source] | (missing == "fill"))
-    filled, moved, keypoints = written & ~poses.valid, written & poses.valid, poses.keypoints.copy()
+    moved, keypoints = np.zeros_like(written), poses.keypoints.copy()
     for rows in parts(len(poses)):
         found = choice.keypoints[rows][:, target]
+        written[rows, source] &= np.isfinite(found).all(axis=-1)
         own = keypoints[rows]  # a view: what is put in stands in `keypoints`
-        own[:, source] = np.where(written[rows][:, source, None], found, own[:, source])
-        moved[rows] &= lengths(own - poses.keypoints[rows]) > VISIBLE_MOVE
+        own[:, source] = np.where(written[rows, source][..., None], found, own[:, source])
+        moved[rows] = (
+            written[rows] & poses.valid[rows] & (lengths(own - poses.keypoints[rows]) > VISIBLE_MOVE)
+        )
+    filled = written & ~poses.valid
     moved |= place_middles(poses, keypoints, mapping.target)
     scores, valid = poses.scores, poses.valid | filled
     if filled.any():

@@ -322,10 +322,16 @@ class Refiner:
         return prefer(choice, look, there, found, neighbours, regression, self.caution)
 
     def _leave(self, look: Look, company: Company, choice: Choice, neighbours: Neighbours) -> Choice:
-        """What becomes of people of the first look who would land on somebody else: they stay where they are."""
+        """What becomes of people of the first look who would land on somebody else: they stay where they are.
+
+        What they lack is not known then either, since the network saw it on somebody else.
+        """
         landed = neighbours.taken(choice.keypoints, choice.rows) | neighbours.collided(choice.keypoints)
         landed &= self.caution > ALWAYS
-        return judge(look.of(np.flatnonzero(landed)), company, self.calibration, NEVER)
+        people = look.of(np.flatnonzero(landed))
+        stay = judge(people, company, self.calibration, NEVER)
+        stay.keypoints[~people.people.valid] = np.nan
+        return stay
 
     def _crop(self, poses: Poses, boxes: npt.ArrayLike | WholeBoxes | None = None) -> CroppedPeople:
         if boxes is not None and not isinstance(boxes, WholeBoxes):

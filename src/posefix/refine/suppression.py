@@ -13,8 +13,8 @@ from posefix.pose.similarity import oks
 def oks_nms(poses: Poses, threshold: float = 0.9) -> npt.NDArray[np.int64]:
     """Find the poses to keep where several describe one person.
 
-    In each photo, best pose score first, a pose drops all weaker ones whose OKS to it is above the threshold.
-    Its area is that of its keypoints' box, at least a square pixel.
+    In each photo, best pose score first, a pose drops all weaker ones whose OKS to it is above the threshold; a
+    keypoint that they lack is like none of its. Its area is that of its keypoints' box, at least a square pixel.
 
     Args:
         poses: Of any number of photos.
@@ -28,6 +28,7 @@ def oks_nms(poses: Poses, threshold: float = 0.9) -> npt.NDArray[np.int64]:
     """
     sigmas = poses.skeleton.sigmas
     area = np.maximum(box_from_keypoints(poses.keypoints, poses.valid)[:, 2:].prod(axis=1), 1.0)
+    found = np.where(poses.valid[..., None], poses.keypoints, np.inf)
     kept: list[int] = []
     for people in rows_by_image(poses.image_ids).values():
         # Stable, so that the first of two equal scores wins on every machine.
@@ -35,8 +36,6 @@ def oks_nms(poses: Poses, threshold: float = 0.9) -> npt.NDArray[np.int64]:
         while rows.size:
             best, rest = rows[0], rows[1:]
             kept.append(int(best))
-            similarity = oks(
-                poses.keypoints[rest], poses.keypoints[[best]], poses.valid[[best]], area[[best]], sigmas
-            )
+            similarity = oks(found[rest], poses.keypoints[[best]], poses.valid[[best]], area[[best]], sigmas)
             rows = rest[similarity[:, 0] <= threshold]
     return np.array(sorted(kept), dtype=np.int64)

@@ -15,8 +15,9 @@ from posefix.skeletons.library import (
     skeleton_names,
     skeleton_text,
 )
-from posefix.skeletons.matching import KeypointMapping, match_keypoints, why_foreign
+from posefix.skeletons.matching import KeypointMapping, are_of_people, match_keypoints, why_foreign
 from posefix.skeletons.mirroring import mirror_pairs
+from posefix.skeletons.people_categories import agreeing_categories
 from posefix.skeletons.sigmas import estimate_sigmas, neighbour_distances
 from posefix.skeletons.skeleton import Keypoint, Skeleton
 
@@ -25,6 +26,8 @@ __all__ = [
     "Keypoint",
     "KeypointMapping",
     "Skeleton",
+    "agreeing_categories",
+    "are_of_people",
     "called",
     "categories_of",
     "concerns",

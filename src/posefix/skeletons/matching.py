@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError, plural
-from posefix.skeletons.library import is_of_people
+from posefix.skeletons.library import is_of_people, load_skeleton, skeleton_from_names
 from posefix.skeletons.skeleton import Skeleton, read_only
 
 TRUNK = frozenset(f"{side}_{part}" for side in ("left", "right") for part in ("shoulder", "hip"))
@@ -16,6 +17,8 @@ MOST_OF_MODEL = 2 / 3
 MOST_OF_LAYOUT = 0.9
 """Shares of keypoints; see `why_foreign`."""
 NAMES_SHOWN = 6
+PEOPLE = "posefix19"
+"""What the packaged models know of people."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,3 +125,12 @@ def why_foreign(layout: Skeleton, vocabulary: Skeleton) -> str | None:
         f"the model knows {len(shared)} of its {plural(len(layout), 'keypoint')} by name ({names}{lacking}) and was "
         "not trained for the others"
     )
+
+
+def are_of_people(names: Sequence[str]) -> bool:
+    """Whether keypoints of these names are a person's, as `why_foreign` tells; not where they make no layout."""
+    try:
+        layout = skeleton_from_names(names, "names")
+    except InputError:
+        return False
+    return why_foreign(layout, load_skeleton(PEOPLE)) is None
