@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -76,15 +76,21 @@ class PersonRecords:
         )
 
 
-def find_photos(annotations: Annotations, folder: Path) -> dict[ImageId, Path]:
+def find_photos(
+    annotations: Annotations, folder: Path, others: Collection[ImageId] = ()
+) -> dict[ImageId, Path]:
     """The photo of each image id that has annotated people.
+
+    Args:
+        annotations: They name the photos.
+        folder: Where the photos are.
+        others: More image ids of the annotations, such as those of photos in which estimators alone see people.
 
     Raises:
         InputError: A photo is missing.
     """
-    names = {
-        image_id: annotations.images[image_id].file_name for image_id in set(annotations.people.image_ids)
-    }
+    wanted = {*annotations.people.image_ids, *others}
+    names = {image_id: annotations.images[image_id].file_name for image_id in wanted}
     return find_images(names, folder, names)
 
 

@@ -119,6 +119,21 @@ def test_photos_of_people_whom_nobody_can_find_need_no_pose(
     assert analyze(find(line[None], (1,)), truth, strict=True).coverage.empty_images == ()
 
 
+def test_photos_of_people_labelled_on_what_is_not_compared_need_no_pose(
+    annotate: Annotate, find: Find, line: np.ndarray
+) -> None:
+    visibility = np.full((2, 17), 2, np.int8)
+    visibility[1, 5:] = 0  # a face, which the results' layout does not have
+    truth = annotate(np.stack([line] * 2), (1, 2), visibility=visibility)
+    body = load_skeleton("coco17").subset(load_skeleton("coco17").keypoint_names[5:])
+    poses = find(line[None, 5:], (1,), body)
+    analysis = analyze(poses, truth, strict=True)
+    assert analysis.coverage.empty_images == ()
+    assert "without any pose" not in analysis.table()
+    with pytest.raises(InputError, match=r"no pose for 1 photo with annotated people \(2\)"):
+        analyze(find(line[None], (1,)), truth, strict=True)
+
+
 @pytest.mark.parametrize(
     ("places", "image_ids", "message"),
     [

@@ -1,5 +1,6 @@
 """The command line as a user meets it: help, results, exit codes, one-sentence faults."""
 
+import itertools
 import json
 import os
 import shlex
@@ -33,9 +34,11 @@ COMMANDS = {
         "--carry-along",
     ],
     "review": ["--images", "--output", "-o", "--layout", "--format", "--update-boxes", "--port", "--no-browser"],
-    "analyze": ["--annotations", "--layout", "--json", "--strict"],
-    "compare": ["--annotations", "--layout", "--after-layout", "--match", "--strict", "--json"],
-    "profile": ["--annotations", "--output", "-o", "--layout", "--name", "--strict"],
+    "analyze": ["--annotations", "--layout", "--json", "--strict", "--images", "--exif"],
+    "compare": ["--annotations", "--layout", "--after-layout", "--match", "--strict", "--json", "--exif"],
+    "profile": [
+        "--annotations", "--output", "-o", "--layout", "--name", "--strict", "--annotations-layout", "--category",
+    ],
     "evaluate": ["--annotations", "--layout", "--against", "--against-layout"],
     "estimate": ["--annotations", "--images", "--output", "-o", "--no-flip", "--device"],
     "experiment": [
@@ -43,7 +46,7 @@ COMMANDS = {
         "--layouts", "--validation-annotations", "--validation-images", "--tables",
     ],
     "skeleton": ["--to", "--output", "--sigmas"],
-    "synthesize": ["--output"],
+    "synthesize": ["--output", "--images", "--exif", "--annotations-layout", "--category"],
     "prepare": ["--output", "-o", "--annotations", "--images", "--resolution", "--quality", "--set"],
     "train": ["--output", "--resume", "--profile", "--device", "--errors", "--shards", "--set"],
     "calibrate": ["--recipe", "--strengths", "--strength-in-crowds", "--device", "--set"],
@@ -485,6 +488,26 @@ def test_evaluate_tells_of_photos_without_poses(
     for arguments, lines in told.items():
         _, out, _ = run("evaluate", *arguments, *options)
         assert [found for found in out.splitlines() if "without any pose" in found] == lines
+
+
+def test_evaluate_expects_no_pose_of_people_labelled_on_other_keypoints(
+    run: Run, results: Path, annotations: Path, tmp_path: Path
+) -> None:
+    content = json.loads(annotations.read_text())
+    content["annotations"][3]["keypoints"][15:] = [0] * 36  # a face alone
+    annotations.write_text(json.dumps(content))
+    lsp14, coco17 = posefix.load_skeleton("lsp14"), posefix.load_skeleton("coco17")
+    columns = [coco17.find(name) for name in lsp14.keypoint_names]
+    rows = []
+    for entry in json.loads(results.read_text())[:3]:
+        places = np.reshape(entry["keypoints"], (17, 3))
+        body = [[0, 0, 0] if column is None else places[column].tolist() for column in columns]
+        rows.append({**entry, "keypoints": list(itertools.chain.from_iterable(body))})
+    part = tmp_path / "part.json"
+    part.write_text(json.dumps(rows))
+    code, out, _ = run("evaluate", part, "--annotations", annotations, "--layout", "lsp14")
+    assert (code, out.splitlines()[1].split()[0]) == (0, "100.0")
+    assert "without any pose" not in out
 
 
 @pytest.mark.parametrize("first", [True, False])

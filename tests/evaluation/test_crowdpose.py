@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.evaluation.scenes import Json, crowdpose_scene, made_poses, write
+from tests.evaluation.scenes import CROWDPOSE_NAMES, Json, crowdpose_scene, made_poses, write
 
 from posefix.errors import InputError
 from posefix.evaluation import evaluate_coco
@@ -117,3 +117,26 @@ def test_results_of_more_photos_than_are_annotated(tmp_path: Path, run: Run) -> 
     code, out, _ = run("evaluate", paths[1], *options, "--subset")
     assert (code, out.splitlines()[2].split()[0]) == (0, "55.3")
     assert "left out: 3 poses in 2 photos that the annotations do not know (801, 802)" in out
+    other = write(tmp_path / "other.json", [*rows, further[0]])
+    line = "left out: 3 poses in 2 photos that the annotations do not know (801, 802)"
+    short = "left out: 1 pose in 1 photo that the annotations do not know (801)"
+    told = {
+        (paths[1], other): [f"before: {short}", f"after: {line}"],
+        (other, paths[1]): [f"before: {line}", f"after: {short}"],
+        (other, other): [short],
+    }
+    for (results, against), lines in told.items():
+        _, out, _ = run("evaluate", results, "--against", against, *options, "--subset")
+        assert [found for found in out.splitlines() if "left out: " in found] == lines
+
+
+def test_results_on_other_keypoints_are_not_compared(tmp_path: Path, run: Run) -> None:
+    truth, rows = crowdpose_scene()
+    legs = write(tmp_path / "legs.json", {"name": "legs", "keypoints": CROWDPOSE_NAMES[6:12]})
+    of_legs = [{**row, "keypoints": row["keypoints"][18:36]} for row in rows]
+    paths = [write(tmp_path / f"{number}.json", each) for number, each in enumerate((truth, rows, of_legs))]
+    options = ("--layout", "crowdpose14", "--annotations", paths[0], "--against-layout", legs)
+    code, out, err = run("evaluate", paths[1], "--against", paths[2], *options)
+    assert code == 2
+    assert "AP50" not in out
+    assert "Before and after must share the same keypoints with" in err

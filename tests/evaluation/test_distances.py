@@ -88,6 +88,28 @@ def test_the_numbers_of_real_results_are_mmpose_s(shared_data: Path, name: str) 
     check(read_annotated_poses(path, annotations, "mpii16"), annotations, name)
 
 
+@pytest.mark.parametrize("box", [None, [60.0, 60.0, 0.0, 300.0]])
+def test_people_without_an_area_are_found_all_the_same(tmp_path: Path, box: list[float] | None) -> None:
+    truth, _ = mpii_scene()
+    perfect = [
+        {key: person[key] for key in ("image_id", "category_id", "keypoints")} | {"score": 1.0}
+        for person in truth["annotations"]
+    ]
+    for person in truth["annotations"]:
+        person |= {"area": 0, "bbox": box or person["bbox"]}
+    pck, pckh = evaluate_both(*read(tmp_path, truth, perfect))
+    assert (pck.not_found, pckh.not_found) == (0, 0)
+    assert [pck.as_dict()[name] for name in ("PCK@.05", "EPE px")] == [1, 0]
+    assert set(pckh.as_dict().values()) == {1.0}
+
+
+def test_areas_of_0_change_no_number(tmp_path: Path) -> None:
+    truth, rows = mpii_scene()
+    for person in truth["annotations"]:
+        person["area"] = 0
+    check(*read(tmp_path, truth, rows), "made")
+
+
 def test_head_sizes_choose_pckh(tmp_path: Path) -> None:
     truth, _ = mpii_scene()
     path = write(tmp_path / "truth.json", truth)

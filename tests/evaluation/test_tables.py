@@ -90,6 +90,31 @@ def test_a_change_that_is_none_has_no_minus() -> None:
     assert table.render("csv").splitlines()[1] == "change,change,,0.0000"
 
 
+def test_pixels_stay_pixels_in_every_format() -> None:
+    rows = (
+        Row("theirs", {"AUC": 0.5, "EPE px": 117.25}, "there"),
+        Row("mine", {"AUC": 0.25, "EPE px": 12.34}),
+        Row("none", {"AUC": 0.0, "EPE px": -1.0}),
+        Row("  change", {"AUC": -0.25, "EPE px": -104.91}, is_change=True),
+        Row("  nothing", {"AUC": 0.0, "EPE px": -0.04}, is_change=True),
+    )
+    table = Table(("AUC", "EPE px"), rows)
+    assert [line.split()[-2:] for line in table.render("text").splitlines()[1:6]] == [
+        ["50.0", "117.2"],
+        ["25.0", "12.3"],
+        ["0.0", "-"],
+        ["-25.0", "-104.9"],
+        ["+0.0", "+0.0"],
+    ]
+    assert [line.split(",")[-2:] for line in table.render("csv").splitlines()[1:]] == [
+        ["50.0000", "117.2500"],
+        ["25.0000", "12.3400"],
+        ["0.0000", ""],
+        ["-25.0000", "-104.9100"],
+        ["0.0000", "-0.0400"],
+    ]
+
+
 def test_several_sources_have_a_mark_each() -> None:
     rows = (Row("a", {}, "one"), Row("b", {}, "two"), Row("c", {}, "one"))
     lines = Table(("AP",), rows).render("text").splitlines()
@@ -162,6 +187,16 @@ def test_rows_may_be_typed_with_any_spelling_and_a_source_of_their_own(tmp_path:
     )
 
 
+def test_published_pixels_are_no_percentages(tmp_path: Path) -> None:
+    content = {"metric": "pck", "source": "s", "rows": [{"name": "a", "EPE px": 117.3, "NME": 3.5}]}
+    (row,) = read_published_rows(write(tmp_path / "r.json", content), COLUMNS).rows
+    assert (row.values, row.cell("EPE px"), row.cell("NME")) == (
+        {"EPE px": 117.3, "NME": 0.035},
+        "117.3",
+        "3.5",
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -174,6 +209,14 @@ def test_rows_may_be_typed_with_any_spelling_and_a_source_of_their_own(tmp_path:
         ),
         ({"source": "s", "rows": [{"name": "a", "AP": "70"}]}, "row 0, field 'AP': expected a percentage"),
         ({"source": "s", "rows": [{"name": "a", "AP": 700}]}, "row 0, field 'AP': expected a percentage"),
+        (
+            {"metric": "pck", "source": "s", "rows": [{"name": "a", "EPE px": -1}]},
+            "row 0, field 'EPE px': expected pixels, 0 or more, got -1",
+        ),
+        (
+            {"metric": "pck", "source": "s", "rows": [{"name": "a", "NME": 101}]},
+            "row 0, field 'NME': expected a percentage, 0 to 100, got 101",
+        ),
         (
             {"metric": "ap", "rows": []},
             "field 'metric': expected coco, crowdpose, posetrack, pckh or pck, got 'ap'",
@@ -266,6 +309,62 @@ def test_rows_on_different_keypoints_are_told() -> None:
     assert keypoint_notes({"a": ("nose",), "b": ("nose",)}) == ("keypoints compared (1): nose",)
     notes = keypoint_notes({"a": ("nose",), "b": ("nose", "neck")})
     assert notes[1:] == ("a: keypoints compared (1): nose", "b: keypoints compared (2): nose, neck")
+
+
+def test_a_file_and_its_refined_one_must_be_measured_on_the_same_keypoints(
+    truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads(truth.read_text())
+    before = write(tmp_path / "before.json", content)
+    content["categories"][0]["keypoints"] = COCO.keypoint_names[5:]
+    for person in content["annotations"]:
+        person["keypoints"] = person["keypoints"][15:]
+    after = write(tmp_path / "after.json", content)
+    for metric in ("coco", "pck"):
+        options = ("--annotations", truth, "--metric", metric)
+        code, out, err = run(capsys, f"mine={before}", "--refined", after, *options)
+        assert (code, out) == (2, "")
+        assert err == (
+            f"posefix: {before} and {after}: expected the same keypoints of {truth}, before refinement and after, got "
+            "17 and 12, left_ear, left_eye, nose, right_ear, right_eye in one alone; give refined results of the same "
+            "layout, or each file as a row of its own\n"
+        )
+    code, out, _ = run(capsys, before, after, *options)
+    assert (code, "not all rows are measured on the same keypoints" in out) == (0, True)
+
+
+def test_notes_tell_refined_rows_apart(truth: Path, tmp_path: Path) -> None:
+    before = write(tmp_path / "before.json", [pose(1, 0), pose(2, 9e6)])
+    after = write(tmp_path / "after.json", [pose(1, 0), pose(2, 0)])
+    files = [ResultsToMeasure(name, before, COCO, after) for name in ("one", "two")]
+    notes = measure_files(files, Judge.read(truth, "pck")).notes
+    assert len(notes) == 3
+    assert notes[1].startswith("keypoints compared (17): nose, ")
+    assert notes[2].startswith("one, two: without a pose of theirs: 1 of 2 people, wrong in PCK and AUC")
+    notes = measure_files([ResultsToMeasure("one", before, COCO)], Judge.read(truth, "pck")).notes
+    assert notes[2].startswith("without a pose of theirs: 1 of 2 people")
+
+
+def test_a_distance_that_was_undefined_has_no_change(truth: Path, tmp_path: Path) -> None:
+    far = write(tmp_path / "far.json", [pose(1, 9e6), pose(2, 9e6)])
+    near = write(tmp_path / "near.json", [pose(1, 3), pose(2, 3)])
+    for files in ((far, near), (near, far)):
+        rows = measure_files(
+            [ResultsToMeasure("mine", files[0], COCO, files[1])], Judge.read(truth, "pck")
+        ).rows
+        assert sorted(row.values["EPE px"] for row in rows[:2]) == pytest.approx([-1, 3])
+        assert [rows[2].cell(name) for name in ("EPE px", "NME")] == ["-", "-"]
+        assert "PCK@.2" in rows[2].values
+
+
+def test_areas_that_are_estimated_are_told_once(truth: Path, tmp_path: Path) -> None:
+    content = json.loads(truth.read_text())
+    for person in content["annotations"]:
+        del person["area"]
+    after = write(tmp_path / "after.json", [pose(1, 0), pose(2, 0)])
+    files = [ResultsToMeasure("mine", after, COCO, after)]
+    notes = measure_files(files, Judge.read(write(truth, content))).notes
+    assert notes[-1] == "areas estimated as .53 x box area"
 
 
 # From the command line.

@@ -150,14 +150,14 @@ def _make_checkpoint(folder: Path) -> None:
     average = copy.deepcopy(model)
     model(torch.ones(1, 3)).sum().backward()
     optimiser.step()
-    save_checkpoint(folder / "a.safetensors", model, average, optimiser, Standing(1, 2), config)
+    save_checkpoint(folder / "a.safetensors", model, average, optimiser, Standing(1, 2), config, 3)
     (folder / "a.json").unlink()  # for people to read
 
 
 def _use_checkpoint(folder: Path) -> None:
     model, optimiser, config = _parts()
     average = copy.deepcopy(model)
-    load_checkpoint(folder / "a.safetensors", model, average, optimiser, config)
+    load_checkpoint(folder / "a.safetensors", model, average, optimiser, config, 3)
 
 
 def _make_shards(folder: Path) -> None:

@@ -157,6 +157,25 @@ def test_names_of_photos_become_the_ids_of_annotations(truth: Path, tmp_path: Pa
     assert read.image_ids == (7, 7, 8, 10, "else")
 
 
+def test_poses_of_another_folder_are_no_photo_s(truth: Path, tmp_path: Path) -> None:
+    write_new_pose_file(tmp_path / "poses.json", poses("one/x.jpg", "three/x.jpg", "eval/000000000036.jpg"))
+    read = read_annotated_poses(tmp_path / "poses.json", read_annotations(truth), PAIR)
+    assert read.image_ids == (9, "three/x.jpg", "eval/000000000036.jpg")
+
+
+def test_two_paths_for_one_annotated_photo_are_refused(truth: Path, tmp_path: Path) -> None:
+    path = tmp_path / "poses.json"
+    write_new_pose_file(path, poses("one/b c.png", "two/b c.png"))
+    with pytest.raises(InputError) as caught:
+        read_annotated_poses(path, read_annotations(truth), PAIR)
+    assert str(caught.value) == (
+        f"{path}: image ids 'one/b c.png' and 'two/b c.png' are two photos, and the annotations know only one that "
+        "fits, of id 8; give its file_name the photo's folder, or leave the other photo's poses out."
+    )
+    write_new_pose_file(path, poses("one/b c.png", "b c.png", "b%20c", "one/b c.png"))
+    assert read_annotated_poses(path, read_annotations(truth), PAIR).image_ids == (8, 8, 8, 8)
+
+
 def test_numbers_are_no_names_where_one_of_them_is_an_id(truth: Path, tmp_path: Path) -> None:
     write_new_pose_file(tmp_path / "poses.json", poses(8, 36, "000000000036.jpg"))
     read = read_annotated_poses(tmp_path / "poses.json", read_annotations(truth), PAIR)

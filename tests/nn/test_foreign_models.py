@@ -172,12 +172,14 @@ def test_damaged_checkpoints_are_told(tmp_path: Path, state: str) -> None:
     model = torch.nn.Linear(2, 2)
     save_file({"model.weight": torch.zeros(3, 2), "optimiser.x": torch.zeros(1)}, path, {"posefix": state})
     with pytest.raises(InputError, match=r"a\.safetensors: "):
-        load_checkpoint(path, model, None, torch.optim.Adam(model.parameters()), TrainConfig("a"))
+        load_checkpoint(path, model, None, torch.optim.Adam(model.parameters()), TrainConfig("a"), 1)
 
 
 def test_a_checkpoint_of_other_tensors_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     model, other = torch.nn.Linear(2, 2), torch.nn.Linear(3, 2)
-    save_checkpoint(path, other, None, torch.optim.Adam(other.parameters()), Standing(1, 2), TrainConfig("a"))
+    save_checkpoint(
+        path, other, None, torch.optim.Adam(other.parameters()), Standing(1, 2), TrainConfig("a"), 1
+    )
     with pytest.raises(InputError, match=r"the checkpoint is damaged .*size mismatch"):
-        load_checkpoint(path, model, None, torch.optim.Adam(model.parameters()), TrainConfig("a"))
+        load_checkpoint(path, model, None, torch.optim.Adam(model.parameters()), TrainConfig("a"), 1)

@@ -14,8 +14,8 @@ pytest.importorskip("timm")
 onnx = pytest.importorskip("onnx")
 
 from posefix.errors import InputError  # noqa: E402
-from posefix.network.models import ONNX_FILE, load_model  # noqa: E402
-from posefix.nn import export  # noqa: E402
+from posefix.network.models import ONNX_FILE, WEIGHTS_FILE, load_model  # noqa: E402
+from posefix.nn import checkpoint, export  # noqa: E402
 from posefix.nn.backbones import Backbone, load_backbone_weights  # noqa: E402
 from posefix.nn.checkpoint import load_network, save_network  # noqa: E402
 from posefix.nn.export import HALVED_TOLERANCE, example_inputs, export_model  # noqa: E402
@@ -144,6 +144,21 @@ def test_saved_loaded_and_exported_networks_agree(tmp_path: Path) -> None:
         runtime = OnnxNetwork(exported.file(ONNX_FILE), threads=1)(*arrays)
         torch.testing.assert_close(torch.from_numpy(runtime), logits, atol=HALVED_TOLERANCE, rtol=0)
         torch.testing.assert_close(TorchNetwork(loaded)(*arrays), logits)
+
+
+def test_new_weights_never_lie_beside_the_description_of_old_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever dies while a model is written leaves a folder that is none, not one with another's calibration."""
+    save_network(RefinementNetwork(TINY, COCO), "coco17", tmp_path, "tiny", {})
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "write_text_atomic", die)
+    with pytest.raises(KeyboardInterrupt):
+        save_network(RefinementNetwork(TINY, COCO), "coco17", tmp_path, "tiny", {})
+    assert [path.name for path in tmp_path.iterdir()] == [WEIGHTS_FILE]
 
 
 @pytest.mark.parametrize(

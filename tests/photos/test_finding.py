@@ -405,6 +405,29 @@ def test_folders_decide_which_annotated_photo_is_meant() -> None:
     assert [match(text) for text in ("train/A.jpg", r"C:\\Test\\a.jpg", "Train/a.jpg")] == [1, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        ({1: "1/0001.jpg", 2: "2/0001.jpg"}, {"11/0001.jpg": None, "2/0001.jpg": 2, "x/2/0001.JPG": 2}),
+        ({1: "1/0001.jpg", 11: "11/0001.jpg"}, {"11/0001.jpg": 11, "/data/11/0001": 11, "1/0001.jpg": 1}),
+        ({1: "a/0001.jpg"}, {"b/0001.jpg": None, "/x/A/0001.jpg": 1, "a/0001": 1, "0001.jpg": 1, 1: 1}),
+        ({1: "train/a/x.jpg"}, {"a/x.jpg": 1, "n/a/x.jpg": None, "./a/x.jpg": 1, "/train/a/x.jpg": 1}),
+        (
+            {1: "x.jpg", 2: "a/x.jpg", 3: "n/a/x.jpg"},
+            {"x.jpg": 1, "a/x.jpg": 2, "/n/a/x.jpg": 3, "b/x.jpg": 1},
+        ),
+        ({1: "a/x.jpg", 2: "b/X.jpg"}, {"b/x.jpg": 2, "a/X.jpg": 1}),
+        ({1: "A/x.jpg", 2: "a/x.jpg"}, {"/data/A/x.jpg": 1, "/data/a/x.jpg": 2}),
+        ({1: "data\\a\\x.jpg"}, {"data/a/x.jpg": 1, "D:\\data\\a\\x.jpg": 1, "x": 1, "b/x.jpg": None}),
+    ],
+)
+def test_whole_folders_are_compared_not_the_ends_of_their_names(
+    names: dict[int | str, str], found: dict[int | str, int | None]
+) -> None:
+    match = id_matcher(names)
+    assert {image_id: match(image_id) for image_id in found} == found
+
+
 def test_absent_photos_are_named_if_some_are_there(tmp_path: Path) -> None:
     (tmp_path / "1.jpg").touch()
     names: dict[int | str, str] = {1: "1.jpg", 2: "x/2.jpg"}

@@ -1,7 +1,9 @@
 """Pictures of the inside of the packaged network, and the commands that draw."""
 
 import json
+import shutil
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 import cv2
@@ -174,3 +176,40 @@ def test_faults_are_one_sentence(
     code, out, err = run(command, files[0], "--layout", "coco17", "--images", folder, *options)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert message in err
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("draw", "expected poses to draw, got none"), ("look", "expected poses to look at, got none")],
+)
+def test_nobody_is_told(command: str, words: str, run: Run, folder: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.json"
+    empty.write_text("[]")
+    code, out, err = run(command, empty, "--layout", "coco17", "--images", folder)
+    assert (code, out, err) == (2, "", f"posefix: results: {words}\n")
+
+
+@pytest.mark.parametrize("command", ["draw", "look"])
+@pytest.mark.parametrize("name", ["2.png", "sub/1.png", "in.png", "names.png", "layout.png"])
+def test_no_input_is_replaced(command: str, name: str, run: Run, folder: Path, tmp_path: Path) -> None:
+    """Whatever endings inputs have: what is in them tells what they are."""
+    photos = tmp_path / "photos"
+    (photos / "sub").mkdir(parents=True)
+    for place in ("2.png", "sub/1.png"):
+        shutil.copy(folder / "1.png", photos / place)
+    triples = np.concatenate([poses().keypoints[0], np.ones((17, 1))], axis=1).ravel().tolist()
+    row = {"image_id": 1, "category_id": 1, "keypoints": triples, "score": 1.0}
+    names = {"images": [{"id": 1, "file_name": "sub/1.png"}]}
+    layout = json.loads((resources.files("posefix") / "data/skeletons/coco17.json").read_text())
+    for file, content in (("in.png", [row]), ("names.png", names), ("layout.png", layout)):
+        (tmp_path / file).write_text(json.dumps(content))
+    target = (photos if name in ("2.png", "sub/1.png") else tmp_path) / name
+    before = target.read_bytes()
+    given = ("--layout", tmp_path / "layout.png", "--annotations", tmp_path / "names.png")
+    options = (*given, "--format", "coco-results", "--images", photos)
+    code, out, err = run(command, tmp_path / "in.png", *options, "-o", target)
+    assert (code, out) == (2, "")
+    assert err == f"posefix: {target}: expected another file than those that are read; choose another name\n"
+    assert target.read_bytes() == before
+    new = photos / "new.png"
+    assert run(command, tmp_path / "in.png", *options, "-o", new) == (0, f"picture: {new}\n", "")

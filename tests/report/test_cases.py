@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from tests.report.conftest import LEFT_HIP, LEFT_WRIST, Scene
 
+from posefix.photos.finding import Exif
 from posefix.pictures.drawing import keypoint_sides
 from posefix.report import cases
 from posefix.report.cases import build_gallery, changed_most, worst_of_each_error
 from posefix.report.close_ups import LONGEST_SIDE, cut_out
 from posefix.report.people import analysis_columns, comparison_columns, people_data, sizes
 from posefix.skeletons import load_skeleton
+
+ORIENTATION_TAG = 0x0112
 
 
 def test_the_worst_of_each_error_have_most_of_it(scene: Scene) -> None:
@@ -71,6 +75,19 @@ def test_keypoints_lie_on_their_pixels(scene: Scene) -> None:
     columns, rows = np.floor(close_up.truth).astype(int).T
     assert (picture[rows, columns].mean(axis=1) > 170).all()
     assert (picture[rows, columns - 8].mean(axis=1) < 80).all()
+
+
+@pytest.mark.parametrize("exif", ["apply", "ignore"])
+def test_a_turned_photo_is_shown_as_its_coordinates_are(scene: Scene, tmp_path: Path, exif: Exif) -> None:
+    """On a photo turned by half both ways of looking at it have one size."""
+    orientation = Image.Exif()
+    orientation[ORIENTATION_TAG] = 3
+    upright = Image.open(scene.photos[1])
+    stored = upright if exif == "ignore" else upright.transpose(Image.Transpose.ROTATE_180)
+    stored.save(tmp_path / "turned.png", exif=orientation)
+    found, box = scene.analysis().found, scene.annotations.people.bbox_xywh[0]
+    expected = cut_out(scene.photos[1], (found,), 0, box)
+    assert cut_out(tmp_path / "turned.png", (found,), 0, box, exif).jpeg == expected.jpeg
 
 
 def test_a_person_with_one_label_is_shown_whole(scene: Scene) -> None:

@@ -182,6 +182,18 @@ main()
 """`posefix` that is killed when the journal has the first step on the disk, before it is answered."""
 
 
+WITH_A_BROWSER = (
+    "-c",
+    """
+import sys, webbrowser
+from posefix.cli.app import main
+webbrowser.open = lambda address: True
+sys.exit(main([word for word in sys.argv[1:] if word != "--no-browser"]))
+""",
+)
+"""`posefix` that starts a browser, which shows nothing."""
+
+
 @dataclass
 class Process:
     """`posefix review` in a process of its own."""

@@ -15,7 +15,7 @@ from urllib.request import Request, url2pathname, urlopen
 
 import pytest
 import uvicorn
-from tests.review.conftest import DIES_AFTER_ITS_FIRST_STEP, LEFT_WRIST, Files, Process
+from tests.review.conftest import DIES_AFTER_ITS_FIRST_STEP, LEFT_WRIST, WITH_A_BROWSER, Files, Process
 
 from posefix.cli import review as command
 from posefix.review import server as page
@@ -57,6 +57,36 @@ def test_sigterm_ends_it_with_the_output_written(files: Files, serve: Serve) -> 
     post(server.url, rejected(2), 0)
     server.stop(signal.SIGTERM)
     assert files.keypoint(2, LEFT_WRIST)[2] == 0.5
+
+
+def test_sigterm_takes_the_way_to_the_page_away_and_tells_the_ending(files: Files, serve: Serve) -> None:
+    server = serve(program=WITH_A_BROWSER)
+    assert json.load(urlopen(f"{server.url}status"))
+    way = files.output.with_name(f"{files.output.name}.review.html")
+    assert server.url in way.read_text()
+    code, out, error = server.stop(signal.SIGTERM)
+    assert (code, error, way.exists()) == (0, "", False)
+    assert f"written to {files.output}" in out
+
+
+def test_sigterm_means_afterwards_what_it_meant_before() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), page.sigterm_as_interrupt():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_other_threads_leave_sigterm_alone() -> None:
+    seen: list[object] = []
+
+    def look() -> None:
+        with page.sigterm_as_interrupt():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert seen == [signal.getsignal(signal.SIGTERM)]
 
 
 def test_it_goes_on_where_it_was_killed(files: Files, serve: Serve) -> None:

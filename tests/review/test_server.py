@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
 import time
 from dataclasses import dataclass
@@ -63,6 +64,17 @@ class Client:
         return status, json.loads(content)
 
 
+@pytest.fixture
+def foreign_name(files: Files) -> Path:
+    """A photo whose name is Latin-1, as old archives have them: no UTF-8."""
+    path = files.images / os.fsdecode(b"caf\xe9 2.png")
+    try:
+        (files.images / "2.png").rename(path)
+    except OSError:
+        pytest.skip("the file system takes names in UTF-8 only")
+    return path
+
+
 @dataclass
 class Server:
     """A server, and who asks it."""
@@ -115,6 +127,20 @@ def test_the_own_page_is_served_under_both_names(server: Server, name: str) -> N
         assert headers["content-security-policy"].startswith("default-src 'none'; img-src 'self';")
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_names_that_are_no_utf8_are_shown_with_question_marks(foreign_name: Path, server: Server) -> None:
+    table = server.client.get("/people")
+    assert "caf? 2.png" in table["photo_names"]
+    number = table["photo_names"].index("caf? 2.png")
+    assert server.client.ask("GET", f"/photos/{number}")[0] == 200
+
+
+def test_a_photo_whose_name_is_no_utf8_and_that_cannot_be_read_is_told(
+    foreign_name: Path, server: Server
+) -> None:
+    foreign_name.write_bytes(b"no photo")
+    assert "caf? 2.png" in server.client.get("/people/2")["problem"]
 
 
 def test_refusals_have_the_headers_too(server: Server) -> None:

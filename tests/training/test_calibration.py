@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 pytest.importorskip("timm")
 
 from posefix.errors import InputError
-from posefix.network.models import load_model
+from posefix.network.models import load_model, model_names
 from posefix.pose.poses import Poses
 from posefix.refine.calibration import (
     ALL_MEANS,
@@ -47,6 +47,7 @@ from posefix.training.calibration import (
 from posefix.training.config import load_recipe
 from posefix.training.recipe_people import load_sets
 from posefix.training.run import train
+from posefix.training.trained import check_unseen
 from posefix.training.trials import Attempt, Examples, Trial, companies, draw_calls, join, usual_company
 
 USUAL = UsualCompany(np.ones(len(ALL_MEANS)), np.full(len(ALL_MEANS), 2.0))
@@ -211,6 +212,9 @@ def test_a_trained_model_is_calibrated_on_the_photos_held_out(recipe: Path, tmp_
     train(config, tmp_path / "model", device="cpu")
     with pytest.raises(InputError, match=r"scores: 'model' needs a model with a calibration"):
         Refiner.from_pretrained(tmp_path / "model", device="cpu", scores="model")
+    more = load_recipe(recipe, {"data.held_out": "[0.6]"})
+    with pytest.raises(InputError, match=r"made: data.held_out is 0.6 for train.json, .* choose at most 0.5"):
+        calibrate(more, tmp_path / "model", device="cpu")
     lines: list[str] = []
     with pytest.raises(
         InputError, match=r"strengths: expected two numbers above 0 and at most 1, got \(0, 1\)"
@@ -242,6 +246,91 @@ def test_a_trained_model_is_calibrated_on_the_photos_held_out(recipe: Path, tmp_
     assert (calibration.usual.people > 0).all()
     assert json.loads((tmp_path / "model" / "model.json").read_text())["training"]["name"] == "made"
     assert Refiner.from_pretrained(tmp_path / "model", device="cpu", scores="model").scores == "model"
+
+
+TWO = {"data.annotations": '["train.json", "train/more.json"]', "data.images": '["images", "images"]'}
+
+
+def described(folder: Path, **training: object) -> Path:
+    """A folder with the description of a model that was trained so."""
+    (folder / "model.json").write_text(json.dumps({"format": 2, **training}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("held_out", "message"),
+    [
+        (
+            "[0, 0.2]",
+            r"made: data.held_out is 0.2 for train/more.json, .*model.json says that 0.05 of its photos were held out",
+        ),
+        ("[0.01, 0]", r"data.held_out is 0.01 for train.json, .* says that 0 of its photos were held out of training"),
+    ],
+)  # fmt: skip
+def test_photos_that_were_trained_on_calibrate_nothing(
+    recipe: Path, tmp_path: Path, held_out: str, message: str
+) -> None:
+    trained = dataclasses.asdict(load_recipe(recipe, {**TWO, "data.held_out": "[0, 0.05]"}))
+    config = load_recipe(recipe, {**TWO, "data.held_out": held_out})
+    with pytest.raises(InputError, match=message):
+        check_unseen(config, described(tmp_path, training=trained))
+
+
+def test_a_recipe_of_other_files_calibrates_nothing(recipe: Path, tmp_path: Path) -> None:
+    trained = dataclasses.asdict(load_recipe(recipe, {**TWO, "data.held_out": "[0.5, 0.05]"}))
+    config = load_recipe(recipe, {"data.annotations": '["other.json"]', "data.held_out": "[0.1]"})
+    with pytest.raises(
+        InputError, match=r"made: data.held_out is 0.1 for other.json, .* trained on train.json, train/more.json; "
+    ):  # fmt: skip
+        check_unseen(config, described(tmp_path, training=trained))
+    everything = load_recipe(recipe, {"data.held_out": "[0.1]"})
+    with pytest.raises(InputError, match="says that 0 of its photos"):
+        check_unseen(everything, described(tmp_path, training=dataclasses.asdict(load_recipe(recipe))))
+
+
+@pytest.mark.parametrize(
+    ("annotations", "held_out"),
+    [
+        (["train.json", "train/more.json"], [0.3, 0.05]),
+        (["new.json", "train.json", "train/more.json"], [0.0, 0.3, 0.04]),
+        (["elsewhere/train.json"], [0.3]),  # named from another root
+        (["more.json"], [0.05]),
+    ],
+)
+def test_a_recipe_that_holds_out_no_more_calibrates(
+    recipe: Path, tmp_path: Path, annotations: list[str], held_out: list[float]
+) -> None:
+    trained = dataclasses.asdict(load_recipe(recipe, {**TWO, "data.held_out": "[0.3, 0.05]"}))
+    changes = {
+        "data.root": '"elsewhere"',
+        "data.annotations": json.dumps(annotations),
+        "data.images": json.dumps(["images"] * len(annotations)),
+        "data.held_out": json.dumps(held_out),
+    }
+    check_unseen(load_recipe(recipe, changes), described(tmp_path, training=trained))
+
+
+@pytest.mark.parametrize("said", [{}, {"training": {}}, {"training": {"epochs": 1}}, {"training": 3}])
+def test_a_model_that_does_not_say_its_training_is_calibrated(
+    recipe: Path, tmp_path: Path, said: dict[str, object]
+) -> None:
+    check_unseen(load_recipe(recipe, {"data.held_out": "[0.5]"}), described(tmp_path, **said))
+
+
+def test_a_damaged_description_is_told(recipe: Path, tmp_path: Path) -> None:
+    folder = described(tmp_path, training={"data": {"annotations": [3]}})
+    with pytest.raises(InputError, match=r"model.json: training: data: annotations must be texts"):
+        check_unseen(load_recipe(recipe, {"data.held_out": "[0.5]"}), folder)
+
+
+@pytest.mark.parametrize(
+    ("model", "recipe_name"),
+    [("small", "small"), *(("base", name) for name in ("base-first", "base-second", "base-third", "base"))],
+)
+def test_packaged_models_are_calibrated_with_their_recipes(model: str, recipe_name: str) -> None:
+    if model not in model_names():
+        pytest.skip("the packaged models are not in this checkout")
+    check_unseen(load_recipe(recipe_name, {"data.root": '"elsewhere"'}), load_model(model).folder)
 
 
 def test_estimators_are_met_as_they_are_and_improved(recipe: Path, made_data: Path) -> None:

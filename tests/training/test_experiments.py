@@ -217,6 +217,26 @@ def test_what_cannot_be_judged_is_refused(
         Experiment("procedure", dataclasses.replace(judged, data=data), tmp_path).run()
 
 
+def test_photos_in_which_nobody_is_annotated_may_have_results(judged: TrainConfig, tmp_path: Path) -> None:
+    """Estimators see somebody in many a photo of COCO's that lists nobody; refining needs these photos, too."""
+    root = Path(judged.data.root)
+    truth = json.loads((root / "train.json").read_text())
+    truth["annotations"] = [person for person in truth["annotations"] if person["image_id"] != 6]
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    data = dataclasses.replace(judged.data, validation_annotations=str(tmp_path / "truth.json"))
+    recipe = dataclasses.replace(judged, data=data)
+    people = experiments.load_validation_people(recipe, needs_results=True)
+    assert people.photos[6] == root / "images" / "00006.png"
+    assert people.photos.keys() == set(people.results["results"].image_ids)
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(1, 6):
+        (folder / f"{number:05d}.png").touch()
+    away = dataclasses.replace(recipe, data=dataclasses.replace(data, validation_images=str(folder)))
+    with pytest.raises(InputError, match="no photo for image id 6"):
+        experiments.load_validation_people(away, needs_results=True)
+
+
 def test_results_of_other_photos_are_refused(judged: TrainConfig, tmp_path: Path) -> None:
     rows = json.loads((Path(judged.data.root) / "results.json").read_text())
     rows[3]["image_id"] = 4711

@@ -20,7 +20,7 @@ from posefix.skeletons import load_skeleton  # noqa: E402
 from posefix.training.config import TrainConfig, load_recipe  # noqa: E402
 from posefix.training.datasets import Batch  # noqa: E402
 from posefix.training.packing import PackedDataset  # noqa: E402
-from posefix.training.prepared import load_prepared, prepare  # noqa: E402
+from posefix.training.prepared import label_settings, load_prepared, prepare  # noqa: E402
 from posefix.training.recipe_people import load_records  # noqa: E402
 from posefix.training.run import load_dataset, train  # noqa: E402
 
@@ -185,6 +185,42 @@ def test_annotations_that_changed_are_told_and_absent_ones_are_not_needed(
         load_prepared(shards, skeleton)
     annotations.unlink()
     assert len(load_prepared(shards, skeleton)[0]) == 12
+
+
+@pytest.mark.parametrize("changed", ["lsp", "coco"])
+def test_files_of_one_name_and_folder_are_told_apart(
+    recipe: Path, data: Path, tmp_path: Path, changed: str
+) -> None:
+    """Whichever of them changed: shards that are there are of its people as they were."""
+    for name in ("lsp", "coco"):
+        (data / name / "annotations").mkdir(parents=True)
+        shutil.copy(data / "train.json", data / name / "annotations" / "train.json")
+    settings = {
+        "data.annotations": '["lsp/annotations/train.json", "coco/annotations/train.json"]',
+        "data.images": '["images", "images"]',
+    }
+    shards = from_shards(recipe, tmp_path / "shards", **settings)
+    prepare(load_recipe(recipe, settings), tmp_path / "shards")
+    skeleton = load_skeleton(shards.skeleton)
+    assert len(load_prepared(shards, skeleton)[0]) == 24
+    annotations = data / changed / "annotations" / "train.json"
+    annotations.write_text(annotations.read_text() + " ")
+    number = ("lsp", "coco").index(changed) + 1
+    message = rf"annotations/train\.json \({number} of 2\) has changed since; prepare them in another folder"
+    with pytest.raises(InputError, match=message):
+        load_prepared(shards, skeleton)
+    with pytest.raises(InputError, match=message):
+        prepare(load_recipe(recipe, settings), tmp_path / "shards")
+
+
+def test_checksums_have_the_names_of_files_alone_where_these_tell_them_apart(
+    recipe: Path, data: Path
+) -> None:
+    """As in shards of earlier versions, which stay readable; one file that is named twice is one."""
+    twice = {"data.annotations": '["train.json", "train.json"]', "data.images": '["images", "images"]'}
+    config = load_recipe(recipe, twice)
+    settings = label_settings(config, load_skeleton(config.skeleton))
+    assert list(settings["sha256"]) == [f"{data.name}/train.json"]
 
 
 @pytest.mark.usefixtures("data")

@@ -14,6 +14,8 @@ import pytest
 from posefix import load_skeleton
 from posefix.formats.coco_annotations import read_annotations
 from posefix.interchange import read_pose_file
+from posefix.pose.poses import Poses
+from posefix.training.pseudo_labels import with_common_ids
 
 Run = Callable[..., tuple[int, str, str]]
 FILES = ("a.json", "b.json", "c.json")
@@ -89,6 +91,40 @@ def test_photos_are_named_by_an_annotation_file_in_folders_of_the_folder(run: Ru
     assert label(run, *FILES, "--annotations", "names.json")[0] == 0
     named = {image.file_name for image in read_annotations("labels.json").images.values()}
     assert named == {"000000000036.png", "deep/x.png"}
+
+
+@pytest.mark.usefixtures("desk")
+def test_estimators_that_spell_image_ids_differently_agree(run: Run) -> None:
+    """Labels have the ids of the first file."""
+    names = {36: "000000000036.png", 37: "37"}
+    rows = json.loads(Path("b.json").read_text())
+    Path("b.json").write_text(json.dumps([{**row, "image_id": names[row["image_id"]]} for row in rows]))
+    code, said, _ = label(run, "a.json", "b.json")
+    assert code == 0
+    assert "2 people with 34 keypoints in 2 photos written" in said
+    images = read_annotations("labels.json").images
+    assert {image_id: image.file_name for image_id, image in images.items()} == {
+        36: "000000000036.png",
+        37: "37.png",
+    }
+
+
+def test_one_id_of_two_files_may_be_two_photos() -> None:
+    """Files that name their photos count them as they like."""
+    first, second, third = (Path(f"{name}.png") for name in "abc")
+    layout = load_skeleton("coco17")
+    estimates = [
+        Poses(np.zeros((2, 17, 2)), np.ones((2, 17)), np.ones((2, 17), bool), ids, np.ones(2), layout)
+        for ids in ((1, 2), (2, 1), ("c", 2))
+    ]
+    found: list[dict[int | str, Path]] = [
+        {1: first, 2: second},
+        {2: first, 1: third},
+        {"c": third, 2: second},
+    ]
+    renamed, photos = with_common_ids(estimates, found)
+    assert [poses.image_ids for poses in renamed] == [(1, 2), (1, "c.png"), ("c.png", 2)]
+    assert photos == {1: first, 2: second, "c.png": third}
 
 
 @pytest.mark.usefixtures("desk")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,20 +15,22 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
-from safetensors.torch import load_file  # noqa: E402
+from safetensors import safe_open  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn  # noqa: E402
 
 from posefix.errors import InputError  # noqa: E402
 from posefix.evaluation.coco import evaluate_coco  # noqa: E402
 from posefix.formats.coco_annotations import read_annotations  # noqa: E402
 from posefix.interchange import read_pose_file  # noqa: E402
-from posefix.network.models import WEIGHTS_FILE, load_model, model_names  # noqa: E402
+from posefix.network.models import DESCRIPTION_FILE, WEIGHTS_FILE, load_model, model_names  # noqa: E402
 from posefix.pose_errors.profile import load_error_profile  # noqa: E402
 from posefix.refine.refiner import Refiner  # noqa: E402
 from posefix.skeletons import load_skeleton  # noqa: E402
+from posefix.training import run  # noqa: E402
 from posefix.training.averaging import MovingAverage, decay_after  # noqa: E402
-from posefix.training.checkpoint import Standing  # noqa: E402
-from posefix.training.config import OptimiserConfig, load_recipe  # noqa: E402
+from posefix.training.checkpoint import Standing, load_checkpoint, save_checkpoint  # noqa: E402
+from posefix.training.config import OptimiserConfig, TrainConfig, load_recipe  # noqa: E402
 from posefix.training.datasets import InputSource, WrongPoseDataset  # noqa: E402
 from posefix.training.loop import Process, learning_rate, start_process  # noqa: E402
 from posefix.training.recipe_people import load_records  # noqa: E402
@@ -277,6 +280,64 @@ def test_a_complete_run_keeps_its_model_and_a_continued_one_has_no_graph_of_old_
     assert (tmp_path / "model.onnx").exists()
     train(load_recipe(recipe, {"optimiser.schedule": "step"}), tmp_path, device="cpu", resume=True)
     assert not (tmp_path / "model.onnx").exists()
+
+
+def test_a_continued_run_that_is_interrupted_after_its_last_epoch_is_finished(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model of its first end is there, and is not the one that it was to make."""
+    train(load_recipe(recipe, {"optimiser.epochs": "1"}), tmp_path, device="cpu")
+    description = tmp_path / DESCRIPTION_FILE
+    description.write_text(json.dumps({**json.loads(description.read_text()), "calibration": {}}))
+    first = load_file(tmp_path / WEIGHTS_FILE)
+    config = load_recipe(recipe, {"optimiser.schedule": "step"})
+
+    def interrupt(_: object) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "load_validation", lambda *_: interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, tmp_path, device="cpu", resume=True)
+    assert json.loads((tmp_path / "last.json").read_text())["progress"]["epoch"] == 2
+    assert train(config, tmp_path, device="cpu", resume=True)
+    written = json.loads(description.read_text())
+    assert written["training"]["optimiser"]["epochs"] == 2 and "calibration" not in written
+    second = load_file(tmp_path / WEIGHTS_FILE)
+    assert any(not torch.equal(weight, second[key]) for key, weight in first.items())
+    with pytest.raises(InputError, match=r"complete: set more optimiser\.epochs"):
+        train(config, tmp_path, device="cpu", resume=True)
+
+
+def test_a_run_is_not_resumed_with_more_or_fewer_people(
+    recipe: Path, made_data: Path, tmp_path: Path
+) -> None:
+    """A file of the same name may hold others, and rates and batches follow from how many there are."""
+    data = tmp_path / "data"
+    shutil.copytree(made_data, data)
+    recipe.write_text(recipe.read_text().replace(made_data.as_posix(), data.as_posix()))
+    train(load_recipe(recipe, {"optimiser.epochs": "1"}), tmp_path / "run", device="cpu")
+    document = json.loads((data / "train.json").read_text())
+    document["annotations"] = document["annotations"][:8]
+    (data / "train.json").write_text(json.dumps(document))
+    config = load_recipe(recipe, {"optimiser.schedule": "step"})
+    with pytest.raises(
+        InputError,
+        match=r"last\.safetensors: the checkpoint was trained on 12 people, this run has 8; resume",
+    ):
+        train(config, tmp_path / "run", device="cpu", resume=True)
+
+
+def test_checkpoints_that_do_not_say_how_many_people_there_were_are_resumed(tmp_path: Path) -> None:
+    """Those of earlier versions do not."""
+    path, model, config = tmp_path / "a.safetensors", torch.nn.Linear(2, 2), TrainConfig("a")
+    optimiser = torch.optim.Adam(model.parameters())
+    save_checkpoint(path, model, None, optimiser, Standing(1, 2), config, 12)
+    with safe_open(path, framework="pt") as file:
+        document = json.loads(file.metadata()["posefix"])
+    assert document.pop("people") == 12
+    save_file(load_file(path), path, {"posefix": json.dumps(document)})
+    assert load_checkpoint(path, model, None, optimiser, config, 13) == Standing(1, 2)
 
 
 def test_an_epoch_is_not_lost_with_a_photo_that_validation_cannot_read(recipe: Path, tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from posefix.errors import InputError, plural
+from posefix.evaluation.coco import share_keypoints
 from posefix.formats.coco_annotations import Annotations
 from posefix.pose.poses import ImageId, Poses, Rows
 
@@ -23,7 +24,7 @@ class Coverage:
         images: photos with annotations, of people or not.
         unknown_images: photos that only the results know; their poses are left out.
         left_out: number of these poses.
-        empty_images: photos with labelled people for whom the results hold no pose; these people are not found.
+        empty_images: photos with people labelled on what is compared, but without poses; these people are not found.
         keypoints: names that are compared.
         only_results: keypoints that only the results' layout names.
         only_annotations: keypoints that only the annotations' layout names, or that are not scored.
@@ -99,8 +100,7 @@ def known_rows(poses: Poses, annotations: Annotations, *, strict: bool) -> Rows:
             f"Results, field 'image_id': {annotations.path} does not know "
             f"{plural(len(unknown), 'photo')} ({named(unknown)}); leave them out, or go without --strict."
         )
-    empty = empty_images(poses, annotations)
-    if strict and empty:
+    if strict and (empty := empty_images(poses, annotations, share_keypoints(poses, annotations).names)):
         raise InputError(
             f"{annotations.path}: the results hold no pose for {plural(len(empty), 'photo')} with annotated people "
             f"({named(empty)}); give complete results, or go without --strict."
@@ -108,10 +108,18 @@ def known_rows(poses: Poses, annotations: Annotations, *, strict: bool) -> Rows:
     return np.flatnonzero(known)
 
 
-def empty_images(poses: Poses, annotations: Annotations) -> tuple[ImageId, ...]:
-    """Photos without poses, but with people who can be found, in the annotations' order."""
+def empty_images(poses: Poses, annotations: Annotations, keypoints: Sequence[str]) -> tuple[ImageId, ...]:
+    """Photos without poses, but with people who can be found, in the annotations' order.
+
+    Args:
+        poses: results.
+        annotations: people.
+        keypoints: the names that are compared; whoever is labelled on others alone cannot be found.
+    """
     people, with_poses = annotations.people, set(poses.image_ids)
-    wanted = dict.fromkeys(people.image_ids[row] for row in np.flatnonzero(people.counted()))
+    columns = np.array([annotations.skeleton.index(name) for name in keypoints], dtype=np.int64)
+    counted = np.flatnonzero(people.counted(columns))
+    wanted = dict.fromkeys(people.image_ids[row] for row in counted)
     return tuple(image_id for image_id in wanted if image_id not in with_poses)
 
 
@@ -142,7 +150,7 @@ def describe_coverage(poses: Poses, annotations: Annotations, keypoints: tuple[s
         images=len(annotations.images),
         unknown_images=tuple(dict.fromkeys(unknown)),
         left_out=len(unknown),
-        empty_images=empty_images(poses, annotations),
+        empty_images=empty_images(poses, annotations, keypoints),
         keypoints=keypoints,
         only_results=tuple(name for name in poses.skeleton.keypoint_names if name not in keypoints),
         only_annotations=tuple(name for name in annotations.skeleton.keypoint_names if name not in keypoints),

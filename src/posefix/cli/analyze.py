@@ -34,7 +34,7 @@ def analyze(
     from posefix.files import write_text_atomic
 
     options = report or ReportOptions()
-    options.check(results, truth.annotations, layout)
+    options.check(results, truth.annotations, layout, truth.annotations_layout)
     labels = truth.read(layout)
     poses = truth.read_poses(results, labels, layout)
     photos = options.find_photos({results: poses}, labels)
@@ -59,7 +59,12 @@ def analyze(
 
         with ProgressBar("pictures") as progress:
             page = analysis_page(
-                analysis, labels, results_name=results.name, photos=photos, progress=progress
+                analysis,
+                labels,
+                results_name=results.name,
+                photos=photos,
+                exif=options.exif,
+                progress=progress,
             )
         write_text_atomic(options.html, page)
         print(f"report: {options.html}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from posefix.cli.options import Flag
+from posefix.cli.options import Exif, Flag
 from posefix.cli.report_options import ReportOptions
 from posefix.cli.truth_options import TruthOptions
 
@@ -38,6 +38,10 @@ class ComparisonReportOptions(ReportOptions):
 
     beside: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None
     """NAME=FILE, or FILE, that `posefix compare --json` wrote of other estimators: further lines in --plot."""
+
+    def others(self) -> list[tuple[str, Path]]:
+        """Name and file of each of the other estimators."""
+        return [_named(text) for text in self.beside or []]
 
 
 def compare(
@@ -69,7 +73,8 @@ def compare(
     from posefix.files import write_text_atomic
 
     options, files = people or PeopleOptions(), report or ComparisonReportOptions()
-    files.check(before, after, truth.annotations, layout, after_layout)
+    beside = [path for _, path in files.others()]
+    files.check(before, after, truth.annotations, layout, after_layout, truth.annotations_layout, *beside)
     lines = _lines_beside(files)
     labels = truth.read(layout)
     first = truth.read_poses(before, labels, layout)
@@ -86,7 +91,7 @@ def compare(
     if files.plot is not None:
         _plot(files.plot, comparison, before, lines)
     if files.html is not None:
-        page = _page(comparison, (first, second), labels, (before.name, after.name), photos)
+        page = _page(comparison, (first, second), labels, (before.name, after.name), photos, files.exif)
         write_text_atomic(files.html, page)
         print(f"report: {files.html}")
 
@@ -101,12 +106,15 @@ def _lines_beside(files: ComparisonReportOptions) -> list[OksLine]:
         raise InputError("--beside: these lines are only for the plot, give it a name with --plot")
     from posefix.report.figures import read_oks_line  # needs matplotlib, which only plots bring
 
-    lines = []
-    for text in files.beside:
-        name, equals, path = text.partition("=")
-        named = equals and not Path(text).exists()
-        lines.append(read_oks_line(name, Path(path)) if named else read_oks_line(_stem(text), Path(text)))
-    return lines
+    return [read_oks_line(name, path) for name, path in files.others()]
+
+
+def _named(text: str) -> tuple[str, Path]:
+    """NAME=FILE, or a file that is called as it is up to the first dot."""
+    name, equals, path = text.partition("=")
+    if equals and not Path(text).exists():
+        return name, Path(path)
+    return _stem(text), Path(text)
 
 
 def _plot(path: Path, comparison: Comparison, before: Path, beside: list[OksLine]) -> None:
@@ -129,6 +137,7 @@ def _page(
     annotations: Annotations,
     names: tuple[str, str],
     photos: dict[ImageId, Path] | None,
+    exif: Exif,
 ) -> str:
     """The page, with what errors cost before and after."""
     from posefix.analysis import analyze
@@ -146,5 +155,5 @@ def _page(
     before, after = analyses
     with ProgressBar("pictures") as progress:
         return comparison_page(
-            comparison, annotations, (before, after), names=names, photos=photos, progress=progress
+            comparison, annotations, (before, after), names=names, photos=photos, exif=exif, progress=progress
         )

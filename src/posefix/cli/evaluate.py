@@ -15,7 +15,7 @@ from posefix.errors import InputError
 
 if TYPE_CHECKING:
     from posefix.evaluation.bootstrap import CocoComparison
-    from posefix.evaluation.judge import Judge, JudgedPoses, MetricChange
+    from posefix.evaluation.judge import Judge, JudgedPoses, MetricChange, Metrics
     from posefix.formats.coco_annotations import Annotations
     from posefix.pose.poses import Poses
 
@@ -83,14 +83,18 @@ def evaluate(
     }
     if against is None:
         metrics = judge.measure(after.poses)
-        lines = [metrics.table(), *_left_out(after), *_absences(judge.annotations, after.poses)]
+        absence = _absence(judge.annotations, after.poses, metrics)
+        lines = [metrics.table(), *_told(_left_out(after)), *_told(absence)]
         content |= {"keypoints": list(metrics.keypoint_names), "numbers": metrics.as_dict()}
     else:
         before = _read(judge, against, against_layout or layout, options)
         print(f"before: {against}\nafter: {results}")
         change = _compare(judge, before.poses, after.poses)
-        absences = _absences(judge.annotations, after.poses, before.poses)
-        lines = [change.table(), *_left_out(after), *absences]
+        absences = [
+            _absence(judge.annotations, side.poses, metrics)
+            for side, metrics in ((after, change.after), (before, change.before))
+        ]
+        lines = [change.table(), *_told(_left_out(after), _left_out(before)), *_told(*absences)]
         keypoints = list(change.after.keypoint_names)
         content |= {"against": str(against), "keypoints": keypoints, **change.as_dict()}
     print("\n".join(lines))
@@ -107,11 +111,13 @@ def _read(judge: Judge, results: Path, layout: str | None, options: EvaluationOp
 
 def _compare(judge: Judge, before: Poses, after: Poses) -> CocoComparison | MetricChange:
     from posefix.cli.progress import ProgressBar
-    from posefix.evaluation.bootstrap import compare_coco
+    from posefix.evaluation.bootstrap import check_same_keypoints, compare_coco
     from posefix.evaluation.judge import MetricChange
 
     if judge.metric != "coco":
-        return MetricChange(judge.measure(before), judge.measure(after))
+        change = MetricChange(judge.measure(before), judge.measure(after))
+        check_same_keypoints(change.before.keypoint_names, change.after.keypoint_names, judge.annotations)
+        return change
     with ProgressBar("resampling photos") as progress:
         return compare_coco(before, after, judge.annotations, progress=progress)
 
@@ -125,23 +131,24 @@ def _write(path: Path | None, content: dict[str, Any]) -> None:
         write_text_atomic(path, json.dumps(content, indent=1) + "\n")
 
 
-def _left_out(found: JudgedPoses) -> Iterator[str]:
-    """A line on the poses of photos that are not annotated."""
+def _left_out(found: JudgedPoses) -> str:
+    """A line on the poses of photos that are not annotated; empty where there is none."""
     from posefix.analysis.coverage import left_out
 
-    if found.left_out:
-        yield left_out(len(found.left_out), dict.fromkeys(found.left_out))
+    return left_out(len(found.left_out), dict.fromkeys(found.left_out)) if found.left_out else ""
 
 
-def _absences(truth: Annotations, results: Poses, against: Poses | None = None) -> Iterator[str]:
-    """Lines on the photos of which results hold no pose; one where it is the same in both."""
+def _absence(truth: Annotations, results: Poses, metrics: Metrics) -> str:
+    """A line on the photos of which results hold no pose; empty where there is none."""
     from posefix.analysis.coverage import absence, empty_images
 
-    after = empty_images(results, truth)
-    before = after if against is None else empty_images(against, truth)
-    if before == after:
-        yield from [absence(after)] if after else []
+    empty = empty_images(results, truth, metrics.keypoint_names)
+    return absence(empty) if empty else ""
+
+
+def _told(after: str, before: str | None = None) -> Iterator[str]:
+    """A line on results; of two results one for each, or a common one where it is the same."""
+    if before is None or before == after:
+        yield from [after] if after else []
         return
-    yield from (
-        f"{name}: {absence(empty)}" for name, empty in (("before", before), ("after", after)) if empty
-    )
+    yield from (f"{name}: {line}" for name, line in (("before", before), ("after", after)) if line)

@@ -42,6 +42,13 @@ Category = Annotated[
         "that annotations give it (--annotations); in others the label of skeletons or boxes."
     ),
 ]
+AnnotationsLayout = Annotated[
+    str | None,
+    Parameter(
+        help="Skeleton of the annotated people, if the file does not name their keypoints, or by other names; by "
+        "default that of the results, if the file names none."
+    ),
+]
 Exif = Annotated[
     Literal["apply", "ignore"],
     Parameter(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from posefix.cli.options import Output, Words
+from posefix.cli.options import Category, Exif, Output, Words
 from posefix.cli.recipe_options import require_pytorch
 from posefix.cli.source_options import SourceOptions
 from posefix.errors import InputError
@@ -19,6 +20,20 @@ if TYPE_CHECKING:
     from posefix.pictures.drawing import Image
     from posefix.pose.poses import Poses
     from posefix.pose_files.pose_file import PoseFile
+
+
+@Parameter(name="*", group="Input")
+@dataclass(frozen=True, kw_only=True)
+class LabelledPhotosOptions:
+    """How labelled people and their photos are read."""
+
+    images: Path
+    """Folder of the photos."""
+    annotations_layout: str | None = None
+    """Skeleton of the annotated people, if the file does not name their keypoints, or by other names, or no sigmas are
+    known of them."""
+    category: Category = None
+    exif: Exif = "apply"
 
 
 def draw(
@@ -42,14 +57,14 @@ def draw(
             highest scored without REFINED.
         output: The picture to write, .png or .jpg.
     """
-    from posefix.pictures.drawing import check_picture_path, write_picture
+    from posefix.pictures.drawing import write_picture
 
     if people < 1:
         raise InputError(f"--people: expected 1 or more, got {people}")
-    check_picture_path(output)
+    _check_output(output, results, refined, source.images, source.annotations, source.layout)
     before = source.read(results)
     after = source.read(refined) if refined else None
-    write_picture(output, _picture(before, after, source, photos or [], people))
+    write_picture(output, _picture(before, after, source, photos or [], people, output))
     print(f"picture: {output}")
 
 
@@ -75,16 +90,18 @@ def look(
     """
     require_pytorch("look")
     from posefix.network.models import load_model
-    from posefix.pictures.drawing import check_picture_path, write_picture
+    from posefix.pictures.drawing import write_picture
     from posefix.pictures.network import draw_features, draw_heatmaps, look_inside
 
-    check_picture_path(output)
+    _check_output(output, results, source.images, source.annotations, source.layout)
     file = source.read(results)
     poses = file.poses
+    if not len(poses):
+        raise InputError("results: expected poses to look at, got none")
     if not 0 <= row < len(poses):
         raise InputError(f"--row: expected a row of {results}, 0 to {len(poses) - 1}, got {row}")
     image_id = poses.image_ids[row]
-    photo = source.find(file, [image_id])[image_id]
+    photo = _find(source, file, [image_id], output)[image_id]
     glimpse = look_inside(load_model(model), poses, row, photo, exif=source.exif)
     write_picture(output, draw_heatmaps(glimpse) if what == "heatmaps" else draw_features(glimpse))
     print(f"picture: {output}")
@@ -94,7 +111,7 @@ def synthesize(
     annotations: Path,
     /,
     *,
-    images: Path,
+    source: LabelledPhotosOptions,
     output: Output = Path("posefix-synthesis.png"),
     profile: str = "paper",
     people: int = 6,
@@ -105,25 +122,61 @@ def synthesize(
 
     Args:
         annotations: A COCO keypoint annotation file.
-        images: Folder of its photos.
+        source: How its people and their photos are read.
         output: The picture to write, .png or .jpg.
         profile: How often each error is made: a packaged profile's name, or a profile file.
         people: How many people to show.
         seed: Another number draws other people and errors.
         figure: One panel for each error (figure 3), true beside synthesised poses (figure 4), or both.
     """
-    from posefix.pictures.drawing import check_picture_path, write_picture
+    from posefix.files import ensure_not_input
+    from posefix.formats.coco_annotations import read_annotations
+    from posefix.people import find_photos
+    from posefix.pictures.drawing import write_picture
     from posefix.pictures.synthesised import draw_examples
 
-    check_picture_path(output)
-    write_picture(
-        output, draw_examples(annotations, images, profile, people=people, seed=seed, figure=figure)
-    )
+    _check_output(output, annotations, source.images, source.annotations_layout, profile)
+    truth = read_annotations(annotations, source.annotations_layout, source.category, overrule=True)
+    photos = find_photos(truth, source.images)
+    ensure_not_input(output, photos.values())
+    picture = draw_examples(truth, photos, profile, people=people, seed=seed, figure=figure, exif=source.exif)
+    write_picture(output, picture)
+    for line in (*truth.notes, *truth.left_out):
+        print(f"{annotations}: {line}")
     print(f"picture: {output}")
 
 
+def _check_output(output: Path, *inputs: Path | str | None) -> None:
+    """Find out before the work whether a picture can be written, and in the place of nothing that is read.
+
+    Raises:
+        InputError: It cannot, or is one of the inputs, or a photo that is in the folder of the photos already.
+    """
+    from posefix.files import ensure_not_input
+    from posefix.pictures.drawing import check_picture_path
+
+    check_picture_path(output)
+    ensure_not_input(output, inputs)
+
+
+def _find(
+    source: SourceOptions, file: PoseFile, image_ids: Sequence[ImageId], output: Path
+) -> dict[ImageId, Path]:
+    """The photos of image ids, which may lie in folders of their folder; none is where the picture is written."""
+    from posefix.files import ensure_not_input
+
+    photos = source.find(file, image_ids)
+    ensure_not_input(output, photos.values())
+    return photos
+
+
 def _picture(
-    file: PoseFile, refined: PoseFile | None, source: SourceOptions, chosen: Sequence[str], people: int
+    file: PoseFile,
+    refined: PoseFile | None,
+    source: SourceOptions,
+    chosen: Sequence[str],
+    people: int,
+    output: Path,
 ) -> Image:
     from posefix.pictures.gallery import (
         check_same_people,
@@ -140,9 +193,10 @@ def _picture(
         raise InputError("results: expected poses to draw, got none")
     if chosen:
         image_ids = [_find_id(before, name) for name in chosen]
-        return draw_photos(source.find(file, image_ids), image_ids, before, after, exif=source.exif)
+        photos = _find(source, file, image_ids, output)
+        return draw_photos(photos, image_ids, before, after, exif=source.exif)
     rows = most_certain(before, people) if after is None else most_changed(before, after, people)
-    photos = source.find(file, [before.image_ids[row] for row in rows])
+    photos = _find(source, file, [before.image_ids[row] for row in rows], output)
     return draw_close_ups(photos, rows, before, after, exif=source.exif)
 
 

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import Parameter
 
-from posefix.cli.options import Flag, Output, Words
+from posefix.cli.options import AnnotationsLayout, Category, Flag, Output, Words
 from posefix.errors import InputError, plural
 
 if TYPE_CHECKING:
     from posefix.analysis.profile_observation import ObservedErrors
 
 Item = TypeVar("Item")
+
+
+@Parameter(name="*", group="Ground truth")
+@dataclass(frozen=True, kw_only=True)
+class LabelOptions:
+    """Which of the annotated people are meant, and what their keypoints are; the same in all annotations."""
+
+    annotations_layout: AnnotationsLayout = None
+    category: Category = None
+
+
+AS_THE_FILES_SAY = LabelOptions()
 
 
 def profile(
@@ -26,6 +39,7 @@ def profile(
     layout: Words = None,
     name: str | None = None,
     strict: Flag = False,
+    labels: LabelOptions = AS_THE_FILES_SAY,
 ) -> None:
     """Measure the errors of estimators, for `posefix train --errors` and `posefix synthesize --profile`.
 
@@ -38,6 +52,7 @@ def profile(
         layout: Skeleton of the results: a name of `posefix skeleton`, or a skeleton file; one for all, or one for each.
         name: Name of the profile; the output's by default.
         strict: Stop where a photo is in one of the two files only, instead of counting such photos.
+        labels: Which of the annotated people are meant, and what their keypoints are.
     """
     from posefix.analysis.profile_fitting import fit_profile
     from posefix.analysis.profile_observation import pool
@@ -45,14 +60,14 @@ def profile(
     from posefix.cli.progress import ProgressBar
     from posefix.files import ensure_not_input, ensure_writable
 
-    ensure_not_input(output, [*results, *annotations, *(layout or [])])
+    ensure_not_input(output, [*results, *annotations, *(layout or []), labels.annotations_layout])
     ensure_writable(output)
     truths = _one_each(annotations, results, "--annotations")
     layouts = _one_each(layout or [None], results, "--layout")
     observed = []
     with ProgressBar("measuring") as progress:
         for number, (file, truth, skeleton) in enumerate(zip(results, truths, layouts, strict=True), start=1):
-            observed.append(_observe(file, truth, skeleton, strict=strict))
+            observed.append(_observe(file, truth, skeleton, labels, strict=strict))
             progress(number, len(results))
     source = f"Measured: {', '.join(file.name for file in results)} on {', '.join(file.name for file in annotations)}."
     fitted = fit_profile(pool(observed), name or output.stem, source)
@@ -61,13 +76,16 @@ def profile(
     print(f"\nprofile: {output}")
 
 
-def _observe(results: Path, annotations: Path, layout: str | None, *, strict: bool) -> ObservedErrors:
+def _observe(
+    results: Path, annotations: Path, layout: str | None, labels: LabelOptions, *, strict: bool
+) -> ObservedErrors:
     """The errors of one file; says what was compared."""
     from posefix.analysis.coverage import describe_coverage
     from posefix.analysis.profile_observation import observe_errors
     from posefix.interchange import read_compared_poses, read_truth
 
-    truth = read_truth(annotations, layout)
+    named = labels.annotations_layout
+    truth = read_truth(annotations, named or layout, labels.category, overrule=named is not None)
     found = read_compared_poses(results, truth, layout)
     poses = found.poses
     observed = observe_errors(poses, truth, strict=strict)

@@ -14,6 +14,7 @@ from posefix.errors import InputError, plural
 
 if TYPE_CHECKING:
     from posefix.photos.finding import ImageId
+    from posefix.pose_files.pose_file import PoseFile
     from posefix.training.agreement import Agreement
 
 
@@ -59,21 +60,21 @@ def pseudo_label(
     from posefix.files import ensure_not_input, ensure_writable, write_text_atomic
     from posefix.photos.pixels import read_size
     from posefix.training.agreement import AgreementRule, find_agreement
-    from posefix.training.pseudo_labels import annotation_file
+    from posefix.training.pseudo_labels import annotation_file, with_common_ids
 
     _check_different(results)
     rule = AgreementRule(**dataclasses.asdict(agreement))
     ensure_not_input(output, [*results, source.annotations, source.layout])
     ensure_writable(output)
     files = [source.read(path) for path in results]
-    photos: dict[ImageId, Path] = {}
-    for file in files:
-        photos |= source.find(file, file.poses.image_ids)
-    size_of = functools.cache(lambda image_id: read_size(photos[image_id], exif=source.exif))
-    found = find_agreement([file.poses for file in files], size_of, rule)
+    estimates, photos = with_common_ids(
+        [file.poses for file in files], [_photos_within(source, file) for file in files]
+    )
+    size_of = functools.cache(lambda image_id: read_size(source.images / photos[image_id], exif=source.exif))
+    found = find_agreement(estimates, size_of, rule)
     if not len(found.poses):
         raise InputError(f"the estimators agree on nobody; nothing written ({_left_out(found)})")
-    names = {image_id: path.relative_to(source.images).as_posix() for image_id, path in photos.items()}
+    names = {image_id: path.as_posix() for image_id, path in photos.items()}
     content = annotation_file(found, names, size_of)
     write_text_atomic(output, json.dumps(content) + "\n")
     labels = found.poses.valid
@@ -91,6 +92,12 @@ def _check_different(results: tuple[Path, ...]) -> None:
     for number, path in enumerate(results):
         if path.resolve() in [other.resolve() for other in results[:number]]:
             raise InputError(f"{path}: given twice, and an estimator always agrees with itself; give it once")
+
+
+def _photos_within(source: SourceOptions, file: PoseFile) -> dict[ImageId, Path]:
+    """The photo of each of a file's image ids, as a path in the folder of the photos."""
+    found = source.find(file, file.poses.image_ids)
+    return {image_id: path.relative_to(source.images) for image_id, path in found.items()}
 
 
 def _left_out(found: Agreement) -> str:

@@ -69,7 +69,8 @@ class NetworkOptions:
     """What looks at people, and where."""
 
     model: str = DEFAULT_MODEL_NAME
-    """A packaged model's name, a model folder, or owner/name[@revision] on the Hugging Face Hub."""
+    """A packaged model's name, a model folder (./small for one of such a name), or owner/name[@revision] on the Hugging
+    Face Hub."""
     flip: bool = True
     """Average with the mirrored photo: half as fast, a little more accurate."""
     device: str = "auto"

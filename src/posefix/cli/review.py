@@ -59,7 +59,7 @@ def review(
     from posefix.review.key import opening_page, read_key
     from posefix.review.output import OutputWriter, ReviewedFile
     from posefix.review.scenes import Scenes
-    from posefix.review.server import listen, page_address, serve
+    from posefix.review.server import listen, page_address, serve, sigterm_as_interrupt
     from posefix.review.session import Review, check_people
 
     options = page or PageOptions()
@@ -77,6 +77,7 @@ def review(
         closing(Review(before.poses, after.poses, journal, (results.name, refined.name))) as session,
         listen(options.port) as listening,
         closing(OutputWriter(partial(_write, session, file))) as writer,
+        sigterm_as_interrupt(),
     ):
         titles = (results.name, refined.name, output.name)
         scenes = Scenes(session, photos, source.exif, titles)

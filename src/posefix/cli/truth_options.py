@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import Parameter
 
-from posefix.cli.options import Category
+from posefix.cli.options import AnnotationsLayout, Category
 
 if TYPE_CHECKING:
     from posefix.formats.coco_annotations import Annotations
@@ -22,9 +22,7 @@ class TruthOptions:
 
     annotations: Path
     """A COCO keypoint annotation file, or a folder of PoseTrack 2018 annotation files."""
-    annotations_layout: str | None = None
-    """Skeleton of the annotated people, if the file does not name their keypoints, or by other names; by default that
-    of the results, if the file names none."""
+    annotations_layout: AnnotationsLayout = None
     category: Category = None
 
     def read(self, layout: str | None = None) -> Annotations:

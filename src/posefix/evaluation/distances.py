@@ -10,7 +10,7 @@ The numbers are those of MMPose's functions of these names (`mmpose.evaluation.f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from posefix.errors import InputError, plural
 from posefix.evaluation.coco import check_images, describe_keypoints, share_keypoints
 from posefix.evaluation.matching import match_people
 from posefix.evaluation.percentages import metric_table
-from posefix.formats.coco_annotations import Annotations
+from posefix.formats.coco_annotations import AREA_OF_BOX, Annotations
 from posefix.pose.poses import BoolArray, FloatArray, Poses, Rows
 
 PCK_THRESHOLDS = (0.05, 0.1, 0.2)
@@ -133,8 +133,9 @@ class Distances:
 def measure_distances(results: Poses, annotations: Annotations) -> Distances:
     """Compare the keypoints of each person's pose with the labels.
 
-    Which pose is whose is what `match_people` finds, the most similar pair first. A missing keypoint is compared as it
-    stands in the file, at 0, 0 as a rule.
+    Which pose is whose is what `match_people` finds, the most similar pair first; whoever has an area of 0 is found by
+    one of `AREA_OF_BOX`, since distances need none. A missing keypoint is compared as it stands in the file, at 0, 0
+    as a rule.
 
     Args:
         results: Poses in pixels of the original photos.
@@ -146,7 +147,7 @@ def measure_distances(results: Poses, annotations: Annotations) -> Distances:
     check_images(results, annotations)
     shared = share_keypoints(results, annotations)
     counted = np.flatnonzero(annotations.people.counted(shared.annotation_columns))
-    matches = match_people(results, annotations)
+    matches = match_people(results, _with_areas(annotations))
     pose_of = np.full(len(annotations.people), -1, dtype=np.int64)
     pose_of[matches.people] = matches.poses
     rows = pose_of[counted]
@@ -155,6 +156,14 @@ def measure_distances(results: Poses, annotations: Annotations) -> Distances:
     offset[rows >= 0] = results.keypoints[rows[rows >= 0]][:, shared.result_columns] - truth[rows >= 0]
     labelled = annotations.people.visibility[counted][:, shared.annotation_columns] > 0
     return Distances(counted, offset, labelled, shared.names)
+
+
+def _with_areas(annotations: Annotations) -> Annotations:
+    """The same people, none of whom is left out for an area of 0; a box may be a line, and is a pixel then."""
+    people = annotations.people
+    estimated = np.maximum(AREA_OF_BOX * people.bbox_xywh[:, 2:].prod(axis=1), 1.0)
+    area = np.where(people.area > 0, people.area, estimated)
+    return replace(annotations, people=replace(people, area=area))
 
 
 def evaluate_pck(results: Poses, annotations: Annotations) -> DistanceMetrics:

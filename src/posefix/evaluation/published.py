@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from posefix.errors import InputError, quoted
+from posefix.evaluation.percentages import PIXELS, factor
 from posefix.evaluation.tables import Row
 from posefix.files import read_json
 
@@ -38,7 +40,7 @@ def read_published_rows(name_or_path: str | Path, columns_of: Mapping[str, Seque
     """Read rows that were published.
 
     The file is an object with ``metric``, ``source``, which says where the numbers stand, and ``rows``: objects with a
-    ``name``, a ``source`` of their own if need be, and numbers in percent by column.
+    ``name``, a ``source`` of their own if need be, and numbers in percent by column; in pixels where it says so.
 
     Args:
         name_or_path: One of `published_names`, or a JSON file.
@@ -88,12 +90,18 @@ def _row(row: Any, source: Any, columns: Mapping[str, str], where: str) -> Row:
             raise InputError(
                 f"{where}: unknown field {field!r}; expected one of {', '.join(columns.values())}."
             )
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
-            raise InputError(
-                f"{where}, field {field!r}: expected a percentage, 0 to 100, got {quoted(value)}."
-            )
-        values[column] = value / 100
+        values[column] = _number(value, column, f"{where}, field {field!r}")
     return Row(row["name"], values, source.strip())
+
+
+def _number(value: Any, column: str, where: str) -> float:
+    """A number as measures give it: shares from 0 to 1, lengths in pixels."""
+    most, expected = (100.0, "a percentage, 0 to 100")
+    if column.endswith(PIXELS):
+        most, expected = (sys.float_info.max, "pixels, 0 or more")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise InputError(f"{where}: expected {expected}, got {quoted(value)}.")
+    return value / factor(column)
 
 
 def _spelling(column: str) -> str:

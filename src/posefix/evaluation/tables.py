@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from posefix.errors import InputError
-from posefix.evaluation.percentages import percent, signed
+from posefix.evaluation.percentages import cell, factor, signed_cell
 
 TableFormat = Literal["text", "csv", "latex", "markdown"]
 LATEX_ESCAPES = {
@@ -26,7 +26,8 @@ class Row:
 
     Attributes:
         name: What the numbers are of.
-        values: Number of each column, 0 to 1; -1 or none where there is none. Of a change, -1 to 1.
+        values: Number of each column, 0 to 1, or pixels where the column says so; -1 or none where there is none. Of a
+            change, their difference.
         source: Where the numbers were published; empty if they were measured here.
         is_change: Whether the numbers are differences.
     """
@@ -40,8 +41,8 @@ class Row:
         """A number as people quote it."""
         value = self.values.get(column)
         if self.is_change:
-            return "-" if value is None else signed(value)
-        return percent(-1 if value is None else value)
+            return "-" if value is None else signed_cell(column, value)
+        return cell(column, -1 if value is None else value)
 
     @property
     def kind(self) -> str:
@@ -112,18 +113,12 @@ class Table:
         return "\n".join([*parts, *(f"% {note}" for note in self.notes)]) + "\n"
 
     def _csv(self) -> str:
-        """Numbers in percent, with more decimals than people want to read; empty where there is none."""
+        """Numbers in percent or pixels, with more decimals than people want to read; empty where there is none."""
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["name", "kind", "source", *self.columns])
         for row in self.rows:
-            numbers = (row.values.get(column) for column in self.columns)
-            shown = [
-                ""
-                if number is None or (number < 0 and not row.is_change)
-                else f"{round(100 * number, 4) + 0.0:.4f}"
-                for number in numbers
-            ]
+            shown = [_digits(row, column) for column in self.columns]
             writer.writerow([row.name.strip(), row.kind, row.source, *shown])
         return stream.getvalue()
 
@@ -141,6 +136,14 @@ class Table:
         return [
             f"{mark.strip()} published, not measured here: {source}" for source, mark in self._marks().items()
         ]
+
+
+def _digits(row: Row, column: str) -> str:
+    """A number with four decimals."""
+    number = row.values.get(column)
+    if number is None or (number < 0 and not row.is_change):
+        return ""
+    return f"{round(factor(column) * number, 4) + 0.0:.4f}"
 
 
 def _markdown_text(text: str) -> str:

@@ -17,7 +17,7 @@ from posefix.formats.coco_people import AnnotatedCategories, listed_counts
 from posefix.formats.coco_posetrack import read_posetrack_annotations
 from posefix.formats.coco_row_categories import CATEGORY, UNTOLD
 from posefix.interchange.pose_files import Layout, check_pixels, load_layout, read_unchecked
-from posefix.photos.finding import id_matcher
+from posefix.photos.finding import id_matcher, is_path
 from posefix.pose.poses import ImageId, Poses
 from posefix.pose_files.pose_file import FormatError, PhotoSize, PoseFile, Reading
 from posefix.pose_files.records import ids_as_known
@@ -143,7 +143,7 @@ def read_annotated_file(
 
     Raises:
         FormatError: The file is faulty, or does not say its layout; names file, record and field.
-        InputError: An id names two photos.
+        InputError: An id names two photos, or two paths one.
     """
     known_as = _known_as(annotations.images)
     reading = Reading(load_layout(layout), photo_size=_sizes(annotations.images, known_as))
@@ -158,10 +158,29 @@ def read_annotated_file(
         image_id: None if numbers_are_ids and isinstance(image_id, int) else known_as(image_id)
         for image_id in wanted
     }
+    _check_claims(file.path, known)
     # 0 is an id, too.
     ids = {image_id: image_id if found is None else found for image_id, found in known.items()}
     image_ids = tuple(ids[image_id] for image_id in file.poses.image_ids)
     return replace(file, poses=replace(file.poses, image_ids=image_ids))
+
+
+def _check_claims(path: Path, known: Mapping[ImageId, ImageId | None]) -> None:
+    """Refuse two paths for one photo: the poses of another folder's photo would be measured on it, too.
+
+    Args:
+        path: The file.
+        known: Its ids -> the annotations'.
+    """
+    claims: dict[ImageId, ImageId] = {}
+    for image_id, photo in known.items():
+        if photo is None or not is_path(str(image_id)):
+            continue
+        if (first := claims.setdefault(photo, image_id)) != image_id:
+            raise InputError(
+                f"{path}: image ids {first!r} and {image_id!r} are two photos, and the annotations know only one that "
+                f"fits, of id {photo!r}; give its file_name the photo's folder, or leave the other photo's poses out."
+            )
 
 
 def _known_as(images: Mapping[ImageId, ImageInfo]) -> Callable[[ImageId], ImageId | None]:

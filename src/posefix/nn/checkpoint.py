@@ -24,7 +24,8 @@ def save_network(
 ) -> None:
     """Write a model folder: weights in half precision and the description that the refiner reads.
 
-    Of a model that was there before, the graph and the calibration go: they were of its weights.
+    Of a model that was there before, the graph and the calibration go: they were of its weights. The description goes
+    before the new weights come, so that whoever stops in between leaves no model, not one of two trainings.
 
     Args:
         network: The trained network.
@@ -37,7 +38,8 @@ def save_network(
         key: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for key, value in network.state_dict().items()
     }
-    (folder / ONNX_FILE).unlink(missing_ok=True)
+    for old in (DESCRIPTION_FILE, ONNX_FILE):
+        (folder / old).unlink(missing_ok=True)
     write_bytes_atomic(folder / WEIGHTS_FILE, save(weights))
     if Path(skeleton).is_file():
         write_bytes_atomic(folder / SKELETON_FILE, Path(skeleton).read_bytes())

@@ -32,6 +32,7 @@ __all__ = [
     "id_matcher",
     "image_finder",
     "image_ids_of",
+    "is_path",
     "photo_sizes",
 ]
 
@@ -127,12 +128,15 @@ def image_ids_of(photo: str | Path, image_ids: Collection[ImageId]) -> set[Image
     """
     keys = _file_keys(Path(photo))
     loose = set(map(_loosely, keys))
-    texts = {image_id: _name_of(str(image_id)) for image_id in image_ids}
+    texts = {image_id: _parts(str(image_id))[-1] for image_id in image_ids}
     return {one for one, name in texts.items() if _id_key(name) in keys or _loosely(name) in loose}
 
 
 def id_matcher(names: Mapping[ImageId, str]) -> Callable[[ImageId], ImageId | None]:
     """What tells which of some photos an estimator means by an id, by the rule of `find_images`.
+
+    Where both are paths, the folders of one must end those of the other: another folder's photo is another photo.
+    Ids without folders find photos in all of them.
 
     Args:
         names: Id -> file name, or path, of each photo.
@@ -142,19 +146,12 @@ def id_matcher(names: Mapping[ImageId, str]) -> Callable[[ImageId], ImageId | No
     """
     ids_of: dict[Path, list[ImageId]] = {}
     for known, name in names.items():
-        ids_of.setdefault(Path(name), []).append(known)
+        ids_of.setdefault(Path(*_parts(name)), []).append(known)
     index = _Index(tuple(ids_of))
 
     def match(image_id: ImageId) -> ImageId | None:
-        fitting = index.fitting(_name_of(str(image_id)))
-        # Photos of one name in several folders: the id's own folders decide, and their case if it must.
-        text = re.sub(r"[/\\]+", "/", str(image_id))
-        if len(fitting) > 1:
-            fitting = [
-                path for path in fitting if _loosely(text).endswith(_loosely(path.as_posix()))
-            ] or fitting
-        if len(fitting) > 1:
-            fitting = [path for path in fitting if text.endswith(path.as_posix())] or fitting
+        meant = Path(*_parts(str(image_id)))
+        fitting = [meant] if meant in ids_of else _nearest(meant, index)
         _check_one(image_id, fitting, "annotations")
         ids = ids_of[fitting[0]] if fitting else [None]
         if len(ids) > 1:
@@ -165,6 +162,36 @@ def id_matcher(names: Mapping[ImageId, str]) -> Callable[[ImageId], ImageId | No
         return ids[0]
 
     return match
+
+
+def _nearest(meant: Path, index: _Index) -> list[Path]:
+    """Photos that fit a path's name and contradict none of its folders; of several those of which it says most."""
+    found = _agreeing(meant, index.by_key.get(_id_key(meant.name), []))
+    found = found or _agreeing(meant, index.by_loose_key.get(_loosely(meant.name), []))
+    nearness = [_nearness(meant, path) for path in found]
+    return [path for path, near in zip(found, nearness, strict=True) if near == max(nearness)]
+
+
+def _agreeing(meant: Path, paths: Iterable[Path]) -> list[Path]:
+    """Those of whose folders and a path's the ones end the others, in whatever case."""
+    folders = _loosely(_folders(meant))
+    return [path for path in paths if _ends(folders, _loosely(_folders(path)))]
+
+
+def _nearness(meant: Path, path: Path) -> tuple[bool, int, bool]:
+    """What puts one of the photos that a path may mean before another: no further folder, more of its own, case."""
+    whole = _loosely(meant.as_posix()) == _loosely(path.as_posix())
+    return whole, min(len(meant.parts), len(path.parts)), _ends(_folders(meant), _folders(path))
+
+
+def _folders(path: Path) -> str:
+    """The folders of a path, each after a slash, so that no text ends another but with whole folders."""
+    return "".join(f"/{part}" for part in path.parts[:-1])
+
+
+def _ends(one: str, other: str) -> bool:
+    """Whether one text ends the other; none at all ends each."""
+    return one.endswith(other) or other.endswith(one)
 
 
 @dataclass(frozen=True)
@@ -252,17 +279,19 @@ class _Photos:
         claims: dict[Path, str] = {}
         for image_id, paths in found.items():
             _check_one(image_id, paths, str(self.folder))
-            if _is_path(names[image_id]) and claims.setdefault(paths[0], names[image_id]) != names[image_id]:
+            if is_path(names[image_id]) and claims.setdefault(paths[0], names[image_id]) != names[image_id]:
                 raise InputError(
                     f"{self.folder}: {claims[paths[0]]!r} and {names[image_id]!r} are two photos, and only "
                     f"{paths[0].name} is there; give the folder that their paths begin in"
                 )
-        lost = {image_id: self.folder / _name_of(names.get(image_id, str(image_id))) for image_id in missing}
+        lost = {
+            image_id: self.folder / _parts(names.get(image_id, str(image_id)))[-1] for image_id in missing
+        }
         return {image_id: lost[image_id] if image_id in lost else found[image_id][0] for image_id in wanted}
 
     def _elsewhere(self, names: Iterable[str]) -> str:
         """What to do where a subfolder holds one of the missing photos; nothing where none does."""
-        path = next(chain.from_iterable(self.nested.fitting(_name_of(name)) for name in names), None)
+        path = next(chain.from_iterable(self.nested.fitting(_parts(name)[-1]) for name in names), None)
         if path is None:
             return ""
         return (
@@ -273,7 +302,7 @@ class _Photos:
     def _fitting(self, text: str) -> list[Path]:
         """Photos that fit an id or a path."""
         # Without "..", so that no file's ids reach outside of the folder.
-        parts = [part for part in re.split(r"[/\\]+", text) if part not in ("..", ".")] or [text]
+        parts = _parts(text)
         # Only a path needs a look at the disk for each id.
         for start in range(len(parts) - 1):
             path = self.folder.joinpath(*parts[start:])
@@ -338,12 +367,13 @@ def _id_key(text: str) -> str:
     return _without_zeros(text) if re.fullmatch("[0-9]+", text) else text
 
 
-def _name_of(text: str) -> str:
-    """Of a path of any system, its last part."""
-    return re.split(r"[/\\]+", text)[-1]
+def _parts(text: str) -> list[str]:
+    """Folders and name of a path of any system, the name last; none that lead elsewhere, as .. does."""
+    return [part for part in re.split(r"[/\\]+", text) if part not in ("", ".", "..")] or [""]
 
 
-def _is_path(text: str) -> bool:
+def is_path(text: str) -> bool:
+    """Whether an id or a name says a folder, in the way of any system."""
     return "/" in text or "\\" in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -11,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from posefix.errors import InputError
-from posefix.formats.coco_annotations import Annotations, read_annotations
-from posefix.people import PersonRecords, build_records, find_photos
-from posefix.photos.finding import decode_image
+from posefix.formats.coco_annotations import Annotations
+from posefix.people import PersonRecords, build_records
+from posefix.photos.finding import Exif, ImageId, decode_image
 from posefix.pictures.drawing import (
     RIM,
     TRAIL,
@@ -77,30 +78,32 @@ MARKS: dict[Status, Mark] = {
 
 
 def draw_examples(
-    annotations: Path,
-    images: Path,
+    truth: Annotations,
+    photos: Mapping[ImageId, Path],
     profile: str,
     *,
     people: int = 6,
     seed: int = 0,
     figure: Figure = "both",
+    exif: Exif = "apply",
 ) -> Image:
     """One panel per kind of error (figure 3) above truth beside synthesised pose (figure 4).
 
     Args:
-        annotations: A COCO keypoint annotation file.
-        images: Folder of its photos.
+        truth: Annotated people.
+        photos: The photo of each image id that has some.
         profile: A packaged error profile's name, or a profile file.
         people: How many people the lower part shows.
         seed: Another number draws other people and errors.
         figure: "errors" is the upper part alone, "poses" the lower one.
+        exif: As in `decode_image`.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        InputError: A faulty file, a photo that is missing, nobody with enough labelled keypoints, or a coordinate that
-            no photo has.
+        InputError: A faulty profile, a photo that cannot be read, nobody with enough labelled keypoints, or a
+            coordinate that no photo has.
     """
     if people < 1:
         raise InputError(f"people: expected 1 or more, got {people}")
@@ -108,9 +111,10 @@ def draw_examples(
         raise InputError(f"seed: expected 0 or more, got {seed}")
     if figure not in get_args(Figure):
         raise InputError(f"figure: expected one of {', '.join(get_args(Figure))}, got {figure!r}")
-    truth = read_annotations(annotations)
     check_drawable_people(truth)
-    panels = _Panels(truth, images, load_error_profile(profile), np.random.default_rng(seed))
+    records = build_records(truth, photos, truth.skeleton)
+    generator = np.random.default_rng(seed)
+    panels = _Panels(records, truth.skeleton, load_error_profile(profile), generator, exif)
     rows = [] if figure == "poses" else [panels.of_errors()]
     if figure != "errors":
         shown = panels.choose(people)
@@ -127,12 +131,18 @@ class _Panels:
     """Draws wrong poses of an annotation file's people."""
 
     def __init__(
-        self, truth: Annotations, images: Path, profile: ErrorProfile, generator: np.random.Generator
+        self,
+        records: PersonRecords,
+        skeleton: Skeleton,
+        profile: ErrorProfile,
+        generator: np.random.Generator,
+        exif: Exif,
     ) -> None:
-        self.skeleton: Skeleton = truth.skeleton
+        self.records = records
+        self.skeleton = skeleton
         self.profile = profile
         self.generator = generator
-        self.records: PersonRecords = build_records(truth, find_photos(truth, images), self.skeleton)
+        self.exif = exif
 
     def choose(self, count: int) -> npt.NDArray[np.int64]:
         """Random people with enough labelled keypoints to look at, and large ones if there are any."""
@@ -223,7 +233,7 @@ class _Panels:
         return np.asarray(geometry.crop_matrices(box, PANEL_WH)[0])
 
     def _panel(self, row: int, matrix: FloatArray, places: FloatArray, present: BoolArray) -> Image:
-        photo = geometry.warp(decode_image(self.records.images[row]), matrix, PANEL_WH)
+        photo = geometry.warp(decode_image(self.records.images[row], exif=self.exif), matrix, PANEL_WH)
         true = self._placed(row, matrix)[self.records.labelled[row]]
         size = float(np.ptp(true, axis=0).max())
         return draw_poses(photo, places[None], present[None], self.skeleton, size=size)

@@ -13,6 +13,7 @@ from posefix.analysis.comparison import Comparison
 from posefix.analysis.costs import Progress
 from posefix.analysis.statuses import FoundPeople
 from posefix.formats.coco_annotations import Annotations
+from posefix.photos.finding import Exif
 from posefix.pose.poses import FloatArray, ImageId, Rows
 from posefix.pose_errors.taxonomy import ERRORS
 from posefix.report.close_ups import CloseUp, cut_out
@@ -87,6 +88,7 @@ def build_gallery(
     annotations: Annotations,
     photos: Mapping[ImageId, Path],
     progress: Progress | None = None,
+    exif: Exif = "apply",
 ) -> Gallery:
     """Cut the people out of their photos, the first of each kind first, until `PICTURE_BYTES` are reached.
 
@@ -96,6 +98,7 @@ def build_gallery(
         annotations: the people's.
         photos: file of each photo.
         progress: called with the number of pictures that are done and of all.
+        exif: whether photos are turned as their EXIF orientation says.
 
     Raises:
         InputError: a photo cannot be read.
@@ -105,7 +108,7 @@ def build_gallery(
     room = PICTURE_BYTES
     for number, person in enumerate(people, start=1):
         box = annotations.people.bbox_xywh[states[0].people[person]]
-        close_up = cut_out(photos[states[0].image_ids[person]], states, person, box)
+        close_up = cut_out(photos[states[0].image_ids[person]], states, person, box, exif)
         room -= len(close_up.jpeg)
         if room < 0:
             break

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from posefix.analysis.statuses import FoundPeople
-from posefix.photos.finding import decode_image
+from posefix.photos.finding import Exif, decode_image
 from posefix.pictures.drawing import Image, View, close_up
 from posefix.pose.poses import BoolArray, FloatArray
 
@@ -37,7 +37,13 @@ class CloseUp:
     truth: FloatArray
 
 
-def cut_out(photo: Path, states: tuple[FoundPeople, ...], person: int, bbox_xywh: FloatArray) -> CloseUp:
+def cut_out(
+    photo: Path,
+    states: tuple[FoundPeople, ...],
+    person: int,
+    bbox_xywh: FloatArray,
+    exif: Exif = "apply",
+) -> CloseUp:
     """Cut a person out of a photo, with all poses inside and some of what is around.
 
     Args:
@@ -45,11 +51,12 @@ def cut_out(photo: Path, states: tuple[FoundPeople, ...], person: int, bbox_xywh
         states: the same people as estimated, and refined if they were.
         person: which of them.
         bbox_xywh: (4,) box of the annotated person, who may have few labelled keypoints; pixels of the photo.
+        exif: as in `decode_image`.
 
     Raises:
         InputError: the photo cannot be read.
     """
-    image = decode_image(photo)
+    image = decode_image(photo, exif=exif)
     poses = [(state.places[person], state.labelled[person] & ~state.missing[person]) for state in states]
     poses.append((states[0].truth[person], states[0].labelled[person]))
     keypoints = np.stack([places for places, _ in poses])

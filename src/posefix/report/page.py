@@ -21,6 +21,7 @@ from posefix.errors import plural
 from posefix.evaluation.percentages import percent, signed
 from posefix.evaluation.repairs import Repairs
 from posefix.formats.coco_annotations import Annotations
+from posefix.photos.finding import Exif
 from posefix.pose.poses import ImageId
 from posefix.pose_errors.taxonomy import STATUS_NAMES
 from posefix.report.cases import Gallery, Kinds, build_gallery, changed_most, worst_of_each_error
@@ -76,6 +77,7 @@ def analysis_page(
     *,
     results_name: str,
     photos: Photos | None = None,
+    exif: Exif = "apply",
     progress: Progress | None = None,
 ) -> str:
     """A page of HTML about the errors of one results file.
@@ -85,6 +87,7 @@ def analysis_page(
         annotations: those that were analysed.
         results_name: how the page calls the results.
         photos: file of each photo, for a gallery; none without.
+        exif: whether photos are turned as their EXIF orientation says.
         progress: called with the number of pictures that are done and of all.
 
     Raises:
@@ -94,7 +97,7 @@ def analysis_page(
     gallery = None
     if photos is not None:
         kinds = worst_of_each_error(found, sizes(found, annotations))
-        gallery = build_gallery(kinds, (found,), annotations, photos, progress)
+        gallery = build_gallery(kinds, (found,), annotations, photos, progress, exif)
     columns = analysis_columns(found, annotations)
     page = Page(
         title=f"Errors of {results_name}",
@@ -116,6 +119,7 @@ def comparison_page(
     *,
     names: tuple[str, str],
     photos: Photos | None = None,
+    exif: Exif = "apply",
     progress: Progress | None = None,
 ) -> str:
     """A page of HTML about what became of the same people.
@@ -126,6 +130,7 @@ def comparison_page(
         analyses: of the results before and after, for what errors cost and who is hard.
         names: how the page calls the results before and after.
         photos: file of each photo, for a gallery; none without.
+        exif: whether photos are turned as their EXIF orientation says.
         progress: called with the number of pictures that are done and of all.
 
     Raises:
@@ -135,7 +140,7 @@ def comparison_page(
     gallery = None
     if photos is not None:
         kinds: Kinds = changed_most(comparison)
-        gallery = build_gallery(kinds, states, annotations, photos, progress)
+        gallery = build_gallery(kinds, states, annotations, photos, progress, exif)
     columns = comparison_columns(comparison, annotations)
     labelled = list(zip(("before", "after"), states, strict=True))
     page = Page(

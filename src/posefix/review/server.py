@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+import signal
 import socket
 import threading
 import webbrowser
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,14 @@ class OwnPageOnly:
         return method == "GET" and going and path.encode() == b"/" + self._key + b"/"
 
 
+class _Answer(JSONResponse):
+    """JSON in which a name of a file that is no UTF-8 has question marks; the page does not ask by names."""
+
+    def render(self, content: Any) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
+
+
 def make_app(scenes: Scenes, output: OutputWriter, port: int, page_key: str) -> Starlette:
     """The pages and what they ask for.
 
@@ -109,13 +118,13 @@ def make_app(scenes: Scenes, output: OutputWriter, port: int, page_key: str) -> 
         return Response((STATIC / "review.html").read_bytes(), media_type="text/html")
 
     def table(_: Request) -> Response:
-        return JSONResponse({**scenes.table(), "key": key, "output": _output_state(output)})
+        return _Answer({**scenes.table(), "key": key, "output": _output_state(output)})
 
     def person(request: Request) -> Response:
-        return JSONResponse(scenes.person(request.path_params["person"]))
+        return _Answer(scenes.person(request.path_params["person"]))
 
     def status(_: Request) -> Response:
-        return JSONResponse({"output": _output_state(output)})
+        return _Answer({"output": _output_state(output)})
 
     def photo(request: Request) -> Response:
         return _picture(scenes.whole_photo(request.path_params["photo"]))
@@ -130,7 +139,7 @@ def make_app(scenes: Scenes, output: OutputWriter, port: int, page_key: str) -> 
             raise StaleError("Another review is served here now; load this page again.")
         about = review.take(body.get("entry"), body.get("version"))
         output.request()
-        return JSONResponse({**review.state([about]), "person": about, "output": _output_state(output)})
+        return _Answer({**review.state([about]), "person": about, "output": _output_state(output)})
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -181,7 +190,9 @@ def serve(
     page_key: str,
     opening: Path | None = None,
 ) -> None:
-    """Serve the page until Ctrl-C or SIGTERM; when this returns, the output is written.
+    """Serve the page until Ctrl-C, which is a KeyboardInterrupt, or SIGTERM; at the end the output is written.
+
+    After its own end uvicorn raises the signal that ended it again: `sigterm_as_interrupt` lets callers tidy up.
 
     Args:
         scenes: The people with their photos.
@@ -203,6 +214,22 @@ def serve(
     )
     logging.getLogger("uvicorn.error").addFilter(_is_own_fault)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Within it, SIGTERM is a KeyboardInterrupt as Ctrl-C is, so that files are taken away that are gone at the end.
+
+    Outside of the main thread, which alone hears signals, nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # none where no Python code had put it
 
 
 def page_address(listening: socket.socket, page_key: str) -> str:
@@ -251,11 +278,11 @@ def _output_state(output: OutputWriter) -> dict[str, Any]:
 
 
 def _stale(_: Request, error: Exception) -> Response:
-    return JSONResponse({"problem": str(error)}, status_code=409)
+    return _Answer({"problem": str(error)}, status_code=409)
 
 
 def _refused(_: Request, error: Exception) -> Response:
-    return JSONResponse({"problem": str(error)}, status_code=400)
+    return _Answer({"problem": str(error)}, status_code=400)
 
 
 def _gone(_: Request, error: Exception) -> Response:

@@ -40,6 +40,7 @@ from posefix.skeletons import Skeleton
 from posefix.training.config import TrainConfig
 from posefix.training.recipe_people import load_sets
 from posefix.training.regression import fit_regression
+from posefix.training.trained import check_unseen
 from posefix.training.trials import Examples, GivenPoses, Trial, join, try_starts, usual_company
 
 RIGHT = 0.5
@@ -78,7 +79,7 @@ def calibrate(
         on_pass: Called with a line about each pass.
 
     Raises:
-        InputError: No photos are held out, or the model does not fit the recipe's data.
+        InputError: No photos are held out, or some that the model was trained on; or it does not fit the recipe's data.
     """
     if not any(config.data.held_out):
         raise InputError(
@@ -89,6 +90,7 @@ def calibrate(
     if not 0 < share <= 1:
         raise InputError(f"share: expected a number above 0 and at most 1, got {share}")
     model = load_model(folder)
+    check_unseen(config, model.folder)
     ensure_writable(folder / DESCRIPTION_FILE)
     sets = load_sets(config, model.skeleton, held=True)
     refiner = Refiner(open_backend(model, device=device), model.skeleton, model.input_size_wh)

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from posefix.errors import InputError
+from posefix.errors import InputError, plural
 from posefix.files import write_bytes_atomic, write_text_atomic
 from posefix.json_values import parse_json
 from posefix.training.config import TrainConfig, with_defaults
@@ -53,10 +53,12 @@ def save_checkpoint(
     optimiser: torch.optim.Optimizer,
     standing: Standing,
     config: TrainConfig,
+    people: int,
 ) -> None:
     """Write `path`: tensors, and where the run stands, in one safetensors file that appears whole or not at all.
 
-    The same name with .json holds the second part once more, for people to read.
+    The same name with .json holds the second part once more, for people to read. The number of people who are trained
+    on is kept, since batches and learning rates follow from it and files of the same names may come to hold others.
     """
     tensors = {MODEL + key: value for key, value in model.state_dict().items()}
     if average is not None:
@@ -65,6 +67,7 @@ def save_checkpoint(
         tensors |= {f"{OPTIMISER}{index}.{key}": torch.as_tensor(value) for key, value in entry.items()}
     document = {
         "progress": dataclasses.asdict(standing),
+        "people": people,
         "config": dataclasses.asdict(config),
         "versions": {"torch": str(torch.__version__)},
     }
@@ -79,6 +82,7 @@ def load_checkpoint(
     average: nn.Module | None,
     optimiser: torch.optim.Optimizer,
     config: TrainConfig,
+    people: int,
 ) -> Standing:
     """Restore what `save_checkpoint` wrote.
 
@@ -89,7 +93,9 @@ def load_checkpoint(
         raise InputError(f"{path}: no checkpoint to resume from; start without --resume")
     tensors, document = _read(path)
     try:
-        return _restore(path, tensors, document, model, average, optimiser, config)
+        _check_same_run(path, document["config"], json.loads(json.dumps(dataclasses.asdict(config))))
+        _check_same_people(path, document, people)
+        return _restore(tensors, document, model, average, optimiser)
     except InputError:
         raise
     # What a document or tensors of another kind lead to, in Python and in PyTorch.
@@ -99,16 +105,13 @@ def load_checkpoint(
 
 
 def _restore(
-    path: Path,
     tensors: dict[str, Tensor],
     document: dict[str, Any],
     model: nn.Module,
     average: nn.Module | None,
     optimiser: torch.optim.Optimizer,
-    config: TrainConfig,
 ) -> Standing:
     """See `load_checkpoint`; what is damaged raises whatever it leads to."""
-    _check_same_run(path, document["config"], json.loads(json.dumps(dataclasses.asdict(config))))
     model.load_state_dict(_with_prefix(tensors, MODEL))
     if average is not None:
         average.load_state_dict(_with_prefix(tensors, AVERAGE))
@@ -149,6 +152,16 @@ def _check_same_run(path: Path, saved: dict[str, Any], current: dict[str, Any]) 
         )
         if before != now:
             raise InputError(f"{path}: the checkpoint was trained with {key} = {before}, this run has {now}")
+
+
+def _check_same_people(path: Path, document: dict[str, Any], people: int) -> None:
+    """Raise if a run has more or fewer people than before; earlier versions did not say how many there were."""
+    before = document.get("people", people)
+    if before != people:
+        raise InputError(
+            f"{path}: the checkpoint was trained on {plural(before, 'person')}, this run has {people:,}; resume it "
+            "with the annotations as they were, or train in another folder"
+        )
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -182,7 +182,9 @@ def load_validation_people(recipe: TrainConfig, *, needs_results: bool) -> Valid
         )
     annotations = read_annotations(root / data.validation_annotations)
     results = read_validation_poses(recipe, annotations)
-    photos = find_photos(annotations, root / data.validation_images)
+    # Estimators see people in photos of nobody who is annotated, too; all their poses are refined.
+    seen = {image_id for poses in results.values() for image_id in poses.image_ids}
+    photos = find_photos(annotations, root / data.validation_images, seen)
     return ValidationPeople(annotations, photos, results)
 
 

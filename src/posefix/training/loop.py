@@ -166,7 +166,7 @@ class Trainer:
                 f"batch_size {settings.batch_size} must be a multiple of the {process.world_size} processes"
             )
         self.sampler = BatchSampler(
-            len(self.dataset.records),
+            self._people,
             settings.batch_size // process.world_size,
             self.config.seed,
             process.rank,
@@ -174,8 +174,7 @@ class Trainer:
         )
         if len(self.sampler) == 0:
             raise InputError(
-                f"batch_size {settings.batch_size} is above the {plural(len(self.dataset.records), 'person')} to "
-                "train on"
+                f"batch_size {settings.batch_size} is above the {plural(self._people, 'person')} to train on"
             )
         self.network.to(process.device).to(memory_format=torch.channels_last)
         self.model: nn.Module = LossModule(self.network)
@@ -205,10 +204,15 @@ class Trainer:
         """The newest checkpoint."""
         return self.output / CHECKPOINT_FILE
 
+    @property
+    def _people(self) -> int:
+        """To train on, as often as an epoch shows them."""
+        return len(self.dataset.records)
+
     def resume(self) -> None:
         """Continue from the newest checkpoint of the output folder."""
         self.standing = load_checkpoint(
-            self.checkpoint_path, self.network, self.average, self.optimiser, self.config
+            self.checkpoint_path, self.network, self.average, self.optimiser, self.config, self._people
         )
 
     def best_network(self) -> PoseNetwork:
@@ -246,7 +250,13 @@ class Trainer:
         last = epoch + 1 == self.config.optimiser.epochs
         # First of all, so that an epoch is not lost with a photo that validation can't read.
         save_checkpoint(
-            self.checkpoint_path, self.network, self.average, self.optimiser, self.standing, self.config
+            self.checkpoint_path,
+            self.network,
+            self.average,
+            self.optimiser,
+            self.standing,
+            self.config,
+            self._people,
         )
         if self.validate is not None and (last or (epoch + 1) % self.config.data.validate_every == 0):
             numbers |= self.validate(self.best_network().eval())

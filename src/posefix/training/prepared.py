@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -87,17 +88,13 @@ def label_settings(config: TrainConfig, skeleton: Skeleton) -> dict[str, Any]:
     """What decides the people and labels of a recipe, for JSON: settings, and checksums of the files that are here."""
     data, root = config.data, Path(config.data.root)
     annotations, estimates = ([root / file for file in files] for files in (data.annotations, data.estimates))
-    # Shards may be used where their sources are not, or lie elsewhere.
-    sums = {
-        _known_as(path): sha256_of(path) if path.is_file() else None for path in [*annotations, *estimates]
-    }
     return {
         "skeleton": list(skeleton.keypoint_names),
         "annotations": [_known_as(path) for path in annotations],
         "estimates": [_known_as(path) for path in estimates],
         "data": {name: json.loads(json.dumps(getattr(data, name))) for name in LABEL_SETTINGS},
         "person_area": config.synthesis.person_area,
-        "sha256": sums,
+        "sha256": _checksums([*annotations, *estimates]),
     }
 
 
@@ -106,6 +103,24 @@ def share_shards(one: TrainConfig, other: TrainConfig) -> bool:
     return one.synthesis.person_area == other.synthesis.person_area and all(
         getattr(one.data, name) == getattr(other.data, name) for name in LABEL_SETTINGS
     )
+
+
+def _checksums(paths: Sequence[Path]) -> dict[str, str | None]:
+    """Checksums by the names by which files are known; None for files that are not here.
+
+    Shards may be used where their sources are not, or lie elsewhere. Files that are known by one name are counted, in
+    their order, so that none's checksum stands for another's.
+    """
+    files_of: dict[str, list[Path]] = {}
+    for path in dict.fromkeys(path.resolve() for path in paths):
+        files_of.setdefault(_known_as(path), []).append(path)
+    return {
+        name if len(files) == 1 else f"{name} ({number} of {len(files)})": (
+            sha256_of(path) if path.is_file() else None
+        )
+        for name, files in files_of.items()
+        for number, path in enumerate(files, start=1)
+    }
 
 
 def _known_as(path: Path) -> str:

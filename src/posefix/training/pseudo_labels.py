@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from posefix.pose.poses import FloatArray, ImageId
+from posefix.pose.poses import FloatArray, ImageId, Poses
 from posefix.skeletons import Skeleton
 from posefix.training.agreement import Agreement
 
@@ -14,6 +16,32 @@ CATEGORY = 1
 DECIMALS = 2
 """Of coordinates and areas, in pixels."""
 CERTAINTY_DECIMALS = 4
+
+
+def with_common_ids(
+    estimates: Sequence[Poses], found: Sequence[Mapping[ImageId, Path]]
+) -> tuple[list[Poses], dict[ImageId, Path]]:
+    """Poses of several estimators with one image id for each photo, and the photos by these ids.
+
+    Estimators spell ids differently (36, `000000000036.jpg`), and who names photos may count them in any order: what is
+    the same is the photo. Its id is the first one that it has, or its path where that is another photo's already.
+
+    Args:
+        estimates: Poses of each estimator.
+        found: Path, in the folder of the photos, of each of an estimator's image ids; in the order of `estimates`.
+    """
+    id_of: dict[Path, ImageId] = {}
+    photos: dict[ImageId, Path] = {}
+    for own in found:
+        for image_id, path in own.items():
+            if path not in id_of:
+                id_of[path] = path.as_posix() if image_id in photos else image_id
+                photos[id_of[path]] = path
+    renamed = [
+        replace(poses, image_ids=tuple(id_of[own[image_id]] for image_id in poses.image_ids))
+        for poses, own in zip(estimates, found, strict=True)
+    ]
+    return renamed, photos
 
 
 def annotation_file(

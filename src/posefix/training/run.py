@@ -28,6 +28,7 @@ from posefix.training.packing import PackedDataset
 from posefix.training.prepared import load_prepared
 from posefix.training.recipe_people import load_records
 from posefix.training.step_times import MEASURED_STEPS, WARM_UP_STEPS, StepTimes, time_steps
+from posefix.training.trained import trained_epochs
 from posefix.training.validation import load_validation
 
 
@@ -61,12 +62,15 @@ def train(
     make_folder(output)
     ensure_writable(output / CHECKPOINT_FILE)
     process, skeleton = start_process(device), load_skeleton(config.skeleton)
+    # Read before the processes wait for each other in `new_trainer`: after it the first one may write the model anew.
+    in_model = trained_epochs(output)
     trainer = new_trainer(config, skeleton, output, process, resume=resume)
     trainer.validate = load_validation(config, skeleton)
     trainer.on_step, trainer.on_epoch = on_step, on_epoch
     if resume:
         trainer.resume()
-        if trainer.standing.epoch >= config.optimiser.epochs and (output / DESCRIPTION_FILE).exists():
+        # A run that was continued and interrupted at its end still has the model of its first end.
+        if min(trainer.standing.epoch, in_model) >= config.optimiser.epochs:
             raise InputError(
                 f"{output} holds a run that is complete: set more optimiser.epochs to continue it"
             )

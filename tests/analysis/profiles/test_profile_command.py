@@ -100,6 +100,42 @@ def test_faults_are_told_in_one_sentence(
     assert not files["mine"].exists()
 
 
+def with_a_dog(path: Path) -> None:
+    """Annotations that name other keypoints of an animal."""
+    content = json.loads(path.read_text())
+    content["categories"].append({"id": 2, "name": "dog", "keypoints": ["nose", "left_ear"]})
+    animal = {"id": "dog", "category_id": 2, "keypoints": [9, 9, 2] * 2}
+    content["annotations"].append({**content["annotations"][0], **animal})
+    path.write_text(json.dumps(content))
+
+
+def test_one_of_several_categories_is_chosen(run: Run, files: dict[str, Path]) -> None:
+    with_a_dog(files["truth"])
+    options = ("--annotations", files["truth"], "--layout", "coco17", "-o", files["mine"])
+    code, _, err = run("profile", files["results"], *options, "--category", "dog")
+    assert code == 2
+    code, out, err = run("profile", files["results"], *options, "--category", "person")
+    assert (code, err) == (0, "")
+    assert "  annotations of other categories, left as they are: 1 (dog 1)" in out
+
+
+def test_a_layout_names_the_keypoints_of_annotations(
+    run: Run, files: dict[str, Path], tmp_path: Path
+) -> None:
+    content = json.loads(files["truth"].read_text())
+    content["categories"][0]["keypoints"] = [f"kp_{number}" for number in range(17)]
+    files["truth"].write_text(json.dumps(content))
+    options = ("--annotations", files["truth"], "--layout", "coco17", "-o", files["mine"])
+    code, _, err = run("profile", files["results"], *options)
+    assert code == 2 and "of annotations --annotations-layout" in err
+    layout = tmp_path / "layout.json"
+    assert run("skeleton", "coco17", "-o", layout)[0] == 0
+    code, out, _ = run("profile", files["results"], *options, "--annotations-layout", layout)
+    assert code == 0 and "60 of 60 poses show an annotated person" in out
+    code, _, err = run("profile", files["results"], *options[:-1], layout, "--annotations-layout", layout)
+    assert code == 2 and "expected another file than those that are read" in err
+
+
 @pytest.mark.parametrize("name", ["results", "truth"])
 def test_no_input_is_replaced(run: Run, files: dict[str, Path], name: str) -> None:
     before = files[name].read_bytes()
