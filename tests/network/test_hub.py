@@ -16,8 +16,10 @@ from tests.network.hub_server import Hub, Repository, serving
 from posefix.cli.refine import NetworkOptions, load_refiner
 from posefix.errors import InputError
 from posefix.network.hub import HubName, hub_name
+from posefix.network.hub_push import model_files
 from posefix.network.models import PACKAGED_MODELS, load_model
 from posefix.refine.refiner import Refiner
+from posefix.skeletons import load_skeleton
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 yaml = pytest.importorskip("yaml")
@@ -216,6 +218,29 @@ def test_without_the_client_the_extra_is_named(hub: Hub, monkeypatch: pytest.Mon
         load_model("someone/small")
 
 
+def test_poses_are_estimated_by_a_model_of_the_hub(hub: Hub, tmp_path: Path, run: Run) -> None:
+    """As the card of a pose network says."""
+    import numpy as np
+    from PIL import Image
+
+    description = json.loads(FILES["model.json"])
+    description["network"]["pose_input"] = False
+    hub.repositories["someone/small"].commit({"model.json": json.dumps(description).encode()})
+    Image.fromarray(np.zeros((90, 70, 3), np.uint8)).save(tmp_path / "7.png")
+    person = {"id": 1, "image_id": 7, "category_id": 1, "iscrowd": 0, "area": 900, "bbox": [5, 5, 50, 60]}
+    names = load_skeleton("coco17").keypoint_names
+    truth = {
+        "images": [{"id": 7, "file_name": "7.png", "width": 70, "height": 90}],
+        "annotations": [{**person, "keypoints": [30, 40, 2] * 17, "num_keypoints": 17}],
+        "categories": [{"id": 1, "name": "person", "keypoints": names}],
+    }
+    (tmp_path / "people.json").write_text(json.dumps(truth))
+    words = ("--annotations", tmp_path / "people.json", "--images", tmp_path, "-o", tmp_path / "poses.json")
+    code, out, err = run("estimate", "someone/small", *words, "--no-flip")
+    assert (code, out.splitlines()[-1]) == (0, f"model: someone/small@{newest(hub)}"), err
+    assert len(json.loads((tmp_path / "poses.json").read_text())) == 1
+
+
 def test_reports_name_the_commit(hub: Hub) -> None:
     import numpy as np
 
@@ -270,6 +295,17 @@ def test_a_model_is_pushed_with_its_card_and_loaded_back(
     assert load_model("me/mine").source == f"me/mine@{pushed.newest}"
 
 
+def test_what_else_lies_in_the_folder_of_a_model_is_not_pushed(tmp_path: Path) -> None:
+    folder = own_model(tmp_path / "mine")
+    for name in ("last.json", "people_val.json", "skeleton.json"):
+        (folder / name).write_text('{"name": "hand", "keypoints": ["thumb", "wrist"]}', encoding="utf-8")
+    own = {"model.json", "model.onnx", "model.safetensors"}
+    assert set(model_files(load_model(folder))) == own
+    description = json.loads((folder / "model.json").read_text()) | {"skeleton": "skeleton.json"}
+    (folder / "model.json").write_text(json.dumps(description))
+    assert set(model_files(load_model(folder))) == own | {"skeleton.json"}
+
+
 @upload
 def test_a_card_of_ones_own_stays(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
@@ -277,9 +313,11 @@ def test_a_card_of_ones_own_stays(
     monkeypatch.setenv("HF_TOKEN", "hf_writer")
     folder = own_model(tmp_path / "mine")
     (folder / "README.md").write_text("---\nlicense: mit\nlanguage: en\n---\n# Of mice\n", encoding="utf-8")
+    (folder / "last.json").write_text('{"annotations": "/home/me/mice.json"}', encoding="utf-8")
     assert run("push", folder, "me/mice", "--license", "other")[0] == 0
     pushed = hub.repositories["me/mice"]
     card = pushed.commits[pushed.newest]["README.md"]
+    assert "last.json" not in pushed.commits[pushed.newest]
     assert card.endswith(b"---\n\n# Of mice\n")
     assert (front_matter(card)["license"], front_matter(card)["language"]) == ("mit", "en")
     assert front_matter(card)["library_name"] == "posefix"

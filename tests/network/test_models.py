@@ -41,6 +41,23 @@ def test_a_skeleton_of_ones_own_lies_beside_it(tmp_path: Path) -> None:
     assert model.skeleton.keypoint_names == ("thumb", "wrist")
 
 
+@pytest.mark.parametrize("name", model_names())
+def test_a_path_is_a_folder_also_where_it_is_called_as_a_packaged_model(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was trained into it is calibrated, exported and pushed, and not overwritten by the packaged model."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        InputError, match=rf"^{name}: expected the folder of a model, got none with a model\.json"
+    ):
+        load_model(Path(name))
+    Path(name).mkdir()
+    folder(Path(name), name="mine")
+    for text in (f"./{name}", f"{name}/", str(tmp_path / name)):
+        assert load_model(text).name == load_model(Path(text)).name == "mine"
+    assert load_model(name).folder == PACKAGED_MODELS / name
+
+
 def test_packaged_models_have_names_and_load() -> None:
     assert [load_model(name).folder.name for name in model_names()] == list(model_names())
 

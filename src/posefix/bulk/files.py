@@ -18,6 +18,7 @@ from posefix.interchange.pose_files import Hints
 from posefix.interchange.validation import validate
 from posefix.photos.pixels import read_size
 from posefix.pose.poses import ImageId
+from posefix.pose_files.people_alone import people_alone
 from posefix.pose_files.pose_file import PhotoSize, PoseFile
 from posefix.refine.suppression import oks_nms
 from posefix.skeletons import why_foreign
@@ -72,20 +73,21 @@ def at_hand(desk: Desk, unit: Unit, content: bytes) -> Iterator[Path]:
 
 
 def read(desk: Desk, path: Path) -> PoseFile:
-    """A file of poses, read as the run was told.
+    """The people of a file, and not its animals, as `posefix refine` reads it; by what the run was told.
 
     Raises:
         InputError: It is faulty.
     """
     settings = desk.settings
-    return read_pose_file(
-        path,
-        settings.layout,
-        format=settings.format,
-        photo_size=photo_sizes(desk),
-        category=settings.category,
-        category_names=desk.category_names,
-    )
+    with people_alone():
+        return read_pose_file(
+            path,
+            settings.layout,
+            format=settings.format,
+            photo_size=photo_sizes(desk),
+            category=settings.category,
+            category_names=desk.category_names,
+        )
 
 
 def photo_sizes(desk: Desk) -> PhotoSize:
@@ -137,7 +139,8 @@ def _faults(desk: Desk, unit: Unit, path: Path, error: InputError) -> list[Fault
         category=settings.category,
         category_names=desk.category_names,
     )
-    found = validate(path, hints).faults or (error,)
+    with people_alone():
+        found = validate(path, hints).faults or (error,)
     if str(error) not in map(str, found):
         found = (error,)  # not of the file alone, such as an id that fits two photos
     return [_fault(unit, path, one) for one in found[:MOST_FAULTS]]

@@ -45,6 +45,8 @@ class Crew:
     _tasks: dict[Any, tuple[Any, Unit | None]] = field(default_factory=dict)
     _failures: dict[str, int] = field(default_factory=dict)
     _queue: deque[Unit] = field(default_factory=deque)
+    _known: dict[int, Any] = field(default_factory=dict)
+    _idle: list[Any] = field(default_factory=list)
     _in_a_row: int = 0
     _early_deaths: int = 0
 
@@ -105,10 +107,14 @@ class Crew:
     def _greeted(self, worker: Any, answer: dict[str, str]) -> None:
         self.check(answer)
         self._early_deaths = 0
+        self._known[id(worker)] = worker
         self._give(worker)
 
     def _give(self, worker: Any) -> None:
-        """Give a worker what it has room for; a unit that failed before goes alone, so that no other dies with it."""
+        """Give a worker what it has room for; a unit that failed before goes alone, so that no other dies with it.
+
+        Whoever is left with nothing is remembered: a unit may come back when no other worker is at one.
+        """
         while self._queue:
             at_work = [unit for owner, unit in self._tasks.values() if owner is worker and unit is not None]
             suspect = any(unit.name in self._failures for unit in (*at_work, self._queue[0]))
@@ -116,6 +122,17 @@ class Crew:
                 return
             unit = self._queue.popleft()
             self._tasks[worker.refine.remote(unit)] = (worker, unit)
+        if not any(owner is worker for owner, _ in self._tasks.values()):
+            self._idle.append(worker)
+
+    def _wake(self) -> None:
+        """Call workers that had nothing left to do, for the units that came back.
+
+        They are greeted once more, since nobody heard of those whose machine was lost meanwhile: that they die is no
+        fault of a unit.
+        """
+        for _ in range(min(len(self._queue), len(self._idle))):
+            self._greet(self._idle.pop())
 
     def _failed(self, worker: Any, unit: Unit | None, error: Any) -> None:
         """A worker lives and says that something is wrong."""
@@ -126,6 +143,7 @@ class Crew:
             raise InputError(f"a worker could not begin: {told(cause)}") from error
         self._again(unit, told(cause), tries=1 if isinstance(cause, OSError) else self.tries)
         self._give(worker)
+        self._wake()
 
     def _died(self, worker: Any, unit: Unit | None, error: BaseException) -> None:
         """A worker is gone; a new one takes its place."""
@@ -134,11 +152,13 @@ class Crew:
         for own in units:
             self._again(own, f"its worker died ({told(error)})", self.tries)
         self.ray.kill(worker)
-        if not units:
+        is_new = self._known.pop(id(worker), None) is None
+        if is_new:
             self._early_deaths += 1
             if self._early_deaths > HOPELESS:
                 raise InputError(f"workers die before they begin: {told(error)}")
-        if self._queue or unit is None:
+        self._wake()
+        if is_new or (units and self._queue):
             self._hire()
 
     def _again(self, unit: Unit, reason: str, tries: int) -> None:

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
-from os.path import commonpath
+from itertools import chain, takewhile
 from pathlib import Path
 
 from posefix.bulk.places import (
@@ -56,7 +55,8 @@ def list_units(inputs: Sequence[str]) -> list[Unit]:
         inputs: Files, folders, globs, or lists of files: `@` and the address of a text file with an address a line.
 
     Raises:
-        InputError: There is nothing, it cannot be listed, two units would have one output, or files are of two kinds.
+        InputError: There is nothing, it cannot be listed, two units would have one output, one would have none within
+            the folder of poses, or files are of two kinds.
     """
     try:
         files = [_named(found) for found in map(_files, inputs)]
@@ -65,13 +65,27 @@ def list_units(inputs: Sequence[str]) -> list[Unit]:
     listed = sorted(chain.from_iterable(files), key=lambda one: one.name)
     _check_kinds(inputs, listed)
     units = list(_in_row_groups(listed)) if listed[0].name.endswith(PARQUET) else list(map(_whole, listed))
+    _check_names(units)
+    return units
+
+
+def _check_names(units: Iterable[Unit]) -> None:
+    """Refuse units without an output of their own.
+
+    Raises:
+        InputError: Two would have one, or one would lie outside of the folder of poses.
+    """
     owners: dict[str, Unit] = {}
     for unit in units:
+        if ".." in unit.name.split("/"):
+            raise InputError(
+                f"{unit.address}: expected an address without .., after which its output is named; write out the "
+                "folder that is meant"
+            )
         if (other := owners.setdefault(unit.name, unit)) is not unit:
             raise InputError(
                 f"{other.address} and {unit.address}: both would become {unit.name}; refine them into two folders"
             )
-    return units
 
 
 def _whole(file: Listed) -> Unit:
@@ -142,7 +156,9 @@ def _files_of_list(address: str) -> list[Listed]:
         raise InputError(f"{address}: expected a list of files in UTF-8, an address a line") from error
     folder = address.rsplit("/", 1)[0]
     names = [line.strip() for line in lines if line.strip()]
-    addresses = [name if "://" in name or name.startswith("/") else f"{folder}/{name}" for name in names]
+    addresses = [
+        absolute(name if "://" in name or name.startswith("/") else f"{folder}/{name}") for name in names
+    ]
     if not addresses:
         raise InputError(f"{address}: the list is empty")
     with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
@@ -154,20 +170,18 @@ def _files_of_list(address: str) -> list[Listed]:
 
 
 def _named(files: list[Listed]) -> list[Listed]:
-    """Files with names relative to the folder that holds them all."""
-    if any(one.address.rsplit("/", 1)[0] != files[0].address.rsplit("/", 1)[0] for one in files):
-        schemes = {one.address.partition("://")[0] if "://" in one.address else "" for one in files}
-        if len(schemes) > 1:
-            raise InputError(
-                "INPUT: expected files of one store; refine those of another into another folder"
-            )
-        folder = (
-            commonpath([one.address for one in files]).replace(":/", "://", 1) if schemes != {""} else None
-        )
-        folder = folder or commonpath([one.address for one in files])
-        folder = re.sub(r":/{2,}", "://", folder)
-        return [Listed(one.address, one.address[len(folder) + 1 :], one.bytes, one.changed) for one in files]
-    return [Listed(one.address, one.address.rsplit("/", 1)[-1], one.bytes, one.changed) for one in files]
+    """Files with names relative to the folder that holds them all, of several buckets to the store."""
+    schemes = {one.address.partition("://")[0] if "://" in one.address else "" for one in files}
+    if len(schemes) > 1:
+        raise InputError("INPUT: expected files of one store; refine those of another into another folder")
+    folders = [one.address.split("/")[:-1] for one in files]
+    shared = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False)))
+    return [Listed(one.address, _below(one.address, shared), one.bytes, one.changed) for one in files]
+
+
+def _below(address: str, levels: int) -> str:
+    """An address without its first levels."""
+    return "/".join(filter(None, address.split("/")[levels:]))
 
 
 def _check_kinds(inputs: Sequence[str], files: Iterable[Listed]) -> None:

@@ -91,6 +91,14 @@ class People:
         """What the file calls a photo."""
         return str((self.names or {}).get(image_id, image_id))
 
+    def photo_names(self, annotated: Mapping[ImageId, str] | None) -> Mapping[ImageId, str] | None:
+        """Names by which photos are found: annotations know them better than the file, but not rows by their numbers.
+
+        Args:
+            annotated: Of each image id, from an annotation file.
+        """
+        return self.names if self.in_rows else annotated or self.names
+
     def photo(self, image_id: ImageId) -> str:
         """What faults call a photo."""
         return (
@@ -141,7 +149,7 @@ def _chunks(desk: Desk, people: People, tally: Tally) -> Iterator[tuple[Rows, Fo
         folder.mkdir()
         try:
             start = time.perf_counter()
-            found, lost = desk.photos.files(some, desk.names or people.names, folder)
+            found, lost = desk.photos.files(some, people.photo_names(desk.names), folder)
             tally.waiting += time.perf_counter() - start
             yield (
                 np.sort(np.concatenate([by_photo[one] for one in some])),

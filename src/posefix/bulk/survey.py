@@ -16,7 +16,7 @@ from posefix.bulk.inputs import PARQUET, Unit
 from posefix.bulk.people import Desk
 from posefix.bulk.photos import Found
 from posefix.bulk.places import Patience, file_system, read_bytes
-from posefix.bulk.tables import photo_column, poses_of
+from posefix.bulk.tables import annotated_names, photo_column, poses_of
 from posefix.errors import InputError, plural
 from posefix.photos.finding import decode_image
 from posefix.pose.poses import ImageId, Poses, Rows
@@ -80,7 +80,7 @@ def look_around(desk: Desk, units: Sequence[Unit], sample: int) -> dict[str, Any
 
 
 def _read(desk: Desk, unit: Unit) -> tuple[Kind, Poses, Any]:
-    """What kind a unit is of, its people, and the names of their photos."""
+    """What kind a unit is of, its people, and the names by which their photos are found."""
     if unit.group is not None:
         return _read_table(desk, unit)
     content = desk.settings.patience(lambda: read_bytes(unit.address))
@@ -88,13 +88,13 @@ def _read(desk: Desk, unit: Unit) -> tuple[Kind, Poses, Any]:
         file = read(desk, path)
     if why := why_foreign(file.poses.skeleton, desk.refiner.skeleton):
         raise InputError(f"{unit.address}: {why}; name a model that was trained for it (--model)")
-    return Kind.of(file), file.poses, file.file_names
+    return Kind.of(file), file.poses, desk.names or file.file_names
 
 
 def _read_table(desk: Desk, unit: Unit) -> tuple[Kind, Poses, Any]:
     skeleton = table_layout(desk.settings.layout, unit.address)
     table = read_group(unit, desk.settings.patience)
-    poses, names = poses_of(table, skeleton, photo_column(desk.settings))
+    poses, names = poses_of(table, skeleton, photo_column(desk.settings), annotated_names(desk))
     return Kind(PARQUET, tuple(skeleton.keypoint_names)), poses, names
 
 
@@ -135,12 +135,18 @@ def _check_photos(desk: Desk, drawn: Sequence[tuple[Poses, Any]]) -> None:
         InputError: Not one of the first photos of each unit is there.
     """
     tried: list[str] = []
+    first_fault: InputError | None = None
     for poses, names in drawn:
         ids = list(dict.fromkeys(poses.image_ids))[:4]
-        with _fetched(desk, ids, names) as found:
-            if any(path.is_file() for path in found.values()):
-                return
-        tried += [str((desk.names or names or {}).get(one, one)) for one in ids]
+        try:
+            with _fetched(desk, ids, names) as found:
+                if any(path.is_file() for path in found.values()):
+                    return
+        except InputError as error:  # an id that fits two photos is a fault of its unit alone
+            first_fault = first_fault or error
+        tried += [str((names or {}).get(one, one)) for one in ids]
+    if first_fault is not None:
+        raise first_fault
     if tried:
         raise InputError(
             f"images: {desk.settings.images}: no photo of {', '.join(map(repr, tried[:5]))} is there; name the folder, "
@@ -152,7 +158,7 @@ def _check_photos(desk: Desk, drawn: Sequence[tuple[Poses, Any]]) -> None:
 def _fetched(desk: Desk, image_ids: Sequence[ImageId], names: Any) -> Iterator[Found]:
     """Some photos, for a look."""
     with tempfile.TemporaryDirectory(dir=desk.folder) as folder:
-        yield desk.photos.files(image_ids, desk.names or names, Path(folder))[0]
+        yield desk.photos.files(image_ids, names, Path(folder))[0]
 
 
 def _measure(desk: Desk, drawn: Sequence[tuple[Poses, Any]], sample: int) -> str:
@@ -203,13 +209,20 @@ def _gathered(
         start += len(poses)
         place = folder / str(number)
         place.mkdir()
-        found, _ = desk.photos.files(list(dict.fromkeys(own.image_ids)), desk.names or names, place)
-        sound = {one: path for one, path in found.items() if is_sound(path)}
+        sound = {one: path for one, path in _found(desk, own, names, place).items() if is_sound(path)}
         rows = [row for row, one in enumerate(own.image_ids) if one in sound]
         fresh: dict[ImageId, ImageId] = {one: len(photos) + count for count, one in enumerate(sound)}
         photos |= {fresh[one]: path for one, path in sound.items()}
         parts.append(_renamed(own[rows], fresh))
     return _joined(parts), photos
+
+
+def _found(desk: Desk, poses: Poses, names: Any, folder: Path) -> Found:
+    """The photos of people of a unit; none where an id fits two, since then all of the unit stays as it is."""
+    try:
+        return desk.photos.files(list(dict.fromkeys(poses.image_ids)), names, folder)[0]
+    except InputError:
+        return {}
 
 
 def is_sound(path: Path) -> bool:

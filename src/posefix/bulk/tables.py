@@ -8,7 +8,7 @@ all others     are passed on as they are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from posefix.bulk.settings import Settings
 from posefix.errors import InputError
 from posefix.pose.poses import FloatArray, ImageId, Poses
 from posefix.pose_files.pose_file import triples_to_write
+from posefix.pose_files.records import ids_as_known
 from posefix.refine.arrays import poses_from_arrays
 from posefix.skeletons import Skeleton
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 IMAGE, KEYPOINTS, SCORES = "image", "keypoints", "scores"
+NO_NAMES: Mapping[ImageId, str] = {}
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class Rows:
 def photo_column(settings: Settings) -> str:
     """The column that says which photo a row is of."""
     return settings.images.removeprefix(COLUMN) if settings.images.startswith(COLUMN) else IMAGE
+
+
+def annotated_names(desk: Desk) -> Mapping[ImageId, str]:
+    """Names of photos by the ids that rows may hold, from an annotation file; addresses in a column need none."""
+    return {} if desk.settings.images.startswith(COLUMN) else desk.names or {}
 
 
 def check_columns(schema: pa.Schema, where: str, photo_column: str = IMAGE) -> None:
@@ -107,7 +114,8 @@ def refine_table(
     """
     check_columns(table.schema, where, photo_column)
     rows = _read(table, skeleton)
-    poses, names = _poses(rows, table.column(photo_column).to_pylist(), skeleton)
+    photos = _called(table.column(photo_column).to_pylist(), annotated_names(desk))
+    poses, names = _poses(rows, photos, skeleton)
     has_scores = SCORES in table.schema.names
     refined = refine_people(desk, People(where, poses, has_scores, names=names, in_rows=True), tally)
     written = triples_to_write(refined, rows.triples, rows.valid.astype(bool))
@@ -119,18 +127,34 @@ def refine_table(
 
 
 def poses_of(
-    table: pa.Table, skeleton: Skeleton, photo_column: str = IMAGE
+    table: pa.Table,
+    skeleton: Skeleton,
+    photo_column: str = IMAGE,
+    annotated: Mapping[ImageId, str] = NO_NAMES,
 ) -> tuple[Poses, dict[ImageId, str]]:
     """The people of a table whose image ids are numbers of rows, and the name of each row's photo.
+
+    Args:
+        table: See the module.
+        skeleton: Layout of the keypoints.
+        photo_column: That of the photos.
+        annotated: See `annotated_names`.
 
     Raises:
         InputError: Columns are missing.
     """
     check_columns(table.schema, "table", photo_column)
-    return _poses(_read(table, skeleton), table.column(photo_column).to_pylist(), skeleton)
+    photos = _called(table.column(photo_column).to_pylist(), annotated)
+    return _poses(_read(table, skeleton), photos, skeleton)
 
 
-def _poses(rows: Rows, photos: Sequence[Any], skeleton: Skeleton) -> tuple[Poses, dict[ImageId, str]]:
+def _called(photos: Sequence[Any], annotated: Mapping[ImageId, str]) -> list[str]:
+    """What the photo of each row is called: by annotations that know its id, else as the row says."""
+    ids = ids_as_known(photos, annotated) if annotated else photos
+    return [annotated.get(one, str(one)) for one in ids]
+
+
+def _poses(rows: Rows, photos: Sequence[str], skeleton: Skeleton) -> tuple[Poses, dict[ImageId, str]]:
     """People whose image ids are numbers of rows, so that rows of one photo are alike wherever they lie."""
     image_ids = [row for row, count in enumerate(rows.counts) for _ in range(count)]
     poses = Poses(
@@ -141,7 +165,7 @@ def _poses(rows: Rows, photos: Sequence[Any], skeleton: Skeleton) -> tuple[Poses
         pose_scores=np.ones(len(image_ids)),
         skeleton=skeleton,
     )
-    return poses, {row: str(photos[row]) for row in dict.fromkeys(image_ids)}
+    return poses, {row: photos[row] for row in dict.fromkeys(image_ids)}
 
 
 def _read(table: pa.Table, skeleton: Skeleton) -> Rows:
@@ -170,6 +194,10 @@ def _people_of_row(places: Any, scores: Any, skeleton: Skeleton) -> tuple[FloatA
     """
     if not places:
         return np.empty((0, len(skeleton), 3)), np.empty((0, len(skeleton)))
+    if None in places:
+        raise InputError(
+            f"person {places.index(None)}: expected a list of numbers, got null; leave out who has no keypoints"
+        )
     if not any(isinstance(pair, list) for pair in places[0]):
         places = [_pairs(person) for person in places]
     places = [[pair or (None, None) for pair in person] for person in places]

@@ -113,14 +113,19 @@ class Worker:
         }
 
     def _refine_group(self, unit: Unit, tally: Tally) -> bytes:
+        """The bytes of the refined rows; a faulty table's rows as they are, as faulty files are."""
         import pyarrow as pa
         from pyarrow import parquet
 
         table = survey.read_group(unit, self._settings.patience)
-        skeleton = load_skeleton(str(self._settings.layout))
-        refined = refine_table(self._desk, table, skeleton, unit.address, tally, photo_column(self._settings))
+        skeleton, column = load_skeleton(str(self._settings.layout)), photo_column(self._settings)
+        try:
+            table = refine_table(self._desk, table, skeleton, unit.address, tally, column)
+        except InputError as error:
+            tally.counts.clear()
+            tally.faults[:] = [Fault(unit.address, f"row group {unit.group}", "", str(error))]
         sink = pa.BufferOutputStream()
-        parquet.write_table(refined, sink)
+        parquet.write_table(table, sink)
         return bytes(sink.getvalue().to_pybytes())
 
     def _stop_on(self, faults: Sequence[Fault]) -> None:

@@ -151,8 +151,10 @@ def _settings(
 
 
 def _model(name: str) -> str:
-    """A model folder by its whole path, since workers run elsewhere."""
-    return str(Path(name).absolute()) if Path(name).is_dir() else name
+    """A model folder by its whole path, since workers run elsewhere; a packaged model's name is none of a folder."""
+    from posefix.network.models import model_names
+
+    return str(Path(name).absolute()) if name not in model_names() and Path(name).is_dir() else name
 
 
 def _layout(name: str | None) -> str | None:

@@ -9,7 +9,7 @@ from posefix.errors import plural
 
 
 def estimate(
-    model: Path,
+    model: str,
     /,
     *,
     annotations: Path,
@@ -23,7 +23,7 @@ def estimate(
     The results have the layout of the model, and can be evaluated or refined like any estimator's.
 
     Args:
-        model: Folder of a trained pose network.
+        model: A pose network: the folder of a trained one, or owner/name[@revision] on the Hugging Face Hub.
         annotations: A COCO keypoint annotation file; its people with a labelled keypoint are looked at.
         images: Folder of its photos.
         output: The COCO results file to write, .json.
@@ -52,3 +52,5 @@ def estimate(
         poses = estimate_poses(network, backend, image_ids, boxes, photos, progress=progress)
     write_new_pose_file(output, poses)
     print(f"{plural(len(poses), 'pose')} of layout {network.skeleton.name} written to {output}")
+    if network.source:
+        print(f"model: {network.source}")

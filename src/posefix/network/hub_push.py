@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from posefix.errors import InputError
+from posefix.files import read_json
 from posefix.network.hub import (
     CLIENT,
     HubName,
@@ -18,7 +19,14 @@ from posefix.network.hub import (
     require_client,
 )
 from posefix.network.model_card import CARD_FILE, Facts, model_card
-from posefix.network.models import DESCRIPTION_FILE, ONNX_FILE, WEIGHTS_FILE, Model, load_model
+from posefix.network.models import (
+    DESCRIPTION_FILE,
+    ONNX_FILE,
+    WEIGHTS_FILE,
+    Model,
+    load_model,
+    skeleton_source,
+)
 
 
 def push_model(model: Model, repository: str, facts: Facts, *, private: bool = False) -> str:
@@ -58,7 +66,7 @@ def push_model(model: Model, repository: str, facts: Facts, *, private: bool = F
 
 
 def model_files(model: Model) -> dict[str, Path]:
-    """The files that make a model, by their names in its folder.
+    """The files that make a model, by their names in its folder; whatever else lies there is its owner's alone.
 
     Raises:
         InputError: It has neither a graph nor weights.
@@ -68,7 +76,8 @@ def model_files(model: Model) -> dict[str, Path]:
         raise InputError(
             f"{model.folder}: expected {ONNX_FILE} or {WEIGHTS_FILE}, got neither; export the model first"
         )
-    skeletons = [path.name for path in sorted(model.folder.glob("*.json")) if path.name != DESCRIPTION_FILE]
+    named = skeleton_source(model.folder, read_json(model.folder / DESCRIPTION_FILE)["skeleton"])
+    skeletons = [named.name] if isinstance(named, Path) else []  # the others come with the package
     return {name: model.folder / name for name in (DESCRIPTION_FILE, *skeletons, *weights)}
 
 

@@ -112,8 +112,9 @@ def load_model(name_or_folder: str | Path) -> Model:
     """Read the description of a model; its weights stay on disk.
 
     Args:
-        name_or_folder: One of `model_names`, the folder of a model of your own, or, as a text, `owner/name` or
-            `owner/name@revision` of a model on the Hugging Face Hub. A folder of that name goes before.
+        name_or_folder: The folder of a model of your own or, as a text, one of `model_names`, or `owner/name` or
+            `owner/name@revision` of a model on the Hugging Face Hub. A folder goes before a model of the Hub, but a
+            packaged model before a folder: `./small` is a folder as a text, and `Path("small")` is one, too.
 
     Raises:
         InputError: No such model, one that cannot be fetched, or a description that this version does not understand.
@@ -121,6 +122,11 @@ def load_model(name_or_folder: str | Path) -> Model:
     folder, source = _find(name_or_folder)
     path = folder / DESCRIPTION_FILE
     if not path.is_file():
+        if isinstance(name_or_folder, Path):
+            raise InputError(
+                f"{folder}: expected the folder of a model, got none with a {DESCRIPTION_FILE}; name the one that "
+                "`posefix train` or `posefix export` wrote"
+            )
         known = ", ".join(model_names()) or "none"
         raise InputError(
             f"model: expected a packaged model ({known}), a folder with a {DESCRIPTION_FILE}, or owner/name of one on "
@@ -149,7 +155,7 @@ def load_model(name_or_folder: str | Path) -> Model:
 
 def _find(name_or_folder: str | Path) -> tuple[Path, str]:
     """The folder of a model, and its commit on the Hub if it comes from there. A `Path` is always a folder."""
-    if str(name_or_folder) in model_names():
+    if isinstance(name_or_folder, str) and name_or_folder in model_names():
         return PACKAGED_MODELS / name_or_folder, ""
     named = hub_name(name_or_folder) if isinstance(name_or_folder, str) else None
     if named is None or Path(name_or_folder).exists():
