@@ -134,9 +134,13 @@ def better_input(trial: Trial, _: Refinement) -> Numbers:
 
 def photo_by_photo(trial: Trial, _: Refinement) -> Numbers:
     """Refine the poses of each photo by themselves: little tells then how good their estimator is."""
+    return trial.metrics(refine_photos(trial, trial.before))
+
+
+def better_input_by_photo(trial: Trial, _: Refinement) -> Numbers:
+    """The same of poses with most of their error taken away."""
     better = shrink_errors(trial.before, trial.annotations, ERROR_SHARE)
-    found = {"after": trial.before, "better": better}
-    return {name: trial.metrics(refine_photos(trial, poses)) for name, poses in found.items()}
+    return trial.metrics(refine_photos(trial, better))
 
 
 def refine_photos(trial: Trial, poses: Poses) -> Poses:
@@ -190,6 +194,7 @@ PARTS: dict[str, Callable[[Trial, Refinement], Numbers]] = {
     "parts_only": parts_only,
     "better_input": better_input,
     "photo_by_photo": photo_by_photo,
+    "better_input_by_photo": better_input_by_photo,
     "changes": changes,
     "repairs": repairs,
     "rule_off": rule_off,

@@ -94,7 +94,7 @@ GAINS = (
     Column("refined, scores as written", ("scores.usual.AP",)),
     Column("control", ("control.AP",)),
     Column("second pass", ("second_pass.metrics.AP",)),
-    Column("photo by photo", ("photo_by_photo.after.AP",)),
+    Column("photo by photo", ("photo_by_photo.AP",)),
     Column("parts only", ("parts_only.before.AP", "parts_only.after.AP"), CHANGE),
     Column("errors x .3", ("better_input.before.AP", "better_input.after.AP"), CHANGE),
 )
@@ -105,7 +105,7 @@ DETAILS = (
     Column("AP, model's scores", ("scores.model.AP",)),
     Column("AP, product of scores", ("scores.product.AP",)),
     Column("AP, 20 % missing", ("missing.before.AP", "missing.after.AP"), CHANGE),
-    Column("errors x .3, photo by photo", ("better_input.before.AP", "photo_by_photo.better.AP"), CHANGE),
+    Column("errors x .3, photo by photo", ("better_input.before.AP", "better_input_by_photo.AP"), CHANGE),
     Column("AP, rule off", ("rule_off.metrics.AP",)),
     Column("moved by the second pass", ("second_pass.movement",), "{:.2f} %"),
 )

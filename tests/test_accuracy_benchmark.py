@@ -110,8 +110,8 @@ def test_everything_is_measured_under_its_name(trial: Trial) -> None:
     # Both lie 20 pixels too far to the right.
     assert numbers["second_pass"]["metrics"]["AP"] == numbers["rule_off"]["metrics"]["AP"]
     assert numbers["missing"]["before"]["AP"] < numbers["missing"]["after"]["AP"]
-    assert numbers["photo_by_photo"]["after"]["AP"] == pytest.approx(1)  # nothing is judged together here
-    assert numbers["photo_by_photo"]["better"] == numbers["better_input"]["after"]
+    assert numbers["photo_by_photo"]["AP"] == pytest.approx(1)  # nothing is judged together here
+    assert numbers["better_input_by_photo"] == numbers["better_input"]["after"]
     better, after = (numbers["better_input"][when]["AP"] for when in ("before", "after"))
     assert numbers["comparison"]["before"]["AP"] < better > after, "right poses are shifted, too"
     assert numbers["repairs"]["broken"] == 0 < numbers["repairs"]["repaired"]

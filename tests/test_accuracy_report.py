@@ -32,7 +32,8 @@ def estimator(before: float, after: float) -> Numbers:
         "second_pass": {"metrics": metrics(after + 0.001), "movement": 0.0042},
         "missing": {"share": 0.2, "before": metrics(before - 0.2), "after": metrics(after - 0.01)},
         "better_input": {"share": 0.3, "before": metrics(before + 0.3), "after": metrics(after + 0.25)},
-        "photo_by_photo": {"after": metrics(after - 0.03), "better": metrics(before + 0.2)},
+        "photo_by_photo": metrics(after - 0.03),
+        "better_input_by_photo": metrics(before + 0.2),
         "changes": {
             "people": 200, "better": 30, "worse": 3, "much_worse": 1, "handed_over": 2, "good": 50, "broken": 1,
         },
