@@ -26,15 +26,14 @@ def check_unseen(config: TrainConfig, folder: Path) -> None:
     """Raise where a model was trained on photos that a recipe holds out, as far as its description says it.
 
     Files are known by their names in the recipes, which stay the same wherever `data.root` is. Of a name that the
-    training did not have, the end counts: the rest may have been in `data.root`.
+    training did not have, the end counts: the rest may have been in `data.root`. Other files were not trained on.
 
     Args:
         config: The recipe.
         folder: Of the model.
 
     Raises:
-        InputError: The recipe holds out more of a file than the training did, or a file that was not trained on; or the
-            description is damaged.
+        InputError: The recipe holds out more of a file than the training did, or the description is damaged.
     """
     path = folder / DESCRIPTION_FILE
     trained = _held_out_shares(path)
@@ -44,17 +43,11 @@ def check_unseen(config: TrainConfig, folder: Path) -> None:
         if not share:
             continue
         known = [file] if file in trained else [name for name in trained if _end_alike(name, file)]
-        problem = f"{config.name}: data.held_out is {share:g} for {file}, and {path} says that"
-        if not known:
-            raise InputError(
-                f"{problem} the model was trained on {', '.join(trained)}; calibrate it with the recipe that it was "
-                "trained with, which may set another data.root"
-            )
-        most = min(trained[name] for name in known)
+        most = min((trained[name] for name in known), default=1.0)
         if share > most:
             raise InputError(
-                f"{problem} {most:g} of its photos were held out of training; choose at most {most:g}, or train the "
-                "model again with this recipe"
+                f"{config.name}: data.held_out is {share:g} for {file}, and {path} says that {most:g} of its photos were "
+                f"held out of training; choose at most {most:g}, or train the model again with this recipe"
             )
 
 
