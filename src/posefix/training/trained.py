@@ -46,8 +46,8 @@ def check_unseen(config: TrainConfig, folder: Path) -> None:
         most = min((trained[name] for name in known), default=1.0)
         if share > most:
             raise InputError(
-                f"{config.name}: data.held_out is {share:g} for {file}, and {path} says that {most:g} of its photos were "
-                f"held out of training; choose at most {most:g}, or train the model again with this recipe"
+                f"{config.name}: data.held_out is {share:g} for {file}, and {path} says that {most:g} of its photos "
+                f"were held out of training; choose at most {most:g}, or train the model again with this recipe"
             )
 
 
