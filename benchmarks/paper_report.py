@@ -83,9 +83,14 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def order(lines: Sequence[Line]) -> str:
-    """The lines from the best to the worst, and which neighbours every seed puts in this order; nothing of one seed."""
-    ranked = sorted(lines, key=lambda line: -float(line["mean"]["AP"]))
-    count = len(ranked[0]["seeds"])
+    """The lines from the best to the worst, and which neighbours every seed puts in this order; nothing of one seed.
+
+    Lines of fewer seeds than others are in no order.
+    """
+    count = max(len(line["seeds"]) for line in lines)
+    ranked = sorted(
+        (line for line in lines if len(line["seeds"]) == count), key=lambda line: -float(line["mean"]["AP"])
+    )
     if count < 2:
         return ""
     text = ranked[0]["label"]

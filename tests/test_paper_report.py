@@ -39,6 +39,7 @@ def test_the_table_has_means_and_spreads() -> None:
 def test_an_order_holds_where_every_seed_has_it() -> None:
     assert ": b > a ? c." in order(lines(a=[0.3, 0.1], b=[0.6, 0.2], c=[0.1, 0.11]))
     assert order(lines(a=[0.3], b=[0.2])) == ""
+    assert ": b > a." in order([*lines(a=[0.3, 0.1], b=[0.6, 0.2]), *lines(c=[0.4])])
 
 
 def test_lines_are_chosen_by_label() -> None:
