@@ -97,7 +97,8 @@ def order(lines: Sequence[Line]) -> str:
     for better, worse in pairwise(ranked):
         agree = all(a["AP"] > b["AP"] for a, b in zip(better["seeds"], worse["seeds"], strict=True))
         text += f"{' > ' if agree else ' ? '}{worse['label']}"
-    return f"Order, with > where all {count} seeds agree on two neighbours and ? where they do not: {text}.\n"
+    agreeing = "both seeds" if count == 2 else f"all {count} seeds"
+    return f"Order, with > where {agreeing} agree on two neighbours and ? where they do not: {text}.\n"
 
 
 def _with_spread(mean: str, deviation: float, seeds: Sequence[object]) -> str:
