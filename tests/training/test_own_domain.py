@@ -47,23 +47,28 @@ TINY = {
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Path:
-    """Photos with three estimators' poses, a few labelled photos, and new ones; returns the truth of the first."""
+    """Photos with three estimators' poses, a few labelled ones with theirs, and new ones; the truth of the first."""
     monkeypatch.chdir(tmp_path)
     for seed, (name, count) in enumerate((("photos", 200), ("labelled", 40), ("new", 60))):
         write_set(tmp_path, name, count, seed)
     truth = Path("photos.json").rename("hidden.json")
-    people = read_annotations(truth).people
     for seed, name in enumerate("abc"):
-        generator = np.random.default_rng(100 + seed)
-        rows = []
-        for image_id, points in zip(people.image_ids, people.keypoints, strict=True):
-            guess, scores = estimated(generator, points)
-            keypoints = np.column_stack([guess, scores]).ravel().tolist()
-            rows.append({"image_id": image_id, "category_id": 1, "keypoints": keypoints, "score": 1.0})
-        Path(f"{name}.json").write_text(json.dumps(rows))
+        write_estimates(Path(f"{name}.json"), truth, 100 + seed)
+        write_estimates(Path(f"labelled-{name}.json"), Path("labelled.json"), 200 + seed)
     assert run("skeleton", "labelled.json", "-o", "animal.json")[0] == 0
     Path("mine.toml").write_text(RECIPE)
     return truth
+
+
+def write_estimates(output: Path, truth: Path, seed: int) -> None:
+    """What an estimator finds of a file's animals."""
+    people, generator = read_annotations(truth).people, np.random.default_rng(seed)
+    rows = []
+    for image_id, points in zip(people.image_ids, people.keypoints, strict=True):
+        guess, scores = estimated(generator, points)
+        keypoints = np.column_stack([guess, scores]).ravel().tolist()
+        rows.append({"image_id": image_id, "category_id": 1, "keypoints": keypoints, "score": 1.0})
+    output.write_text(json.dumps(rows))
 
 
 def right(labels: Path, truth: Path) -> tuple[float, float]:
