@@ -118,7 +118,7 @@ def convert(
         reading: How the file is read.
     """
     from posefix.files import ensure_not_input
-    from posefix.interchange import ensure_new_output, read_pose_file
+    from posefix.interchange import ensure_new_output
     from posefix.interchange.conversion import convert as convert_poses
     from posefix.interchange.detection import find_format
     from posefix.interchange.pose_files import load_layout
@@ -128,15 +128,7 @@ def convert(
     ensure_new_output(output, to)
     ensure_not_input(output, [file, reading.annotations, reading.layout, to_layout])
     layout, hints = load_layout(to_layout), reading.hints()
-    by_id = hints.photo_size(hints.file_names)
-    source = read_pose_file(
-        file,
-        reading.layout,
-        format=reading.format,
-        photo_size=by_id,
-        category=reading.category,
-        category_names=hints.category_names,
-    )
+    source = hints.read(file)
     names = hints.photo_names(source)
     conversion = convert_poses(source, layout, hints.photo_size(names), names, least_score)
     # Who reads the new file finds photos by the names in it, and not by the ids of the old one.

@@ -175,19 +175,11 @@ def refine(
 
 def _read(results: Path, reading: InputOptions, photo_size: PhotoSize | None) -> PoseFile:
     """The people of a file, and not its animals."""
-    from posefix.formats.coco_annotations import read_category_names
-    from posefix.interchange import read_pose_file
+    from posefix.cli.source_options import read_poses
     from posefix.pose_files.people_alone import people_alone
 
     with people_alone():
-        return read_pose_file(
-            results,
-            reading.layout,
-            format=reading.format,
-            photo_size=photo_size,
-            category=reading.category,
-            category_names=read_category_names(reading.annotations if reading.category else None),
-        )
+        return read_poses(results, reading, photo_size)
 
 
 def _boxes(file: PoseFile, reading: InputOptions) -> FloatArray | None:

@@ -13,8 +13,9 @@ from cyclopts import Parameter
 from posefix.cli.options import Category, Exif, PhotoNames, PoseFormat
 
 if TYPE_CHECKING:
+    from posefix.cli.refine import InputOptions
     from posefix.photos.finding import ImageId
-    from posefix.pose_files.pose_file import PoseFile
+    from posefix.pose_files.pose_file import PhotoSize, PoseFile
 
 
 @Parameter(name="*", group="Input")
@@ -33,20 +34,11 @@ class SourceOptions:
 
     def read(self, path: Path) -> PoseFile:
         """A pose file."""
-        from posefix.formats.coco_annotations import read_category_names
-        from posefix.interchange import read_pose_file
         from posefix.photos.finding import photo_sizes
         from posefix.pictures.reach import check_drawable
 
         sizes = photo_sizes(self.images, self._names, exif=self.exif)
-        file = read_pose_file(
-            path,
-            self.layout,
-            format=self.format,
-            photo_size=sizes,
-            category=self.category,
-            category_names=read_category_names(self.annotations if self.category else None),
-        )
+        file = read_poses(path, self, sizes)
         check_drawable(file.poses, file.path)
         return file
 
@@ -61,3 +53,18 @@ class SourceOptions:
         from posefix.formats.coco_annotations import read_file_names
 
         return read_file_names(self.annotations)
+
+
+def read_poses(path: Path, how: SourceOptions | InputOptions, photo_size: PhotoSize | None) -> PoseFile:
+    """A pose file, read as the options of a command say."""
+    from posefix.formats.coco_annotations import read_category_names
+    from posefix.interchange import read_pose_file
+
+    return read_pose_file(
+        path,
+        how.layout,
+        format=how.format,
+        photo_size=photo_size,
+        category=how.category,
+        category_names=read_category_names(how.annotations if how.category else None),
+    )

@@ -81,6 +81,16 @@ class Hints:
         sizes = self.photo_size(self.file_names)
         return Reading(load_layout(self.layout), sizes, self.category, self.category_names)
 
+    def read(self, path: str | Path) -> PoseFile:
+        """A pose file, as `read_pose_file` reads it.
+
+        Raises:
+            InputError: As there.
+        """
+        file = read_unchecked(path, self.reading, self.format)
+        check_pixels(file)
+        return file
+
     def photo_names(
         self, file: PoseFile, image_ids: Collection[ImageId] | None = None, absent: Absent = "stop"
     ) -> Mapping[ImageId, str] | None:
