@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+
+KINDS_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -60,3 +63,9 @@ def plural(count: int, noun: str, nouns: str = "") -> str:
     """
     several = f"{noun.removesuffix('person')}people" if noun.endswith("person") else f"{noun}s"
     return f"{count:,} {noun if count == 1 else nouns or several}"
+
+
+def listed_counts(counts: Counter[str]) -> str:
+    """How many there are of the most frequent kinds: person 12, dog 3."""
+    listed = ", ".join(f"{kind} {count:,}" for kind, count in counts.most_common(KINDS_SHOWN))
+    return listed + (", ..." if len(counts) > KINDS_SHOWN else "")

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from posefix.errors import InputError, Where, plural, quoted
+from posefix.errors import InputError, Where, listed_counts, plural, quoted
 from posefix.pose.poses import FloatArray, ImageId
 from posefix.pose_files.gaps import check_gaps
 from posefix.pose_files.layouts import (
@@ -308,9 +308,3 @@ def _left_out(others: Sequence[Category]) -> tuple[str, ...]:
         return ()
     listed = listed_counts(Counter(map(called, others)))
     return (f"annotations of other categories, left as they are: {len(others):,} ({listed})",)
-
-
-def listed_counts(counts: Counter[str]) -> str:
-    """How many there are of the most frequent categories, for messages."""
-    listed = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(IDS_SHOWN))
-    return listed + (", ..." if len(counts) > IDS_SHOWN else "")

@@ -13,8 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from posefix.errors import Where
-from posefix.formats.coco_people import listed_counts
+from posefix.errors import Where, listed_counts
 from posefix.pose.poses import ImageId
 from posefix.pose_files.json_text import JsonText
 from posefix.pose_files.pose_file import FormatError, Reading

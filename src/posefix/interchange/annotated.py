@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from posefix.errors import InputError, Where
+from posefix.errors import InputError, Where, listed_counts
 from posefix.formats import coco_annotation_poses
 from posefix.formats.coco_annotations import Annotations, ImageInfo, read_annotations
-from posefix.formats.coco_people import AnnotatedCategories, listed_counts
+from posefix.formats.coco_people import AnnotatedCategories
 from posefix.formats.coco_posetrack import read_posetrack_annotations
 from posefix.formats.coco_row_categories import CATEGORY, UNTOLD
 from posefix.interchange.pose_files import Layout, check_pixels, load_layout, read_unchecked

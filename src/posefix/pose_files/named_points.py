@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from posefix.errors import InputError
+from posefix.errors import InputError, listed_counts
 from posefix.pose.poses import BoolArray, FloatArray, ImageId, Poses
 from posefix.pose_files.layouts import LayoutError
 from posefix.pose_files.pose_file import DECIMALS, FormatError, rows_left_out
@@ -25,7 +25,6 @@ from posefix.skeletons.skeleton import normalise
 
 PERSON = "person"
 """What people are called beside animals."""
-BOXES_SHOWN = 5
 EDGE_TO_CENTRE = 0.5
 """Labelling programs count from the photo's edge, on which the page draws it: so far is the first pixel's centre."""
 FROM_EDGE = Unit(np.ones((1, 1, 2)), np.full((1, 1, 2), -EDGE_TO_CENTRE), DECIMALS)
@@ -213,7 +212,7 @@ def of_category(path: Path, boxes: Sequence[str], category: str | None) -> OfCat
     if not rows:
         raise FormatError(
             f"{path}: there is no box {category!r} with keypoints (--category); expected one of "
-            f"{_most_common(counts) or 'none'}."
+            f"{listed_counts(counts) or 'none'}."
         )
     others = Counter(label or "no box" for label in boxes if label not in wanted)
     line = left_as_they_are("people whose boxes are called otherwise", others)
@@ -229,14 +228,10 @@ def read_together(what: str, counts: Counter[str]) -> tuple[str, ...]:
     """
     if len(counts) < 2:
         return ()
+    listed = listed_counts(counts)
     return (
-        f"{what} have several labels, and all are read as of one layout ({_most_common(counts)}); --category reads one",
+        f"{what} have several labels, and all are read as of one layout ({listed}); --category reads one",
     )
-
-
-def _most_common(counts: Counter[str]) -> str:
-    listed = ", ".join(f"{label} {count:,}" for label, count in counts.most_common(BOXES_SHOWN))
-    return listed + ", ..." * (len(counts) > BOXES_SHOWN)
 
 
 def layout_of_labels(path: Path, labels: Sequence[str], given: Skeleton | None) -> Skeleton:
